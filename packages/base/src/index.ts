@@ -1,0 +1,9 @@
+export { AssertionError, assert, assertNever } from "./assert.ts";
+export { type Clock, systemClock, until } from "./clock.ts";
+export { formatAge, formatDuration, parseDuration } from "./duration.ts";
+export { type ErrorFacts, renderError, SlipwayError, systemCode } from "./error.ts";
+export { type ExecOptions, type ExecResult, exec, shellLine } from "./exec.ts";
+export { readTextIfExists, writeAtomic } from "./files.ts";
+export { type Random, seededRandom, systemRandom } from "./random.ts";
+export { nearest, renderTable } from "./table.ts";
+export { VirtualClock } from "./virtual/clock.ts";

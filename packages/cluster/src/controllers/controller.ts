@@ -1,0 +1,68 @@
+/**
+ * The one shape of everything that reacts: a pure function from what is stored to what should be written.
+ *
+ *   decide(snapshot, key, now) -> { commands, requeueAfterMs? }
+ *
+ * Level-based, like a Kubernetes controller: the key is a *name*, never an event, so a missed or repeated
+ * notification does no harm. `drive/` turns commands into API writes in real time, `world/` applies the same
+ * commands in virtual time. A decide function never awaits, reads no clock, and draws no randomness.
+ */
+import type { KubeObject, ObjectReference, Reader } from "@slipway/kube";
+
+export type Snapshot = Reader;
+
+/** `namespace/name`, or `name` alone for cluster-scoped kinds. */
+export type Key = string;
+
+export type Command =
+  | { readonly do: "create"; readonly object: KubeObject }
+  /** Compare-and-swap on `object.metadata.resourceVersion`; a conflict requeues the key. */
+  | { readonly do: "update"; readonly object: KubeObject }
+  | { readonly do: "update-status"; readonly object: KubeObject }
+  | {
+      readonly do: "delete";
+      readonly kind: string;
+      readonly namespace: string;
+      readonly name: string;
+      /** Precondition: only the object with this uid. */
+      readonly uid?: string;
+      readonly gracePeriodSeconds?: number;
+      readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+    }
+  | { readonly do: "bind"; readonly namespace: string; readonly name: string; readonly node: string }
+  | {
+      readonly do: "event";
+      readonly about: ObjectReference;
+      readonly type: "Normal" | "Warning";
+      readonly reason: string;
+      readonly message: string;
+    };
+
+export interface Decision {
+  readonly commands: readonly Command[];
+  /** Ask again after this long even if nothing changes (deadlines, minReadySeconds, back-off). */
+  readonly requeueAfterMs?: number;
+}
+
+export interface Controller {
+  /** As in kube-controller-manager: `deployment-controller`, `replicaset-controller`, `default-scheduler`, … */
+  readonly name: string;
+  /** Which changes concern which keys. `previous` is absent when the object was just created. */
+  readonly watches: readonly {
+    readonly kind: string;
+    keys(object: KubeObject, previous: KubeObject | undefined, snapshot: Snapshot): readonly Key[];
+  }[];
+  decide(snapshot: Snapshot, key: Key, now: number): Decision;
+}
+
+export function keyOf(object: KubeObject): Key {
+  const { namespace, name } = object.metadata;
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+export function splitKey(key: Key): { namespace: string; name: string } {
+  const slash = key.indexOf("/");
+  return slash < 0
+    ? { namespace: "", name: key }
+    : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}

@@ -1,0 +1,38 @@
+/**
+ * What an API server does with a request before and after the store: names, defaults, admission, validation,
+ * generation, managed fields, finalizers, graceful deletion, subresources. One synchronous implementation serves
+ * the HTTP server, the memory client, the real-time driver and the simulated world.
+ *
+ * All methods throw StatusErrors worded as Kubernetes words them. `dryRun` runs everything and stores nothing.
+ */
+import type {
+  DeleteOptions,
+  ListOptions,
+  ObjectRef,
+  PatchType,
+  TypeRef,
+  WriteOptions,
+} from "../client/client.ts";
+import type { KubeList, KubeObject } from "../resources/meta.ts";
+import type { Store } from "../store/store.ts";
+
+export interface ApiWriteOptions extends WriteOptions {
+  readonly subresource?: "status" | "scale" | "binding" | "eviction" | "finalize";
+}
+
+export interface Api {
+  readonly store: Store;
+  get(ref: ObjectRef): KubeObject;
+  list(type: TypeRef, options?: ListOptions): KubeList;
+  create(object: KubeObject, options?: ApiWriteOptions): KubeObject;
+  replace(object: KubeObject, options?: ApiWriteOptions): KubeObject;
+  patch(ref: ObjectRef, type: PatchType, body: unknown, options?: ApiWriteOptions): KubeObject;
+  apply(
+    object: KubeObject,
+    options: ApiWriteOptions & { readonly fieldManager: string; readonly force?: boolean },
+  ): KubeObject;
+  /** The object while its deletion is in progress (grace, finalizers), undefined once it is gone. */
+  delete(ref: ObjectRef, options?: DeleteOptions): KubeObject | undefined;
+  /** Warnings (fieldValidation=Warn, deprecated fields) of the last call, for the Warning header. */
+  takeWarnings(): readonly string[];
+}

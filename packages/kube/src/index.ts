@@ -1,0 +1,10 @@
+export type * from "./api/api.ts";
+export type * from "./client/client.ts";
+export { isReason, StatusError, statusError } from "./client/status-error.ts";
+export type * from "./resources/cluster.ts";
+export * from "./resources/kinds.ts";
+export type * from "./resources/meta.ts";
+export type * from "./resources/pod.ts";
+export type * from "./resources/service.ts";
+export type * from "./resources/workload.ts";
+export type * from "./store/store.ts";
