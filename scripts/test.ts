@@ -1,0 +1,100 @@
+/**
+ * Runs the test lanes named on the command line: `node scripts/test.ts unit simulation local`.
+ *
+ *   unit        tables, golden files, properties, the architecture test       needs nothing
+ *   simulation  seeded worlds with faults                                     needs nothing
+ *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
+ *
+ * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
+ * `N passed, N failed, N skipped`; a lane with no test, and in CI a skipped test, is a failure.
+ */
+import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const folders = ["packages/*/src", "test", "stories", "examples"];
+const suffixes: Readonly<Record<string, { readonly suffix: RegExp; readonly concurrency: number }>> = {
+  unit: { suffix: /(?<!\.(?:local|simulation|real|engine|browser))\.test\.ts$/, concurrency: 2 },
+  simulation: { suffix: /\.simulation\.test\.ts$/, concurrency: 2 },
+  // Namespaces, ports and processor time are shared: one file at a time keeps timing honest.
+  local: { suffix: /\.local\.test\.ts$/, concurrency: 1 },
+  real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+};
+
+const lanes = process.argv.slice(2);
+const all = globSync(
+  folders.map((folder) => `${folder}/**/*.test.ts`),
+  {
+    cwd: root,
+    exclude: (path) => path.includes("node_modules"),
+  },
+).sort();
+const totals = { pass: 0, fail: 0, skipped: 0 };
+
+for (const lane of lanes) {
+  const rule = suffixes[lane];
+  if (rule === undefined) {
+    console.error(`test: no lane "${lane}". Known: ${Object.keys(suffixes).join(", ")}`);
+    process.exit(2);
+  }
+  const files = all.filter((file) => rule.suffix.test(file));
+  console.log(`\n── lane ${lane}: ${files.length} files ──`);
+  const counts = await runLane(files, rule.concurrency);
+  totals.pass += counts.pass;
+  totals.fail += counts.fail + (counts.pass + counts.fail === 0 ? 1 : 0);
+  totals.skipped += counts.skipped;
+  if (counts.pass + counts.fail === 0) console.error(`test: lane ${lane} ran no test`);
+}
+
+if (process.env["CI"] && totals.skipped > 0) {
+  console.error(`test: ${totals.skipped} skipped tests; in CI a skipped test is a failure`);
+  totals.fail += totals.skipped;
+}
+console.log(`\n${totals.pass} passed, ${totals.fail} failed, ${totals.skipped} skipped`);
+process.exitCode = totals.fail > 0 ? 1 : 0;
+
+/** One `node --test` process; the counts come from its TAP-like summary, the text goes through as it is. */
+function runLane(
+  files: readonly string[],
+  concurrency: number,
+): Promise<{ pass: number; fail: number; skipped: number }> {
+  return new Promise((resolve, reject) => {
+    if (files.length === 0) return resolve({ pass: 0, fail: 0, skipped: 0 });
+    const child = spawn(
+      process.execPath,
+      [
+        "--test",
+        `--test-concurrency=${concurrency}`,
+        "--test-reporter=./scripts/reporter.ts",
+        "--disable-warning=ExperimentalWarning",
+        ...files,
+      ],
+      {
+        cwd: root,
+        stdio: ["ignore", "pipe", "inherit"],
+        env: {
+          ...process.env,
+          NODE_ENV: "test",
+          PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`,
+        },
+      },
+    );
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      process.stdout.write(chunk);
+      text = (text + chunk).slice(-4096);
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      const summary = /lane: (\d+) passed, (\d+) failed, (\d+) skipped/.exec(text);
+      const counts = {
+        pass: Number(summary?.[1] ?? 0),
+        fail: Number(summary?.[2] ?? 0),
+        skipped: Number(summary?.[3] ?? 0),
+      };
+      if (code !== 0 && counts.fail === 0) counts.fail = 1;
+      resolve(counts);
+    });
+  });
+}
