@@ -1,4 +1,5 @@
 export type * from "./api/api.ts";
+export * from "./api/errors.ts";
 export type * from "./client/client.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
 export type * from "./resources/cluster.ts";
@@ -7,4 +8,5 @@ export type * from "./resources/meta.ts";
 export type * from "./resources/pod.ts";
 export type * from "./resources/service.ts";
 export type * from "./resources/workload.ts";
+export { createStore, type MemoryStore, type StoreOptions, type StoreSnapshot } from "./store/memory.ts";
 export type * from "./store/store.ts";
