@@ -8,5 +8,15 @@ export type * from "./resources/meta.ts";
 export type * from "./resources/pod.ts";
 export type * from "./resources/service.ts";
 export type * from "./resources/workload.ts";
+export {
+  anySchema,
+  definitionNameOf,
+  type FieldSchema,
+  type FieldType,
+  schemaOf,
+  schemaTable,
+  walkSchema,
+} from "./schema/schema.ts";
+export type * from "./schema/types.ts";
 export { createStore, type MemoryStore, type StoreOptions, type StoreSnapshot } from "./store/memory.ts";
 export type * from "./store/store.ts";
