@@ -1,0 +1,84 @@
+/**
+ * What a running release tells: one typed stream that the terminal, `--json` and Slack read alike. `at` is the
+ * clock's wall time.
+ */
+import type { Cause } from "./causes.ts";
+import type { Evidence } from "./evidence.ts";
+import type { Outcome, ReleaseImage, ReleaseRecord, Verdict, VersionInfo } from "./model.ts";
+import type { ReleasePlan } from "./plan.ts";
+
+/** Pods of all Deployments of the release in one cluster. */
+export interface Progress {
+  /** Pods of the release before that still exist. */
+  readonly old: number;
+  /** Pods of this release that exist. */
+  readonly new: number;
+  /** Pods of this release that are available. */
+  readonly ready: number;
+  /** Pods that are wanted. */
+  readonly total: number;
+  /** Pods of any release that are ready to serve. */
+  readonly serving: number;
+  readonly waitingFor: readonly Cause[];
+}
+
+export type ReleaseEvent = { readonly at: number } & (
+  | { readonly type: "planned"; readonly plan: ReleasePlan }
+  | { readonly type: "lock-waiting"; readonly cluster: string; readonly message: string }
+  | { readonly type: "locked"; readonly clusters: readonly string[] }
+  /** A release before this one was cut off; it is marked so and this one goes on from what is there. */
+  | { readonly type: "interrupted-found"; readonly number: number; readonly message: string }
+  | {
+      readonly type: "started";
+      readonly number: number;
+      readonly kind: "deploy" | "rollback";
+      readonly service: string;
+      readonly environment: string;
+      readonly version: VersionInfo;
+      readonly images: readonly ReleaseImage[];
+      readonly waves: readonly (readonly string[])[];
+      readonly who: string;
+      readonly from: string;
+      readonly restores: number | undefined;
+      readonly leaves: number | undefined;
+    }
+  | {
+      readonly type: "wave-started";
+      readonly wave: number;
+      readonly waves: number;
+      readonly clusters: readonly string[];
+    }
+  | { readonly type: "applied"; readonly cluster: string; readonly objects: number }
+  | { readonly type: "progress"; readonly cluster: string; readonly progress: Progress }
+  | { readonly type: "baking"; readonly wave: number; readonly bakeMs: number }
+  | {
+      readonly type: "verdict";
+      readonly cluster: string;
+      readonly verdict: Verdict;
+      readonly cause: Cause | undefined;
+      readonly reason: string | undefined;
+      readonly durationMs: number;
+    }
+  | { readonly type: "evidence"; readonly cluster: string; readonly evidence: Evidence }
+  | { readonly type: "rolling-back"; readonly clusters: readonly string[]; readonly to: number }
+  | {
+      readonly type: "rolled-back";
+      readonly cluster: string;
+      readonly to: number;
+      readonly ok: boolean;
+      readonly reason: string | undefined;
+    }
+  | { readonly type: "pruned"; readonly cluster: string; readonly objects: readonly string[] }
+  | { readonly type: "warning"; readonly message: string; readonly cluster?: string | undefined }
+  | {
+      readonly type: "finished";
+      readonly outcome: Outcome;
+      readonly record: ReleaseRecord;
+      readonly durationMs: number;
+    }
+);
+
+type WithoutTime<T> = T extends unknown ? Omit<T, "at"> : never;
+/** An event before the clock stamps it. */
+export type ReleaseNews = WithoutTime<ReleaseEvent>;
+export type OnReleaseEvent = (event: ReleaseEvent) => void;

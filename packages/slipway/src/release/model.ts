@@ -1,0 +1,138 @@
+/**
+ * The nouns of a release: what is rendered from the config, what is stored in the clusters, what a run returns.
+ *
+ * A release is one object across all clusters. Its record is kept in every cluster it goes to, complete, so that
+ * any one of them can answer "what ran before" and give it back. All times are milliseconds since the epoch.
+ */
+import type { Clock, Random } from "@slipway/base";
+import type { AnyObject, KubeClient } from "@slipway/kube";
+import type { ReleaseConfig } from "../config/types.ts";
+import type { Cause } from "./causes.ts";
+import type { Evidence } from "./evidence.ts";
+
+/** One cluster that a release goes to. The name is the one of the config and is what people read. */
+export interface Target {
+  readonly name: string;
+  readonly client: KubeClient;
+}
+
+/** Does the registry still hold this image? `reference` is `host/repository:tag@sha256:…`. */
+export interface ImageCheck {
+  exists(reference: string): Promise<"exists" | "missing" | "unknown">;
+}
+
+/** Everything a release needs from outside; the CLI builds it. */
+export interface ReleaseContext {
+  readonly service: string;
+  readonly namespace: string;
+  readonly environment: string;
+  readonly targets: readonly Target[];
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Who runs it, for people: `aki`. */
+  readonly who: string;
+  /** Where it runs: `cli`, `ci`, `slack`, with a URL where there is one. */
+  readonly from: string;
+  /** This process, for the lock: host name and process id. */
+  readonly host: string;
+  readonly pid: number;
+  readonly release: ReleaseConfig;
+  readonly images?: ImageCheck | undefined;
+  /** False when the process that holds a lock is known to be gone (same host, no such pid); undefined when unknown. */
+  readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
+  /** How a read-only command names a cluster: `kubectl --context gke_…`. Default: `kubectl --context NAME`. */
+  readonly kubectl?: ((cluster: string) => string) | undefined;
+}
+
+export interface VersionInfo {
+  readonly commit: string;
+  readonly message: string;
+  readonly author: string;
+  readonly dirty: boolean;
+}
+
+export interface ReleaseImage {
+  readonly name: string;
+  readonly digest: string;
+  /** `host/repository:tag@sha256:…` */
+  readonly reference: string;
+}
+
+/** What will be applied, the same in every cluster, in the order of the apply. */
+export interface RenderedRelease {
+  readonly version: VersionInfo;
+  readonly images: readonly ReleaseImage[];
+  readonly objects: readonly AnyObject[];
+  /** `sha256:…` over the objects: two releases with the same content change nothing when one follows the other. */
+  readonly content: string;
+  readonly warnings: readonly string[];
+}
+
+/** `unknown`: the cluster could not be asked. Never a success, never counted as rolled back. */
+export type Verdict = "healthy" | "failed" | "unknown" | "not-started";
+
+export interface ClusterRecord {
+  readonly verdict: Verdict;
+  /** What it is at while the release runs; `done` at the end. */
+  readonly step: "pending" | "applying" | "judging" | "baking" | "restoring" | "done";
+  /** The release whose objects are in the cluster now; undefined when this release changed nothing here. */
+  readonly runs?: number | undefined;
+  readonly startedAt?: number | undefined;
+  readonly finishedAt?: number | undefined;
+  readonly cause?: Cause | undefined;
+  /** How going back went, when it was tried. A failure here never hides `cause`. */
+  readonly restored?: { readonly to: number; readonly ok: boolean; readonly reason?: string } | undefined;
+}
+
+/**
+ * `healthy` every cluster confirmed · `failed` a cluster failed and at least one still runs it (halt, or nothing to
+ * go back to, or going back failed) · `rolled-back` failed and every touched cluster confirmed the release before ·
+ * `unknown` no cluster failed but one could not be asked · `interrupted` the process died or was stopped.
+ */
+export type Outcome = "in-progress" | "healthy" | "failed" | "rolled-back" | "unknown" | "interrupted";
+
+export interface ReleaseRecord {
+  readonly number: number;
+  readonly service: string;
+  readonly namespace: string;
+  readonly environment: string;
+  readonly kind: "deploy" | "rollback";
+  /** For a rollback: the release it restores and the one it leaves. */
+  readonly restores?: number | undefined;
+  readonly leaves?: number | undefined;
+  readonly outcome: Outcome;
+  readonly version: VersionInfo;
+  readonly images: readonly ReleaseImage[];
+  readonly objects: readonly AnyObject[];
+  readonly content: string;
+  readonly waves: readonly (readonly string[])[];
+  readonly clusters: Readonly<Record<string, ClusterRecord>>;
+  readonly who: string;
+  readonly from: string;
+  readonly startedAt: number;
+  readonly finishedAt?: number | undefined;
+  /** Digests and contents that this release showed to be bad: not to be deployed or rolled back to again. */
+  readonly held: readonly string[];
+  readonly evidence: readonly Evidence[];
+  /** Fencing token of the lock it was written under, and the count of writes: the higher pair is the newer copy. */
+  readonly fence: number;
+  readonly revision: number;
+}
+
+export interface ClusterResult {
+  readonly name: string;
+  readonly verdict: Verdict;
+  readonly cause: Cause | undefined;
+  readonly reason: string | undefined;
+  readonly restored: ClusterRecord["restored"];
+  readonly durationMs: number | undefined;
+}
+
+export interface ReleaseResult {
+  readonly record: ReleaseRecord;
+  readonly clusters: readonly ClusterResult[];
+  readonly evidence: readonly Evidence[];
+  readonly durationMs: number;
+  /** 0 all confirmed · 1 failed or only partly confirmed · 4 only `unknown` · 130 interrupted. */
+  readonly exitCode: number;
+}
