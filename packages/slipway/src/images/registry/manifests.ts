@@ -1,0 +1,188 @@
+/** Manifests, tags and referrers. A manifest's bytes are stored exactly as sent, whatever their formatting. */
+import { type Descriptor, digestOf, isIndexType, MANIFEST_TYPES, MEDIA, parseDigest } from "../oci.ts";
+import { isTag } from "../reference.ts";
+import type { Exchange } from "./registry.ts";
+import { RegistryError } from "./response.ts";
+
+/** The specification asks for at least 4 MB. */
+const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
+
+/** What is read of a manifest to store it; the rest is the client's business. */
+interface ManifestFacts {
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly config?: Descriptor;
+  readonly layers?: readonly Descriptor[];
+  readonly manifests?: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export async function getManifest(exchange: Exchange, reference: string): Promise<void> {
+  const { layout, request, response, repository } = exchange;
+  const descriptor = await layout.resolve(repository, reference);
+  if (descriptor === undefined || (await layout.size(descriptor.digest)) === undefined) {
+    throw new RegistryError(404, "MANIFEST_UNKNOWN", `${repository}: no manifest ${reference}`);
+  }
+  const headers = {
+    "Content-Type": descriptor.mediaType,
+    "Content-Length": descriptor.size,
+    "Docker-Content-Digest": descriptor.digest,
+    ETag: `"${descriptor.digest}"`,
+  };
+  const body = request.method === "HEAD" ? undefined : await layout.read(descriptor.digest);
+  response.writeHead(200, headers).end(body);
+}
+
+export async function putManifest(exchange: Exchange, reference: string): Promise<void> {
+  const { layout, response, repository, query } = exchange;
+  const body = await receive(exchange);
+  const facts = parse(body);
+  const algorithm = parseDigest(reference)?.algorithm ?? "sha256";
+  const digest = digestOf(body, algorithm);
+  const isByDigest = reference.includes(":");
+  if (isByDigest && reference !== digest) {
+    throw new RegistryError(400, "DIGEST_INVALID", `the manifest is ${digest}, not ${reference}`);
+  }
+  const mediaType = mediaTypeOf(exchange, facts);
+  await requireParts(exchange, facts);
+  const tags = isByDigest ? query.getAll("tag") : [reference];
+  for (const tag of tags) {
+    if (!isTag(tag)) throw new RegistryError(400, "MANIFEST_INVALID", `"${tag}" is not a tag`);
+  }
+  await layout.put(body, digest);
+  await layout.hold(repository, { mediaType, digest, size: body.byteLength }, tags);
+  response
+    .writeHead(201, {
+      Location: `/v2/${repository}/manifests/${digest}`,
+      "Docker-Content-Digest": digest,
+      "Content-Length": 0,
+      ...(facts.subject === undefined ? {} : { "OCI-Subject": facts.subject.digest }),
+      ...(isByDigest && tags.length > 0 ? { "OCI-Tag": tags.join(", ") } : {}),
+    })
+    .end();
+}
+
+/** By tag: the tag alone goes. By digest: the manifest with all its tags. Blobs wait for garbage collection. */
+export async function deleteManifest(exchange: Exchange, reference: string): Promise<void> {
+  if (!(await exchange.layout.release(exchange.repository, reference))) {
+    throw new RegistryError(404, "MANIFEST_UNKNOWN", `${exchange.repository}: no manifest ${reference}`);
+  }
+  exchange.response.writeHead(202, { "Content-Length": 0 }).end();
+}
+
+export async function listTags(exchange: Exchange): Promise<void> {
+  const { layout, repository, query, response } = exchange;
+  const held = await layout.manifests(repository);
+  if (held === undefined) throw new RegistryError(404, "NAME_UNKNOWN", `no repository ${repository}`);
+  const last = query.get("last");
+  const all = held
+    .flatMap((manifest) => manifest.tags)
+    .sort()
+    .filter((tag) => last === null || tag > last);
+  const limit = query.get("n");
+  if (limit !== null && !/^\d+$/.test(limit)) {
+    throw new RegistryError(400, "UNSUPPORTED", `n must be a whole number, got "${limit}"`);
+  }
+  const tags = limit === null ? all : all.slice(0, Number(limit));
+  if (tags.length > 0 && tags.length < all.length) {
+    const next = `/v2/${repository}/tags/list?n=${limit}&last=${tags.at(-1)}`;
+    response.setHeader("Link", `<${next}>; rel="next"`);
+  }
+  response
+    .writeHead(200, { "Content-Type": "application/json" })
+    .end(JSON.stringify({ name: repository, tags }));
+}
+
+export async function listReferrers(exchange: Exchange, digest: string): Promise<void> {
+  const { layout, repository, query, response } = exchange;
+  if (parseDigest(digest) === undefined) {
+    throw new RegistryError(400, "DIGEST_INVALID", `"${digest}" is not a digest`);
+  }
+  const wanted = query.get("artifactType");
+  const manifests: Descriptor[] = [];
+  for (const { descriptor } of (await layout.manifests(repository)) ?? []) {
+    if ((await layout.size(descriptor.digest)) === undefined) continue;
+    const facts = await layout.readJson<ManifestFacts>(descriptor.digest);
+    const artifactType = facts.artifactType ?? facts.config?.mediaType;
+    if (facts.subject?.digest !== digest || (wanted !== null && artifactType !== wanted)) continue;
+    manifests.push({
+      ...descriptor,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(facts.annotations === undefined ? {} : { annotations: facts.annotations }),
+    });
+  }
+  if (wanted !== null) response.setHeader("OCI-Filters-Applied", "artifactType");
+  response
+    .writeHead(200, { "Content-Type": MEDIA.index })
+    .end(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests }));
+}
+
+async function receive(exchange: Exchange): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of exchange.request as AsyncIterable<Buffer>) {
+    size += chunk.byteLength;
+    if (size > MAX_MANIFEST_BYTES) {
+      throw new RegistryError(413, "SIZE_INVALID", `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parse(body: Buffer): ManifestFacts {
+  let document: unknown;
+  try {
+    document = JSON.parse(body.toString("utf8"));
+  } catch {
+    throw new RegistryError(400, "MANIFEST_INVALID", "the manifest is not JSON");
+  }
+  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+    throw new RegistryError(400, "MANIFEST_INVALID", "the manifest is not a JSON object");
+  }
+  if ((document as { schemaVersion?: unknown }).schemaVersion !== 2) {
+    throw new RegistryError(400, "MANIFEST_INVALID", "only manifests of schemaVersion 2 are stored");
+  }
+  return document as ManifestFacts;
+}
+
+function mediaTypeOf(exchange: Exchange, facts: ManifestFacts): string {
+  const header = exchange.request.headers["content-type"]?.split(";")[0]?.trim();
+  const mediaType = header ?? facts.mediaType ?? MEDIA.manifest;
+  if (facts.mediaType !== undefined && header !== undefined && facts.mediaType !== header) {
+    throw new RegistryError(
+      400,
+      "MANIFEST_INVALID",
+      `Content-Type is ${header}, the manifest says ${facts.mediaType}`,
+    );
+  }
+  if (!MANIFEST_TYPES.includes(mediaType)) {
+    throw new RegistryError(400, "MANIFEST_INVALID", `${mediaType} is not a manifest type`);
+  }
+  return mediaType;
+}
+
+/** Everything that a manifest names must be here first; else a pull would fail later, far from the cause. */
+async function requireParts(exchange: Exchange, facts: ManifestFacts): Promise<void> {
+  const isIndex = isIndexType(facts.mediaType ?? "") || facts.manifests !== undefined;
+  const parts = isIndex ? (facts.manifests ?? []) : [facts.config, ...(facts.layers ?? [])];
+  for (const part of parts) {
+    if (part === undefined || typeof part.digest !== "string" || parseDigest(part.digest) === undefined) {
+      throw new RegistryError(400, "MANIFEST_INVALID", "the manifest lacks a descriptor with a digest");
+    }
+    const isForeign = part.mediaType?.includes("foreign") || part.mediaType?.includes("nondistributable");
+    if (isForeign || isIndex) continue; // an index may be sparse: only some of its platforms are copied
+    const size = await exchange.layout.size(part.digest);
+    if (size === undefined) {
+      throw new RegistryError(404, "MANIFEST_BLOB_UNKNOWN", `${part.digest} was not pushed`);
+    }
+    if (size !== part.size) {
+      throw new RegistryError(
+        400,
+        "SIZE_INVALID",
+        `${part.digest} has ${size} bytes, not the manifest's ${part.size}`,
+      );
+    }
+  }
+}

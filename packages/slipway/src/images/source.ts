@@ -1,0 +1,111 @@
+/**
+ * Where the local clusters' runtimes get their images: the embedded registry's storage, read directly. References
+ * are the ones that manifests carry (`host:port/repository:tag@sha256:…`); a digest always wins over the tag, so
+ * what runs is what was verified and pushed.
+ */
+import type { Readable } from "node:stream";
+import { SlipwayError } from "@slipway/base";
+import { ContainerStartError, type ImageSource, type ResolvedImage } from "@slipway/cluster";
+import type { ImageLayout } from "./layout.ts";
+import {
+  choosePlatform,
+  type Descriptor,
+  hostPlatform,
+  type ImageConfigFile,
+  type ImageIndex,
+  type ImageManifest,
+  isIndexType,
+  type Platform,
+} from "./oci.ts";
+import { formatReference, type ImageReference, parseReference } from "./reference.ts";
+
+export interface ImageSourceOptions {
+  readonly layout: ImageLayout;
+  readonly platform?: Platform;
+}
+
+/** The image that a repository of the layout holds; `undefined` when it holds none by that tag or digest. */
+export async function readImage(
+  layout: ImageLayout,
+  repository: string,
+  tagOrDigest: string,
+  platform: Platform = hostPlatform(),
+): Promise<{ descriptor: Descriptor; manifest: ImageManifest; config: ImageConfigFile } | undefined> {
+  const descriptor = await layout.resolve(repository, tagOrDigest);
+  return descriptor === undefined ? undefined : readImageAt(layout, descriptor, platform);
+}
+
+/** The same for a manifest or index that is already known by its descriptor. `descriptor` stays the given one. */
+export async function readImageAt(
+  layout: ImageLayout,
+  descriptor: Descriptor,
+  platform: Platform = hostPlatform(),
+): Promise<{ descriptor: Descriptor; manifest: ImageManifest; config: ImageConfigFile }> {
+  const manifestDescriptor = isIndexType(descriptor.mediaType)
+    ? choosePlatform(await layout.readJson<ImageIndex>(descriptor.digest), platform, descriptor.digest)
+    : descriptor;
+  const manifest = await layout.readJson<ImageManifest>(manifestDescriptor.digest);
+  const config = await layout.readJson<ImageConfigFile>(manifest.config.digest);
+  return { descriptor, manifest, config };
+}
+
+export function createImageSource(options: ImageSourceOptions): ImageSource {
+  const { layout } = options;
+  return {
+    resolve: async (text) => {
+      const reference = parseOrRefuse(text);
+      const found = await find(layout, reference, text, options.platform);
+      const { manifest, config, descriptor } = found;
+      return {
+        id: `${reference.registry}/${reference.repository}@${descriptor.digest}`,
+        reference: formatReference(reference),
+        layers: manifest.layers.map((layer, position) => ({
+          digest: layer.digest,
+          mediaType: layer.mediaType,
+          size: layer.size,
+          diffId: config.rootfs.diff_ids[position] ?? layer.digest,
+        })),
+        config: config.config ?? {},
+      };
+    },
+    openLayer: (image: ResolvedImage, digest: string): Promise<Readable> =>
+      layout.openBlob(digest).catch((error: unknown) => {
+        throw pullError(image.reference, error instanceof Error ? error.message : String(error));
+      }),
+  };
+}
+
+async function find(
+  layout: ImageLayout,
+  reference: ImageReference,
+  text: string,
+  platform: Platform | undefined,
+): Promise<{ descriptor: Descriptor; manifest: ImageManifest; config: ImageConfigFile }> {
+  try {
+    const image = await readImage(
+      layout,
+      reference.repository,
+      reference.digest ?? reference.tag ?? "latest",
+      platform,
+    );
+    if (image !== undefined) return image;
+  } catch (error) {
+    if (error instanceof SlipwayError) throw pullError(text, error.message);
+    throw error;
+  }
+  throw pullError(text, `${formatReference(reference)}: not found`);
+}
+
+function parseOrRefuse(text: string): ImageReference {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    const why = error instanceof SlipwayError ? error.message : String(error);
+    throw new ContainerStartError("InvalidImageName", `Failed to apply default image tag "${text}": ${why}`);
+  }
+}
+
+/** The kubelet's wording, which people search for. */
+function pullError(reference: string, why: string): ContainerStartError {
+  return new ContainerStartError("ErrImagePull", `Failed to pull image "${reference}": ${why}`);
+}
