@@ -17,7 +17,12 @@ export type Key = string;
 export type Command =
   | { readonly do: "create"; readonly object: KubeObject }
   /** Compare-and-swap on `object.metadata.resourceVersion`; a conflict requeues the key. */
-  | { readonly do: "update"; readonly object: KubeObject }
+  | {
+      readonly do: "update";
+      readonly object: KubeObject;
+      /** A Namespace's `spec.finalizers` change through their own door only. */
+      readonly subresource?: "finalize";
+    }
   | { readonly do: "update-status"; readonly object: KubeObject }
   | {
       readonly do: "delete";

@@ -5,6 +5,7 @@
  */
 import type { Condition, KubeObject, Pod } from "@slipway/kube";
 import { type Command, type Controller, type Decision, type Key, keyOf, type Snapshot, splitKey } from "../controller.ts";
+import { referenceTo, timestamp } from "../reference.ts";
 import { refusals, unschedulableMessage } from "./filters.ts";
 import { hasEnded, nodeViews } from "./resources.ts";
 import { scoreNodes, siblingsOf } from "./scores.ts";
@@ -116,7 +117,7 @@ function unschedulable(pod: Pod, message: string, now: number): readonly Command
     lastTransitionTime:
       old?.status === "False" && old.lastTransitionTime !== undefined
         ? old.lastTransitionTime
-        : new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
+        : timestamp(now),
   };
   const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
   return [
@@ -129,16 +130,4 @@ function unschedulable(pod: Pod, message: string, now: number): readonly Command
     },
     { do: "event", about: referenceTo(pod), type: "Warning", reason: "FailedScheduling", message },
   ];
-}
-
-function referenceTo(pod: Pod) {
-  const { namespace, name, uid, resourceVersion } = pod.metadata;
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    name,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-  };
 }
