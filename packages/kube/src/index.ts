@@ -2,6 +2,19 @@ export type * from "./api/api.ts";
 export * from "./api/errors.ts";
 export type * from "./client/client.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
+export {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  formatQuantity,
+  type ParsedQuantity,
+  parseQuantity,
+  type QuantityFormat,
+  quantityMillis,
+  quantityProblem,
+  quantityValue,
+  subtractQuantities,
+} from "./quantity.ts";
 export type * from "./resources/cluster.ts";
 export * from "./resources/kinds.ts";
 export type * from "./resources/meta.ts";
@@ -18,5 +31,23 @@ export {
   walkSchema,
 } from "./schema/schema.ts";
 export type * from "./schema/types.ts";
+export {
+  type FieldRequirement,
+  type FieldSelector,
+  fieldSelectorKeys,
+  matchesFields,
+  parseFieldSelector,
+} from "./selector/fields.ts";
+export {
+  formatLabelSelector,
+  type LabelOperator,
+  type LabelRequirement,
+  labelKeyProblem,
+  labelValueProblem,
+  matchesLabels,
+  matchesRequirements,
+  parseLabelSelector,
+  requirementsOf,
+} from "./selector/labels.ts";
 export { createStore, type MemoryStore, type StoreOptions, type StoreSnapshot } from "./store/memory.ts";
 export type * from "./store/store.ts";
