@@ -7,15 +7,25 @@
  * notification does no harm. `drive/` turns commands into API writes in real time, `world/` applies the same
  * commands in virtual time. A decide function never awaits, reads no clock, and draws no randomness.
  */
-import type { KubeObject, ObjectReference, Reader } from "@slipway/kube";
+import type { KubeObject, ObjectReference, Reader, StatusReason } from "@slipway/kube";
 
 export type Snapshot = Reader;
 
 /** `namespace/name`, or `name` alone for cluster-scoped kinds. */
 export type Key = string;
 
+/**
+ * Commands are applied in order, and the first that is refused ends the decision: what follows it was decided in
+ * the belief that it would succeed. A delete of what is already gone is no refusal.
+ */
 export type Command =
-  | { readonly do: "create"; readonly object: KubeObject }
+  | {
+      readonly do: "create";
+      /** `metadata.name` may be empty when there is a `generateName`. */
+      readonly object: KubeObject;
+      /** What follows from the object as stored, where only the server knows its name (an event that names it). */
+      readonly then?: (created: KubeObject) => readonly Command[];
+    }
   /** Compare-and-swap on `object.metadata.resourceVersion`; a conflict requeues the key. */
   | {
       readonly do: "update";
@@ -47,6 +57,16 @@ export interface Decision {
   readonly commands: readonly Command[];
   /** Ask again after this long even if nothing changes (deadlines, minReadySeconds, back-off). */
   readonly requeueAfterMs?: number;
+  /**
+   * What to write when a command was refused for another reason than a conflict (quota, validation, a terminating
+   * namespace): an event and a condition that say so. The key is asked again with back-off in any case.
+   */
+  readonly ifRefused?: (command: Command, refusal: Refusal) => readonly Command[];
+}
+
+export interface Refusal {
+  readonly reason: StatusReason;
+  readonly message: string;
 }
 
 export interface Controller {
