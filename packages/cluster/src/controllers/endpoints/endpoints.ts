@@ -21,7 +21,8 @@ function decide(snapshot: Snapshot, key: Key): Decision {
   const current = snapshot.get("Endpoints", namespace, name);
   if (service === undefined || service.metadata.deletionTimestamp !== undefined) {
     // Endpoints of the same name that never belonged to a Service (leader election, hand-made) stay.
-    if (current === undefined || current.metadata.annotations?.[TRIGGER] === undefined) return { commands: [] };
+    if (current === undefined || current.metadata.annotations?.[TRIGGER] === undefined)
+      return { commands: [] };
     return { commands: [{ do: "delete", kind: "Endpoints", namespace, name }] };
   }
   const members = membersOf(service, snapshot);
@@ -33,7 +34,12 @@ function decide(snapshot: Snapshot, key: Key): Decision {
     const object: Endpoints = {
       apiVersion: "v1",
       kind: "Endpoints",
-      metadata: { name, namespace, labels, annotations: { [TRIGGER]: service.metadata.creationTimestamp ?? "" } },
+      metadata: {
+        name,
+        namespace,
+        labels,
+        annotations: { [TRIGGER]: service.metadata.creationTimestamp ?? "" },
+      },
       ...(subsets.length === 0 ? {} : { subsets }),
     };
     return { commands: [{ do: "create", object }] };
@@ -60,7 +66,8 @@ function decide(snapshot: Snapshot, key: Key): Decision {
 const TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time";
 
 function labelsOf(service: Service): Record<string, string> {
-  const headless = service.spec.clusterIP === "None" ? { "service.kubernetes.io/headless": "" } : {};
+  const headless: Record<string, string> =
+    service.spec.clusterIP === "None" ? { "service.kubernetes.io/headless": "" } : {};
   return { ...service.metadata.labels, ...headless };
 }
 

@@ -30,7 +30,8 @@ export function isPodReady(pod: Pod): boolean {
 /** In order of pod name. Undefined for Services whose endpoints are somebody else's business. */
 export function membersOf(service: Service, snapshot: Snapshot): readonly Member[] | undefined {
   const { selector, type } = service.spec;
-  if (selector === undefined || Object.keys(selector).length === 0 || type === "ExternalName") return undefined;
+  if (selector === undefined || Object.keys(selector).length === 0 || type === "ExternalName")
+    return undefined;
   const members: Member[] = [];
   for (const pod of snapshot.list("Pod", service.metadata.namespace)) {
     const ip = pod.status?.podIP;
@@ -86,7 +87,9 @@ export function groupByPorts(
 }
 
 export function portsSignature(
-  ports: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[] | undefined,
+  ports:
+    | readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[]
+    | undefined,
 ): string {
   return (ports ?? [])
     .map(({ name, port, protocol }) => `${name ?? ""}:${port ?? ""}/${protocol ?? "TCP"}`)

@@ -6,7 +6,14 @@ import { isDeepStrictEqual } from "node:util";
 import type { Endpoint, EndpointSlice, Service } from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Snapshot } from "../controller.ts";
 import { keyOf, splitKey } from "../controller.ts";
-import { groupByPorts, type Member, type MemberPort, membersOf, portsSignature, servicesOfPod } from "../endpoints/members.ts";
+import {
+  groupByPorts,
+  type Member,
+  type MemberPort,
+  membersOf,
+  portsSignature,
+  servicesOfPod,
+} from "../endpoints/members.ts";
 
 export const MAX_ENDPOINTS_PER_SLICE = 100;
 const SERVICE_NAME = "kubernetes.io/service-name";
@@ -60,7 +67,8 @@ function decide(snapshot: Snapshot, key: Key): Decision {
   for (const slice of stale) if (slice !== placeholder) commands.push(remove(slice));
   // A Service without endpoints keeps one empty slice, so that watchers know it has been looked at.
   if (placeholder === "missing") commands.push({ do: "create", object: sliceOf(service, [], []) });
-  else if (placeholder !== undefined) commands.push(...update(placeholder, service, placeholder.ports ?? [], []));
+  else if (placeholder !== undefined)
+    commands.push(...update(placeholder, service, placeholder.ports ?? [], []));
   return { commands };
 }
 
@@ -128,7 +136,8 @@ function endpointOf({ pod, ip, hostname, isReady, isTerminating }: Member, servi
 }
 
 function labelsOf(service: Service): Record<string, string> {
-  const headless = service.spec.clusterIP === "None" ? { "service.kubernetes.io/headless": "" } : {};
+  const headless: Record<string, string> =
+    service.spec.clusterIP === "None" ? { "service.kubernetes.io/headless": "" } : {};
   return {
     ...service.metadata.labels,
     [SERVICE_NAME]: service.metadata.name,
@@ -152,7 +161,14 @@ function sliceOf(
       ...(namespace === undefined ? {} : { namespace }),
       labels: labelsOf(service),
       ownerReferences: [
-        { apiVersion: "v1", kind: "Service", name, uid: uid ?? "", controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: "v1",
+          kind: "Service",
+          name,
+          uid: uid ?? "",
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
     },
     addressType: "IPv4",
@@ -173,7 +189,12 @@ function update(
     isDeepStrictEqual(slice.metadata.labels, labels) &&
     portsSignature(slice.ports) === portsSignature(ports);
   if (same) return [];
-  return [{ do: "update", object: { ...slice, metadata: { ...slice.metadata, labels }, endpoints, ports } as EndpointSlice }];
+  return [
+    {
+      do: "update",
+      object: { ...slice, metadata: { ...slice.metadata, labels }, endpoints, ports } as EndpointSlice,
+    },
+  ];
 }
 
 function remove(slice: EndpointSlice): Command {

@@ -3,7 +3,13 @@
  * foreground (dependents first; finalizer `foregroundDeletion`) and orphan (dependents stay; finalizer `orphan`).
  * Keys are `Kind/namespace/name`, since it is the one controller that looks at every kind.
  */
-import { type AnyObject, type KubeObject, type OwnerReference, resourceTypeOf, resourceTypes } from "@slipway/kube";
+import {
+  type AnyObject,
+  type KubeObject,
+  type OwnerReference,
+  resourceTypeOf,
+  resourceTypes,
+} from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Snapshot } from "../controller.ts";
 
 const FOREGROUND = "foregroundDeletion";
@@ -11,9 +17,7 @@ const ORPHAN = "orphan";
 
 export const garbageController: Controller = {
   name: "garbage-collector-controller",
-  watches: resourceTypes
-    .filter(({ kind }) => kind !== "Event")
-    .map(({ kind }) => ({ kind, keys: keysOf })),
+  watches: resourceTypes.filter(({ kind }) => kind !== "Event").map(({ kind }) => ({ kind, keys: keysOf })),
   decide,
 };
 
@@ -129,7 +133,10 @@ function judge(object: KubeObject, snapshot: Snapshot): readonly Command[] {
 
 function withoutOwners(object: KubeObject, isDropped: (reference: OwnerReference) => boolean): Command {
   const ownerReferences = object.metadata.ownerReferences?.filter((reference) => !isDropped(reference)) ?? [];
-  return { do: "update", object: { ...object, metadata: { ...object.metadata, ownerReferences } } as AnyObject };
+  return {
+    do: "update",
+    object: { ...object, metadata: { ...object.metadata, ownerReferences } } as AnyObject,
+  };
 }
 
 function withoutFinalizer(object: KubeObject, finalizer: string): Command {

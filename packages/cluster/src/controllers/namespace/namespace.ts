@@ -10,7 +10,10 @@ const contentKinds = resourceTypes.filter(({ namespaced }) => namespaced).map(({
 export const namespaceController: Controller = {
   name: "namespace-controller",
   watches: [
-    { kind: "Namespace", keys: ({ metadata }) => (metadata.deletionTimestamp === undefined ? [] : [metadata.name]) },
+    {
+      kind: "Namespace",
+      keys: ({ metadata }) => (metadata.deletionTimestamp === undefined ? [] : [metadata.name]),
+    },
     ...contentKinds.map((kind) => ({ kind, keys: terminatingNamespaceOf })),
   ],
   decide,

@@ -43,7 +43,9 @@ export function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
   const fields = term.matchFields ?? [];
   if (expressions.length === 0 && fields.length === 0) return false;
   return (
-    expressions.every((requirement) => matchesRequirement(requirement, node.metadata.labels?.[requirement.key])) &&
+    expressions.every((requirement) =>
+      matchesRequirement(requirement, node.metadata.labels?.[requirement.key]),
+    ) &&
     fields.every((requirement) =>
       matchesRequirement(requirement, requirement.key === "metadata.name" ? node.metadata.name : undefined),
     )
@@ -76,7 +78,9 @@ export function termSelects(term: PodAffinityTerm, pod: Pod, other: Pod): boolea
       ? other.metadata.namespace === pod.metadata.namespace
       : namespaces.includes(other.metadata.namespace ?? "");
   return (
-    inNamespace && term.labelSelector !== undefined && matchesLabels(term.labelSelector, other.metadata.labels)
+    inNamespace &&
+    term.labelSelector !== undefined &&
+    matchesLabels(term.labelSelector, other.metadata.labels)
   );
 }
 
@@ -96,7 +100,11 @@ export type AffinityRefusal =
   | "node(s) didn't satisfy existing pods anti-affinity rules";
 
 /** Why required pod affinity keeps `pod` off `node`, in Kubernetes' words; undefined when it does not. */
-export function affinityRefusal(pod: Pod, node: Node, views: readonly NodeView[]): AffinityRefusal | undefined {
+export function affinityRefusal(
+  pod: Pod,
+  node: Node,
+  views: readonly NodeView[],
+): AffinityRefusal | undefined {
   for (const view of views) {
     for (const existing of view.pods) {
       const terms =
@@ -112,7 +120,8 @@ export function affinityRefusal(pod: Pod, node: Node, views: readonly NodeView[]
   }
   const affinity = pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
   for (const term of affinity) {
-    if (node.metadata.labels?.[term.topologyKey] === undefined) return "node(s) didn't match pod affinity rules";
+    if (node.metadata.labels?.[term.topologyKey] === undefined)
+      return "node(s) didn't match pod affinity rules";
     if (podsInDomain(views, node, term.topologyKey).some((other) => termSelects(term, pod, other))) continue;
     // The first pod of a group that wants to be near itself may go anywhere, else none ever could.
     const anywhere = views.some((view) => view.pods.some((other) => termSelects(term, pod, other)));

@@ -44,7 +44,8 @@ export function refusals(pod: Pod, view: NodeView, views: readonly NodeView[]): 
 export function missingResources(pod: Pod, view: NodeView): readonly string[] {
   const allocatable = allocatableOf(view.node);
   const missing: string[] = [];
-  if (view.pods.length + 1 > (allocatable.get("pods") ?? Number.POSITIVE_INFINITY)) missing.push("Too many pods");
+  if (view.pods.length + 1 > (allocatable.get("pods") ?? Number.POSITIVE_INFINITY))
+    missing.push("Too many pods");
   for (const [resource, amount] of requestsOf(pod)) {
     if (amount === 0) continue;
     const free = (allocatable.get(resource) ?? 0) - (view.requested.get(resource) ?? 0);
@@ -56,7 +57,9 @@ export function missingResources(pod: Pod, view: NodeView): readonly string[] {
 function hostPortsAreFree(pod: Pod, view: NodeView): boolean {
   const wanted = hostPorts(pod);
   if (wanted.size === 0) return true;
-  return view.pods.every((other) => hasEnded(other) || wanted.isDisjointFrom(hostPorts(other)));
+  return view.pods.every(
+    (other) => hasEnded(other) || ![...hostPorts(other)].some((port) => wanted.has(port)),
+  );
 }
 
 function hostPorts(pod: Pod): Set<string> {

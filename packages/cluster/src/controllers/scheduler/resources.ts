@@ -37,8 +37,7 @@ export function amountOf(resource: string, quantity: Quantity | undefined): numb
   if (value === undefined) {
     const match = /^([+-]?[0-9.]+)(?:[eE]([+-]?[0-9]+))?([a-zA-Z]*)$/.exec(String(quantity));
     const unit = match === null ? undefined : SUFFIX[match[3] ?? ""];
-    value =
-      match === null || unit === undefined ? 0 : Number(match[1]) * 10 ** Number(match[2] ?? 0) * unit;
+    value = match === null || unit === undefined ? 0 : Number(match[1]) * 10 ** Number(match[2] ?? 0) * unit;
     if (parsed.size < 10_000) parsed.set(quantity, value);
   }
   return resource === "cpu" ? Math.ceil(value * 1000 - 1e-6) : Math.ceil(value - 1e-6);

@@ -4,7 +4,15 @@
  * promised the same room.
  */
 import type { Condition, KubeObject, Pod } from "@slipway/kube";
-import { type Command, type Controller, type Decision, type Key, keyOf, type Snapshot, splitKey } from "../controller.ts";
+import {
+  type Command,
+  type Controller,
+  type Decision,
+  type Key,
+  keyOf,
+  type Snapshot,
+  splitKey,
+} from "../controller.ts";
 import { referenceTo, timestamp } from "../reference.ts";
 import { refusals, unschedulableMessage } from "./filters.ts";
 import { hasEnded, nodeViews } from "./resources.ts";

@@ -49,7 +49,10 @@ export function softSpreadCounts(pod: Pod, views: readonly NodeView[]): readonly
     (constraint) => constraint.whenUnsatisfiable === "ScheduleAnyway",
   );
   if (soft.length === 0) return undefined;
-  const perConstraint = soft.map((constraint) => ({ constraint, counts: countsByDomain(pod, constraint, views) }));
+  const perConstraint = soft.map((constraint) => ({
+    constraint,
+    counts: countsByDomain(pod, constraint, views),
+  }));
   return views.map((view) =>
     perConstraint.reduce((sum, { constraint, counts }) => {
       const domain = view.node.metadata.labels?.[constraint.topologyKey];
