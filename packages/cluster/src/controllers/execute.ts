@@ -71,7 +71,12 @@ function run(command: Command, executor: Executor, wrote: (stored: KubeObject | 
       return;
     }
     case "update":
-      wrote(api.replace(command.object, options));
+      wrote(
+        api.replace(command.object, {
+          ...options,
+          ...(command.subresource === undefined ? {} : { subresource: command.subresource }),
+        }),
+      );
       return;
     case "update-status":
       wrote(api.replace(command.object, { ...options, subresource: "status" }));

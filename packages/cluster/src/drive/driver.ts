@@ -7,16 +7,9 @@
  * milliseconds, so that a large rollout does not starve sockets.
  */
 import { type Clock, until } from "@slipway/base";
-import {
-  type Api,
-  apiVersionOf,
-  isReason,
-  resourceTypeOf,
-  StatusError,
-  type StoreEvent,
-  type Watch,
-} from "@slipway/kube";
-import type { Command, Controller, Key } from "../controllers/controller.ts";
+import type { Api, StoreEvent, Watch } from "@slipway/kube";
+import type { Controller, Key } from "../controllers/controller.ts";
+import { execute } from "../controllers/execute.ts";
 import { WorkQueue } from "./queue.ts";
 import { createRecorder, type EventRecorder } from "./recorder.ts";
 
@@ -96,12 +89,17 @@ export function createDriver({ api, controllers, clock, onError }: DriverOptions
   const turn = ({ controller, queue, recorder }: Runner, key: Key): void => {
     try {
       const decision = controller.decide(api.store, key, clock.now());
-      for (const command of decision.commands) perform(api, recorder, controller.name, command);
+      const outcome = execute(decision, {
+        api,
+        fieldManager: controller.name,
+        recordEvent: (event) => recorder.record(event),
+      });
+      if (outcome.kind !== "applied") return queue.failed(key);
       queue.succeeded(key);
       if (decision.requeueAfterMs !== undefined) queue.addAfter(key, decision.requeueAfterMs);
     } catch (error) {
       queue.failed(key);
-      if (!(error instanceof StatusError)) onError?.(error, controller.name, key);
+      onError?.(error, controller.name, key);
     }
   };
 
@@ -125,62 +123,4 @@ export function createDriver({ api, controllers, clock, onError }: DriverOptions
       await until("the controllers to be idle", isIdle, { clock, timeoutMs });
     },
   };
-}
-
-/** Writes one command. Throws StatusErrors, except that what should go may be gone already. */
-function perform(api: Api, recorder: EventRecorder, fieldManager: string, command: Command): void {
-  switch (command.do) {
-    case "create":
-      api.create(command.object, { fieldManager });
-      return;
-    case "update":
-      api.replace(command.object, {
-        fieldManager,
-        ...(command.subresource === undefined ? {} : { subresource: command.subresource }),
-      });
-      return;
-    case "update-status":
-      api.replace(command.object, { fieldManager, subresource: "status" });
-      return;
-    case "bind":
-      bind(api, command);
-      return;
-    case "delete":
-      remove(api, command);
-      return;
-    case "event":
-      recorder.record(command);
-      return;
-  }
-}
-
-function bind(api: Api, { namespace, name, node }: Extract<Command, { do: "bind" }>): void {
-  const binding = {
-    apiVersion: "v1",
-    kind: "Binding",
-    metadata: { name, namespace },
-    target: { apiVersion: "v1", kind: "Node", name: node },
-  };
-  api.create(binding, { subresource: "binding" });
-}
-
-function remove(api: Api, command: Extract<Command, { do: "delete" }>): void {
-  const { kind, namespace, name, uid, gracePeriodSeconds, propagationPolicy } = command;
-  const type = resourceTypeOf(kind);
-  if (type === undefined) throw new TypeError(`a controller deletes the unknown kind ${kind}`);
-  const current = api.store.get(kind, namespace, name);
-  // Another object of the same name is not the one that was decided about.
-  if (current === undefined || (uid !== undefined && current.metadata.uid !== uid)) return;
-  try {
-    api.delete(
-      { apiVersion: apiVersionOf(type), kind, name, ...(namespace === "" ? {} : { namespace }) },
-      {
-        ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
-        ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
-        ...(uid === undefined ? {} : { preconditions: { uid } }),
-      },
-    );
-  } catch (error) {
-    if (!isReason(error, "NotFound")) throw error;
-  }
 }
