@@ -24,7 +24,7 @@ export type Command =
       /** `metadata.name` may be empty when there is a `generateName`. */
       readonly object: KubeObject;
       /** What follows from the object as stored, where only the server knows its name (an event that names it). */
-      readonly then?: (created: KubeObject) => readonly Command[];
+      readonly followUp?: (created: KubeObject) => readonly Command[];
     }
   /** Compare-and-swap on `object.metadata.resourceVersion`; a conflict requeues the key. */
   | {

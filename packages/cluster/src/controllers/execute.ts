@@ -67,7 +67,7 @@ function run(command: Command, executor: Executor, wrote: (stored: KubeObject | 
     case "create": {
       const created = api.create(command.object, options);
       wrote(created);
-      for (const next of command.then?.(created) ?? []) run(next, executor, wrote);
+      for (const next of command.followUp?.(created) ?? []) run(next, executor, wrote);
       return;
     }
     case "update":
