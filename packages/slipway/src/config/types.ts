@@ -33,6 +33,8 @@ export type EdgeTarget =
       readonly name: string;
       readonly namespace: string;
       readonly port: number | string;
+      /** HTTP path of the edge's active check; a TCP connect when absent. */
+      readonly health: string | undefined;
     }
   /** `from` is a folder, absolute after resolution. */
   | { readonly kind: "bucket"; readonly name: string; readonly from: string };
@@ -43,6 +45,10 @@ export interface EdgeConfig {
   readonly routes: readonly { readonly path: string; readonly target: EdgeTarget }[];
   /** Local port; 0 takes a free one. */
   readonly port: number;
+  /** Endpoints to try after the first one failed; 0 turns retries off. */
+  readonly retries: number;
+  /** How long requests in flight may go on after their endpoint has left. */
+  readonly drainMs: number;
 }
 
 export interface SlackConfig {

@@ -1,0 +1,373 @@
+/**
+ * The local edge: one port in front of services in several clusters and of static buckets, as the global load
+ * balancer is in production. This file joins the parts; the decisions are in `load-balancer/` and `bucket/`.
+ */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type Clock, type Random, SlipwayError, systemCode } from "@slipway/base";
+import type { EdgeConfig } from "../config/types.ts";
+import { type Bucket, createBucket } from "./bucket/bucket.ts";
+import type { EndpointSource } from "./endpoints.ts";
+import { type AccessRecord, formatAccess } from "./load-balancer/access-log.ts";
+import { type Backend, Balancer } from "./load-balancer/balancer.ts";
+import { type Attempt, forward } from "./load-balancer/forward.ts";
+import { defaultHealthPolicy, type HealthPolicy } from "./load-balancer/health.ts";
+import { forwardUpgrade } from "./load-balancer/upgrade.ts";
+import { createUpstreams, type Dial, dialTcp, type Upstreams } from "./load-balancer/upstreams.ts";
+import { compileRoutes, type MatchedRoute } from "./routes.ts";
+
+export interface EdgeOptions {
+  readonly config: EdgeConfig;
+  readonly sources: readonly EndpointSource[];
+  /** How to reach an endpoint; a plain TCP connection when absent. */
+  readonly dial?: Dial;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly host?: string;
+  /** Gets whole access log lines; nothing is formatted without it. */
+  readonly accessLog?: (lines: string) => void;
+  /** The release of a pod, for the access log; empty when unknown. */
+  readonly releaseOf?: (backend: Backend) => string;
+  readonly onProblem?: (error: unknown) => void;
+}
+
+export interface EdgeStatus {
+  readonly services: readonly {
+    readonly name: string;
+    readonly endpoints: readonly {
+      readonly id: string;
+      readonly pod: string;
+      readonly state: string;
+      readonly reason: string | undefined;
+      readonly inFlight: number;
+    }[];
+  }[];
+  /** Since the start, by cluster and class of status: `tokyo 2xx`. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface Edge {
+  readonly url: string;
+  readonly port: number;
+  status(): EdgeStatus;
+  /** Stops listening, lets what runs finish within the drain time, then closes. */
+  close(): Promise<void>;
+}
+
+interface ServiceState {
+  readonly name: string;
+  readonly balancer: Balancer;
+  readonly policy: HealthPolicy;
+}
+
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  const { config, clock, random } = options;
+  const dial: Dial = options.dial ?? ((backend, timeoutMs) => dialTcp(backend.ip, backend.port, timeoutMs));
+  const table = compileRoutes(config.hosts, config.routes);
+  const stop = new AbortController();
+  const upstreams = createUpstreams({ dial: options.dial, clock, drainMs: config.drainMs });
+  const services = new Map<string, ServiceState>();
+  const buckets = new Map<string, Bucket>();
+  const counters: Record<string, number> = {};
+  const lines = lineBuffer(options.accessLog);
+
+  for (const target of table.services) {
+    const key = serviceKey(target);
+    if (services.has(key)) continue;
+    const policy = { ...defaultHealthPolicy, path: target.health };
+    const state: ServiceState = { name: target.name, balancer: new Balancer(policy), policy };
+    services.set(key, state);
+    for (const source of options.sources) followCluster(source, target, state);
+    checkForEver(state).catch((error: unknown) => options.onProblem?.(error));
+  }
+  for (const { target } of config.routes)
+    if (target.kind === "bucket") buckets.set(target.name, createBucket(target.from));
+
+  const server = createServer(
+    { keepAliveTimeout: 620_000, headersTimeout: 625_000, requestTimeout: 0 },
+    (request, response) => {
+      handle(request, response).catch((error: unknown) => {
+        options.onProblem?.(error);
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500, { "content-length": 0 }).end();
+      });
+    },
+  );
+  server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head));
+  server.on("connection", (socket: Socket) => socket.setNoDelay(true));
+  await listen(server, config.port, options.host ?? "127.0.0.1").catch((error: unknown) => {
+    stop.abort();
+    throw error;
+  });
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    status: () => ({
+      services: [...services.values()].map(({ name, balancer }) => ({
+        name,
+        endpoints: balancer.backends().map(({ backend, health, inFlight }) => ({
+          id: backend.id,
+          pod: backend.pod,
+          state: health.state,
+          reason: health.reason,
+          inFlight,
+        })),
+      })),
+      counters: { ...counters },
+    }),
+    async close() {
+      stop.abort();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      const giveUp = new AbortController();
+      await Promise.race([
+        closed,
+        clock.sleep(Math.min(config.drainMs, 5000), giveUp.signal).catch(() => {}),
+      ]);
+      giveUp.abort();
+      server.closeAllConnections();
+      await closed;
+      await upstreams.close();
+      lines.flush();
+    },
+  };
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAt = clock.monotonic();
+    const url = request.url ?? "/";
+    if (stop.signal.aborted) response.setHeader("connection", "close");
+    const path = url.split("?", 1)[0] as string;
+    const route = table.match(request.headers.host, path);
+    if (route === undefined) return noRoute(request, response, startedAt);
+    const requestId = requestIdOf(request, random);
+    if (route.target.kind === "bucket") {
+      const name = route.target.name;
+      response.on("close", () =>
+        record(request, response, {
+          startedAt,
+          requestId,
+          service: name,
+          attempts: [],
+          bytes: Number(response.getHeader("content-length") ?? 0),
+        }),
+      );
+      return (buckets.get(name) as Bucket).handle(request, response, route.rest);
+    }
+    const state = services.get(serviceKey(route.target)) as ServiceState;
+    await forward({
+      request,
+      response,
+      balancer: state.balancer,
+      upstreams,
+      clock,
+      forwarded: { remoteIp: remoteIp(request), proto: "http", requestId },
+      retries: config.retries,
+      service: state.name,
+      onDone: (attempts, bytes) =>
+        record(request, response, { startedAt, requestId, service: state.name, attempts, bytes }),
+    });
+  }
+
+  function handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const startedAt = clock.monotonic();
+    const route: MatchedRoute | undefined = table.match(
+      request.headers.host,
+      (request.url ?? "/").split("?", 1)[0] as string,
+    );
+    if (route?.target.kind !== "service") {
+      socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      return;
+    }
+    const state = services.get(serviceKey(route.target)) as ServiceState;
+    const requestId = requestIdOf(request, random);
+    forwardUpgrade({
+      request,
+      socket,
+      head,
+      balancer: state.balancer,
+      dial,
+      forwarded: { remoteIp: remoteIp(request), proto: "http", requestId },
+      retries: config.retries,
+      onDone: (backend, connected) => {
+        const status = connected ? 101 : 503;
+        count(backend?.cluster ?? "edge", status);
+        if (options.accessLog === undefined) return;
+        const attempts =
+          backend === undefined ? [] : [{ backend, startedAt, ms: clock.monotonic() - startedAt, status }];
+        lines.add(
+          formatAccess(
+            accessRecord(request, status, { startedAt, requestId, service: state.name, attempts, bytes: 0 }),
+          ),
+        );
+      },
+    }).catch((error: unknown) => options.onProblem?.(error));
+  }
+
+  function noRoute(request: IncomingMessage, response: ServerResponse, startedAt: number): void {
+    const text = `404 Not Found: no route for ${request.headers.host ?? ""}${request.url}\n`;
+    response.writeHead(404, {
+      "content-type": "text/plain; charset=utf-8",
+      "content-length": Buffer.byteLength(text),
+      "x-slipway-edge": "error",
+    });
+    response.end(text);
+    record(request, response, {
+      startedAt,
+      requestId: requestIdOf(request, random),
+      service: "",
+      attempts: [],
+      bytes: text.length,
+    });
+  }
+
+  interface Outcome {
+    readonly startedAt: number;
+    readonly requestId: string;
+    readonly service: string;
+    readonly attempts: readonly Attempt[];
+    readonly bytes: number;
+  }
+
+  function record(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
+    // 499 is nginx's word for a client that left before the answer; it is nobody's error.
+    const status = response.headersSent ? response.statusCode : 499;
+    count(outcome.attempts.at(-1)?.backend.cluster ?? "edge", status);
+    if (options.accessLog !== undefined) lines.add(formatAccess(accessRecord(request, status, outcome)));
+  }
+
+  function count(cluster: string, status: number): void {
+    const key = `${cluster} ${Math.floor(status / 100)}xx`;
+    counters[key] = (counters[key] ?? 0) + 1;
+  }
+
+  function accessRecord(request: IncomingMessage, status: number, outcome: Outcome): AccessRecord {
+    const last = outcome.attempts.at(-1)?.backend;
+    return {
+      endMs: clock.now(),
+      durationMs: clock.monotonic() - outcome.startedAt,
+      method: request.method ?? "",
+      url: request.url ?? "",
+      requestSize: Number(request.headers["content-length"] ?? 0),
+      status,
+      responseSize: outcome.bytes,
+      userAgent: request.headers["user-agent"] ?? "",
+      remoteIp: remoteIp(request),
+      referer: request.headers.referer ?? "",
+      protocol: `HTTP/${request.httpVersion}`,
+      upstreamMs: outcome.attempts.map(({ ms }) => ms),
+      upstreamStatus: outcome.attempts.map((attempt) => attempt.status),
+      upstreamAddr: outcome.attempts.map(({ backend }) => `${backend.ip}:${backend.port}`),
+      requestId: outcome.requestId,
+      cluster: last?.cluster ?? "",
+      pod: last?.pod ?? "",
+      service: outcome.service,
+      release: last === undefined ? "" : (options.releaseOf?.(last) ?? ""),
+    };
+  }
+
+  function followCluster(
+    source: EndpointSource,
+    target: { namespace: string; name: string; port: number | string },
+    state: ServiceState,
+  ): void {
+    const onChange = (backends: readonly Backend[]): void => {
+      const { removed } = state.balancer.setCluster(source.cluster, backends);
+      for (const backend of removed)
+        upstreams.drain(backend).catch((error: unknown) => options.onProblem?.(error));
+    };
+    source.follow(target, onChange, stop.signal).catch((error: unknown) => options.onProblem?.(error));
+  }
+
+  async function checkForEver({ balancer, policy }: ServiceState): Promise<void> {
+    while (!stop.signal.aborted) {
+      await clock.sleep(policy.intervalMs, stop.signal).catch(() => {});
+      if (stop.signal.aborted) return;
+      await Promise.all(
+        balancer.backends().map(async ({ backend }) => {
+          const problem = await check(backend, policy, { dial, upstreams });
+          balancer.checked(backend.id, problem === undefined, problem);
+        }),
+      );
+    }
+  }
+}
+
+/** Undefined when the endpoint is well, else what was wrong. */
+async function check(
+  backend: Backend,
+  policy: HealthPolicy,
+  via: { dial: Dial; upstreams: Upstreams },
+): Promise<string | undefined> {
+  try {
+    if (policy.path === undefined) {
+      (await via.dial(backend, policy.timeoutMs)).destroy();
+      return undefined;
+    }
+    const answer = await via.upstreams.pool(backend).request({
+      path: policy.path,
+      method: "GET",
+      headers: { "user-agent": "slipway-edge-health-check" },
+      signal: AbortSignal.timeout(policy.timeoutMs),
+    });
+    await answer.body.dump();
+    return answer.statusCode < 400 ? undefined : `health check answered ${answer.statusCode}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function serviceKey(target: {
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number | string;
+}): string {
+  return `${target.namespace}/${target.name}:${target.port}`;
+}
+
+function remoteIp(request: IncomingMessage): string {
+  return (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+}
+
+function requestIdOf(request: IncomingMessage, random: Random): string {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && /^[\w.-]{1,128}$/.test(given) ? given : random.name(16);
+}
+
+/** Lines are handed over in batches of one turn of the event loop, so that logging costs one write for many. */
+function lineBuffer(sink: ((lines: string) => void) | undefined): { add(line: string): void; flush(): void } {
+  let pending = "";
+  const flush = (): void => {
+    if (pending === "") return;
+    const text = pending;
+    pending = "";
+    sink?.(text);
+  };
+  return {
+    add(line) {
+      if (pending === "") queueMicrotask(() => process.nextTick(flush));
+      pending += line;
+    },
+    flush,
+  };
+}
+
+async function listen(server: Server, port: number, host: string): Promise<void> {
+  server.listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    if (systemCode(cause) !== "EADDRINUSE") throw cause;
+    throw new SlipwayError({
+      code: "EDGE_PORT_TAKEN",
+      where: "edge/port",
+      message: `port ${port} is taken by another program`,
+      hint: `Stop that program (see who it is with "ss -ltnp sport = :${port}"), or set edge.port to another port; 0 takes a free one.`,
+      cause,
+      exitCode: 3,
+    });
+  }
+}

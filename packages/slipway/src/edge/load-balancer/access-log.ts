@@ -1,0 +1,53 @@
+/**
+ * One JSON line for each request, in the shape that Google's log agent lifts into LogEntry.httpRequest and that
+ * nginx can write too (`log_format slipway escape=json`), so that one parser reads the edge, nginx and the cloud.
+ *
+ * Lengths are strings (int64 in protobuf's JSON), `latency` is seconds with the unit `s`, `upstream_time` and
+ * `upstream_status` list every attempt in order, joined by ", " as nginx does.
+ */
+export interface AccessRecord {
+  /** Wall time at the end of the request, ms since the epoch. */
+  readonly endMs: number;
+  readonly durationMs: number;
+  readonly method: string;
+  readonly url: string;
+  readonly requestSize: number;
+  readonly status: number;
+  readonly responseSize: number;
+  readonly userAgent: string;
+  readonly remoteIp: string;
+  readonly referer: string;
+  readonly protocol: string;
+  readonly upstreamMs: readonly number[];
+  readonly upstreamStatus: readonly number[];
+  readonly upstreamAddr: readonly string[];
+  readonly requestId: string;
+  readonly cluster: string;
+  readonly pod: string;
+  readonly service: string;
+  readonly release: string;
+}
+
+export function formatAccess(record: AccessRecord): string {
+  const severity = record.status >= 500 ? "ERROR" : "INFO";
+  const latency = (record.durationMs / 1000).toFixed(3);
+  const request =
+    `{"requestMethod":${quote(record.method)},"requestUrl":${quote(record.url)},"requestSize":"${record.requestSize}"` +
+    `,"status":${record.status},"responseSize":"${record.responseSize}","userAgent":${quote(record.userAgent)}` +
+    `,"remoteIp":${quote(record.remoteIp)},"referer":${quote(record.referer)},"latency":"${latency}s","protocol":${quote(record.protocol)}}`;
+  return (
+    `{"time":"${new Date(record.endMs).toISOString()}","msec":"${(record.endMs / 1000).toFixed(3)}","severity":"${severity}"` +
+    `,"httpRequest":${request}` +
+    `,"upstream_time":"${record.upstreamMs.map((ms) => (ms / 1000).toFixed(3)).join(", ")}"` +
+    `,"upstream_status":"${record.upstreamStatus.map((status) => (status === 0 ? "-" : status)).join(", ")}"` +
+    `,"upstream_addr":"${record.upstreamAddr.join(", ")}","req_id":${quote(record.requestId)}` +
+    `,"cluster":${quote(record.cluster)},"service":${quote(record.service)},"pod":${quote(record.pod)},"release":${quote(record.release)}}\n`
+  );
+}
+
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/** JSON.stringify is the slow part of a line; most values need no escape. */
+function quote(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}

@@ -1,0 +1,185 @@
+/**
+ * One request on its way to an endpoint and, if need be, to another one.
+ *
+ * A retry is safe in two cases only: nothing was sent yet (refused, unreachable, connect timeout): any method; or
+ * the connection broke before the first byte of the answer and the method is idempotent (RFC 9110, section 9.2.2).
+ * A POST that was sent and lost may have been carried out, so it is answered 502 and never repeated.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import type { Clock } from "@slipway/base";
+import type { Dispatcher } from "undici";
+import type { Backend, Balancer } from "./balancer.ts";
+import { type ForwardedFor, requestHeaders, responseHeaders } from "./headers.ts";
+import type { Upstreams } from "./upstreams.ts";
+
+export interface Attempt {
+  readonly backend: Backend;
+  readonly startedAt: number;
+  ms: number;
+  /** 0 while unanswered or when the attempt failed. */
+  status: number;
+}
+
+export interface ForwardOptions {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly balancer: Balancer;
+  readonly upstreams: Upstreams;
+  readonly clock: Clock;
+  readonly forwarded: ForwardedFor;
+  /** Endpoints to try after the first; 0 turns retries off. */
+  readonly retries: number;
+  readonly service: string;
+  /** Called once, when the answer has ended or was given up. */
+  readonly onDone: (attempts: readonly Attempt[], sentBytes: number) => void;
+}
+
+/** Bodies up to this size are kept for a retry of an idempotent request. */
+const REPLAY_LIMIT_BYTES = 64 * 1024;
+const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
+
+type Body =
+  | { readonly kind: "none" }
+  | { readonly kind: "buffer"; readonly bytes: Buffer }
+  | { readonly kind: "stream"; used: boolean };
+
+export async function forward(options: ForwardOptions): Promise<void> {
+  const { request, response } = options;
+  const attempts: Attempt[] = [];
+  let sentBytes = 0;
+  let done = false;
+  const finish = (): void => {
+    if (done) return;
+    done = true;
+    options.onDone(attempts, sentBytes);
+  };
+  const body = await readBody(request);
+  if (body === undefined) return finish(); // the client left while it was still sending
+  const headers = requestHeaders(request.rawHeaders, request.headers.connection, options.forwarded);
+  if (body.kind === "stream" && request.headers["content-length"] !== undefined) {
+    headers.push("content-length", request.headers["content-length"]);
+  }
+  const tried = new Set<string>();
+  let abort: ((reason: Error) => void) | undefined;
+  response.on("close", () => {
+    if (!response.writableFinished) abort?.(new Error("client left"));
+    finish();
+  });
+  attempt();
+
+  function attempt(): void {
+    const backend = options.balancer.pick(tried);
+    if (backend === undefined) {
+      const reason =
+        tried.size === 0
+          ? `service ${options.service} has no endpoint in any cluster`
+          : `no other endpoint of ${options.service} is left`;
+      return answerError(tried.size === 0 ? 503 : 502, reason);
+    }
+    tried.add(backend.id);
+    const record: Attempt = { backend, startedAt: options.clock.monotonic(), ms: 0, status: 0 };
+    attempts.push(record);
+    options.balancer.started(backend.id);
+    let wasSent = false;
+    let hasAnswer = false;
+    let isOver = false;
+    const over = (): void => {
+      if (isOver) return;
+      isOver = true;
+      record.ms = options.clock.monotonic() - record.startedAt;
+      options.balancer.finished(backend.id);
+    };
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart(controller) {
+        wasSent = true;
+        abort = (reason) => controller.abort(reason);
+        if (response.destroyed) controller.abort(new Error("client left"));
+      },
+      onResponseStart(controller, statusCode, upstreamHeaders, statusMessage) {
+        if (statusCode < 200) return; // 100 Continue and 103 Early Hints stay between the edge and the pod
+        hasAnswer = true;
+        record.status = statusCode;
+        response.writeHead(statusCode, statusMessage, responseHeaders(upstreamHeaders));
+        if (response.destroyed) controller.abort(new Error("client left"));
+      },
+      onResponseData(controller, chunk) {
+        sentBytes += chunk.length;
+        if (!response.write(chunk)) {
+          controller.pause();
+          response.once("drain", () => controller.resume());
+        }
+      },
+      onResponseEnd() {
+        over();
+        response.end();
+      },
+      onResponseError(_controller, error) {
+        over();
+        if (response.destroyed) return finish();
+        if (hasAnswer) {
+          // Too late for another endpoint: breaking the connection tells the client that the answer is not whole.
+          response.destroy();
+          return finish();
+        }
+        if (!wasSent) options.balancer.refused(backend.id, error.message);
+        const canReplay = body?.kind !== "stream" || !body.used;
+        const isSafe = !wasSent || IDEMPOTENT.has(request.method ?? "");
+        if (canReplay && isSafe && tried.size <= options.retries) return attempt();
+        answerError(502, `${backend.cluster}/${backend.pod}: ${error.message || error.name}`);
+      },
+    };
+    options.upstreams.pool(backend).dispatch(
+      {
+        path: request.url as string,
+        method: request.method as Dispatcher.HttpMethod,
+        headers,
+        body: bodyOf(request, body as Body),
+      },
+      handler,
+    );
+  }
+
+  function answerError(status: number, reason: string): void {
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return finish();
+    }
+    const text = `${status} ${status === 503 ? "Service Unavailable" : "Bad Gateway"}: ${reason}\n`;
+    sentBytes = Buffer.byteLength(text);
+    response.writeHead(status, {
+      "content-type": "text/plain; charset=utf-8",
+      "content-length": sentBytes,
+      "x-slipway-edge": "error",
+    });
+    response.end(text);
+  }
+}
+
+/** Undefined when the client went away before its body was complete. */
+async function readBody(request: IncomingMessage): Promise<Body | undefined> {
+  const length = request.headers["content-length"];
+  if (length === undefined && request.headers["transfer-encoding"] === undefined) return { kind: "none" };
+  if (length === "0") return { kind: "none" };
+  if (length === undefined || Number(length) > REPLAY_LIMIT_BYTES) return { kind: "stream", used: false };
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+  } catch {
+    return undefined;
+  }
+  return { kind: "buffer", bytes: Buffer.concat(chunks) };
+}
+
+function bodyOf(request: IncomingMessage, body: Body): Buffer | Readable | null {
+  if (body.kind === "none") return null;
+  if (body.kind === "buffer") return body.bytes;
+  // A generator is not started before the connection stands, so a refused connection leaves the body unread.
+  return Readable.from(
+    (async function* () {
+      body.used = true;
+      for await (const chunk of request) yield chunk as Uint8Array;
+    })(),
+    { objectMode: false },
+  );
+}
