@@ -1,5 +1,9 @@
 export type * from "./api/api.ts";
 export * from "./api/errors.ts";
+export { parseResourceVersion } from "./api/list.ts";
+export { type ApiOptions, createApi } from "./api/pipeline.ts";
+export { type Selection, selectorOf, watchSelected } from "./api/selection.ts";
+export { type Scale, scaleOf } from "./api/subresources.ts";
 export type * from "./client/client.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
 export {

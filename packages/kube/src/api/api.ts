@@ -18,12 +18,15 @@ import type { Store } from "../store/store.ts";
 
 export interface ApiWriteOptions extends WriteOptions {
   readonly subresource?: "status" | "scale" | "binding" | "eviction" | "finalize";
+  /** What a Scale is about, when one is replaced: it does not say itself. */
+  readonly scaleTarget?: TypeRef;
 }
 
 export interface Api {
   readonly store: Store;
-  get(ref: ObjectRef): KubeObject;
+  get(ref: ObjectRef, options?: { readonly subresource?: "scale" | "status" }): KubeObject;
   list(type: TypeRef, options?: ListOptions): KubeList;
+  /** With subresource `binding` or `eviction` the object is a Binding or Eviction, and the pod is returned. */
   create(object: KubeObject, options?: ApiWriteOptions): KubeObject;
   replace(object: KubeObject, options?: ApiWriteOptions): KubeObject;
   patch(ref: ObjectRef, type: PatchType, body: unknown, options?: ApiWriteOptions): KubeObject;

@@ -27,6 +27,7 @@ export interface ListOptions {
   readonly limit?: number;
   readonly continue?: string;
   readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: "Exact" | "NotOlderThan";
 }
 
 export interface WatchOptions extends Omit<ListOptions, "limit" | "continue"> {

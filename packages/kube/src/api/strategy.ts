@@ -1,0 +1,126 @@
+/**
+ * What each kind keeps, resets and counts when it is written: the `PrepareForCreate` and `PrepareForUpdate` of
+ * Kubernetes' registry strategies. Here `status` and `spec` are kept apart, and `generation` is counted.
+ */
+import type { ResourceType } from "../resources/kinds.ts";
+import type { AnyObject, KubeObject, ObjectMeta } from "../resources/meta.ts";
+import type { Pod, PodStatus } from "../resources/pod.ts";
+import { compact, isSame, withMetadata } from "./object.ts";
+import { qosClassOf } from "./qos.ts";
+
+/** Kinds whose `metadata.generation` counts changes of the spec. */
+const COUNTED = new Set(["Deployment", "ReplicaSet", "PodDisruptionBudget", "EndpointSlice"]);
+
+/** PUT without a resourceVersion is refused for these; for all others it overwrites. */
+export const CONDITIONAL = new Set(["Lease", "PodDisruptionBudget"]);
+
+export function hasStatus(type: ResourceType): boolean {
+  return type.subresources.includes("status");
+}
+
+/** The object as a create stores it: the server's metadata in place of the client's, and no status yet. */
+export function prepareCreate(
+  type: ResourceType,
+  object: KubeObject,
+  given: { readonly name: string; readonly uid: string; readonly creationTimestamp: string },
+): AnyObject {
+  const {
+    resourceVersion: _version,
+    deletionTimestamp: _deletion,
+    deletionGracePeriodSeconds: _grace,
+    generation: _generation,
+    ...kept
+  } = object.metadata;
+  const metadata: ObjectMeta = {
+    ...kept,
+    ...given,
+    ...(COUNTED.has(type.kind) ? { generation: 1 } : {}),
+  };
+  const created = { ...object, metadata } as AnyObject;
+  switch (type.kind) {
+    case "Pod":
+      return { ...created, status: newPodStatus(object as Pod) };
+    case "Namespace":
+      return { ...created, ...NEW_NAMESPACE, metadata: { ...metadata, labels: namespaceLabels(metadata) } };
+    case "Service":
+      return { ...created, status: { loadBalancer: {} } };
+    case "Node": // whoever registers a node says at once what it is and has
+      return created;
+    case "ReplicaSet":
+      return { ...created, status: { replicas: 0 } };
+    default:
+      return hasStatus(type) ? { ...created, status: {} } : created;
+  }
+}
+
+/** Without containers the pod is not valid, which is said later and better. */
+function newPodStatus(pod: Pod): PodStatus {
+  const isWhole = Array.isArray(pod.spec?.containers);
+  return { phase: "Pending", ...(isWhole ? { qosClass: qosClassOf(pod.spec) } : {}) };
+}
+
+const NEW_NAMESPACE = { spec: { finalizers: ["kubernetes"] }, status: { phase: "Active" } };
+
+function namespaceLabels(metadata: ObjectMeta): Readonly<Record<string, string>> {
+  return { ...metadata.labels, "kubernetes.io/metadata.name": metadata.name };
+}
+
+/**
+ * The object as an update stores it. On the main resource the status stays as it was; on `status` everything else
+ * does; on `finalize` only a namespace's `spec.finalizers` change.
+ */
+export function prepareUpdate(
+  type: ResourceType,
+  old: KubeObject,
+  sent: KubeObject,
+  subresource: string | undefined,
+): KubeObject {
+  const before = old as AnyObject;
+  const after = sent as AnyObject;
+  if (subresource === "status") {
+    const { annotations = old.metadata.annotations, managedFields } = sent.metadata;
+    return compact({ ...withMetadata(before, { annotations, managedFields }), status: after["status"] });
+  }
+  if (subresource === "finalize") {
+    return compact({
+      ...withMetadata(before, { managedFields: sent.metadata.managedFields }),
+      spec: after["spec"],
+    });
+  }
+  const metadata = compact({ ...sent.metadata, ...serversOwn(old.metadata) }) as ObjectMeta;
+  const kept = hasStatus(type) ? { status: before["status"] } : {};
+  const updated = compact({ ...after, ...kept, metadata });
+  if (type.kind === "Namespace") return compact({ ...updated, spec: before["spec"] });
+  if (!COUNTED.has(type.kind) || !isNewGeneration(before, updated)) return updated;
+  return withMetadata(updated, { generation: (old.metadata.generation ?? 0) + 1 });
+}
+
+/** Metadata that no client can change, whatever it sends. */
+function serversOwn(metadata: ObjectMeta): Partial<ObjectMeta> {
+  const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, generation } = metadata;
+  return {
+    uid,
+    creationTimestamp,
+    deletionTimestamp,
+    deletionGracePeriodSeconds,
+    generation,
+  } as Partial<ObjectMeta>;
+}
+
+/** A Deployment's annotations count as well, for they are copied to its ReplicaSets. */
+function isNewGeneration(before: AnyObject, after: AnyObject): boolean {
+  switch (after.kind) {
+    case "Deployment":
+      return (
+        !isSame(before["spec"], after["spec"]) ||
+        !isSame(before.metadata.annotations, after.metadata.annotations)
+      );
+    case "EndpointSlice":
+      return (
+        !isSame({ ...before, metadata: {} }, { ...after, metadata: {} }) ||
+        !isSame(before.metadata.labels, after.metadata.labels)
+      );
+    default:
+      return !isSame(before["spec"], after["spec"]);
+  }
+}
