@@ -18,10 +18,18 @@ import {
   type Platform,
 } from "./oci.ts";
 import { formatReference, type ImageReference, parseReference } from "./reference.ts";
+import type { RegistryClient } from "./registry/client.ts";
 
 export interface ImageSourceOptions {
   readonly layout: ImageLayout;
   readonly platform?: Platform;
+  /**
+   * For images of other registries, which manifests may name too (`image: redis:7`): asked when the layout has no
+   * such image, and only when the reference's registry is not one of `own`. The result is kept in the layout.
+   */
+  readonly remote?: RegistryClient;
+  /** `host:port` of the embedded registry, under all its names. */
+  readonly own?: readonly string[];
 }
 
 /** The image that a repository of the layout holds; `undefined` when it holds none by that tag or digest. */
@@ -54,7 +62,7 @@ export function createImageSource(options: ImageSourceOptions): ImageSource {
   return {
     resolve: async (text) => {
       const reference = parseOrRefuse(text);
-      const found = await find(layout, reference, text, options.platform);
+      const found = await find(options, reference, text);
       const { manifest, config, descriptor } = found;
       return {
         id: `${reference.registry}/${reference.repository}@${descriptor.digest}`,
@@ -76,19 +84,20 @@ export function createImageSource(options: ImageSourceOptions): ImageSource {
 }
 
 async function find(
-  layout: ImageLayout,
+  options: ImageSourceOptions,
   reference: ImageReference,
   text: string,
-  platform: Platform | undefined,
 ): Promise<{ descriptor: Descriptor; manifest: ImageManifest; config: ImageConfigFile }> {
+  const { layout, platform, remote, own = [] } = options;
+  const name = reference.digest ?? reference.tag ?? "latest";
   try {
-    const image = await readImage(
-      layout,
-      reference.repository,
-      reference.digest ?? reference.tag ?? "latest",
-      platform,
-    );
+    const image = await readImage(layout, reference.repository, name, platform);
     if (image !== undefined) return image;
+    if (remote !== undefined && !own.includes(reference.registry)) {
+      const descriptor = await remote.pull(text, layout, platform === undefined ? {} : { platform });
+      await layout.hold(reference.repository, descriptor, reference.tag === undefined ? [] : [reference.tag]);
+      return await readImageAt(layout, descriptor, platform);
+    }
   } catch (error) {
     if (error instanceof SlipwayError) throw pullError(text, error.message);
     throw error;

@@ -1,0 +1,210 @@
+/**
+ * Writes one image layer: a deterministic tar of given entries, stored under its digest. The rules that make equal
+ * content equal bytes: entries sorted by the bytes of their path, every parent directory once and before its
+ * children, one mtime for all, no names of users, no access times.
+ *
+ * The tar is first made without being stored, only hashed (its hash is the diffID): if the layout has that diffID
+ * already, there is nothing to compress or write, so an unchanged rebuild costs one read of the input.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { Readable, Transform } from "node:stream";
+import { createGzip } from "node:zlib";
+import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import type { ImageLayout } from "./layout.ts";
+import { type Descriptor, MEDIA } from "./oci.ts";
+import { padding, TAR_END, type TarEntry, tarHeader } from "./tar.ts";
+
+/** Where a file's bytes come from. */
+export type LayerContent =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "path"; readonly path: string }
+  | { readonly kind: "open"; readonly open: () => Promise<Readable> };
+
+export interface LayerEntry extends Omit<TarEntry, "mtime"> {
+  /** Undefined for everything that is not a file. */
+  readonly content: LayerContent | undefined;
+}
+
+export interface WrittenLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: string;
+}
+
+export interface LayerOptions {
+  /** Seconds since the epoch, for every entry. */
+  readonly mtime: number;
+  /** Uncompressed layers are for big content that stays on this machine: nothing to pack, nothing to unpack. */
+  readonly compression: "gzip" | "none";
+}
+
+/** Pinned: another level is another digest. */
+const GZIP_LEVEL = 6;
+
+export async function writeLayer(
+  layout: ImageLayout,
+  entries: readonly LayerEntry[],
+  options: LayerOptions,
+): Promise<WrittenLayer> {
+  const sorted = inOrder(entries);
+  const hash = createHash("sha256");
+  for await (const chunk of tarStream(sorted, options.mtime)) hash.update(chunk);
+  const diffId = `sha256:${hash.digest("hex")}`;
+  const known = await knownLayer(layout, diffId, options.compression);
+  if (known !== undefined) return { descriptor: known, diffId };
+
+  // A file that changes between the two reads changes the diffID too: the second read is the one that counts.
+  const stored = createHash("sha256");
+  const source = Readable.from(hashed(tarStream(sorted, options.mtime), stored), { objectMode: false });
+  const body = options.compression === "gzip" ? source.compose(gzip()) : source;
+  const blob = await layout.putStream(body as Readable);
+  const descriptor: Descriptor = {
+    mediaType: options.compression === "gzip" ? MEDIA.layerGzip : MEDIA.layer,
+    ...blob,
+  };
+  const written = { descriptor, diffId: `sha256:${stored.digest("hex")}` };
+  await remember(layout, written, options.compression);
+  return written;
+}
+
+/**
+ * Sorts by bytes, refuses two entries for one path, and adds the directories that were not named, as root's 0755.
+ */
+export function inOrder(entries: readonly LayerEntry[]): readonly LayerEntry[] {
+  const byPath = new Map<string, LayerEntry>();
+  for (const entry of entries) byPath.set(entry.path, entry);
+  for (const entry of entries) {
+    const parts = entry.path.split("/");
+    for (let depth = 1; depth < parts.length; depth += 1) {
+      const parent = parts.slice(0, depth).join("/");
+      if (!byPath.has(parent)) byPath.set(parent, directoryEntry(parent));
+    }
+  }
+  // A hard link must come after its target, so links go last; otherwise byte order, where "a/b" follows "a".
+  const rank = (entry: LayerEntry): number => (entry.kind === "link" ? 1 : 0);
+  return [...byPath.values()].sort(
+    (a, b) => rank(a) - rank(b) || Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)),
+  );
+}
+
+export function directoryEntry(
+  path: string,
+  facts: Partial<Pick<LayerEntry, "mode" | "uid" | "gid">> = {},
+): LayerEntry {
+  return {
+    path,
+    kind: "directory",
+    mode: facts.mode ?? 0o755,
+    uid: facts.uid ?? 0,
+    gid: facts.gid ?? 0,
+    size: 0,
+    link: "",
+    content: undefined,
+  };
+}
+
+export function symlinkEntry(path: string, target: string): LayerEntry {
+  return { path, kind: "symlink", mode: 0o777, uid: 0, gid: 0, size: 0, link: target, content: undefined };
+}
+
+export function bytesEntry(
+  path: string,
+  content: string | Uint8Array,
+  facts: Partial<Pick<LayerEntry, "mode" | "uid" | "gid">> = {},
+): LayerEntry {
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  return {
+    path,
+    kind: "file",
+    mode: facts.mode ?? 0o644,
+    uid: facts.uid ?? 0,
+    gid: facts.gid ?? 0,
+    size: bytes.byteLength,
+    link: "",
+    content: { kind: "bytes", bytes },
+  };
+}
+
+async function* tarStream(entries: readonly LayerEntry[], mtime: number): AsyncGenerator<Uint8Array> {
+  for (const entry of entries) {
+    yield tarHeader({ ...entry, mtime });
+    if (entry.kind !== "file") continue;
+    let seen = 0;
+    for await (const chunk of contentOf(entry)) {
+      seen += chunk.byteLength;
+      yield chunk;
+    }
+    // The header is out already; a tar with a wrong size would be damaged for every reader.
+    if (seen !== entry.size) throw changedWhileRead(entry);
+    yield Buffer.alloc(padding(entry.size));
+  }
+  yield TAR_END;
+}
+
+async function* contentOf(entry: LayerEntry): AsyncGenerator<Uint8Array> {
+  const content = entry.content;
+  if (content === undefined) return;
+  if (content.kind === "bytes") {
+    yield content.bytes;
+    return;
+  }
+  const stream =
+    content.kind === "path"
+      ? createReadStream(content.path, { highWaterMark: 1024 * 1024 })
+      : await content.open();
+  for await (const chunk of stream) yield chunk as Uint8Array;
+}
+
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  hash: ReturnType<typeof createHash>,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+/** Byte 9 of a gzip header names the operating system; 255 means "unknown", so every system writes the same. */
+function gzip(): Transform {
+  const packer = createGzip({ level: GZIP_LEVEL, memLevel: 8, chunkSize: 256 * 1024 });
+  let position = 0;
+  const patch = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      if (position <= 9 && position + chunk.length > 9) chunk[9 - position] = 255;
+      position += chunk.length;
+      done(null, chunk);
+    },
+  });
+  return packer.compose(patch) as unknown as Transform;
+}
+
+const layerRecord = (layout: ImageLayout, diffId: string, compression: string): string =>
+  layout.cachePath("layers", `${diffId.replace(":", "-")}.${compression}.json`);
+
+async function knownLayer(
+  layout: ImageLayout,
+  diffId: string,
+  compression: string,
+): Promise<Descriptor | undefined> {
+  const text = await readTextIfExists(layerRecord(layout, diffId, compression));
+  if (text === undefined) return undefined;
+  const descriptor = JSON.parse(text) as Descriptor;
+  if ((await layout.size(descriptor.digest)) !== descriptor.size) return undefined;
+  await layout.touch(descriptor.digest);
+  return descriptor;
+}
+
+async function remember(layout: ImageLayout, layer: WrittenLayer, compression: string): Promise<void> {
+  await writeAtomic(layerRecord(layout, layer.diffId, compression), JSON.stringify(layer.descriptor));
+}
+
+function changedWhileRead(entry: LayerEntry): SlipwayError {
+  return new SlipwayError({
+    code: "IMAGE_INPUT_CHANGED",
+    where: entry.content?.kind === "path" ? entry.content.path : entry.path,
+    message: "the file changed its size while the image was built",
+    hint: "Stop what writes to it, or leave it out with .dockerignore, and build again.",
+    exitCode: 1,
+  });
+}

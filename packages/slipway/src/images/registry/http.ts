@@ -1,0 +1,316 @@
+/**
+ * One request to a registry: scheme, authentication, redirects and retries. Bodies that go out are whole buffers
+ * (at most one chunk), so that every request can be sent again; bodies that come in are streams.
+ *
+ * Tokens are kept per registry and scope; a 401 in the middle of a push renews the token once and repeats.
+ * Retried: 408, 429 (after Retry-After), 5xx and broken connections, with exponential back-off and jitter.
+ */
+import type { Readable } from "node:stream";
+import { type Clock, type Random, SlipwayError, systemCode } from "@slipway/base";
+import type { Dispatcher } from "undici";
+import { DEFAULT_REGISTRY } from "../reference.ts";
+import type { FindCredentials } from "./credentials.ts";
+
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly registry: string;
+  /** A path below the registry, or the absolute URL that a Location header gave. */
+  readonly target: string;
+  /** `repository:shop/web:pull,push` */
+  readonly scope: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  /** Statuses that the caller handles; every other one is thrown. */
+  readonly expect: readonly number[];
+  /** Sends only once: the caller has its own way to go on after a failure. */
+  readonly isOnce?: boolean;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly url: string;
+  readonly body: Readable & { bytes(): Promise<Uint8Array>; text(): Promise<string> };
+}
+
+/** A failure that may pass if the request is sent again. */
+export class TransientError extends Error {
+  override readonly name = "TransientError";
+  readonly status: number | undefined;
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, facts: { status?: number; retryAfterMs?: number; cause?: unknown } = {}) {
+    super(message, { cause: facts.cause });
+    this.status = facts.status;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+}
+
+const ATTEMPTS = 6;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 20_000;
+const MANIFEST_ERROR_BYTES = 4096;
+
+export interface HttpOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly credentials: FindCredentials;
+}
+
+export class RegistryHttp {
+  readonly #options: HttpOptions;
+  readonly #tokens = new Map<string, string>();
+  #undici: Promise<{ loopback: Dispatcher; outside: Dispatcher; request: RequestFunction }> | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#authorized(request);
+      } catch (error) {
+        if (!(error instanceof TransientError)) throw error;
+        if (request.isOnce === true) throw error;
+        if (attempt >= ATTEMPTS) throw gaveUp(request, error, attempt);
+        await this.pause(attempt, error);
+      }
+    }
+  }
+
+  /** Waits before attempt + 1: what the server asked for, else 100 ms · 2^n, half of it random. */
+  async pause(attempt: number, error: TransientError): Promise<void> {
+    const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1));
+    const jittered = ceiling / 2 + this.#options.random.int(Math.max(1, Math.round(ceiling / 2)));
+    await this.#options.clock.sleep(Math.min(LONGEST_WAIT_MS * 3, error.retryAfterMs ?? jittered));
+  }
+
+  async close(): Promise<void> {
+    const undici = await this.#undici;
+    await undici?.loopback.close();
+    await undici?.outside.close();
+  }
+
+  async #authorized(request: HttpRequest): Promise<HttpResponse> {
+    const key = `${request.registry} ${request.scope}`;
+    const first = await this.#follow(request, this.#tokens.get(key));
+    if (first.status !== 401) return this.#checked(request, first);
+    const challenge = first.headers["www-authenticate"];
+    await discard(first);
+    const authorization = await this.#authorization(request, challenge);
+    if (authorization === undefined) throw refused(request, 401, "it asks for a login");
+    this.#tokens.set(key, authorization);
+    const second = await this.#follow(request, authorization);
+    if (second.status === 401) {
+      this.#tokens.delete(key);
+      await discard(second);
+      throw refused(request, 401, "the login was refused");
+    }
+    return this.#checked(request, second);
+  }
+
+  async #checked(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
+    if (request.expect.includes(response.status)) return response;
+    const text = (await response.body.text().catch(() => "")).slice(0, MANIFEST_ERROR_BYTES);
+    const message = describe(text) ?? `HTTP ${response.status}`;
+    if (isTransient(response.status)) {
+      const retryAfterMs = parseRetryAfter(response.headers["retry-after"], this.#options.clock.now());
+      throw new TransientError(message, {
+        status: response.status,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      });
+    }
+    throw refused(request, response.status, message);
+  }
+
+  /** Blob stores redirect to other hosts, which must not see our token. */
+  async #follow(request: HttpRequest, authorization: string | undefined): Promise<HttpResponse> {
+    let url = absolute(request);
+    const home = new URL(url).host;
+    for (let hop = 0; hop < 5; hop += 1) {
+      const isHome = new URL(url).host === home;
+      const response = await this.#exchange(url, request, isHome ? authorization : undefined);
+      const location = response.headers["location"];
+      if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
+      await discard(response);
+      url = new URL(location, url).href;
+    }
+    throw refused(request, 310, "too many redirects");
+  }
+
+  async #exchange(
+    url: string,
+    request: Pick<HttpRequest, "method" | "headers" | "body">,
+    authorization: string | undefined,
+  ): Promise<HttpResponse> {
+    const undici = await this.#load();
+    try {
+      const response = await undici.request(url, {
+        method: request.method,
+        headers: {
+          "user-agent": "slipway",
+          ...request.headers,
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        body: request.body ?? null,
+        dispatcher: isLoopback(new URL(url).hostname) ? undici.loopback : undici.outside,
+        headersTimeout: 60_000,
+        bodyTimeout: 60_000,
+      });
+      const headers: Record<string, string> = {};
+      for (const [name, value] of Object.entries(response.headers)) {
+        if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(", ") : value;
+      }
+      return { status: response.statusCode, headers, url, body: response.body };
+    } catch (cause) {
+      throw new TransientError(reasonOf(cause), { cause });
+    }
+  }
+
+  async #authorization(request: HttpRequest, challenge: string | undefined): Promise<string | undefined> {
+    const credentials = await this.#options.credentials(request.registry);
+    const { scheme, parameters } = parseChallenge(challenge ?? "");
+    const basic =
+      credentials?.kind === "basic"
+        ? `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64")}`
+        : undefined;
+    if (scheme === "basic") return basic;
+    const realm = parameters["realm"];
+    if (scheme !== "bearer" || realm === undefined) return undefined;
+    const scope = parameters["scope"] ?? request.scope;
+    const service = parameters["service"];
+    let response: HttpResponse;
+    if (credentials?.kind === "identity") {
+      const form = new URLSearchParams({
+        grant_type: "refresh_token",
+        refresh_token: credentials.token,
+        client_id: "slipway",
+        scope,
+        ...(service === undefined ? {} : { service }),
+      });
+      response = await this.#exchange(
+        realm,
+        {
+          method: "POST",
+          headers: { "content-type": "application/x-www-form-urlencoded" },
+          body: Buffer.from(form.toString()),
+        },
+        undefined,
+      );
+    } else {
+      const url = new URL(realm);
+      for (const one of scope.split(" ")) url.searchParams.append("scope", one);
+      if (service !== undefined) url.searchParams.set("service", service);
+      response = await this.#exchange(url.href, { method: "GET" }, basic);
+    }
+    const text = await response.body.text();
+    if (isTransient(response.status))
+      throw new TransientError(`token service: HTTP ${response.status}`, { status: response.status });
+    if (response.status !== 200)
+      throw refused(request, response.status, describe(text) ?? "the login was refused");
+    const answer = JSON.parse(text) as { token?: string; access_token?: string };
+    const token = answer.token ?? answer.access_token;
+    return token === undefined ? undefined : `Bearer ${token}`;
+  }
+
+  /** Loaded when first used; loopback never goes through a proxy, the rest obeys HTTPS_PROXY and NO_PROXY. */
+  #load(): Promise<{ loopback: Dispatcher; outside: Dispatcher; request: RequestFunction }> {
+    this.#undici ??= import("undici").then((undici) => ({
+      loopback: new undici.Agent({ connections: 8 }),
+      outside: new undici.EnvHttpProxyAgent(),
+      request: undici.request,
+    }));
+    return this.#undici;
+  }
+}
+
+type RequestFunction = typeof import("undici").request;
+
+/** Reads what is left of a body, so that the connection can be used again. */
+export async function discard(response: HttpResponse): Promise<void> {
+  await response.body.bytes().catch(() => {});
+}
+
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "[::1]" || host === "::1" || /^127\./.test(host);
+
+function absolute(request: HttpRequest): string {
+  if (/^https?:\/\//.test(request.target)) return request.target;
+  const host = request.registry === DEFAULT_REGISTRY ? `registry-1.${DEFAULT_REGISTRY}` : request.registry;
+  const scheme = isLoopback(new URL(`http://${host}`).hostname) ? "http" : "https";
+  return `${scheme}://${host}${request.target}`;
+}
+
+const isTransient = (status: number): boolean =>
+  status === 408 || status === 429 || (status >= 500 && status !== 501);
+
+/** Seconds or an HTTP date. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d+$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** `Bearer realm="…",service="…",scope="…"` */
+export function parseChallenge(header: string): { scheme: string; parameters: Record<string, string> } {
+  const scheme = /^\s*(\w+)/.exec(header)?.[1]?.toLowerCase() ?? "";
+  const parameters: Record<string, string> = {};
+  for (const [, name, quoted, plain] of header.matchAll(/(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g)) {
+    parameters[(name as string).toLowerCase()] = (quoted ?? plain ?? "").replace(/\\(.)/g, "$1");
+  }
+  return { scheme, parameters };
+}
+
+function describe(body: string): string | undefined {
+  try {
+    const { errors } = JSON.parse(body) as { errors?: { code?: string; message?: string }[] };
+    const first = errors?.[0];
+    if (first === undefined) return undefined;
+    return [first.code, first.message].filter((part) => part !== undefined && part !== "").join(": ");
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const code = systemCode(cause);
+  if (cause instanceof AggregateError && cause.errors.length > 0) return reasonOf(cause.errors[0]);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return code === undefined || message.includes(code) ? message : `${code} ${message}`;
+}
+
+function gaveUp(request: HttpRequest, error: TransientError, attempts: number): SlipwayError {
+  return new SlipwayError({
+    code: error.status === undefined ? "REGISTRY_UNREACHABLE" : "REGISTRY_FAILED",
+    where: placeOf(request),
+    message:
+      error.status === undefined
+        ? `the registry cannot be reached (${attempts} tries): ${error.message}`
+        : `the registry answered ${error.status} (${attempts} tries): ${error.message}`,
+    hint: "Check the name and the network (and HTTPS_PROXY), or use an image that is here: { archive }, slipway/node.",
+    cause: error,
+    exitCode: 3,
+  });
+}
+
+function refused(request: HttpRequest, status: number, why: string): SlipwayError {
+  const isLogin = status === 401 || status === 403;
+  const isMissing = status === 404;
+  return new SlipwayError({
+    code: isLogin ? "REGISTRY_DENIED" : isMissing ? "REGISTRY_NOT_FOUND" : "REGISTRY_REFUSED",
+    where: placeOf(request),
+    message: isMissing ? `not found: ${why}` : `the registry refused (${status}): ${why}`,
+    hint: isLogin
+      ? `Run docker login ${request.registry}, or set DOCKER_CONFIG to the folder that holds its config.json.`
+      : isMissing
+        ? "Check the repository, the tag and the spelling."
+        : undefined,
+    exitCode: 3,
+  });
+}
+
+function placeOf(request: HttpRequest): string {
+  const repository = /^repository:(.+):[a-z,]+$/.exec(request.scope.split(" ")[0] ?? "")?.[1];
+  return repository === undefined ? request.registry : `${request.registry}/${repository}`;
+}
