@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { SlipwayError } from "@slipway/base";
+import { loadConfig, parseConfig } from "./load.ts";
+import { resolveConfig } from "./resolve.ts";
+import { configSchema } from "./schema.ts";
+import { redact, renderConfig } from "./show.ts";
+
+const good = {
+  name: "shop",
+  images: { web: { context: "web" } },
+  manifests: ["k8s/"],
+  environments: { local: { clusters: { tokyo: { kind: "local" }, osaka: { kind: "local" } } } },
+};
+
+function problemOf(change: object): string {
+  try {
+    parseConfig("slipway.config.ts", { ...good, ...change });
+  } catch (error) {
+    assert.ok(error instanceof SlipwayError);
+    assert.equal(error.exitCode, 2);
+    return `${error.code} ${error.where}: ${error.message}${error.hint === undefined ? "" : ` | ${error.hint}`}`;
+  }
+  return "none";
+}
+
+describe("a wrong configuration", () => {
+  const cases: readonly (readonly [string, object, string])[] = [
+    [
+      "a misspelt key at the top",
+      { manifest: [] },
+      'CONFIG_UNKNOWN_KEY slipway.config.ts: unknown key "manifest" | Did you mean "manifests"?',
+    ],
+    [
+      "a misspelt key of an image",
+      { images: { web: { context: "web", dockerFile: "x" } } },
+      'CONFIG_UNKNOWN_KEY slipway.config.ts/images/web: unknown key "dockerFile" | Did you mean "dockerfile"?',
+    ],
+    [
+      "a misspelt key in an environment",
+      { environments: { local: { clusters: good.environments.local.clusters, patch: [] } } },
+      'CONFIG_UNKNOWN_KEY slipway.config.ts/environments/local: unknown key "patch" | Did you mean "patches"?',
+    ],
+    [
+      "a text where a list belongs",
+      { manifests: "k8s/" },
+      'CONFIG_WRONG_TYPE slipway.config.ts/manifests: should be a list, got "k8s/"',
+    ],
+    [
+      "a number where a duration belongs",
+      { release: { bake: 60 } },
+      "CONFIG_WRONG_TYPE slipway.config.ts/release/bake: should be a text, got 60",
+    ],
+    [
+      "a duration without a unit",
+      { release: { bake: "60" } },
+      "CONFIG_INVALID slipway.config.ts/release/bake: should be a duration like 300ms, 2s, 1m30s or 1h",
+    ],
+    [
+      "no clusters",
+      { environments: { local: { clusters: {} } } },
+      "CONFIG_INVALID slipway.config.ts/environments/local/clusters: should name at least one cluster",
+    ],
+    [
+      "a missing key",
+      { manifests: undefined },
+      "CONFIG_MISSING_KEY slipway.config.ts/manifests: is missing; it should be a list",
+    ],
+  ];
+  for (const [what, change, expected] of cases) {
+    test(`${what} is one clear error`, () => assert.equal(problemOf(change), expected));
+  }
+});
+
+describe("resolving", () => {
+  const resolve = (change: object, environment = "local", env: NodeJS.ProcessEnv = {}) =>
+    resolveConfig(parseConfig("slipway.config.ts", { ...good, ...change }), {
+      root: "/app",
+      file: "slipway.config.ts",
+      environment,
+      env,
+    });
+
+  test("each cluster is a wave by default, paths are absolute, and the source of each value is kept", () => {
+    const { config, sources } = resolve({
+      release: { bake: "5s" },
+      environments: { local: { ...good.environments.local, release: { bake: "2s" } } },
+    });
+    assert.deepEqual(config.release, {
+      waves: [["tokyo"], ["osaka"]],
+      bakeMs: 2000,
+      onFailure: "rollback-all",
+      keep: 20,
+    });
+    assert.deepEqual(config.manifests, ["/app/k8s"]);
+    assert.equal(sources.get("release.bake"), "slipway.config.ts (environments.local).release");
+    assert.equal(sources.get("release.keep"), "default");
+    assert.equal(config.isLocal, true);
+  });
+
+  test("waves of the top level are narrowed to the clusters of the environment", () => {
+    const environments = {
+      local: { clusters: { tokyo: { kind: "local" } } },
+      production: {
+        clusters: {
+          tokyo: { kind: "context", context: "gke-tokyo" },
+          osaka: { kind: "context", context: "gke-osaka" },
+        },
+        registry: "registry.example.com/shop",
+      },
+    };
+    const release = { waves: [["osaka"], ["tokyo"]] };
+    assert.deepEqual(resolve({ environments, release }).config.release.waves, [["tokyo"]]);
+    assert.deepEqual(resolve({ environments, release }, "production").config.release.waves, [
+      ["osaka"],
+      ["tokyo"],
+    ]);
+  });
+
+  test("a cluster in no wave, in two, or unknown is refused", () => {
+    const code = (waves: string[][]): string => {
+      try {
+        resolve({ release: { waves } });
+        return "none";
+      } catch (error) {
+        return (error as SlipwayError).message;
+      }
+    };
+    assert.equal(code([["tokyo"]]), 'cluster "osaka" of environment local stands in no wave');
+    assert.equal(code([["tokyo"], ["osaka", "tokyo"]]), 'cluster "tokyo" stands in two waves');
+    assert.equal(code([["tokyo"], ["osaka"], ["kyoto"]]), 'no environment has a cluster "kyoto"');
+  });
+
+  test("routes are ordered by length, buckets resolved, and secrets redacted", () => {
+    const { config, ...rest } = resolve(
+      {
+        edge: {
+          routes: {
+            "/*": { kind: "service", name: "web", port: 80 },
+            "/static/*": { kind: "bucket", name: "assets", from: "public" },
+          },
+        },
+      },
+      "local",
+      { SLACK_BOT_TOKEN: "xoxb-secret-value" },
+    );
+    assert.deepEqual(
+      config.edge?.routes.map(({ path }) => path),
+      ["/static/*", "/*"],
+    );
+    assert.deepEqual(config.edge?.routes[0]?.target, { kind: "bucket", name: "assets", from: "/app/public" });
+    const shown = renderConfig({ config, ...rest });
+    assert.ok(!shown.includes("xoxb"), shown);
+    assert.ok(!JSON.stringify(redact(config)).includes("xoxb"));
+    assert.match(shown, /notify\.slack\.botToken +\(set\) +SLACK_BOT_TOKEN/);
+  });
+
+  test("clusters that are not local need a registry", () => {
+    assert.throws(
+      () =>
+        resolve(
+          { environments: { production: { clusters: { a: { kind: "context", context: "a" } } } } },
+          "production",
+        ),
+      { code: "CONFIG_NO_REGISTRY" },
+    );
+  });
+});
+
+describe("loading a file", () => {
+  const folders: string[] = [];
+  after(async () => {
+    for (const folder of folders) await rm(folder, { recursive: true });
+  });
+  const project = async (text: string): Promise<string> => {
+    const folder = await mkdtemp(join(tmpdir(), "slipway-config-"));
+    folders.push(folder);
+    await writeFile(join(folder, "slipway.config.ts"), text);
+    return folder;
+  };
+
+  test("imports `slipway` without an installation in the project", async () => {
+    const folder = await project(`
+      import { defineConfig, local, service } from "slipway";
+      export default defineConfig({ name: "shop", manifests: ["k8s"], environments: { local: { clusters: { tokyo: local() } } },
+        edge: { routes: { "/*": service("web", 80) } } });`);
+    const { config } = await loadConfig({ cwd: folder, env: {} });
+    assert.equal(config.root, folder);
+    assert.equal(config.edge?.routes[0]?.target.kind, "service");
+  });
+
+  test("a syntax error names file and line", async () => {
+    const folder = await project('export default {\n  name: "shop",\n  manifests: [,,}\n};\n');
+    await assert.rejects(loadConfig({ cwd: folder, env: {} }), (error: SlipwayError) => {
+      assert.equal(error.code, "CONFIG_NOT_LOADED");
+      assert.match(error.where ?? "", /^slipway\.config\.ts:3/);
+      return true;
+    });
+  });
+
+  test("no file, no default export and an unknown environment each say what to do", async () => {
+    const empty = await mkdtemp(join(tmpdir(), "slipway-config-"));
+    folders.push(empty);
+    await assert.rejects(loadConfig({ cwd: empty, env: {} }), {
+      code: "CONFIG_NOT_FOUND",
+      hint: /slipway init/,
+    });
+    await assert.rejects(loadConfig({ cwd: await project("export const x = 1;"), env: {} }), {
+      code: "CONFIG_NO_DEFAULT",
+    });
+    const folder = await project(`export default ${JSON.stringify(good)};`);
+    await assert.rejects(loadConfig({ cwd: folder, env: {}, environment: "locale" }), {
+      code: "CONFIG_NO_ENVIRONMENT",
+      hint: /Did you mean "local"/,
+    });
+  });
+});
+
+test("every key of the configuration has a description", () => {
+  const missing: string[] = [];
+  const walk = (schema: unknown, path: string): void => {
+    const { def, description } = schema as {
+      def: {
+        type: string;
+        shape?: Record<string, unknown>;
+        innerType?: unknown;
+        options?: unknown[];
+        valueType?: unknown;
+        element?: unknown;
+      };
+      description?: string;
+    };
+    for (const [key, inner] of Object.entries(def.shape ?? {})) {
+      const isTarget = path.includes("routes"); // targets are made by service() and bucket(), which are documented
+      if ((inner as { description?: string }).description === undefined && !isTarget)
+        missing.push(`${path}.${key}`);
+      walk(inner, `${path}.${key}`);
+    }
+    for (const inner of [def.innerType, def.valueType, def.element, ...(def.options ?? [])])
+      if (inner !== undefined) walk(inner, path);
+    assert.ok(description !== "", path);
+  };
+  walk(configSchema, "");
+  assert.deepEqual(
+    missing.filter((path) => !path.endsWith(".kind")),
+    [],
+  );
+});

@@ -1,0 +1,249 @@
+/**
+ * From the configuration as written to the one resolved value that every part reads, with the source of each field:
+ * the file, an override of the environment, a variable, or the default.
+ */
+import { resolve } from "node:path";
+import { parseDuration, SlipwayError } from "@slipway/base";
+import type { ParsedConfig } from "./schema.ts";
+import type {
+  ClusterConfig,
+  Config,
+  EdgeConfig,
+  ImageSourceConfig,
+  ReleaseConfig,
+  SlackConfig,
+} from "./types.ts";
+
+export interface Resolved {
+  readonly config: Config;
+  /** Name of the configuration file, for messages. */
+  readonly file: string;
+  /** Dotted path of a field → where its value comes from. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+export interface ResolveInput {
+  readonly root: string;
+  readonly file: string;
+  readonly environment: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const DEFAULT_EDGE_PORT = 8080;
+
+export function resolveConfig(
+  parsed: ParsedConfig,
+  { root, file, environment, env }: ResolveInput,
+): Resolved {
+  const chosen = parsed.environments[environment] as NonNullable<ParsedConfig["environments"][string]>;
+  const sources = new Map<string, string>();
+  const at = (path: string): string => resolve(root, path);
+  const pick = <T>(
+    path: string,
+    candidates: readonly (readonly [value: T | undefined, source: string])[],
+    fallback: T,
+  ): T => {
+    const found = candidates.find(([value]) => value !== undefined);
+    sources.set(path, found?.[1] ?? "default");
+    return found?.[0] ?? fallback;
+  };
+  const own = <T>(path: string, value: T | undefined, fallback: T, source = file): T =>
+    pick(path, [[value, source]], fallback);
+  const inEnvironment = `${file} (environments.${environment})`;
+
+  const clusters = Object.entries(chosen.clusters).map(
+    ([name, value]): ClusterConfig =>
+      value.kind === "local" ? { kind: "local", name } : { kind: "context", name, context: value.context },
+  );
+  sources.set("clusters", inEnvironment);
+  const isLocal = clusters.every(({ kind }) => kind === "local");
+  if (!isLocal && clusters.some(({ kind }) => kind === "local")) {
+    throw new SlipwayError({
+      code: "CONFIG_MIXED_CLUSTERS",
+      where: `${file}/environments/${environment}/clusters`,
+      message: "mixes local() with context()",
+      hint: "Give local clusters an environment of their own.",
+      exitCode: 2,
+    });
+  }
+  if (!isLocal && chosen.registry === undefined) {
+    throw new SlipwayError({
+      code: "CONFIG_NO_REGISTRY",
+      where: `${file}/environments/${environment}/registry`,
+      message: "is missing; clusters that are not local cannot pull from the embedded registry",
+      hint: 'Name one that the clusters can pull from, like registry: "europe-docker.pkg.dev/project/images".',
+      exitCode: 2,
+    });
+  }
+
+  const override = chosen.release ?? {};
+  const base = parsed.release ?? {};
+  const releaseField = <K extends keyof typeof base>(
+    key: K,
+    fallback: NonNullable<(typeof base)[K]>,
+  ): NonNullable<(typeof base)[K]> =>
+    pick(
+      `release.${key}`,
+      [
+        [override[key], `${inEnvironment}.release`],
+        [base[key], file],
+      ],
+      fallback,
+    ) as NonNullable<(typeof base)[K]>;
+  const names = clusters.map(({ name }) => name);
+  // Waves of the top level may name clusters of every environment: only those of this one count.
+  const declared = releaseField(
+    "waves",
+    names.map((name) => [name]),
+  ).map((wave) => [...wave]);
+  const waves =
+    override.waves === undefined
+      ? declared.map((wave) => wave.filter((name) => names.includes(name))).filter((wave) => wave.length > 0)
+      : declared;
+  checkWaves(waves, names, declared, parsed, file, environment);
+  const release: ReleaseConfig = {
+    waves,
+    bakeMs: parseDuration(releaseField("bake", "60s")),
+    onFailure: releaseField("onFailure", "rollback-all"),
+    keep: releaseField("keep", 20),
+  };
+
+  const config: Config = {
+    name: own("name", parsed.name, ""),
+    root,
+    environment,
+    isLocal,
+    namespace: own("namespace", chosen.namespace, "default", inEnvironment),
+    images: Object.entries(own("images", parsed.images, {})).map(([name, image]) =>
+      imageSource(name, image, at),
+    ),
+    manifests: own("manifests", parsed.manifests, []).map(at),
+    patches: own("patches", chosen.patches, [], inEnvironment).map(at),
+    clusters,
+    registry: own("registry", chosen.registry, undefined as unknown as string, inEnvironment),
+    allowHostBases: own("allowHostBases", chosen.allowHostBases, [], inEnvironment),
+    release,
+    edge: edgeOf(parsed, own, at, chosen.namespace ?? "default"),
+    verify: own("verify", parsed.verify, []).map(at),
+    notify: { slack: slackOf(parsed, env, sources) },
+    egress: own("local.egress", parsed.local?.egress, {}),
+  };
+  return { config, file, sources };
+}
+
+function checkWaves(
+  waves: readonly (readonly string[])[],
+  names: readonly string[],
+  declared: readonly (readonly string[])[],
+  parsed: ParsedConfig,
+  file: string,
+  environment: string,
+): void {
+  const fail = (message: string, hint: string): never => {
+    throw new SlipwayError({
+      code: "CONFIG_WAVES",
+      where: `${file}/release/waves`,
+      message,
+      hint,
+      exitCode: 2,
+    });
+  };
+  const everywhere = new Set(
+    Object.values(parsed.environments).flatMap(({ clusters }) => Object.keys(clusters)),
+  );
+  const stranger = declared.flat().find((name) => !everywhere.has(name));
+  if (stranger !== undefined)
+    fail(`no environment has a cluster "${stranger}"`, `Known: ${[...everywhere].join(", ")}.`);
+  const flat = waves.flat();
+  const twice = flat.find((name, index) => flat.indexOf(name) !== index);
+  if (twice !== undefined)
+    fail(`cluster "${twice}" stands in two waves`, "A cluster belongs to exactly one wave.");
+  const missing = names.find((name) => !flat.includes(name));
+  if (missing !== undefined) {
+    fail(
+      `cluster "${missing}" of environment ${environment} stands in no wave`,
+      "Add it, or leave waves out: then every cluster is a wave of its own.",
+    );
+  }
+}
+
+type Own = <T>(path: string, value: T | undefined, fallback: T, source?: string) => T;
+
+function edgeOf(
+  parsed: ParsedConfig,
+  own: Own,
+  at: (path: string) => string,
+  namespace: string,
+): EdgeConfig | undefined {
+  const edge = own("edge", parsed.edge, undefined as unknown as NonNullable<ParsedConfig["edge"]>);
+  if (edge === undefined) return undefined;
+  return {
+    hosts: own("edge.hosts", edge.hosts, []),
+    routes: Object.entries(own("edge.routes", edge.routes, {}))
+      .map(([path, target]) => ({
+        path,
+        target:
+          target.kind === "bucket"
+            ? { kind: "bucket" as const, name: target.name, from: at(target.from) }
+            : {
+                kind: "service" as const,
+                name: target.name,
+                port: target.port,
+                namespace: target.namespace ?? namespace,
+                health: target.health,
+              },
+      }))
+      .sort((a, b) => b.path.length - a.path.length),
+    port: own("edge.port", edge.port, DEFAULT_EDGE_PORT),
+    retries: own("edge.retries", edge.retries, 2),
+    drainMs: parseDuration(own("edge.drain", edge.drain, "30s")),
+  };
+}
+
+function imageSource(
+  name: string,
+  image: NonNullable<ParsedConfig["images"]>[string],
+  at: (path: string) => string,
+): ImageSourceConfig {
+  if ("context" in image) {
+    return {
+      name,
+      from: {
+        kind: "context",
+        context: at(image.context),
+        dockerfile: image.dockerfile ?? "Dockerfile",
+        args: image.args ?? {},
+      },
+    };
+  }
+  if ("ref" in image) return { name, from: { kind: "ref", ref: image.ref } };
+  if ("archive" in image) return { name, from: { kind: "archive", archive: at(image.archive) } };
+  return {
+    name,
+    from: {
+      kind: "command",
+      command: typeof image.command === "string" ? ["/bin/sh", "-c", image.command] : image.command,
+    },
+  };
+}
+
+function slackOf(
+  parsed: ParsedConfig,
+  env: NodeJS.ProcessEnv,
+  sources: Map<string, string>,
+): SlackConfig | undefined {
+  const webhookUrl = env["SLACK_WEBHOOK_URL"];
+  const botToken = env["SLACK_BOT_TOKEN"];
+  const apiUrl = env["SLACK_API_URL"];
+  if (webhookUrl !== undefined) sources.set("notify.slack.webhookUrl", "SLACK_WEBHOOK_URL");
+  if (botToken !== undefined) sources.set("notify.slack.botToken", "SLACK_BOT_TOKEN");
+  const channel = parsed.notify?.slack?.channel;
+  if (channel !== undefined) sources.set("notify.slack.channel", "slipway.config.ts");
+  if (webhookUrl === undefined && botToken === undefined) return undefined;
+  return {
+    ...(channel === undefined ? {} : { channel }),
+    ...(webhookUrl === undefined ? {} : { webhookUrl }),
+    ...(botToken === undefined ? {} : { botToken }),
+    ...(apiUrl === undefined ? {} : { apiUrl }),
+  };
+}

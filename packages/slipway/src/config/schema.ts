@@ -1,0 +1,185 @@
+/**
+ * The configuration as one zod schema per section: type, validator and reference page come from here. Objects are
+ * strict: an unknown key is an error. Every key carries its description; a test refuses one without.
+ */
+import { parseDuration } from "@slipway/base";
+import { z } from "zod";
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "should be lower case letters, digits and dashes");
+
+const duration = z.string().refine(
+  (text) => {
+    try {
+      parseDuration(text);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  { message: "should be a duration like 300ms, 2s, 1m30s or 1h" },
+);
+
+export const imageSchema = z.union(
+  [
+    z.strictObject({
+      context: z.string().describe("Folder with the Dockerfile, relative to the configuration file."),
+      dockerfile: z
+        .string()
+        .optional()
+        .describe("Path of the Dockerfile within the context. Default: Dockerfile."),
+      args: z.record(z.string(), z.string()).optional().describe("Values for ARG instructions."),
+    }),
+    z.strictObject({
+      ref: z.string().describe("An image that exists already, by reference; it is shipped by digest."),
+    }),
+    z.strictObject({
+      archive: z.string().describe("A docker save archive or an OCI image layout (tar or folder)."),
+    }),
+    z.strictObject({
+      command: z
+        .union([z.string(), z.array(z.string()).min(1)])
+        .describe(
+          "A program that writes such an archive to $SLIPWAY_ARCHIVE; a string goes through /bin/sh -c.",
+        ),
+    }),
+  ],
+  { error: "should be one of { context }, { ref }, { archive } or { command }" },
+);
+
+export const releaseSchema = z.strictObject({
+  waves: z
+    .array(z.array(name).min(1))
+    .optional()
+    .describe(
+      "Sets of clusters in the order they are deployed. Default: each cluster is a wave, in the order listed.",
+    ),
+  bake: duration
+    .optional()
+    .describe("How long a wave must stay healthy before the next begins. Default: 60s."),
+  onFailure: z
+    .enum(["rollback-all", "rollback-wave", "halt"])
+    .optional()
+    .describe("What happens to the waves already deployed when one fails. Default: rollback-all."),
+  keep: z.number().int().min(2).max(100).optional().describe("Releases kept in the clusters. Default: 20."),
+});
+
+const serviceTarget = z.strictObject({
+  kind: z.literal("service"),
+  name,
+  port: z.union([z.number().int().min(1).max(65535), z.string()]),
+  namespace: name.optional(),
+  health: z.string().startsWith("/").optional(),
+});
+
+const bucketTarget = z.strictObject({ kind: z.literal("bucket"), name, from: z.string() });
+
+export const edgeSchema = z.strictObject({
+  hosts: z
+    .array(z.string())
+    .optional()
+    .describe("Host names answered; loopback names always are. Default: every host."),
+  routes: z
+    .record(
+      z
+        .string()
+        .regex(/^\/[^*]*(?:\/\*)?$|^\/\*$/, 'should be a path like "/healthz" or a prefix like "/static/*"'),
+      z.discriminatedUnion("kind", [serviceTarget, bucketTarget]),
+    )
+    .describe(
+      'Path patterns and their targets, made by service() and bucket(). "/x/*" is a prefix; the longest match wins.',
+    ),
+  port: z
+    .number()
+    .int()
+    .min(0)
+    .max(65535)
+    .optional()
+    .describe("Local port of the edge; 0 takes a free one. Default: 8080."),
+  retries: z
+    .number()
+    .int()
+    .min(0)
+    .max(10)
+    .optional()
+    .describe("Endpoints to try after a failed one, where that is safe. Default: 2."),
+  drain: duration
+    .optional()
+    .describe("How long requests in flight may go on after their endpoint has left. Default: 30s."),
+});
+
+export const notifySchema = z.strictObject({
+  slack: z
+    .strictObject({
+      channel: z
+        .string()
+        .optional()
+        .describe(
+          "Channel for the bot token in SLACK_BOT_TOKEN; a webhook in SLACK_WEBHOOK_URL has its own.",
+        ),
+    })
+    .optional()
+    .describe("Slack; tokens come from the environment only. Without one the message is printed."),
+});
+
+export const environmentSchema = z.strictObject({
+  clusters: z
+    .record(
+      name,
+      z.discriminatedUnion("kind", [
+        z.strictObject({ kind: z.literal("local") }),
+        z.strictObject({
+          kind: z.literal("context"),
+          context: z.string().min(1).describe("Name of the context in the kubeconfig."),
+        }),
+      ]),
+    )
+    .refine((clusters) => Object.keys(clusters).length > 0, "should name at least one cluster")
+    .describe("Clusters by name, made by local() and context()."),
+  registry: z
+    .string()
+    .optional()
+    .describe("host/prefix to push to. Default: the embedded registry, for local clusters only."),
+  namespace: name.optional().describe("Namespace of the manifests that name none. Default: default."),
+  release: releaseSchema.optional().describe("Overrides of the release section."),
+  patches: z
+    .array(z.string())
+    .optional()
+    .describe("Strategic-merge patches, files or folders, matched by kind and name."),
+  allowHostBases: z
+    .array(z.string())
+    .optional()
+    .describe("Bases made from this machine (slipway/node, slipway/host/nginx) that may leave it."),
+});
+
+export const configSchema = z.strictObject({
+  name: name.describe("The service: names the release history, the lock and the images."),
+  images: z
+    .record(name, imageSchema)
+    .optional()
+    .describe("Images that are built or taken, by the name that manifests use."),
+  manifests: z.array(z.string()).min(1).describe("Kubernetes YAML, files or folders."),
+  environments: z
+    .record(name, environmentSchema)
+    .refine((all) => Object.keys(all).length > 0, "should have at least one environment")
+    .describe("Where the service runs."),
+  release: releaseSchema.optional().describe("How a release goes through the clusters."),
+  edge: edgeSchema.optional().describe("The load balancer and bucket in front."),
+  verify: z
+    .array(z.string())
+    .optional()
+    .describe("Files or folders with checks, run before anything is pushed."),
+  notify: notifySchema.optional().describe("Who is told."),
+  local: z
+    .strictObject({
+      egress: z
+        .record(name, z.string().regex(/^[^:\s]+:\d+$/, 'should be "host:port"'))
+        .optional()
+        .describe('Names that local pods may reach outside: { db: "localhost:5432" }.'),
+    })
+    .optional()
+    .describe("The local world."),
+});
+
+export type ParsedConfig = z.output<typeof configSchema>;

@@ -1,0 +1,3 @@
+/** What a `slipway.config.ts` imports. */
+export { bucket, type ConfigInput, context, defineConfig, local, service } from "./config/define.ts";
+export type { Config } from "./config/types.ts";
