@@ -1,4 +1,5 @@
 export type * from "./api/api.ts";
+export { type BootstrapOptions, bootstrapCluster } from "./api/bootstrap.ts";
 export * from "./api/errors.ts";
 export { parseResourceVersion } from "./api/list.ts";
 export { type ApiOptions, createApi } from "./api/pipeline.ts";
@@ -53,5 +54,6 @@ export {
   parseLabelSelector,
   requirementsOf,
 } from "./selector/labels.ts";
+export { type JournaledStore, type JournalOptions, openStore } from "./store/journal.ts";
 export { createStore, type MemoryStore, type StoreOptions, type StoreSnapshot } from "./store/memory.ts";
 export type * from "./store/store.ts";

@@ -26,6 +26,11 @@ export interface StoreOptions {
   readonly from?: StoreSnapshot;
   /** How many of the newest events are kept for watches that start in the past. Default 10,000. */
   readonly replay?: number;
+  /**
+   * Called with every commit before it takes effect and before anyone hears of it. When it throws, the commit
+   * throws that error and nothing has happened.
+   */
+  readonly persist?: (event: StoreEvent) => void;
 }
 
 /** The place of one object. It outlives updates, so that the indexes need not be touched by them. */
@@ -80,12 +85,14 @@ class IndexedStore implements MemoryStore {
   readonly #ring: StoreEvent[] = [];
   readonly #capacity: number;
   readonly #watchers = new Map<string, Set<Watcher>>();
+  readonly #persist: ((event: StoreEvent) => void) | undefined;
   #undelivered: StoreEvent[] = [];
   #delivering = false;
 
   constructor(options: StoreOptions) {
     this.#capacity = options.replay ?? 10_000;
     assert(this.#capacity > 0, "a store keeps at least one event");
+    this.#persist = options.persist;
     this.#resourceVersion = options.from?.resourceVersion ?? 0;
     this.#oldest = this.#resourceVersion;
     for (const object of options.from?.objects ?? []) {
@@ -131,7 +138,9 @@ class IndexedStore implements MemoryStore {
   }
 
   commit(write: Write): KubeObject {
-    const event = this.#write(write);
+    const event = this.#plan(write);
+    this.#persist?.(event);
+    this.#apply(event);
     assert(event.resourceVersion === this.#resourceVersion, "a commit takes exactly the next version");
     this.#ring[event.resourceVersion % this.#capacity] = event;
     this.#oldest = Math.max(this.#oldest, event.resourceVersion - this.#capacity);
@@ -164,8 +173,9 @@ class IndexedStore implements MemoryStore {
     };
   }
 
-  /** Applies the write to the indexes and returns what happened. Nothing is changed when it throws. */
-  #write(write: Write): StoreEvent {
+  /** What the write will do, or the error that refuses it. Changes nothing. */
+  #plan(write: Write): StoreEvent {
+    const resourceVersion = this.#resourceVersion + 1;
     switch (write.op) {
       case "create": {
         const { kind, metadata } = write.object;
@@ -173,34 +183,37 @@ class IndexedStore implements MemoryStore {
         if (this.#entry(kind, metadata.namespace ?? "", metadata.name) !== undefined) {
           throw alreadyExists(kind, metadata.name);
         }
-        const resourceVersion = this.#next();
         const object = withVersion(write.object, resourceVersion);
-        this.#insert(object);
         return { type: "ADDED", object, previous: undefined, resourceVersion };
       }
       case "update": {
         const { kind, metadata } = write.object;
-        const entry = this.#expect(kind, metadata.namespace ?? "", metadata.name, write.expect);
-        const previous = entry.object;
+        const previous = this.#expect(kind, metadata.namespace ?? "", metadata.name, write.expect).object;
         assert(metadata.uid === previous.metadata.uid, "an update keeps the uid");
-        const resourceVersion = this.#next();
         const object = withVersion(write.object, resourceVersion);
-        this.#replace(entry, object);
         return { type: "MODIFIED", object, previous, resourceVersion };
       }
       case "delete": {
-        const entry = this.#expect(write.kind, write.namespace, write.name, write.expect);
-        const previous = entry.object;
-        const resourceVersion = this.#next();
-        this.#remove(entry);
+        const previous = this.#expect(write.kind, write.namespace, write.name, write.expect).object;
         return { type: "DELETED", object: withVersion(previous, resourceVersion), previous, resourceVersion };
       }
     }
   }
 
-  #next(): number {
-    this.#resourceVersion += 1;
-    return this.#resourceVersion;
+  #apply({ type, object, previous, resourceVersion }: StoreEvent): void {
+    this.#resourceVersion = resourceVersion;
+    if (type === "ADDED") {
+      this.#insert(object);
+      return;
+    }
+    const { namespace = "", name } = object.metadata;
+    const entry = this.#entry(object.kind, namespace, name);
+    assert(
+      entry !== undefined && entry.object === previous,
+      "a commit is applied to the state it was made from",
+    );
+    if (type === "MODIFIED") this.#replace(entry, object);
+    else this.#remove(entry);
   }
 
   #entry(kind: string, namespace: string, name: string): Entry | undefined {
