@@ -6,7 +6,12 @@ export { type ApiOptions, createApi } from "./api/pipeline.ts";
 export { type Selection, selectorOf, watchSelected } from "./api/selection.ts";
 export { type Scale, scaleOf } from "./api/subresources.ts";
 export type * from "./client/client.ts";
+export { createMemoryClient, type MemoryClientOptions, type PodAccess } from "./client/memory.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
+export { applyJsonPatch, type JsonPatchOperation } from "./patch/json.ts";
+export { applyMergePatch, createMergePatch } from "./patch/merge.ts";
+export { applyStrategicPatch } from "./patch/strategic.ts";
+export { isEqual, isObject, type JsonObject } from "./patch/value.ts";
 export {
   addQuantities,
   canonicalQuantity,
