@@ -31,8 +31,10 @@ export interface Observer {
   unreachableSince(): number | undefined;
   /** Why it did not answer last. */
   lastError(): string;
-  /** Resolves at the next change, or after `atMostMs`. */
-  changed(atMostMs: number, signal?: AbortSignal): Promise<void>;
+  /** Counts changes; read it before `current()` and give it to `changed`, then no change is missed between them. */
+  version(): number;
+  /** Resolves when the version is no longer `since`, or after `atMostMs`, or when `signal` aborts. */
+  changed(since: number, atMostMs: number, signal?: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -160,13 +162,14 @@ export function observe(
     }),
     unreachableSince: () => unreachable,
     lastError: () => lastError,
-    changed: async (atMostMs, signal) => {
-      const seen = version;
+    version: () => version,
+    changed: async (since, atMostMs, signal) => {
+      if (version !== since || signal?.aborted || abort.signal.aborted) return;
       const wake = new AbortController();
       const stop = (): void => wake.abort();
       signal?.addEventListener("abort", stop, { once: true });
       abort.signal.addEventListener("abort", stop, { once: true });
-      if (version === seen) waiters.push(stop);
+      waiters.push(stop);
       await clock.sleep(Math.max(0, atMostMs), wake.signal).catch(() => undefined);
       waiters = waiters.filter((waiter) => waiter !== stop);
       signal?.removeEventListener("abort", stop);

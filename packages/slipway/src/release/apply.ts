@@ -1,0 +1,112 @@
+/**
+ * Applies a release's objects to one cluster by server-side apply, in their order, under the field manager
+ * `slipway`. With force: what the release says wins over what a person changed by hand (`kubectl scale`, `kubectl
+ * edit`), because a release whose result depends on such changes could neither be repeated nor taken back. Fields
+ * that the release does not name stay with whoever set them.
+ *
+ * An apply is idempotent, so passing trouble (unreachable, overloaded) is simply tried again for a while.
+ */
+import { type Clock, SlipwayError } from "@slipway/base";
+import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway/kube";
+import type { VersionInfo } from "./model.ts";
+import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
+
+export const FIELD_MANAGER = "slipway";
+export const RELEASE_ANNOTATION = "slipway.dev/release";
+export const COMMIT_ANNOTATION = "slipway.dev/commit";
+/** What `kubectl rollout history` shows beside a revision. */
+export const CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause";
+
+/** How long an apply goes on trying while the cluster does not answer. */
+export const APPLY_PATIENCE_MS = 30_000;
+
+/** The object with the release's number on its own annotations; the pod template is left alone. */
+export function stamp(
+  object: AnyObject,
+  release: { readonly number: number; readonly version: VersionInfo },
+): AnyObject {
+  const { commit, message } = release.version;
+  const cause = `release ${release.number}, ${commit.slice(0, 12)}${message === "" ? "" : ` ${message.split("\n")[0]}`}`;
+  return {
+    ...object,
+    metadata: {
+      ...object.metadata,
+      annotations: {
+        ...object.metadata.annotations,
+        [RELEASE_ANNOTATION]: String(release.number),
+        [COMMIT_ANNOTATION]: commit,
+        ...(object.kind === "Deployment" ? { [CHANGE_CAUSE_ANNOTATION]: cause } : {}),
+      },
+    },
+  };
+}
+
+export interface Applied {
+  /** `namespace/name` of each Deployment to the generation that the apply returned. */
+  readonly deployments: ReadonlyMap<string, number>;
+  readonly objects: number;
+}
+
+/** Throws the first error that does not pass; what was applied before it stays. */
+export async function applyObjects(
+  client: KubeClient,
+  objects: readonly AnyObject[],
+  options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined },
+): Promise<Applied> {
+  const deployments = new Map<string, number>();
+  for (const object of objects) {
+    options.signal?.throwIfAborted();
+    const applied = await patiently(options, () =>
+      client.apply(object, { fieldManager: FIELD_MANAGER, force: true }),
+    );
+    if (applied.kind === "Deployment" || object.kind === "Deployment") {
+      const key = `${applied.metadata.namespace ?? "default"}/${applied.metadata.name}`;
+      deployments.set(key, applied.metadata.generation ?? 1);
+    }
+  }
+  return { deployments, objects: objects.length };
+}
+
+/** Tries again while the failure is one that passes, for `APPLY_PATIENCE_MS`. */
+export async function patiently<T>(
+  options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined; readonly patienceMs?: number },
+  operation: () => Promise<T>,
+): Promise<T> {
+  const deadline = options.clock.monotonic() + (options.patienceMs ?? APPLY_PATIENCE_MS);
+  let wait = 100;
+  for (;;) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!isPassing(error) || options.clock.monotonic() >= deadline) throw error;
+      await options.clock.sleep(wait, options.signal);
+      wait = Math.min(wait * 2, 2_000);
+    }
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  if (isUnreachable(error)) return true;
+  return error instanceof StatusError && [409, 429, 500, 502, 503, 504].includes(error.httpCode);
+}
+
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof SlipwayError && error.code === "CLUSTER_UNREACHABLE";
+}
+
+/** The lock and the records live in the namespace, so it must be there before anything else. */
+export async function ensureNamespace(client: KubeClient, name: string, service: string): Promise<void> {
+  try {
+    await client.get({ apiVersion: "v1", kind: "Namespace", name });
+  } catch (error) {
+    if (!isReason(error, "NotFound")) throw error;
+    const namespace = {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name, labels: { [MANAGED_BY_LABEL]: "slipway", [SERVICE_LABEL]: service } },
+    };
+    await client.create(namespace, { fieldManager: FIELD_MANAGER }).catch((raced: unknown) => {
+      if (!isReason(raced, "AlreadyExists")) throw raced;
+    });
+  }
+}

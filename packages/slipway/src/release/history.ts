@@ -1,0 +1,214 @@
+/**
+ * The history, kept in the clusters themselves: one record per release in every cluster it goes to, as Secrets of
+ * type `slipway.dev/release.v1` holding gzipped JSON. A record above 675 kB is split: the Secret with the release's
+ * name holds the first part and says which parts follow. The parts are named by the record's revision and written
+ * first, so a writer that dies in between leaves the copy before it whole.
+ *
+ * Copies can differ when a cluster was away: the one with the highest revision is the newest.
+ */
+import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { SlipwayError } from "@slipway/base";
+import { isReason, type KubeClient, type Secret } from "@slipway/kube";
+import { FIELD_MANAGER } from "./apply.ts";
+import type { ReleaseRecord } from "./model.ts";
+import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
+
+export const RECORD_TYPE = "slipway.dev/release.v1";
+/** Bytes per Secret before base64, which makes 900 kB of them; an object may have 1 MiB. */
+const PART_BYTES = 675_000;
+const RECORD_LABEL = "slipway.dev/record";
+const NUMBER_LABEL = "slipway.dev/number";
+const PARTS = "slipway.dev/parts";
+const REVISION = "slipway.dev/revision";
+const SHA256 = "slipway.dev/sha256";
+
+interface Place {
+  readonly service: string;
+  readonly namespace: string;
+}
+
+/** Writes or replaces this release's record in one cluster. */
+export async function writeRecord(client: KubeClient, record: ReleaseRecord): Promise<void> {
+  const packed = gzipSync(Buffer.from(JSON.stringify(record)));
+  const parts: Buffer[] = [];
+  for (let offset = 0; offset === 0 || offset < packed.length; offset += PART_BYTES) {
+    parts.push(packed.subarray(offset, offset + PART_BYTES));
+  }
+  for (const [index, part] of parts.entries()) {
+    if (index > 0) await put(client, record, { name: partName(record, index), role: "part", data: part });
+  }
+  await put(client, record, {
+    name: mainName(record.service, record.number),
+    role: "main",
+    data: parts[0] as Buffer,
+    annotations: {
+      [PARTS]: String(parts.length),
+      [REVISION]: String(record.revision),
+      [SHA256]: createHash("sha256").update(packed).digest("hex"),
+    },
+  });
+  if (parts.length > 1) await deleteStaleParts(client, record);
+}
+
+const mainName = (service: string, number: number): string => `slipway.${service}.${number}`;
+const partName = (record: ReleaseRecord, index: number): string =>
+  `${mainName(record.service, record.number)}.${record.revision}.${index}`;
+
+async function put(
+  client: KubeClient,
+  record: ReleaseRecord,
+  secret: {
+    readonly name: string;
+    readonly role: "main" | "part";
+    readonly data: Buffer;
+    readonly annotations?: Record<string, string>;
+  },
+): Promise<void> {
+  const object: Secret = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name: secret.name,
+      namespace: record.namespace,
+      labels: {
+        [MANAGED_BY_LABEL]: "slipway",
+        [SERVICE_LABEL]: record.service,
+        [RECORD_LABEL]: secret.role,
+        [NUMBER_LABEL]: String(record.number),
+      },
+      ...(secret.annotations === undefined ? {} : { annotations: secret.annotations }),
+    },
+    type: RECORD_TYPE,
+    data: { release: secret.data.toString("base64") },
+  };
+  await client.apply(object, { fieldManager: FIELD_MANAGER, force: true });
+}
+
+async function deleteStaleParts(client: KubeClient, record: ReleaseRecord): Promise<void> {
+  const secrets = await client.list<Secret>(
+    { apiVersion: "v1", kind: "Secret" },
+    {
+      namespace: record.namespace,
+      labelSelector: `${SERVICE_LABEL}=${record.service},${RECORD_LABEL}=part,${NUMBER_LABEL}=${record.number}`,
+    },
+  );
+  const current = `${mainName(record.service, record.number)}.${record.revision}.`;
+  for (const secret of secrets.items) {
+    if (!secret.metadata.name.startsWith(current)) {
+      await remove(client, record.namespace, secret.metadata.name);
+    }
+  }
+}
+
+/** All records that this cluster holds, newest first. A damaged one is an error that names it. */
+export async function readRecords(client: KubeClient, place: Place): Promise<readonly ReleaseRecord[]> {
+  const { items } = await client.list<Secret>(
+    { apiVersion: "v1", kind: "Secret" },
+    { namespace: place.namespace, labelSelector: `${SERVICE_LABEL}=${place.service},${RECORD_LABEL}` },
+  );
+  const byName = new Map(items.map((secret) => [secret.metadata.name, secret]));
+  return items
+    .filter((secret) => secret.metadata.labels?.[RECORD_LABEL] === "main")
+    .map((main) => unpack(client.name, main, byName))
+    .sort((a, b) => b.number - a.number);
+}
+
+function unpack(cluster: string, main: Secret, byName: ReadonlyMap<string, Secret>): ReleaseRecord {
+  const { name, annotations = {} } = main.metadata;
+  const count = Number(annotations[PARTS] ?? 1);
+  const parts = [main];
+  for (let index = 1; index < count; index += 1) {
+    const part = byName.get(`${name}.${annotations[REVISION]}.${index}`);
+    if (part !== undefined) parts.push(part);
+  }
+  const packed = Buffer.concat(parts.map((part) => Buffer.from(part.data?.["release"] ?? "", "base64")));
+  if (parts.length !== count || createHash("sha256").update(packed).digest("hex") !== annotations[SHA256]) {
+    throw new SlipwayError({
+      code: "RECORD_DAMAGED",
+      where: `${cluster}/secrets/${name}`,
+      message: "the release record is incomplete or was changed",
+      hint: "Delete this Secret; the other clusters hold the same record.",
+    });
+  }
+  return JSON.parse(gunzipSync(packed).toString("utf8")) as ReleaseRecord;
+}
+
+/** The newest copy of each release over all clusters, newest release first. */
+export function mergeRecords(copies: readonly (readonly ReleaseRecord[])[]): readonly ReleaseRecord[] {
+  const newest = new Map<number, ReleaseRecord>();
+  for (const record of copies.flat()) {
+    const known = newest.get(record.number);
+    if (known === undefined || isNewer(record, known)) newest.set(record.number, record);
+  }
+  return [...newest.values()].sort((a, b) => b.number - a.number);
+}
+
+function isNewer(a: ReleaseRecord, b: ReleaseRecord): boolean {
+  return a.revision > b.revision || (a.revision === b.revision && a.fence > b.fence);
+}
+
+/** Deletes a release's record, all parts, from one cluster. */
+export async function deleteRecord(client: KubeClient, place: Place, number: number): Promise<void> {
+  const { items } = await client.list<Secret>(
+    { apiVersion: "v1", kind: "Secret" },
+    {
+      namespace: place.namespace,
+      labelSelector: `${SERVICE_LABEL}=${place.service},${RECORD_LABEL},${NUMBER_LABEL}=${number}`,
+    },
+  );
+  for (const secret of items) await remove(client, place.namespace, secret.metadata.name);
+}
+
+async function remove(client: KubeClient, namespace: string, name: string): Promise<void> {
+  await client.delete({ apiVersion: "v1", kind: "Secret", namespace, name }).catch((error: unknown) => {
+    if (!isReason(error, "NotFound")) throw error;
+  });
+}
+
+/** What runs in each cluster: the newest release that says so. */
+export function runningIn(records: readonly ReleaseRecord[], cluster: string): ReleaseRecord | undefined {
+  for (const record of records) {
+    const runs = record.clusters[cluster]?.runs;
+    if (runs !== undefined) return records.find((one) => one.number === runs) ?? record;
+  }
+  return undefined;
+}
+
+export function isHealthyEverywhere(record: ReleaseRecord): boolean {
+  const clusters = Object.values(record.clusters);
+  return (
+    record.outcome === "healthy" &&
+    clusters.length > 0 &&
+    clusters.every((cluster) => cluster.verdict === "healthy")
+  );
+}
+
+/** Digests and contents that no release may bring back until a later healthy one lifts the hold. */
+export function heldBy(records: readonly ReleaseRecord[]): ReadonlyMap<string, number> {
+  const held = new Map<string, number>();
+  for (const record of [...records].sort((a, b) => a.number - b.number)) {
+    if (isHealthyEverywhere(record) && record.kind === "deploy") {
+      held.delete(record.content);
+      for (const image of record.images) held.delete(image.digest);
+    }
+    for (const bad of record.held) held.set(bad, record.number);
+  }
+  return held;
+}
+
+/** Which records may go: all but the newest `keep`, what runs anywhere, and the newest healthy one. */
+export function expired(
+  records: readonly ReleaseRecord[],
+  keep: number,
+  clusters: readonly string[],
+): readonly ReleaseRecord[] {
+  const needed = new Set<number>();
+  for (const cluster of clusters) {
+    const runs = runningIn(records, cluster);
+    if (runs !== undefined) needed.add(runs.number);
+  }
+  const healthy = records.find(isHealthyEverywhere);
+  if (healthy !== undefined) needed.add(healthy.number);
+  return records.slice(Math.max(1, keep)).filter((record) => !needed.has(record.number));
+}
