@@ -1,7 +1,7 @@
 /** GET, HEAD and DELETE of blobs, with byte ranges. */
 import { pipeline } from "node:stream/promises";
 import { parseDigest } from "../oci.ts";
-import type { Exchange } from "./registry.ts";
+import type { Exchange } from "./exchange.ts";
 import { RegistryError } from "./response.ts";
 
 export async function getBlob(exchange: Exchange, digest: string): Promise<void> {

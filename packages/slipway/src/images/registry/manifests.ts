@@ -1,7 +1,7 @@
 /** Manifests, tags and referrers. A manifest's bytes are stored exactly as sent, whatever their formatting. */
 import { type Descriptor, digestOf, isIndexType, MANIFEST_TYPES, MEDIA, parseDigest } from "../oci.ts";
 import { isTag } from "../reference.ts";
-import type { Exchange } from "./registry.ts";
+import type { Exchange } from "./exchange.ts";
 import { RegistryError } from "./response.ts";
 
 /** The specification asks for at least 4 MB. */

@@ -15,6 +15,7 @@ import { type Clock, SlipwayError, systemClock, systemCode } from "@slipway/base
 import { ImageLayout } from "../layout.ts";
 import { isRepositoryName, isTag } from "../reference.ts";
 import { deleteBlob, getBlob } from "./blobs.ts";
+import type { Exchange } from "./exchange.ts";
 import { deleteManifest, getManifest, listReferrers, listTags, putManifest } from "./manifests.ts";
 import { RegistryError, sendError } from "./response.ts";
 import { Uploads } from "./uploads.ts";
@@ -37,16 +38,6 @@ export interface Registry {
   readonly port: number;
   readonly layout: ImageLayout;
   close(): Promise<void>;
-}
-
-/** What the handlers of one request share. */
-export interface Exchange {
-  readonly layout: ImageLayout;
-  readonly uploads: Uploads;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly query: URLSearchParams;
-  readonly repository: string;
 }
 
 /** Rejects with REGISTRY_PORT_TAKEN when another program listens there. */
@@ -107,7 +98,7 @@ async function route(
   if (!isRepositoryName(repository)) {
     throw new RegistryError(400, "NAME_INVALID", `"${repository}" is not a repository name`);
   }
-  const exchange: Exchange = { layout, uploads, request, response, query: url.searchParams, repository };
+  const exchange: Exchange = { layout, request, response, query: url.searchParams, repository };
   const method = request.method ?? "GET";
   switch (`${method === "HEAD" ? "GET" : method} ${section}`) {
     case "GET blobs":

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "@slipway/base";
 import type { BlobWriter, ImageLayout } from "../layout.ts";
 import { parseDigest } from "../oci.ts";
-import type { Exchange } from "./registry.ts";
+import type { Exchange } from "./exchange.ts";
 import { RegistryError } from "./response.ts";
 
 /** An upload that nobody continued for this long is dropped. */
