@@ -9,6 +9,7 @@ export type * from "./client/client.ts";
 export { createHttpClient, type HttpClientOptions } from "./client/http.ts";
 export { createMemoryClient, type MemoryClientOptions, type PodAccess } from "./client/memory.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
+export { setDefaults } from "./defaults/defaults.ts";
 export { type Apply, serverSideApply } from "./patch/apply.ts";
 export { applyJsonPatch, type JsonPatchOperation } from "./patch/json.ts";
 export { trackManagedFields, type Write as ManagedWrite } from "./patch/managed-fields.ts";
