@@ -1,15 +1,19 @@
 /**
  * The rules of Kubernetes' data (defaults, validation, patches, managed fields) as the pipeline calls them.
  */
-import { SlipwayError } from "@slipway/base";
 import type { PatchType } from "../client/client.ts";
 import { type StatusError, statusError } from "../client/status-error.ts";
+import { setDefaults } from "../defaults/defaults.ts";
+import { serverSideApply } from "../patch/apply.ts";
+import { applyJsonPatch } from "../patch/json.ts";
+import { trackManagedFields } from "../patch/managed-fields.ts";
+import { applyMergePatch } from "../patch/merge.ts";
+import { applyStrategicPatch } from "../patch/strategic.ts";
 import type { KubeObject } from "../resources/meta.ts";
-import { qualifiedKind } from "./errors.ts";
+import { badRequest, qualifiedKind } from "./errors.ts";
 
-export function setDefaults(object: KubeObject): KubeObject {
-  return object;
-}
+export { serverSideApply, setDefaults, trackManagedFields };
+
 export function validateCreate(_object: KubeObject): void {}
 export function validateUpdate(
   _object: KubeObject,
@@ -23,28 +27,23 @@ export function checkStrictly(
 ): readonly string[] {
   return [];
 }
-export function trackManagedFields(facts: {
-  before: KubeObject | undefined;
-  after: KubeObject;
-  manager: string;
-  operation: "Update";
-  now: number;
-  subresource: string | undefined;
-}): KubeObject {
-  return facts.after;
+
+export function applyPatch(object: KubeObject, type: PatchType, body: unknown): KubeObject {
+  const patched = patch(object, type, body);
+  if (patched.kind === object.kind && patched.apiVersion === object.apiVersion && patched.metadata)
+    return patched;
+  throw badRequest("a patch cannot change apiVersion, kind or the whole of metadata");
 }
-export function serverSideApply(_facts: {
-  live: KubeObject | undefined;
-  applied: KubeObject;
-  manager: string;
-  force: boolean;
-  now: number;
-  subresource: string | undefined;
-}): KubeObject {
-  throw new SlipwayError({ code: "KUBE_APPLY_MISSING", message: "server-side apply is not linked in yet" });
-}
-export function applyPatch<T extends KubeObject>(_object: T, type: PatchType, _body: unknown): T {
-  throw new SlipwayError({ code: "KUBE_PATCH_MISSING", message: `patch type ${type} is not linked in yet` });
+
+function patch(object: KubeObject, type: PatchType, body: unknown): KubeObject {
+  switch (type) {
+    case "json":
+      return applyJsonPatch<KubeObject>(object, body);
+    case "merge":
+      return applyMergePatch<KubeObject>(object, body);
+    case "strategic":
+      return applyStrategicPatch<KubeObject>(object, body, object.apiVersion, object.kind);
+  }
 }
 
 /** A 422 about one field: `Service "x" is invalid: spec.clusterIPs: Invalid value: …`. */
