@@ -41,7 +41,7 @@ export function prepareCreate(
     case "Pod":
       return { ...created, status: newPodStatus(object as Pod) };
     case "Namespace":
-      return { ...created, ...NEW_NAMESPACE, metadata: { ...metadata, labels: namespaceLabels(metadata) } };
+      return { ...created, ...NEW_NAMESPACE };
     case "Service":
       return { ...created, status: { loadBalancer: {} } };
     case "Node": // whoever registers a node says at once what it is and has
@@ -60,10 +60,6 @@ function newPodStatus(pod: Pod): PodStatus {
 }
 
 const NEW_NAMESPACE = { spec: { finalizers: ["kubernetes"] }, status: { phase: "Active" } };
-
-function namespaceLabels(metadata: ObjectMeta): Readonly<Record<string, string>> {
-  return { ...metadata.labels, "kubernetes.io/metadata.name": metadata.name };
-}
 
 /**
  * The object as an update stores it. On the main resource the status stays as it was; on `status` everything else
