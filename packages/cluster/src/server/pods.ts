@@ -23,7 +23,7 @@ export interface PodExecOptions {
   readonly signal: AbortSignal;
 }
 
-export interface PodAccess {
+export interface PodStreams {
   /**
    * The raw log as bytes. `container` is always given. May throw a StatusError (for instance NotFound when the
    * previous attempt left no log) before the first chunk.
