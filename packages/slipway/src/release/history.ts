@@ -188,7 +188,7 @@ export function isHealthyEverywhere(record: ReleaseRecord): boolean {
 export function heldBy(records: readonly ReleaseRecord[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
   for (const record of [...records].sort((a, b) => a.number - b.number)) {
-    if (isHealthyEverywhere(record) && record.kind === "deploy") {
+    if (isHealthyEverywhere(record)) {
       held.delete(record.content);
       for (const image of record.images) held.delete(image.digest);
     }
@@ -211,4 +211,25 @@ export function expired(
   const healthy = records.find(isHealthyEverywhere);
   if (healthy !== undefined) needed.add(healthy.number);
   return records.slice(Math.max(1, keep)).filter((record) => !needed.has(record.number));
+}
+
+/** The record as it may be shown: names of Secrets and their keys, never their values. */
+export function withoutSecrets(record: ReleaseRecord): ReleaseRecord {
+  const hide = (values: unknown): Record<string, string> =>
+    Object.fromEntries(Object.keys((values ?? {}) as object).map((key) => [key, "(hidden)"]));
+  return {
+    ...record,
+    objects: record.objects.map((object) => {
+      if (object.kind !== "Secret") return object;
+      const { data, stringData, ...rest } = object as typeof object & {
+        data?: unknown;
+        stringData?: unknown;
+      };
+      return {
+        ...rest,
+        ...(data === undefined ? {} : { data: hide(data) }),
+        ...(stringData === undefined ? {} : { stringData: hide(stringData) }),
+      } as typeof object;
+    }),
+  };
 }

@@ -80,6 +80,8 @@ export interface ClusterRecord {
   readonly startedAt?: number | undefined;
   readonly finishedAt?: number | undefined;
   readonly cause?: Cause | undefined;
+  /** Why it is `unknown`. */
+  readonly reason?: string | undefined;
   /** How going back went, when it was tried. A failure here never hides `cause`. */
   readonly restored?: { readonly to: number; readonly ok: boolean; readonly reason?: string } | undefined;
 }

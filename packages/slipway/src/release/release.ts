@@ -1,9 +1,51 @@
 /**
- * The release engine's door: plan, deploy, rollback, history, status. All of it speaks the KubeClient port.
+ * The release engine's door: plan, deploy, rollback, history, status. All of it speaks the KubeClient port, so a
+ * local cluster and a real one are the same to it.
+ *
+ * A release: plan (nothing changed yet) → lock in every cluster → number → record "in-progress" → waves (engine.ts)
+ * → prune → record final → unlock. The record says at every moment what has been begun, so a process that dies
+ * anywhere leaves a state that the next command explains and can go on from.
  */
 import { SlipwayError } from "@slipway/base";
-import type { OnReleaseEvent } from "./events.ts";
-import type { ReleaseContext, ReleaseResult, RenderedRelease } from "./model.ts";
+import { ensureNamespace } from "./apply.ts";
+import { runRelease } from "./engine.ts";
+import type { OnReleaseEvent, ReleaseNews } from "./events.ts";
+import {
+  deleteRecord,
+  expired,
+  heldBy,
+  isHealthyEverywhere,
+  mergeRecords,
+  readRecords,
+  runningIn,
+  withoutSecrets,
+  writeRecord,
+} from "./history.ts";
+import { describeInterruption } from "./interruption.ts";
+import { type HeldLock, takeLock } from "./lock.ts";
+import type {
+  ClusterRecord,
+  ClusterResult,
+  ReleaseContext,
+  ReleaseRecord,
+  ReleaseResult,
+  RenderedRelease,
+  Target,
+} from "./model.ts";
+import {
+  noClusterAnswers,
+  planWith,
+  pruneRefs,
+  type ReleasePlan,
+  readKnowledge,
+  refusalError,
+} from "./plan.ts";
+import { prune } from "./prune.ts";
+import { chooseTarget, heldByLeaving } from "./rollback.ts";
+
+export { planRelease } from "./plan.ts";
+export { renderRelease } from "./render.ts";
+export { history, status } from "./status.ts";
 
 export interface DeployOptions {
   readonly onEvent?: OnReleaseEvent | undefined;
@@ -28,21 +70,396 @@ export interface RollbackOptions {
   readonly stealLock?: boolean | undefined;
 }
 
-export async function deploy(
-  _context: ReleaseContext,
-  _rendered: RenderedRelease,
-  _options: DeployOptions = {},
-): Promise<ReleaseResult> {
-  throw new SlipwayError({ code: "NOT_BUILT", where: "release/deploy", message: "deploy is not built yet" });
+export interface RollbackPlan {
+  readonly target: ReleaseRecord;
+  readonly leaves: ReleaseRecord;
+  readonly plan: ReleasePlan;
 }
 
-export async function rollback(
-  _context: ReleaseContext,
-  _options: RollbackOptions = {},
+/** Throws before anything is changed when the release may not begin; a release that fails is a result, not an error. */
+export async function deploy(
+  context: ReleaseContext,
+  rendered: RenderedRelease,
+  options: DeployOptions = {},
 ): Promise<ReleaseResult> {
-  throw new SlipwayError({
-    code: "NOT_BUILT",
-    where: "release/rollback",
-    message: "rollback is not built yet",
+  const emit = stamped(context, options.onEvent);
+  const plan = await planWith(context, rendered, await readKnowledge(context), options);
+  emit({ type: "planned", plan });
+  const refused = refusalError(plan.refusals);
+  if (refused !== undefined) throw refused;
+  const skipped = skippedOf(plan);
+  const waves = wavesOf(context);
+  return underLock(context, { ...options, skipped, emit }, async (locked) => {
+    const backTo = newestHealthy(locked.records);
+    const isSame = backTo?.content === rendered.content;
+    return runNumbered(context, locked, {
+      kind: "deploy",
+      rendered,
+      waves,
+      bakeMs: context.release.bakeMs,
+      onFailure: context.release.onFailure,
+      // Going back to the very same objects would change nothing.
+      backTo: isSame ? undefined : backTo,
+      restores: undefined,
+      leaves: undefined,
+      held: [],
+    });
   });
+}
+
+/** What `rollback` would do. */
+export async function planRollback(
+  context: ReleaseContext,
+  options: Pick<RollbackOptions, "to"> = {},
+): Promise<RollbackPlan> {
+  const knowledge = await readKnowledge(context);
+  if (knowledge.unreachable.size === context.targets.length) throw noClusterAnswers(knowledge.unreachable);
+  const names = context.targets.map((target) => target.name);
+  const { target, leaves } = chooseTarget(knowledge.records, names, options.to);
+  const rendered = { ...target, warnings: [] };
+  const plan = await planWith(context, rendered, knowledge, { allowHeld: true, skipUnreachable: true });
+  return { target: withoutSecrets(target), leaves: withoutSecrets(leaves), plan };
+}
+
+/**
+ * A forward release of stored objects, ConfigMaps and Secrets included: no build, no git, no CI. All clusters at
+ * once, without bake; never rolled back itself.
+ */
+export async function rollback(
+  context: ReleaseContext,
+  options: RollbackOptions = {},
+): Promise<ReleaseResult> {
+  const emit = stamped(context, options.onEvent);
+  const { plan } = await planRollback(context, options);
+  emit({ type: "planned", plan });
+  const refused = refusalError(plan.refusals);
+  if (refused !== undefined) throw refused;
+  const skipped = skippedOf(plan);
+  const names = context.targets.map((target) => target.name);
+  return underLock(context, { ...options, message: "rollback", skipped, emit }, async (locked) => {
+    // Chosen again under the lock: somebody may have released in between.
+    const { target, leaves } = chooseTarget(locked.records, names, options.to);
+    return runNumbered(context, locked, {
+      kind: "rollback",
+      rendered: target,
+      waves: [names],
+      bakeMs: 0,
+      onFailure: "halt",
+      backTo: undefined,
+      restores: target.number,
+      leaves: leaves.number,
+      held: heldByLeaving(leaves, target),
+    });
+  });
+}
+
+/** Lifts the hold on a digest, a content, or everything that release `number` holds. */
+export async function unhold(context: ReleaseContext, what: string | number): Promise<readonly string[]> {
+  const { records } = await readKnowledge(context);
+  const lifted: string[] = [];
+  for (const record of records) {
+    const keeps = record.held.filter((held) => held !== what && record.number !== what);
+    if (keeps.length === record.held.length) continue;
+    lifted.push(...record.held.filter((held) => !keeps.includes(held)));
+    const changed = { ...record, held: keeps, revision: record.revision + 1 };
+    await Promise.all(context.targets.map((target) => writeRecord(target.client, changed)));
+  }
+  return lifted;
+}
+
+type Emit = (news: ReleaseNews) => void;
+
+function stamped(context: ReleaseContext, onEvent: OnReleaseEvent | undefined): Emit {
+  return (news) => onEvent?.({ ...news, at: context.clock.now() } as Parameters<OnReleaseEvent>[0]);
+}
+
+function skippedOf(plan: ReleasePlan): ReadonlyMap<string, string> {
+  return new Map(
+    plan.clusters
+      .filter((cluster) => !cluster.reachable)
+      .map((cluster) => [cluster.name, cluster.reason ?? "the cluster does not answer"]),
+  );
+}
+
+/** The configured waves, without clusters that are not targets; targets that no wave names come last. */
+function wavesOf(context: ReleaseContext): readonly (readonly string[])[] {
+  const names = new Set(context.targets.map((target) => target.name));
+  const waves = context.release.waves
+    .map((wave) => wave.filter((name) => names.has(name)))
+    .filter((wave) => wave.length > 0);
+  const rest = [...names].filter((name) => !waves.flat().includes(name));
+  return rest.length === 0 ? waves : [...waves, rest];
+}
+
+function newestHealthy(records: readonly ReleaseRecord[]): ReleaseRecord | undefined {
+  const held = heldBy(records);
+  return records.find(
+    (record) =>
+      isHealthyEverywhere(record) &&
+      !held.has(record.content) &&
+      !record.images.some((image) => held.has(image.digest)),
+  );
+}
+
+interface Locked {
+  readonly records: readonly ReleaseRecord[];
+  readonly fence: number;
+  readonly signal: AbortSignal;
+  readonly skipped: ReadonlyMap<string, string>;
+  readonly emit: Emit;
+}
+
+interface LockRequest {
+  readonly skipped: ReadonlyMap<string, string>;
+  readonly emit: Emit;
+  readonly signal?: AbortSignal | undefined;
+  readonly lockWaitMs?: number | undefined;
+  readonly message?: string | undefined;
+  readonly stealLock?: boolean | undefined;
+}
+
+/** Takes the lock in every cluster, one after the other in the order of their names, so that two cannot cross. */
+async function underLock(
+  context: ReleaseContext,
+  request: LockRequest,
+  work: (locked: Locked) => Promise<ReleaseResult>,
+): Promise<ReleaseResult> {
+  const targets = context.targets
+    .filter((target) => !request.skipped.has(target.name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const locks: HeldLock[] = [];
+  try {
+    for (const target of targets) locks.push(await lockOne(context, target, request));
+    request.emit({ type: "locked", clusters: targets.map((target) => target.name) });
+    const fence = Math.max(0, ...locks.map((lock) => lock.fence));
+    const records = await settleInterrupted(context, targets, { fence, emit: request.emit });
+    const signals = [...locks.map((lock) => lock.lost), ...(request.signal ? [request.signal] : [])];
+    return await work({
+      records,
+      fence,
+      signal: AbortSignal.any(signals),
+      skipped: request.skipped,
+      emit: request.emit,
+    });
+  } finally {
+    // A lock that cannot be given back runs out by itself.
+    await Promise.allSettled(locks.map((lock) => lock.release()));
+  }
+}
+
+async function lockOne(context: ReleaseContext, target: Target, request: LockRequest): Promise<HeldLock> {
+  await ensureNamespace(target.client, context.namespace, context.service);
+  const deadline = context.clock.monotonic() + (request.lockWaitMs ?? 0);
+  let told = false;
+  for (;;) {
+    try {
+      return await takeLock(target.client, {
+        ...context,
+        message: request.message ?? "",
+        steal: request.stealLock,
+      });
+    } catch (error) {
+      const isHeld = error instanceof SlipwayError && error.code === "LOCK_HELD";
+      if (!isHeld || context.clock.monotonic() >= deadline) throw error;
+      if (!told) request.emit({ type: "lock-waiting", cluster: target.name, message: error.message });
+      told = true;
+      await context.clock.sleep(500, request.signal);
+    }
+  }
+}
+
+/** Under the lock, a record that is still "in-progress" belongs to a process that is gone: say so and close it. */
+async function settleInterrupted(
+  context: ReleaseContext,
+  targets: readonly Target[],
+  options: { readonly fence: number; readonly emit: Emit },
+): Promise<readonly ReleaseRecord[]> {
+  const records = mergeRecords(
+    await Promise.all(targets.map((target) => readRecords(target.client, context).catch(onlyDamaged))),
+  );
+  const settled: ReleaseRecord[] = [];
+  for (const record of records) {
+    if (record.outcome !== "in-progress") {
+      settled.push(record);
+      continue;
+    }
+    const closed: ReleaseRecord = {
+      ...record,
+      outcome: "interrupted",
+      revision: record.revision + 1,
+      fence: options.fence,
+    };
+    const message = describeInterruption(record);
+    options.emit({ type: "interrupted-found", number: record.number, message });
+    await Promise.all(targets.map((target) => writeRecord(target.client, closed)));
+    settled.push(closed);
+  }
+  return settled;
+}
+
+function onlyDamaged(error: unknown): readonly ReleaseRecord[] {
+  if (error instanceof SlipwayError && error.code === "RECORD_DAMAGED") return [];
+  throw error;
+}
+
+interface NumberedRun {
+  readonly kind: ReleaseRecord["kind"];
+  readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "version">;
+  readonly waves: readonly (readonly string[])[];
+  readonly bakeMs: number;
+  readonly onFailure: ReleaseContext["release"]["onFailure"];
+  readonly backTo: ReleaseRecord | undefined;
+  readonly restores: number | undefined;
+  readonly leaves: number | undefined;
+  readonly held: readonly string[];
+}
+
+async function runNumbered(
+  context: ReleaseContext,
+  locked: Locked,
+  run: NumberedRun,
+): Promise<ReleaseResult> {
+  const startedAt = context.clock.now();
+  const record = firstRecord(context, locked, run, startedAt);
+  const reached = context.targets.filter((target) => !locked.skipped.has(target.name));
+  // Written everywhere before the first change anywhere; a failure here is an error and nothing has happened.
+  await Promise.all(reached.map((target) => writeRecord(target.client, record)));
+  const { number, kind, service, environment, version, images, waves, who, from } = record;
+  locked.emit({
+    type: "started",
+    ...{ number, kind, service, environment, version, images, waves, who, from },
+    restores: run.restores,
+    leaves: run.leaves,
+  });
+  await warnIfGone(context, run.backTo, locked.emit);
+  const final = await runRelease({
+    context,
+    record,
+    bakeMs: run.bakeMs,
+    onFailure: run.onFailure,
+    backTo: run.backTo,
+    skipped: locked.skipped,
+    emit: locked.emit,
+    signal: locked.signal,
+  });
+  await tidy(context, locked, final);
+  const result = resultOf(context, withoutSecrets(final), locked.skipped);
+  const { record: told, durationMs } = result;
+  locked.emit({ type: "finished", outcome: told.outcome, record: told, durationMs });
+  return result;
+}
+
+function firstRecord(
+  context: ReleaseContext,
+  locked: Locked,
+  run: NumberedRun,
+  startedAt: number,
+): ReleaseRecord {
+  const clusters: Record<string, ClusterRecord> = {};
+  for (const name of run.waves.flat()) {
+    clusters[name] = locked.skipped.has(name)
+      ? { verdict: "unknown", step: "done" }
+      : { verdict: "not-started", step: "pending" };
+  }
+  return {
+    number: Math.max(0, ...locked.records.map((record) => record.number)) + 1,
+    service: context.service,
+    namespace: context.namespace,
+    environment: context.environment,
+    kind: run.kind,
+    ...(run.restores === undefined ? {} : { restores: run.restores }),
+    ...(run.leaves === undefined ? {} : { leaves: run.leaves }),
+    outcome: "in-progress",
+    version: run.rendered.version,
+    images: run.rendered.images,
+    objects: run.rendered.objects,
+    content: run.rendered.content,
+    waves: run.waves,
+    clusters,
+    who: context.who,
+    from: context.from,
+    startedAt,
+    held: run.held,
+    evidence: [],
+    fence: locked.fence,
+    revision: 1,
+  };
+}
+
+/** A way back that does not exist any more should be known before it is needed. */
+async function warnIfGone(
+  context: ReleaseContext,
+  backTo: ReleaseRecord | undefined,
+  emit: Emit,
+): Promise<void> {
+  if (backTo === undefined || context.images === undefined) return;
+  for (const image of backTo.images) {
+    const state = await context.images.exists(image.reference).catch(() => "unknown" as const);
+    if (state === "missing") {
+      const message = `the way back is damaged: the registry no longer has ${image.reference} of release ${backTo.number}`;
+      emit({ type: "warning", message });
+    }
+  }
+}
+
+/** After a release that is healthy everywhere: prune what it no longer has, and drop what leaves the history. */
+async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecord): Promise<void> {
+  if (final.outcome === "healthy") {
+    for (const target of context.targets) {
+      const running = runningIn(locked.records, target.name);
+      const refs = pruneRefs(context, locked.records, running, final.objects);
+      const { deleted, failed } = await prune(target.client, refs, final.service);
+      if (deleted.length > 0) locked.emit({ type: "pruned", cluster: target.name, objects: deleted });
+      for (const message of failed) {
+        locked.emit({ type: "warning", cluster: target.name, message: `not pruned: ${message}` });
+      }
+    }
+  }
+  const all = [final, ...locked.records];
+  const names = context.targets.map((target) => target.name);
+  for (const record of expired(all, context.release.keep, names)) {
+    for (const target of context.targets) {
+      if (locked.skipped.has(target.name)) continue;
+      // A record that stays too long does no harm; the next release tries again.
+      await deleteRecord(target.client, context, record.number).catch(() => undefined);
+    }
+  }
+}
+
+function resultOf(
+  context: ReleaseContext,
+  record: ReleaseRecord,
+  skipped: ReadonlyMap<string, string>,
+): ReleaseResult {
+  const clusters: ClusterResult[] = Object.entries(record.clusters).map(([name, cluster]) => ({
+    name,
+    verdict: cluster.verdict,
+    cause: cluster.cause,
+    reason: cluster.reason ?? skipped.get(name),
+    restored: cluster.restored,
+    durationMs:
+      cluster.startedAt === undefined || cluster.finishedAt === undefined
+        ? undefined
+        : cluster.finishedAt - cluster.startedAt,
+  }));
+  return {
+    record,
+    clusters,
+    evidence: record.evidence,
+    durationMs: (record.finishedAt ?? context.clock.now()) - record.startedAt,
+    exitCode: exitCodeOf(record),
+  };
+}
+
+export function exitCodeOf(record: Pick<ReleaseRecord, "outcome" | "clusters">): number {
+  switch (record.outcome) {
+    case "healthy":
+      return 0;
+    case "interrupted":
+      return 130;
+    case "unknown":
+      return Object.values(record.clusters).every((cluster) => cluster.verdict === "unknown") ? 4 : 1;
+    default:
+      return 1;
+  }
 }

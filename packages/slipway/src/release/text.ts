@@ -1,0 +1,238 @@
+/** Releases as plain lines: for terminals without cursor control, CI logs and golden files. Pure. */
+import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
+import { type Cause, renderObjectPath } from "./causes.ts";
+import type { Progress, ReleaseEvent } from "./events.ts";
+import type { Evidence } from "./evidence.ts";
+import { AFTER_INTERRUPTION } from "./interruption.ts";
+import { describeExit } from "./judge-pod.ts";
+import type { ClusterRecord, ReleaseRecord } from "./model.ts";
+import type { ClusterPlan, ReleasePlan } from "./plan.ts";
+import type { StatusReport } from "./status.ts";
+
+const MARKS = { create: "+", change: "~", unchanged: "=", prune: "-" } as const;
+
+/** Clusters with the same plan are shown once: `tokyo, osaka:`. */
+export function renderPlan(plan: ReleasePlan): string {
+  const groups = new Map<string, string[]>();
+  for (const cluster of plan.clusters) {
+    const body = renderClusterPlan(cluster);
+    groups.set(body, [...(groups.get(body) ?? []), cluster.name]);
+  }
+  const lines = [...groups].map(([body, names]) => `${names.join(", ")}:\n${body}`);
+  const order = plan.waves.map((wave) => wave.join(" + ")).join(", then ");
+  return [
+    ...lines,
+    `order: ${order}`,
+    ...plan.warnings.map((warning) => `warning: ${warning}`),
+    ...plan.refusals.map((refusal) => `refused: ${refusal.where}: ${refusal.message}`),
+  ].join("\n");
+}
+
+function renderClusterPlan(cluster: ClusterPlan): string {
+  if (!cluster.reachable) return `  unreachable: ${cluster.reason}`;
+  const changing = cluster.objects.filter((object) => object.action !== "unchanged");
+  const same = cluster.objects.length - changing.length;
+  const lines = changing.flatMap((object) => [
+    `  ${MARKS[object.action]} ${object.kind} ${object.name}`,
+    ...object.changes.map((change) => `      ${change}`),
+  ]);
+  if (changing.length === 0) return `  nothing changes (${same} objects)`;
+  return [...lines, ...(same > 0 ? [`  = ${same} unchanged`] : [])].join("\n");
+}
+
+/** One release per line, newest first. */
+export function renderHistory(records: readonly ReleaseRecord[], now: number): string {
+  if (records.length === 0) return "No release yet.";
+  return renderTable([
+    ["RELEASE", "AGE", "OUTCOME", "COMMIT", "WHAT", "CLUSTERS", "BY"],
+    ...records.map((record) => [
+      String(record.number),
+      formatAge(now - record.startedAt),
+      record.outcome,
+      record.version.commit.slice(0, 12),
+      whatOf(record),
+      Object.entries(record.clusters)
+        .map(([name, cluster]) => `${name}: ${clusterText(cluster)}`)
+        .join(", "),
+      `${record.who} (${record.from})`,
+    ]),
+  ]);
+}
+
+/** `rollback of 3 to 1`, or the first line of the commit's message. */
+export function whatOf(
+  record: Pick<ReleaseRecord, "kind" | "restores" | "leaves"> & { version: { message: string } },
+): string {
+  if (record.kind === "rollback") return `rollback of ${record.leaves} to ${record.restores}`;
+  const line = record.version.message.split("\n")[0] ?? "";
+  return line.length <= 50 ? line : `${line.slice(0, 49)}…`;
+}
+
+function clusterText(cluster: ClusterRecord): string {
+  const { verdict, cause, restored, step } = cluster;
+  if (step !== "done" && step !== "pending") return step;
+  const why = cause === undefined ? "" : ` (${cause.code})`;
+  if (restored === undefined) return `${verdict}${why}`;
+  return `${verdict}${why}, ${restored.ok ? `back at ${restored.to}` : `not back: ${restored.reason}`}`;
+}
+
+export function renderStatus(report: StatusReport): string {
+  const { newest, holder } = report;
+  const lines = [`${report.service} (${report.environment}), namespace ${report.namespace}`];
+  if (newest === undefined) lines.push("No release yet.");
+  else {
+    const commit = newest.version.commit.slice(0, 12);
+    lines.push(`newest release: ${newest.number} ${newest.outcome}, ${commit} ${whatOf(newest)}`.trimEnd());
+  }
+  if (holder !== undefined) {
+    const message = holder.message === "" ? "" : ` "${holder.message}"`;
+    lines.push(`being released now by ${holder.who}@${holder.host} (process ${holder.pid})${message}`);
+  }
+  if (report.interrupted !== undefined) lines.push(`${report.interrupted}.`, AFTER_INTERRUPTION);
+  const rows = [["CLUSTER", "RELEASE", "DEPLOYMENT", "READY", "UPDATED", "IMAGE"]];
+  for (const cluster of report.clusters) {
+    if (!cluster.reachable) {
+      rows.push([cluster.name, "unknown", `unreachable: ${cluster.reason}`]);
+      continue;
+    }
+    const runs = cluster.runs === undefined ? "-" : String(cluster.runs);
+    if (cluster.deployments.length === 0) rows.push([cluster.name, runs, "-"]);
+    for (const deployment of cluster.deployments) {
+      rows.push([
+        cluster.name,
+        deployment.release === undefined ? runs : String(deployment.release),
+        deployment.name,
+        `${deployment.available}/${deployment.wanted}`,
+        String(deployment.updated),
+        deployment.images.map(shortImage).join(", "),
+      ]);
+    }
+  }
+  lines.push("", renderTable(rows));
+  if (report.held.length > 0) {
+    lines.push("", "held (found bad, not deployed again without --allow-held):");
+    for (const { what, by } of report.held) lines.push(`  ${what.slice(0, 19)} since release ${by}`);
+  }
+  for (const warning of report.warnings) lines.push(`warning: ${warning}`);
+  return lines.join("\n");
+}
+
+function shortImage(image: string): string {
+  const [name, digest] = image.split("@");
+  const last = (name ?? "").split("/").at(-1) ?? "";
+  return digest === undefined ? last : `${last}@${digest.slice(7, 15)}`;
+}
+
+/** One line per event; undefined for those that say nothing new to a reader of lines. */
+export function renderEvent(event: ReleaseEvent): string | undefined {
+  switch (event.type) {
+    case "planned":
+      return undefined;
+    case "lock-waiting":
+      return `${event.cluster}: waiting for the lock: ${event.message}`;
+    case "locked":
+      return undefined;
+    case "interrupted-found":
+      return `${event.message}. This one goes on from there.`;
+    case "started": {
+      const what =
+        event.kind === "rollback"
+          ? `takes release ${event.leaves} back to ${event.restores}`
+          : `${event.version.commit.slice(0, 12)}${event.version.dirty ? " (dirty)" : ""}`;
+      return `release ${event.number} of ${event.service} (${event.environment}): ${what}, by ${event.who}`;
+    }
+    case "wave-started":
+      return `wave ${event.wave + 1} of ${event.waves}: ${event.clusters.join(", ")}`;
+    case "applied":
+      return `${event.cluster}: ${event.objects} objects applied`;
+    case "progress":
+      return `${event.cluster}: ${progressText(event.progress)}`;
+    case "baking":
+      return `wave ${event.wave + 1}: must stay healthy for ${formatDuration(event.bakeMs)}`;
+    case "verdict":
+      return `${event.cluster}: ${event.verdict} after ${formatDuration(event.durationMs)}${
+        event.cause === undefined ? (event.reason === undefined ? "" : `: ${event.reason}`) : ""
+      }${event.cause === undefined ? "" : `\n${renderCause(event.cause)}`}`;
+    case "evidence":
+      return renderEvidence(event.evidence);
+    case "rolling-back":
+      return `rolling back to release ${event.to}: ${event.clusters.join(", ")}`;
+    case "rolled-back":
+      return event.ok
+        ? `${event.cluster}: back at release ${event.to}`
+        : `${event.cluster}: NOT back at release ${event.to}: ${event.reason}`;
+    case "pruned":
+      return `${event.cluster}: pruned ${event.objects.join(", ")}`;
+    case "warning":
+      return `warning: ${event.cluster === undefined ? "" : `${event.cluster}: `}${event.message}`;
+    case "finished":
+      return `release ${event.record.number} ${outcomeText(event.record)} after ${formatDuration(event.durationMs)}`;
+    default:
+      return assertNever(event);
+  }
+}
+
+/** `3/10 new pods ready, 7 old, waiting: its startup probe has not succeeded yet`. */
+export function progressText(progress: Progress): string {
+  const old = progress.old === 0 ? "" : `, ${progress.old} old`;
+  const waiting = progress.waitingFor.find((cause) => cause.code !== "RolloutPending");
+  const why = waiting === undefined ? "" : `, waiting: ${waiting.why}`;
+  return `${progress.ready}/${progress.total} new pods ready${old}${why}`;
+}
+
+export function outcomeText(record: Pick<ReleaseRecord, "outcome">): string {
+  switch (record.outcome) {
+    case "in-progress":
+      return "is going on";
+    case "healthy":
+      return "is healthy everywhere";
+    case "rolled-back":
+      return "failed and was rolled back";
+    case "failed":
+      return "failed and still runs in a cluster";
+    case "unknown":
+      return "is unknown: not every cluster could confirm it";
+    case "interrupted":
+      return `was interrupted. ${AFTER_INTERRUPTION}`;
+    default:
+      return assertNever(record.outcome);
+  }
+}
+
+/** The cause in four lines: where, why, what to do, what to look at. */
+export function renderCause(cause: Cause): string {
+  const path = renderObjectPath(cause.object);
+  return [
+    `  ${cause.code} in ${cause.cluster}${path === "" ? "" : `: ${path}`}`,
+    `    why:  ${cause.why}`,
+    `    do:   ${cause.todo}`,
+    `    look: ${cause.command}`,
+  ].join("\n");
+}
+
+/** Events and the dead container's log. */
+export function renderEvidence(evidence: Evidence): string {
+  const lines = [`  evidence from ${evidence.cluster}:`];
+  const { exit, log } = evidence;
+  if (exit !== undefined) {
+    const reason = exit.reason === undefined || exit.reason === "Error" ? "" : `, ${exit.reason}`;
+    const limit = exit.memoryLimit === undefined ? "" : `, memory limit ${exit.memoryLimit}`;
+    lines.push(`    ended: ${describeExit(exit)}${reason}${limit}`);
+  }
+  if (evidence.events.length > 0) {
+    const rows = evidence.events.map((event) => [
+      `    x${event.count}`,
+      event.reason,
+      event.message.replaceAll("\n", " "),
+    ]);
+    lines.push(renderTable(rows));
+  }
+  if (log !== undefined && log.head.length + log.tail.length > 0) {
+    lines.push(`    log of container ${log.container}${log.previous ? " before its restart" : ""}:`);
+    lines.push(...log.head.map((line) => `    | ${line}`));
+    if (log.omittedLines > 0) lines.push(`    | … ${log.omittedLines} lines …`);
+    lines.push(...log.tail.map((line) => `    | ${line}`));
+  }
+  lines.push(...evidence.gaps.map((gap) => `    missing: ${gap}`));
+  return lines.join("\n");
+}
