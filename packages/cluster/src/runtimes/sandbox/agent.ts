@@ -1,0 +1,366 @@
+/**
+ * The node agent: process 1 of a cluster's own pid, mount, network and (for an ordinary user) user namespace, where
+ * all pods of the cluster live. It does what the world asks over IPC and has no will of its own. When the world is
+ * gone, the channel closes and the agent exits; with process 1 the kernel ends every pod, mount and namespace.
+ */
+import { execFile } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { NameServer } from "../../network/dns.ts";
+import { ServiceProxy } from "../../network/service-proxy.ts";
+import { ContainerStartError } from "../runtime.ts";
+import { type Container, Containers, type ExecHandle, type Pod } from "./containers.ts";
+import { PodNetworks, shellEnvironment } from "./pod-networks.ts";
+import type { AgentConfig, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
+
+const SERVICE_CIDR = "10.96.0.0/16";
+const DNS_IP = "10.96.0.10";
+const LEAKS_EVERY_MS = 2000;
+const run = promisify(execFile);
+
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function send(message: FromAgent, socket?: Socket): void {
+  if (!process.connected) return;
+  // keepOpen false: after sending, the descriptor belongs to the world alone.
+  process.send?.(message, socket, { keepOpen: false }, () => {});
+}
+
+class Agent {
+  readonly #config: AgentConfig;
+  readonly #workspace: string;
+  readonly #networks: PodNetworks;
+  readonly #containers: Containers;
+  readonly #names: NameServer;
+  readonly #proxy: ServiceProxy;
+  readonly #pods = new Map<string, Pod>();
+  readonly #execs = new Map<number, ExecHandle | "killed">();
+  readonly #dials = new Map<number, { resolve(socket: Socket): void; reject(error: Error): void }>();
+  readonly #told = new Set<string>();
+  readonly #unreachable = new Map<string, number>();
+  #asked = 0;
+  #services: Promise<void> = Promise.resolve();
+
+  constructor(config: AgentConfig, rootfs: "overlay" | "copy") {
+    this.#config = config;
+    this.#workspace = workspaceOf(config);
+    const warn = (podUid: string, reason: string, message: string): void =>
+      this.#tell(podUid, reason, message);
+    this.#networks = new PodNetworks({
+      workspace: this.#workspace,
+      podCIDR: config.podCIDR,
+      serviceCIDR: SERVICE_CIDR,
+      tools: config.tools,
+    });
+    this.#containers = new Containers({
+      config,
+      workspace: this.#workspace,
+      rootfs,
+      ports: { now, warn, exited: (exit) => send({ note: "exit", exit }) },
+    });
+    this.#names = new NameServer((ip, name) => this.#outsideName(ip, name));
+    this.#proxy = new ServiceProxy({
+      egress: (host, port) => this.#egress(host, port),
+      warn: (ips, reason, message) => {
+        for (const pod of this.#pods.values())
+          if (ips.includes(pod.network.ip)) warn(pod.uid, reason, message);
+      },
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.#networks.open();
+    await Promise.all([this.#names.listen(DNS_IP), this.#containers.prepare()]);
+    void this.#networks.fill();
+    setInterval(() => void this.#findLeaks(), LEAKS_EVERY_MS);
+  }
+
+  answerEgress(ask: number, socket: Socket | undefined, error: string | undefined): void {
+    const waiting = this.#dials.get(ask);
+    this.#dials.delete(ask);
+    if (socket === undefined) waiting?.reject(new Error(error ?? "refused"));
+    else if (waiting === undefined) socket.destroy();
+    else waiting.resolve(socket);
+  }
+
+  async handle(request: Exclude<Request, { do: "init" | "dial" }>): Promise<unknown> {
+    switch (request.do) {
+      case "start-pod":
+        return { podIP: await this.#startPod(request) };
+      case "stop-pod":
+        return await this.#stopPod(request.uid);
+      case "start-container": {
+        const pod = this.#pods.get(request.container.podUid);
+        if (pod === undefined || pod.stopping)
+          throw new ContainerStartError("CreateContainerError", "the pod is stopped");
+        return { startedAtMs: (await this.#containers.start(pod, request.container)).startedAtMs };
+      }
+      case "signal":
+        return this.#containers.signal(this.#container(request.podUid, request.name), request.signal);
+      case "exec":
+        return await this.#exec(request);
+      case "exec-stdin": {
+        const exec = this.#execs.get(request.exec);
+        return exec === "killed" ? undefined : exec?.write(request.data);
+      }
+      case "exec-kill": {
+        const exec = this.#execs.get(request.exec);
+        if (exec === undefined || exec === "killed") this.#execs.set(request.exec, "killed");
+        else exec.kill();
+        return undefined;
+      }
+      case "services": {
+        const services = request.services;
+        this.#names.setServices(services);
+        const forwarded = services.filter(({ clusterIP }) => clusterIP !== DNS_IP);
+        // One change after the other, so that the last one is what remains.
+        const change = this.#services.then(() => this.#proxy.setServices(forwarded));
+        this.#services = change.catch(() => {});
+        return await change;
+      }
+      case "unpack":
+      case "flatten":
+        return await this.#unpack(request);
+    }
+  }
+
+  async #startPod(request: Extract<Request, { do: "start-pod" }>): Promise<string> {
+    const existing = this.#pods.get(request.uid);
+    if (existing !== undefined) return existing.network.ip;
+    const network = await this.#networks.take();
+    const directory = join(this.#workspace, "pods", request.uid);
+    for (const name of ["shm", "volumes", "files"]) mkdirSync(join(directory, name), { recursive: true });
+    await run("chmod", ["1777", join(directory, "shm")]);
+    const { hostname, namespace } = request;
+    const aliases = request.hostAliases.map(({ ip, hostnames }) => `${ip}\t${hostnames.join("\t")}\n`);
+    writeFileSync(
+      join(directory, "hosts"),
+      `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${network.ip}\t${hostname}\n${aliases.join("")}`,
+    );
+    writeFileSync(join(directory, "hostname"), `${hostname}\n`);
+    writeFileSync(
+      join(directory, "resolv.conf"),
+      `search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${DNS_IP}\noptions ndots:5\n`,
+    );
+    this.#pods.set(request.uid, {
+      uid: request.uid,
+      namespace,
+      name: request.name,
+      hostname,
+      network,
+      directory,
+      containers: new Map(),
+      stopping: false,
+    });
+    return network.ip;
+  }
+
+  async #stopPod(uid: string): Promise<void> {
+    const pod = this.#pods.get(uid);
+    if (pod === undefined) return;
+    pod.stopping = true;
+    const containers = [...pod.containers.values()];
+    for (const container of containers) this.#containers.signal(container, "SIGKILL");
+    await Promise.all(containers.map((container) => container.exited));
+    if (!this.#pods.delete(uid)) return;
+    this.#unreachable.delete(uid);
+    rmSync(pod.directory, { recursive: true, force: true });
+    await this.#networks.release(pod.network);
+  }
+
+  #container(podUid: string, name: string): Container {
+    const container = this.#pods.get(podUid)?.containers.get(name);
+    if (container === undefined) throw new Error(`container ${name} not found in pod ${podUid}`);
+    return container;
+  }
+
+  async #exec(request: Extract<Request, { do: "exec" }>): Promise<{ exitCode: number }> {
+    const container = this.#container(request.podUid, request.name);
+    if (!container.running) throw new Error(`container ${request.name} is not running`);
+    try {
+      const handle = await this.#containers.exec(container, request.command, request.stdin, (stream, data) =>
+        send({ note: "exec-output", exec: request.exec, stream, data }),
+      );
+      if (this.#execs.get(request.exec) === "killed") handle.kill();
+      this.#execs.set(request.exec, handle);
+      return { exitCode: await handle.exitCode };
+    } finally {
+      this.#execs.delete(request.exec);
+    }
+  }
+
+  async #unpack(request: Extract<Request, { do: "unpack" | "flatten" }>): Promise<void> {
+    const job = {
+      ...request,
+      directory: this.#config.layersDirectory,
+      owners: this.#config.idMode !== "one-uid",
+    };
+    const program = fileURLToPath(new URL(import.meta.url.replace(/agent(\.\w+)$/, "unpack-main$1")));
+    try {
+      await run(process.execPath, [program, JSON.stringify(job)], {
+        env: shellEnvironment(this.#config.tools),
+      });
+    } catch (error) {
+      const said = (error as { stderr?: string }).stderr?.trim();
+      throw new Error(said === undefined || said === "" ? String(error) : said);
+    }
+  }
+
+  #egress(host: string, port: number): Promise<Socket> {
+    this.#asked += 1;
+    const ask = this.#asked;
+    return new Promise((resolve, reject) => {
+      this.#dials.set(ask, { resolve, reject });
+      send({ note: "egress", ask, host, port });
+    });
+  }
+
+  #outsideName(clientIP: string, name: string): void {
+    const pod = [...this.#pods.values()].find(({ network }) => network.ip === clientIP);
+    if (pod === undefined) return;
+    const what = name.includes(".")
+      ? `"${name}" is outside the cluster, and pods have no way out.`
+      : `"${name}" is no Service in namespace ${pod.namespace}.`;
+    this.#tell(
+      pod.uid,
+      "NameNotFound",
+      `${what} To reach something outside, name it under local.egress, for example { ${JSON.stringify(name.split(".")[0])}: ${JSON.stringify(`${name}:PORT`)} }.`,
+    );
+  }
+
+  /** The kernel counts what it had no route for, in each network namespace; nobody else would ever know. */
+  async #findLeaks(): Promise<void> {
+    for (const pod of this.#pods.values()) {
+      const running = [...pod.containers.values()].find((container) => container.running);
+      if (running === undefined) continue;
+      const text = await readFile(`/proc/${running.pid}/net/snmp`, "utf8").catch(() => "");
+      const [names, values] = text
+        .split("\n")
+        .filter((line) => line.startsWith("Ip:"))
+        .map((line) => line.split(" "));
+      const count = Number(values?.[names?.indexOf("OutNoRoutes") ?? -1] ?? 0);
+      if (count > (this.#unreachable.get(pod.uid) ?? 0)) {
+        this.#tell(
+          pod.uid,
+          "NetworkUnreachable",
+          "The pod tried to reach an address outside the cluster and was refused: pods have no way out. To reach something outside, name it under local.egress and use that name.",
+        );
+      }
+      this.#unreachable.set(pod.uid, count);
+    }
+  }
+
+  /** Each fact once per pod: programs retry, and events should not drown what else is told. */
+  #tell(podUid: string, reason: string, message: string): void {
+    const key = `${podUid} ${reason} ${message}`;
+    if (this.#told.has(key)) return;
+    this.#told.add(key);
+    send({ note: "event", podUid, type: "Warning", reason, message });
+  }
+}
+
+/**
+ * Connects inside the cluster and gives the socket away. It is paused before it connects and nobody here ever
+ * reads from it: a server that speaks first would otherwise lose its greeting to the agent's buffer.
+ */
+function dial(id: number, request: Extract<Request, { do: "dial" }>): void {
+  const socket = new Socket();
+  socket.pause();
+  const fail = (error: unknown): void => {
+    socket.destroy();
+    send({ re: id, error: wireError(error) });
+  };
+  const timer = setTimeout(() => {
+    const place = `${request.ip}:${request.port}`;
+    fail(Object.assign(new Error(`connect ETIMEDOUT ${place}`), { code: "ETIMEDOUT" }));
+  }, request.timeoutMs);
+  socket.once("error", (error) => {
+    clearTimeout(timer);
+    fail(error);
+  });
+  socket.once("connect", () => {
+    clearTimeout(timer);
+    socket.removeAllListeners("error");
+    socket.on("error", () => {});
+    socket.setNoDelay(true);
+    send({ re: id }, socket);
+  });
+  socket.connect({ host: request.ip, port: request.port });
+}
+
+function wireError(error: unknown): WireError {
+  if (error instanceof ContainerStartError) return { message: error.message, reason: error.reason };
+  const { code, stderr } = error as { code?: unknown; stderr?: unknown };
+  const said = typeof stderr === "string" && stderr.trim() !== "" ? `: ${stderr.trim()}` : "";
+  return {
+    message: `${error instanceof Error ? error.message : String(error)}${said}`,
+    ...(typeof code === "string" ? { code } : {}),
+  };
+}
+
+function workspaceOf(config: AgentConfig): string {
+  return join(config.directory, "run");
+}
+
+/** Everything of a pod but its logs lies in memory, in this one mount that no other process can see. */
+async function prepareWorkspace(config: AgentConfig): Promise<"overlay" | "copy"> {
+  const workspace = workspaceOf(config);
+  const script = `
+set -e
+mkdir -p "$1"
+"$MOUNT" -t tmpfs -o mode=0755 slipway "$1"
+cd "$1"
+mkdir -p layers empty dev/pts dev/shm pods containers networks pipes probe/upper probe/work probe/root
+"$MOUNT" --bind "$2" layers
+for device in null zero full random urandom tty; do : >dev/$device; "$MOUNT" --bind /dev/$device dev/$device; done
+ln -s /proc/self/fd dev/fd; ln -s fd/0 dev/stdin; ln -s fd/1 dev/stdout; ln -s fd/2 dev/stderr; ln -s pts/ptmx dev/ptmx
+: >dev/termination-log
+if "$MOUNT" -t overlay -o "lowerdir=empty,upperdir=probe/upper,workdir=probe/work$3" overlay probe/root 2>/dev/null
+then "$UMOUNT" probe/root; echo overlay; else echo copy; fi`;
+  const { stdout } = await run(
+    config.tools.sh,
+    ["-c", script, "-", workspace, config.layersDirectory, config.idMode === "root" ? "" : ",userxattr"],
+    { env: shellEnvironment(config.tools) },
+  );
+  return stdout.trim() === "overlay" ? "overlay" : "copy";
+}
+
+let agent: Agent | undefined;
+
+async function answer(id: number, request: Request): Promise<void> {
+  if (request.do === "dial") return dial(id, request);
+  try {
+    if (request.do === "init") {
+      const rootfs = await prepareWorkspace(request.config);
+      const opened = new Agent(request.config, rootfs);
+      await opened.open();
+      agent = opened;
+      send({ re: id, value: { rootfs } });
+      return;
+    }
+    if (agent === undefined) throw new Error("the agent is not ready");
+    send({ re: id, value: await agent.handle(request) });
+  } catch (error) {
+    send({ re: id, error: wireError(error) });
+  }
+}
+
+process.on("message", (message: ToAgent, handle: unknown) => {
+  if ("request" in message) void answer(message.id, message.request);
+  else agent?.answerEgress(message.egress, handle instanceof Socket ? handle : undefined, message.error);
+});
+process.on("disconnect", () => process.exit(0));
+process.on("uncaughtException", (error) => {
+  process.send?.(
+    { note: "fatal", message: error.stack ?? error.message } satisfies FromAgent,
+    undefined,
+    {},
+    () => process.exit(1),
+  );
+});

@@ -1,0 +1,508 @@
+/**
+ * Starting, watching and entering containers, inside the node agent. A container is one chain of small programs,
+ * each replacing the one before, so that in the end the image's own process is process 1 of its namespaces:
+ *
+ *   nsenter (the pod's net, uts, ipc) → unshare (own mount and pid namespace) → sh: mounts, from one table
+ *     → env (nothing inherited) → setpriv (Docker's capabilities, groups) → unshare (chroot, user) → the command
+ *
+ * Process 1 without a handler ignores SIGTERM, as in Kubernetes.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { constants } from "node:os";
+import { join, posix } from "node:path";
+import type { Readable } from "node:stream";
+import { type ContainerExit, ContainerStartError } from "../runtime.ts";
+import { LogWriter, logPath } from "./container-log.ts";
+import { Fifos } from "./fifos.ts";
+import { planMounts } from "./mounts.ts";
+import type { PodNetwork } from "./pod-networks.ts";
+import { shellEnvironment } from "./pod-networks.ts";
+import type { AgentConfig, StartContainer } from "./protocol.ts";
+import { RootView } from "./root-view.ts";
+import { type Identity, resolveIdentity } from "./users.ts";
+
+/** Docker's default set: what images expect of root. */
+const CAPABILITIES =
+  "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,audit_write,setfcap";
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const MESSAGE_MAX = 4096;
+/** The last output comes with the last process; this only bounds the wait if a pipe was handed elsewhere. */
+const DRAIN_MS = 1000;
+
+/**
+ * $1 mount table, $2 root, $3 hostname, $4 how the root is entered; the rest is the command. Descriptor 2
+ * tells the agent what went wrong, 3 how far it is, 4 becomes the container's stderr.
+ */
+const ENTER = `
+read -r pid rest </proc/self/stat; echo "pid $pid" >&3
+"$MOUNT" -a -T "$1" >&2 || exit 70
+hostname "$3" 2>/dev/null || echo "$3" >/proc/sys/kernel/hostname
+{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null
+cd "$2" || exit 70
+if [ "$4" = move ]; then "$MOUNT" --move "$2" / >&2 || exit 70; fi
+shift 4
+echo started >&3
+exec 2>&4 3>&- 4>&-
+exec "$@"
+`;
+
+export interface Pod {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly network: PodNetwork;
+  readonly directory: string;
+  readonly containers: Map<string, Container>;
+  stopping: boolean;
+}
+
+export interface Container {
+  readonly spec: StartContainer;
+  readonly identity: Identity;
+  readonly environment: readonly string[];
+  /** Of the container's process 1, as the agent sees it. */
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly exited: Promise<void>;
+  running: boolean;
+}
+
+export interface ContainerPorts {
+  now(): number;
+  exited(exit: ContainerExit): void;
+  warn(podUid: string, reason: string, message: string): void;
+}
+
+export interface ContainersOptions {
+  readonly config: AgentConfig;
+  readonly workspace: string;
+  readonly rootfs: "overlay" | "copy";
+  readonly ports: ContainerPorts;
+}
+
+export interface ExecHandle {
+  readonly exitCode: Promise<number>;
+  write(data: Uint8Array | undefined): void;
+  kill(): void;
+}
+
+export class Containers {
+  readonly #options: ContainersOptions;
+  readonly #fifos: Fifos;
+  readonly #environment: Record<string, string>;
+
+  constructor(options: ContainersOptions) {
+    this.#options = options;
+    const pipes = join(options.workspace, "pipes");
+    mkdirSync(pipes, { recursive: true });
+    this.#fifos = new Fifos(pipes, options.config.tools.mkfifo);
+    this.#environment = shellEnvironment(options.config.tools);
+  }
+
+  async prepare(): Promise<void> {
+    await this.#fifos.fill();
+  }
+
+  async start(pod: Pod, spec: StartContainer): Promise<Container> {
+    const directory = join(this.#options.workspace, "containers", spec.id);
+    try {
+      return await this.#start(pod, spec, directory);
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async #start(pod: Pod, spec: StartContainer, directory: string): Promise<Container> {
+    const { config, workspace, rootfs } = this.#options;
+    const upper = join(directory, "upper");
+    for (const name of ["upper", "work", "root"]) mkdirSync(join(directory, name), { recursive: true });
+    const layers = spec.layers.map((name) => join(workspace, "layers", name));
+    if (rootfs === "copy") await this.#copy(layers, upper);
+    const view = new RootView(rootfs === "copy" ? [upper] : [upper, ...layers]);
+    const top = layers.length === 0 ? undefined : new RootView(layers).find("/");
+    if (top !== undefined && rootfs === "overlay") matchRoot(upper, top);
+    const identity = resolveIdentity(view, spec);
+    const workingDir = view.makeTarget(spec.workingDir, "directory");
+    if (workingDir === undefined) {
+      throw new ContainerStartError(
+        "CreateContainerError",
+        `working directory ${spec.workingDir} is not a directory in the image`,
+      );
+    }
+    const environment = environmentOf(pod, spec, identity);
+    checkCommand(view, spec, environment);
+    const message = join(directory, "termination-message");
+    writeFileSync(message, "");
+    if (this.#canChown) chownAll([message], identity);
+    const table = join(directory, "fstab");
+    writeFileSync(
+      table,
+      planMounts({
+        root: join(directory, "root"),
+        layers: spec.layers,
+        upper: rootfs === "copy" ? upper : join("containers", spec.id, "upper"),
+        work: join("containers", spec.id, "work"),
+        rootfs,
+        userxattr: config.idMode !== "root",
+        readOnlyRoot: spec.readOnlyRootFilesystem,
+        protectProc: config.idMode === "root",
+        view,
+        workspace,
+        podDirectory: pod.directory,
+        volumes: spec.mounts,
+        terminationMessage: { path: spec.terminationMessagePath, file: message },
+        owner: identity,
+      }),
+    );
+    const { tools } = config;
+    const namespaces = ["net", "uts", "ipc"].map((kind) => `--${kind}=${join(pod.network.directory, kind)}`);
+    const command = [
+      ...[tools.nsenter, ...namespaces, "--"],
+      ...[tools.unshare, "--mount", "--pid", "--fork", "--kill-child", "--", tools.sh, "-c", ENTER, "-"],
+      ...[table, join(directory, "root"), pod.hostname, config.idMode === "root" ? "move" : "stay"],
+      ...this.#become(identity, workingDir, environment),
+      ...spec.argv,
+    ];
+    return await this.#launch(pod, spec, identity, environment, command, directory, message);
+  }
+
+  get #canChown(): boolean {
+    return this.#options.config.idMode !== "one-uid";
+  }
+
+  async #copy(layers: readonly string[], to: string): Promise<void> {
+    for (const layer of layers.toReversed()) {
+      await finished(
+        spawn("cp", ["-a", "--", `${layer}/.`, to], {
+          stdio: ["ignore", "ignore", "ignore"],
+          env: this.#environment,
+        }),
+      );
+    }
+  }
+
+  /** The last programs of the chain: from here on nothing of the agent's environment or rights is left. */
+  #become(identity: Identity, workingDir: string, environment: readonly string[]): string[] {
+    const { tools, idMode } = this.#options.config;
+    const { uid, gid, groups } = identity;
+    const clean = [tools.env, "-i", ...environment];
+    const capabilities = ["--inh-caps=-all", `--bounding-set=-all,+${CAPABILITIES.replaceAll(",", ",+")}`];
+    const enter = ["--root=.", `--wd=${workingDir}`];
+    if (idMode === "one-uid") {
+      // The one uid there is appears under the number that the image asks for.
+      const shown = uid === 0 && gid === 0 ? [] : ["--user", `--map-user=${uid}`, `--map-group=${gid}`];
+      const dropped = shown.length === 0 ? [tools.setpriv, ...capabilities] : [];
+      return [...clean, ...dropped, tools.unshare, ...shown, ...enter, "--"];
+    }
+    const group = groups.length === 0 ? ["--clear-groups"] : [`--groups=${groups.join(",")}`];
+    // The user comes last, in unshare: without root's rights there would be no chroot.
+    const user = uid === 0 ? [] : [`--setuid=${uid}`];
+    return [
+      ...clean,
+      ...[tools.setpriv, `--regid=${gid}`, ...group, ...capabilities],
+      ...[tools.unshare, ...enter, ...user, "--"],
+    ];
+  }
+
+  async #launch(
+    pod: Pod,
+    spec: StartContainer,
+    identity: Identity,
+    environment: readonly string[],
+    command: readonly string[],
+    directory: string,
+    message: string,
+  ): Promise<Container> {
+    const { config, workspace, ports } = this.#options;
+    const owner = this.#canChown ? identity : undefined;
+    const stdout = await this.#fifos.output(owner);
+    const stderr = await this.#fifos.output(owner);
+    const log = new LogWriter(
+      logPath(join(config.directory, "logs"), spec.podUid, spec.name, spec.attempt),
+      ports.now,
+    );
+    const child = spawn(command[0] as string, command.slice(1), {
+      cwd: workspace,
+      env: this.#environment,
+      detached: true,
+      stdio: ["ignore", stdout.writeEnd, "pipe", "pipe", stderr.writeEnd],
+    });
+    let complaint = "";
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      complaint += text;
+    });
+    closeSync(stdout.writeEnd);
+    closeSync(stderr.writeEnd);
+    const drained = Promise.all([
+      pump(stdout.reader, (chunk) => log.write("stdout", chunk)),
+      pump(stderr.reader, (chunk) => log.write("stderr", chunk)),
+    ]);
+    const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+      child.once("close", (code, signal) => {
+        // unshare passes a signal on by sending it to itself, but fails to prepare that for SIGKILL, complains and
+        // exits with 1. Nothing else makes it speak once the container runs.
+        const killed = code === 1 && /^unshare: /m.test(complaint);
+        resolve(killed ? { code: null, signal: "SIGKILL" } : { code, signal });
+      });
+      child.once("error", () => resolve({ code: 128, signal: null }));
+    });
+    let report: { pid: number };
+    try {
+      report = await startReport(child.stdio[3] as Readable);
+    } catch (error) {
+      await ended;
+      await within(drained, DRAIN_MS);
+      log.close();
+      throw new ContainerStartError(
+        "CreateContainerError",
+        `${error instanceof Error ? error.message : String(error)}: ${complaint.trim()}${log.tail}`,
+      );
+    }
+    const startedAtMs = Math.floor(ports.now());
+    const container: Container = {
+      spec,
+      identity,
+      environment,
+      pid: report.pid,
+      startedAtMs,
+      running: true,
+      exited: ended.then(async ({ code, signal }) => {
+        container.running = false;
+        await within(drained, DRAIN_MS);
+        stdout.reader.destroy();
+        stderr.reader.destroy();
+        log.close();
+        const exit = exitOf(spec, code, signal, startedAtMs, Math.floor(ports.now()), message);
+        rmSync(directory, { recursive: true, force: true });
+        if (exit.exitCode !== 0 && config.idMode === "one-uid") this.#explainIds(spec, log.tail);
+        ports.exited(exit);
+      }),
+    };
+    pod.containers.set(spec.name, container);
+    if (pod.stopping) kill(container.pid, "SIGKILL");
+    return container;
+  }
+
+  /**
+   * With one uid, changing to another fails in the kernel with EINVAL or EPERM. Only the program sees that, so its
+   * last words are searched for the system call; this is a hint for people and decides nothing.
+   */
+  #explainIds(spec: StartContainer, lastWords: string): void {
+    const call = /\b(set(?:res|re|e|fs)?[ug]id|setgroups|initgroups|[fl]?chown(?:at)?)\b/i.exec(
+      lastWords,
+    )?.[1];
+    if (call === undefined) return;
+    this.#options.ports.warn(
+      spec.podUid,
+      "SecondUserNeeded",
+      `Container ${spec.name} failed in ${call}: its image changes to a second user, and this account has only one uid for pods. Install the package uidmap and give the account a range in /etc/subuid and /etc/subgid, set runAsUser, or run as root.`,
+    );
+  }
+
+  signal(container: Container, signal: NodeJS.Signals): void {
+    if (container.running) kill(container.pid, signal);
+  }
+
+  async exec(
+    container: Container,
+    command: readonly string[],
+    stdin: boolean,
+    output: (stream: "stdout" | "stderr", data: Buffer) => void,
+  ): Promise<ExecHandle> {
+    const root = `/proc/${container.pid}/root`;
+    const missing = commandFault(
+      new RootView([root]),
+      command,
+      container.spec.workingDir,
+      container.environment,
+    );
+    if (missing !== undefined) {
+      output("stderr", Buffer.from(`${missing}\n`));
+      return { exitCode: Promise.resolve(127), write: () => {}, kill: () => {} };
+    }
+    const owner = this.#canChown ? container.identity : undefined;
+    const stdout = await this.#fifos.output(owner);
+    const stderr = await this.#fifos.output(owner);
+    const input = stdin ? await this.#fifos.input(owner) : undefined;
+    const { tools } = this.#options.config;
+    const child = spawn(
+      tools.nsenter,
+      [
+        ...["--target", String(container.pid), "--net", "--uts", "--ipc", "--pid", "--"],
+        ...this.#become(container.identity, container.spec.workingDir, container.environment),
+        ...command,
+      ],
+      {
+        cwd: root,
+        env: this.#environment,
+        detached: true,
+        stdio: [input?.readEnd ?? "ignore", stdout.writeEnd, stderr.writeEnd],
+      },
+    );
+    closeSync(stdout.writeEnd);
+    closeSync(stderr.writeEnd);
+    if (input !== undefined) closeSync(input.readEnd);
+    input?.writer.on("error", () => {}); // the command may end without reading its input
+    const drained = Promise.all([
+      pump(stdout.reader, (chunk) => output("stdout", chunk)),
+      pump(stderr.reader, (chunk) => output("stderr", chunk)),
+    ]);
+    const exitCode = finished(child).then(async (code) => {
+      await within(drained, DRAIN_MS);
+      for (const socket of [stdout.reader, stderr.reader, input?.writer]) socket?.destroy();
+      return code;
+    });
+    return {
+      exitCode,
+      write: (data) => (data === undefined ? input?.writer.end() : input?.writer.write(data)),
+      kill: () => {
+        if (child.pid !== undefined) kill(-child.pid, "SIGKILL");
+      },
+    };
+  }
+}
+
+/** Overlay shows the upper folder's mode and owner at `/`; they must be the image's. */
+function matchRoot(upper: string, top: { mode: number; uid: number; gid: number }): void {
+  chmodSync(upper, top.mode & 0o7777);
+  if (top.uid !== 0 || top.gid !== 0) chownSync(upper, top.uid, top.gid);
+}
+
+function chownAll(paths: readonly string[], owner: { uid: number; gid: number }): void {
+  for (const path of paths) chownSync(path, owner.uid, owner.gid);
+}
+
+/** What containerd and kubelet add when neither image nor pod says otherwise. */
+function environmentOf(pod: Pod, spec: StartContainer, identity: Identity): readonly string[] {
+  const variables = new Map<string, string>([
+    ["PATH", DEFAULT_PATH],
+    ["HOSTNAME", pod.hostname],
+    ["HOME", identity.home],
+    ...spec.env,
+  ]);
+  return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+function checkCommand(view: RootView, spec: StartContainer, environment: readonly string[]): void {
+  if (spec.argv.length === 0) {
+    throw new ContainerStartError("CreateContainerError", "no command specified");
+  }
+  const fault = commandFault(view, spec.argv, spec.workingDir, environment, spec.mounts);
+  if (fault !== undefined) throw new ContainerStartError("RunContainerError", fault);
+}
+
+/** Why a command cannot be run, in the words of runc; undefined when it can, or when only a volume could tell. */
+export function commandFault(
+  view: RootView,
+  argv: readonly string[],
+  workingDir: string,
+  environment: readonly string[],
+  mounts: readonly { readonly path: string }[] = [],
+): string | undefined {
+  const name = argv[0] as string;
+  const inVolume = (path: string): boolean => mounts.some((mount) => `${path}/`.startsWith(`${mount.path}/`));
+  if (name.includes("/")) {
+    const path = posix.resolve(workingDir, name);
+    if (inVolume(path)) return undefined;
+    const found = view.find(path);
+    if (found === undefined) return `exec: ${JSON.stringify(name)}: stat ${name}: no such file or directory`;
+    if (found.kind === "directory") return `exec: ${JSON.stringify(name)}: is a directory`;
+    return (found.mode & 0o111) === 0 ? `exec: ${JSON.stringify(name)}: permission denied` : undefined;
+  }
+  const path = environment.findLast((variable) => variable.startsWith("PATH="))?.slice("PATH=".length) ?? "";
+  for (const directory of path.split(":")) {
+    const candidate = posix.resolve(workingDir, directory, name);
+    if (inVolume(candidate)) return undefined;
+    const found = view.find(candidate);
+    if (found !== undefined && found.kind === "file" && (found.mode & 0o111) !== 0) return undefined;
+  }
+  return `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
+}
+
+/** Resolves when the script says that the next program is the container's own; rejects with what it said instead. */
+function startReport(control: Readable): Promise<{ pid: number }> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    control.setEncoding("utf8");
+    control.on("data", (piece: string) => {
+      text += piece;
+      if (!/^started$/m.test(text)) return;
+      resolve({ pid: Number(/^pid (\d+)$/m.exec(text)?.[1]) });
+    });
+    control.on("error", reject);
+    control.on("close", () => reject(new Error("cannot set up the container")));
+  });
+}
+
+function pump(reader: Readable, write: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve) => {
+    reader.on("data", write);
+    reader.on("error", () => resolve());
+    reader.on("close", () => resolve());
+  });
+}
+
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+function finished(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => {
+    child.once("error", () => resolve(127));
+    child.once("exit", (code, signal) => resolve(code ?? 128 + signalNumber(signal)));
+  });
+}
+
+function signalNumber(signal: NodeJS.Signals | null): number {
+  return signal === null ? 0 : constants.signals[signal];
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone already, which is what every caller wants to hear nothing about
+  }
+}
+
+function exitOf(
+  spec: StartContainer,
+  code: number | null,
+  signal: NodeJS.Signals | null,
+  startedAtMs: number,
+  finishedAtMs: number,
+  messageFile: string,
+): ContainerExit {
+  const exitCode = code ?? 128 + signalNumber(signal);
+  const message = existsSync(messageFile)
+    ? readFileSync(messageFile).subarray(0, MESSAGE_MAX)
+    : Buffer.alloc(0);
+  return {
+    podUid: spec.podUid,
+    name: spec.name,
+    id: `sandbox://${spec.id}`,
+    exitCode,
+    signal: signal === null ? undefined : signalNumber(signal),
+    reason: exitCode === 0 ? "Completed" : "Error",
+    message: message.toString("utf8"),
+    startedAtMs,
+    finishedAtMs,
+  };
+}

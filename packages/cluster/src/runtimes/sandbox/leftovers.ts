@@ -1,0 +1,45 @@
+/**
+ * What a world that died may have left: in the worst case an agent that did not hear of it, and the folder where
+ * its mounts were. A state file names the agent by pid, start time and boot, so that no stranger is ever killed.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, readTextIfExists, until, writeAtomic } from "@slipway/base";
+import { bootId, processStart } from "./system.ts";
+
+interface State {
+  readonly pid: number;
+  readonly start: string;
+  readonly boot: string;
+}
+
+function stateFile(directory: string): string {
+  return join(directory, "agent.json");
+}
+
+export async function rememberAgent(directory: string, pid: number): Promise<void> {
+  const state: State = { pid, start: processStart(pid) ?? "", boot: bootId() };
+  await writeAtomic(stateFile(directory), `${JSON.stringify(state)}\n`);
+}
+
+/**
+ * Ends an agent that an earlier world left in `directory`, and removes what is not logs. Returns the pid that it
+ * had to kill. For the next start and for `local down`.
+ */
+export async function removeSandboxLeftovers(directory: string, clock: Clock): Promise<number | undefined> {
+  const text = await readTextIfExists(stateFile(directory));
+  const state = text === undefined ? undefined : (JSON.parse(text) as State);
+  let killed: number | undefined;
+  if (state !== undefined && isAlive(state)) {
+    process.kill(state.pid, "SIGKILL");
+    await until(`agent ${state.pid} to end`, () => !isAlive(state), { clock });
+    killed = state.pid;
+  }
+  await rm(stateFile(directory), { force: true });
+  await rm(join(directory, "run"), { recursive: true, force: true });
+  return killed;
+}
+
+function isAlive(state: State): boolean {
+  return state.boot === bootId() && state.start !== "" && processStart(state.pid) === state.start;
+}

@@ -1,0 +1,428 @@
+/**
+ * The `sandbox` runtime: pods as processes in Linux namespaces, without any engine. The world keeps images and
+ * decides; the node agent (`agent.ts`), in namespaces of its own, runs the pods.
+ *
+ * It is a test harness, not a security boundary: it keeps pods from getting in each other's way, not from meaning
+ * harm. CPU and memory limits are not enforced.
+ *
+ *   DIRECTORY/agent.json   which process the agent is, for whoever cleans up after a crash
+ *   DIRECTORY/logs/        container logs, on disk
+ *   DIRECTORY/run/         where the agent mounts its workspace (seen only inside its namespace)
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import type { Clock } from "@slipway/base";
+import {
+  type ContainerExit,
+  type ContainerSpec,
+  ContainerStartError,
+  type ImageSource,
+  type PodRuntime,
+  type ResolvedImage,
+  type StartedContainer,
+} from "../runtime.ts";
+import { AgentProcess } from "./agent-process.ts";
+import { logPath, readLog } from "./container-log.ts";
+import { LayerStore } from "./layers.ts";
+import { rememberAgent, removeSandboxLeftovers } from "./leftovers.ts";
+import { probeSandbox } from "./probe.ts";
+import { findIds, findTools } from "./system.ts";
+
+export interface SandboxOptions {
+  readonly name: string;
+  readonly directory: string;
+  /** Unpacked layers; may be shared by several runtimes of one user. */
+  readonly layersDirectory: string;
+  readonly images: ImageSource;
+  /** A /16; default 10.244.0.0/16. */
+  readonly podCIDR?: string;
+  readonly clock: Clock;
+  /** Connects to something outside the cluster; the socket must not have been read from. Default: plain TCP. */
+  readonly egressDial?: (host: string, port: number) => Promise<Socket>;
+}
+
+export type SandboxRuntime = PodRuntime & {
+  /** The node agent's process id. */
+  readonly agentPid: number;
+};
+
+type StopSignal = ReturnType<PodRuntime["stopSignal"]>;
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGTERM", "SIGQUIT", "SIGINT", "SIGHUP", "SIGKILL"];
+const SIGNAL_NUMBERS: Readonly<Record<string, StopSignal>> = {
+  "1": "SIGHUP",
+  "2": "SIGINT",
+  "3": "SIGQUIT",
+  "9": "SIGKILL",
+  "15": "SIGTERM",
+};
+const DIAL_TIMEOUT_MS = 10_000;
+
+export async function createSandboxRuntime(options: SandboxOptions): Promise<SandboxRuntime> {
+  const tools = findTools();
+  const ids = findIds();
+  mkdirSync(join(options.directory, "logs"), { recursive: true });
+  mkdirSync(options.layersDirectory, { recursive: true });
+  await removeSandboxLeftovers(options.directory, options.clock);
+  const runtime = new Runtime(options);
+  try {
+    const { agent } = await AgentProcess.start(
+      {
+        name: options.name,
+        directory: options.directory,
+        layersDirectory: options.layersDirectory,
+        podCIDR: options.podCIDR ?? "10.244.0.0/16",
+        idMode: ids.mode,
+        tools,
+      },
+      ids,
+      runtime.listeners,
+    );
+    runtime.attach(agent);
+    await rememberAgent(options.directory, agent.pid);
+    return runtime;
+  } catch (error) {
+    // The agent's failure is a symptom; asking step by step finds what the system refuses.
+    const probe = await probeSandbox();
+    throw probe.ok ? error : probe.error;
+  }
+}
+
+interface Attempt {
+  readonly id: string;
+  readonly attempt: number;
+  readonly stopSignal: StopSignal;
+  running: boolean;
+}
+
+interface ExecOutput {
+  readonly stdout: ((chunk: Uint8Array) => void) | undefined;
+  readonly stderr: ((chunk: Uint8Array) => void) | undefined;
+}
+
+class Runtime implements PodRuntime {
+  readonly name = "sandbox";
+  readonly #options: SandboxOptions;
+  readonly #layers: LayerStore;
+  readonly #present = new Map<string, ResolvedImage>();
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #execs = new Map<number, ExecOutput>();
+  readonly #exitListeners: ((exit: ContainerExit) => void)[] = [];
+  readonly #lostListeners: ((reason: string) => void)[] = [];
+  readonly #eventListeners: Parameters<PodRuntime["onEvent"]>[0][] = [];
+  #agent: AgentProcess | undefined;
+  #closing = false;
+  #execsMade = 0;
+
+  constructor(options: SandboxOptions) {
+    this.#options = options;
+    this.#layers = new LayerStore(options.layersDirectory, options.images, (job) => this.#running.ask(job));
+  }
+
+  readonly listeners = {
+    exit: (exit: ContainerExit) => {
+      const attempt = this.#attempts.get(containerKey(exit.podUid, exit.name));
+      if (attempt !== undefined && exit.id === `sandbox://${attempt.id}`) attempt.running = false;
+      for (const listener of this.#exitListeners) listener(exit);
+    },
+    event: (event: Parameters<Parameters<PodRuntime["onEvent"]>[0]>[0]) => {
+      for (const listener of this.#eventListeners) listener(event);
+    },
+    output: (exec: number, stream: "stdout" | "stderr", data: Uint8Array) =>
+      this.#execs.get(exec)?.[stream]?.(data),
+    egress: (host: string, port: number) => (this.#options.egressDial ?? dialOutside)(host, port),
+    lost: (reason: string) => {
+      for (const attempt of this.#attempts.values()) attempt.running = false;
+      if (this.#closing || this.#agent === undefined) return;
+      for (const listener of this.#lostListeners) listener(reason);
+    },
+  };
+
+  attach(agent: AgentProcess): void {
+    this.#agent = agent;
+  }
+
+  get #running(): AgentProcess {
+    if (this.#agent === undefined) throw new Error("the sandbox runtime is not started");
+    return this.#agent;
+  }
+
+  get agentPid(): number {
+    return this.#running.pid;
+  }
+
+  onExit(listener: (exit: ContainerExit) => void): void {
+    this.#exitListeners.push(listener);
+  }
+
+  onLost(listener: (reason: string) => void): void {
+    this.#lostListeners.push(listener);
+  }
+
+  onEvent(listener: Parameters<PodRuntime["onEvent"]>[0]): void {
+    this.#eventListeners.push(listener);
+  }
+
+  async startPod(spec: Parameters<PodRuntime["startPod"]>[0]): Promise<{ readonly podIP: string }> {
+    const { uid, namespace, name, hostname, hostAliases } = spec;
+    return await this.#running.ask({ do: "start-pod", uid, namespace, name, hostname, hostAliases });
+  }
+
+  async stopPod(podUid: string): Promise<void> {
+    if (!this.#running.isGone) await this.#running.ask({ do: "stop-pod", uid: podUid });
+  }
+
+  async forgetPod(podUid: string): Promise<void> {
+    for (const key of this.#attempts.keys()) if (key.startsWith(`${podUid}/`)) this.#attempts.delete(key);
+    await rm(join(this.#logs, podUid), { recursive: true, force: true });
+  }
+
+  async startContainer(spec: ContainerSpec): Promise<StartedContainer> {
+    const image = await this.#pull(spec);
+    const layers = await this.#unpacked(image);
+    const { config } = image;
+    const command = spec.command ?? config.Entrypoint ?? [];
+    // Kubernetes: a pod's command also switches the image's CMD off.
+    const args = spec.args ?? (spec.command === undefined ? (config.Cmd ?? []) : []);
+    const id = randomBytes(32).toString("hex");
+    const key = containerKey(spec.podUid, spec.name);
+    const previous = this.#attempts.get(key);
+    const attempt: Attempt = {
+      id,
+      attempt: spec.attempt,
+      stopSignal: stopSignalOf(config.StopSignal),
+      running: true,
+    };
+    this.#attempts.set(key, attempt);
+    try {
+      const { startedAtMs } = await this.#running.ask({
+        do: "start-container",
+        container: {
+          id,
+          podUid: spec.podUid,
+          name: spec.name,
+          attempt: spec.attempt,
+          layers,
+          argv: [...command, ...args],
+          env: environmentOf(config.Env ?? [], spec.env),
+          workingDir: spec.workingDir ?? (config.WorkingDir || "/"),
+          imageUser: config.User ?? "",
+          user: spec.user,
+          group: spec.group,
+          runAsNonRoot: spec.runAsNonRoot,
+          readOnlyRootFilesystem: spec.readOnlyRootFilesystem,
+          mounts: spec.mounts,
+          terminationMessagePath: spec.terminationMessagePath || "/dev/termination-log",
+          stopSignal: attempt.stopSignal,
+        },
+      });
+      return { id: `sandbox://${id}`, startedAtMs, imageId: image.id };
+    } catch (error) {
+      attempt.running = false;
+      if (previous !== undefined && this.#attempts.get(key) === attempt) this.#attempts.set(key, previous);
+      throw error instanceof ContainerStartError
+        ? error
+        : new ContainerStartError("CreateContainerError", messageOf(error));
+    }
+  }
+
+  /** What runs is decided by the pull policy as in kubelet; "present" is what this runtime has resolved before. */
+  async #pull(spec: ContainerSpec): Promise<ResolvedImage> {
+    const present = this.#present.get(spec.image);
+    if (present !== undefined && spec.imagePullPolicy !== "Always" && this.#layers.has(present))
+      return present;
+    if (spec.imagePullPolicy === "Never") {
+      throw new ContainerStartError(
+        "ErrImageNeverPull",
+        `Container image "${spec.image}" is not present with pull policy of Never`,
+      );
+    }
+    const image = await this.#options.images.resolve(spec.image).catch((error: unknown) => {
+      if (error instanceof ContainerStartError) throw error;
+      throw new ContainerStartError(
+        "ErrImagePull",
+        `failed to pull and unpack image "${spec.image}": ${messageOf(error)}`,
+      );
+    });
+    this.#present.set(spec.image, image);
+    return image;
+  }
+
+  async #unpacked(image: ResolvedImage): Promise<readonly string[]> {
+    try {
+      return await this.#layers.ensure(image);
+    } catch (error) {
+      if (error instanceof ContainerStartError) throw error;
+      throw new ContainerStartError(
+        "ErrImagePull",
+        `failed to pull and unpack image "${image.reference}": ${messageOf(error)}`,
+      );
+    }
+  }
+
+  async signal(podUid: string, containerName: string, signal: NodeJS.Signals): Promise<void> {
+    await this.#running.ask({ do: "signal", podUid, name: containerName, signal });
+  }
+
+  stopSignal(podUid: string, containerName: string): StopSignal {
+    return this.#attempts.get(containerKey(podUid, containerName))?.stopSignal ?? "SIGTERM";
+  }
+
+  async exec(
+    podUid: string,
+    containerName: string,
+    command: readonly string[],
+    options: Parameters<PodRuntime["exec"]>[3],
+  ): Promise<{ readonly exitCode: number }> {
+    const agent = this.#running;
+    this.#execsMade += 1;
+    const exec = this.#execsMade;
+    this.#execs.set(exec, { stdout: options.stdout, stderr: options.stderr });
+    const done = new AbortController();
+    const kill = (): void => void agent.ask({ do: "exec-kill", exec }).catch(() => {});
+    options.signal?.addEventListener("abort", kill, { once: true, signal: done.signal });
+    const ended = agent.ask({
+      do: "exec",
+      exec,
+      podUid,
+      name: containerName,
+      command,
+      stdin: options.stdin !== undefined,
+    });
+    if (options.stdin !== undefined) void this.#feed(agent, exec, options.stdin, done.signal);
+    try {
+      const late =
+        options.timeoutMs === undefined
+          ? []
+          : [this.#lateness(options.timeoutMs, done.signal, command).finally(kill)];
+      const result = await Promise.race([ended, ...late]);
+      options.signal?.throwIfAborted();
+      return result;
+    } finally {
+      done.abort();
+      ended.catch(() => {}); // after a timeout nobody waits for it any more
+      void ended.finally(() => this.#execs.delete(exec)).catch(() => {});
+    }
+  }
+
+  async #lateness(timeoutMs: number, done: AbortSignal, command: readonly string[]): Promise<never> {
+    await this.#options.clock.sleep(timeoutMs, done).catch(() => new Promise<never>(() => {}));
+    throw Object.assign(
+      new Error(`command ${JSON.stringify(command.join(" "))} timed out after ${timeoutMs} ms`),
+      { code: "ETIMEDOUT" },
+    );
+  }
+
+  async #feed(
+    agent: AgentProcess,
+    exec: number,
+    stdin: AsyncIterable<unknown>,
+    done: AbortSignal,
+  ): Promise<void> {
+    try {
+      for await (const chunk of stdin) {
+        if (done.aborted) return;
+        const data = typeof chunk === "string" ? Buffer.from(chunk) : (chunk as Uint8Array);
+        await agent.ask({ do: "exec-stdin", exec, data });
+      }
+      await agent.ask({ do: "exec-stdin", exec, data: undefined });
+    } catch {
+      // the command's end, or the agent's, is reported by the exec itself
+    }
+  }
+
+  async dial(podIP: string, port: number, options: { readonly timeoutMs?: number } = {}): Promise<Socket> {
+    return await this.#running.dial(podIP, port, options.timeoutMs ?? DIAL_TIMEOUT_MS);
+  }
+
+  async *logs(
+    podUid: string,
+    containerName: string,
+    attempt: number | undefined,
+    options: Parameters<PodRuntime["logs"]>[3],
+  ): AsyncGenerator<Uint8Array> {
+    const attempts = await this.#loggedAttempts(podUid, containerName);
+    const wanted = attempt ?? attempts.at(-1);
+    if (wanted === undefined || !attempts.includes(wanted)) {
+      const which = attempt === undefined ? "" : ` (attempt ${attempt})`;
+      throw new Error(`container "${containerName}"${which} of pod ${podUid} has no log`);
+    }
+    yield* readLog(
+      {
+        path: logPath(this.#logs, podUid, containerName, wanted),
+        clock: this.#options.clock,
+        isRunning: () => {
+          const current = this.#attempts.get(containerKey(podUid, containerName));
+          return current?.attempt === wanted && current.running;
+        },
+      },
+      options,
+    );
+  }
+
+  async #loggedAttempts(podUid: string, containerName: string): Promise<readonly number[]> {
+    const names = await readdir(join(this.#logs, podUid, containerName)).catch(() => []);
+    return names
+      .filter((name) => /^\d+\.log$/.test(name))
+      .map((name) => Number.parseInt(name, 10))
+      .sort((a, b) => a - b);
+  }
+
+  get #logs(): string {
+    return join(this.#options.directory, "logs");
+  }
+
+  async setServices(services: Parameters<PodRuntime["setServices"]>[0]): Promise<void> {
+    await this.#running.ask({ do: "services", services });
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#agent?.kill();
+    await removeSandboxLeftovers(this.#options.directory, this.#options.clock);
+  }
+}
+
+function containerKey(podUid: string, name: string): string {
+  return `${podUid}/${name}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The image's variables first; the pod's replace them in place. */
+function environmentOf(
+  image: readonly string[],
+  pod: readonly { readonly name: string; readonly value: string }[],
+): readonly (readonly [string, string])[] {
+  const variables = new Map<string, string>();
+  for (const variable of image) {
+    const equals = variable.indexOf("=");
+    if (equals > 0) variables.set(variable.slice(0, equals), variable.slice(equals + 1));
+  }
+  for (const { name, value } of pod) variables.set(name, value);
+  return [...variables];
+}
+
+/** `SIGQUIT`, `QUIT` or `3`, as images write it. */
+function stopSignalOf(text: string | undefined): StopSignal {
+  if (text === undefined || text === "") return "SIGTERM";
+  const name = text.startsWith("SIG") ? text : `SIG${text}`;
+  return STOP_SIGNALS.find((signal) => signal === name) ?? SIGNAL_NUMBERS[text] ?? "SIGTERM";
+}
+
+function dialOutside(host: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    socket.pause(); // the agent reads it, from the first byte
+    socket.once("error", reject);
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      socket.on("error", () => {});
+      resolve(socket);
+    });
+  });
+}
