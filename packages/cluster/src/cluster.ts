@@ -8,10 +8,40 @@
  * execSync("kubectl get pods", { env: { ...process.env, KUBECONFIG: cluster.kubeconfigPath } });
  * await cluster.stop();
  */
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { arch, release, tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import type { Clock } from "@slipway/base";
-import type { KubeClient, Quantity, Store } from "@slipway/kube";
-import type { ImageSource } from "./runtimes/runtime.ts";
+import {
+  type Clock,
+  readTextIfExists,
+  SlipwayError,
+  systemClock,
+  systemCode,
+  systemRandom,
+  writeAtomic,
+} from "@slipway/base";
+import {
+  bootstrapCluster,
+  createApi,
+  createMemoryClient,
+  type KubeClient,
+  openStore,
+  type Quantity,
+  type Store,
+} from "@slipway/kube";
+import { allControllers } from "./controllers/all.ts";
+import { createDriver } from "./drive/driver.ts";
+import { ensureEgressServices } from "./egress.ts";
+import { createKubelet, type Kubelet, type NodeFacts } from "./kubelet/kubelet.ts";
+import { RuntimePodAccess } from "./pod-access.ts";
+import { followRoutes } from "./routes.ts";
+import type { ImageSource, PodRuntime } from "./runtimes/runtime.ts";
+import type { Behaviours } from "./runtimes/simulated/behaviour.ts";
+import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
+import { ensureCertificates } from "./server/certificate.ts";
+import { kubeconfig } from "./server/kubeconfig.ts";
 
 export interface ClusterOptions {
   readonly name: string;
@@ -36,6 +66,12 @@ export interface ClusterOptions {
   /** Bearer token of the administrator; a random one by default. Kept in `directory`. */
   readonly token?: string;
   readonly clock?: Clock;
+  /** What simulated containers do, by image; see `runtimes/simulated/behaviour.ts`. */
+  readonly behaviours?: Behaviours;
+  /** How long a silent node counts as healthy. Default 40 s. */
+  readonly nodeMonitorGraceMs?: number;
+  /** Told of bugs inside the cluster; the default is a process warning. */
+  readonly onError?: (error: unknown) => void;
 }
 
 export interface Cluster {
@@ -51,6 +87,8 @@ export interface Cluster {
   readonly client: KubeClient;
   /** kubeconfig YAML with one context named like the cluster. */
   kubeconfig(): string;
+  /** The same in a file, for KUBECONFIG. */
+  readonly kubeconfigPath: string;
   /** A connected stream to `podIP:port`. */
   dial(podIP: string, port: number, options?: { readonly timeoutMs?: number }): Promise<Duplex>;
   /** For fault tests: closes the API server and kills the node agent with SIGKILL, as a lost region would. */
@@ -58,4 +96,218 @@ export interface Cluster {
   /** The node agent's process id; undefined for runtimes without one. */
   readonly agentPid: number | undefined;
   stop(): Promise<void>;
+}
+
+/** Nothing enforces these; they are the same on every machine, so that a laptop and CI schedule alike. */
+const DEFAULT_CAPACITY: Readonly<Record<string, Quantity>> = { cpu: "8", memory: "32Gi", pods: "110" };
+const KUBELET_VERSION = "v1.33.0";
+const DEFAULT_POD_CIDR = "10.244.0.0/16";
+
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const clock = options.clock ?? systemClock;
+  const onError = options.onError ?? ((error: unknown) => process.emitWarning(error as Error));
+  const cleanup = new Cleanup();
+  try {
+    const directory = options.directory ?? (await temporaryDirectory(options.name, cleanup));
+    await mkdir(directory, { recursive: true });
+    const token = await ensureToken(directory, options.token);
+    const { ca } = await ensureCertificates({ name: options.name, directory, now: clock.now() });
+
+    const store = openStore(join(directory, "store"));
+    cleanup.add(() => store.close());
+    const random = systemRandom();
+    const api = createApi({ store, now: () => clock.now(), random, rootCertificate: ca });
+    bootstrapCluster(api);
+    ensureEgressServices(api, options.egress ?? {});
+
+    const runtime = await openRuntime(options, directory, clock);
+    cleanup.add(() => runtime.close());
+    const routes = followRoutes(store, runtime, onError);
+    cleanup.add(() => routes.close());
+
+    const { nodeMonitorGraceMs } = options;
+    const controllers = allControllers(nodeMonitorGraceMs === undefined ? {} : { nodeMonitorGraceMs });
+    const driver = createDriver({ api, controllers, clock, onError });
+    const kubelets = nodeFacts(options, runtime).map((node) =>
+      createKubelet({ api, runtime, clock, node, onError }),
+    );
+    connectRuntime(runtime, kubelets, onError);
+    cleanup.add(() => {
+      for (const kubelet of kubelets) kubelet.stop();
+      driver.stop();
+    });
+    // The nodes report first, so that nothing that a crash left behind is taken for running by a controller.
+    for (const kubelet of kubelets) kubelet.start();
+    driver.start();
+
+    const access = new RuntimePodAccess({ store, runtime, clock });
+    const client = createMemoryClient({
+      name: options.name,
+      api,
+      pods: { logs: (pod, logs) => access.logs(pod, logs), exec: (pod, exec) => access.run(pod, exec) },
+      gitVersion: KUBELET_VERSION,
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    });
+    cleanup.add(() => client.close());
+
+    const url = "";
+    const rendered = kubeconfig({ name: options.name, url, ca, token });
+    const kubeconfigPath = join(directory, "kubeconfig");
+    await writeAtomic(kubeconfigPath, rendered, 0o600);
+    await driver.idle();
+
+    return {
+      name: options.name,
+      url,
+      token,
+      ca,
+      runtime: runtime.name,
+      store,
+      client,
+      kubeconfig: () => rendered,
+      kubeconfigPath,
+      dial: (podIP, port, dialOptions) => runtime.dial(podIP, port, dialOptions),
+      agentPid: agentPidOf(runtime),
+      async lose() {
+        // The agent first: a lost region does not tidy up.
+        const agentPid = agentPidOf(runtime);
+        if (agentPid !== undefined) kill(agentPid);
+        await cleanup.run();
+      },
+      stop: () => cleanup.run(),
+    };
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+/** What has been opened, closed in reverse order, once; a step that fails does not keep the others from closing. */
+class Cleanup {
+  readonly #steps: (() => unknown)[] = [];
+  #running: Promise<void> | undefined;
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  run(): Promise<void> {
+    this.#running ??= this.#runAll();
+    return this.#running;
+  }
+
+  async #runAll(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const step of this.#steps.reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+async function temporaryDirectory(name: string, cleanup: Cleanup): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), `slipway-${name}-`));
+  cleanup.add(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A kubeconfig that was handed out stays valid over restarts: the first token is kept. */
+async function ensureToken(directory: string, given: string | undefined): Promise<string> {
+  const path = join(directory, "token");
+  const kept = given ?? (await readTextIfExists(path));
+  if (kept !== undefined && given === undefined) return kept;
+  const token = given ?? randomBytes(24).toString("base64url");
+  await writeAtomic(path, token, 0o600);
+  return token;
+}
+
+type AnyRuntime = PodRuntime & { readonly agentPid?: number };
+
+async function openRuntime(options: ClusterOptions, directory: string, clock: Clock): Promise<AnyRuntime> {
+  const kind = options.runtime ?? "simulated";
+  const podCIDR = options.podCIDR ?? DEFAULT_POD_CIDR;
+  if (kind === "simulated") {
+    const behaviours = options.behaviours === undefined ? {} : { behaviours: options.behaviours };
+    return createSimulatedRuntime({ clock, podCIDR, ...behaviours });
+  }
+  if (options.images === undefined) {
+    throw new SlipwayError({
+      code: "CLUSTER_NO_IMAGES",
+      where: `clusters/${options.name}`,
+      message: "the sandbox runtime has no source of images",
+      hint: "Pass `images` to startCluster, or use the simulated runtime.",
+      exitCode: 2,
+    });
+  }
+  // Loaded when first used: a simulated cluster needs none of it. It says itself what a system lacks.
+  const { createSandboxRuntime } = await import("./runtimes/sandbox/sandbox.ts");
+  return createSandboxRuntime({
+    name: options.name,
+    directory: join(directory, "sandbox"),
+    layersDirectory: options.layersDirectory ?? join(directory, "layers"),
+    images: options.images,
+    podCIDR,
+    clock,
+  });
+}
+
+/** One runtime serves all nodes of a cluster; each kubelet knows its own pods by their uid. */
+function connectRuntime(
+  runtime: PodRuntime,
+  kubelets: readonly Kubelet[],
+  onError: (error: unknown) => void,
+): void {
+  const each = (tell: (kubelet: Kubelet) => void): void => {
+    for (const kubelet of kubelets) {
+      try {
+        tell(kubelet);
+      } catch (error) {
+        onError(error);
+      }
+    }
+  };
+  runtime.onExit((exit) => each((kubelet) => kubelet.containerExited(exit)));
+  runtime.onEvent((event) => each((kubelet) => kubelet.runtimeEvent(event)));
+  runtime.onLost((reason) => each((kubelet) => kubelet.lost(reason)));
+}
+
+function nodeFacts(options: ClusterOptions, runtime: PodRuntime): readonly NodeFacts[] {
+  const nodes = options.nodes ?? [{ name: `${options.name}-1` }];
+  const architecture = arch() === "x64" ? "amd64" : arch();
+  return nodes.map(({ name, capacity, labels }, index) => ({
+    name,
+    // Nothing is reachable at it: nodes of a local cluster have no network of their own.
+    address: `172.30.0.${index + 2}`,
+    capacity: { ...DEFAULT_CAPACITY, ...capacity },
+    labels: labels ?? {},
+    podCIDR: options.podCIDR ?? DEFAULT_POD_CIDR,
+    nodeInfo: {
+      architecture,
+      bootID: "",
+      containerRuntimeVersion: `${runtime.name}://0.1.0`,
+      kernelVersion: release(),
+      kubeProxyVersion: KUBELET_VERSION,
+      kubeletVersion: KUBELET_VERSION,
+      machineID: "",
+      operatingSystem: "linux",
+      osImage: "Slipway",
+      systemUUID: "",
+    },
+  }));
+}
+
+function agentPidOf(runtime: AnyRuntime): number | undefined {
+  return runtime.agentPid;
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (systemCode(error) !== "ESRCH") throw error;
+  }
 }
