@@ -6,8 +6,8 @@
  * In order: claim ReplicaSets, note a pause, find (or make) the ReplicaSet of the template, then one of: follow a
  * change of `replicas` (`scaling.ts`), roll (`rolling.ts`), recreate. At last the status (`status.ts`, `progress.ts`).
  *
- * One difference in form: upstream writes the Deployment several times in one pass. Here a decision writes it once;
- * what remains is decided when that write comes back.
+ * One difference in form: upstream writes the Deployment several times in one pass; here a decision writes each object
+ * at most once.
  */
 import type { Deployment, DeploymentStatus, KubeObject, LabelSelector, ReplicaSet } from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Refusal, Snapshot } from "../controller.ts";
@@ -86,10 +86,6 @@ export function decideDeployment(snapshot: Snapshot, key: Key, now: number): Dec
   if (newReplicaSet !== undefined) {
     const revised = reviseNewReplicaSet(deployment, newReplicaSet, old);
     if (revised !== undefined) draft.edit(revised);
-    else {
-      const renumbered = withRevision(deployment, newReplicaSet);
-      if (renumbered !== undefined) return { commands: [{ do: "update", object: renumbered }] };
-    }
   }
   if (deployment.spec.paused === true || isScaling(rollout)) return followScale(rollout);
   return isRollingUpdate(deployment) ? roll(rollout) : recreate(rollout);
@@ -149,11 +145,14 @@ function reviseNewReplicaSet(
   };
 }
 
-/** The Deployment shows the revision of its new ReplicaSet. */
-function withRevision(deployment: Deployment, newReplicaSet: ReplicaSet): Deployment | undefined {
-  const revision = newReplicaSet.metadata.annotations?.[REVISION];
+/**
+ * The Deployment shows the revision of its new ReplicaSet. The annotation travels with the status, which may change
+ * annotations of this kind; a plain update would count as a new generation.
+ */
+function withRevision(deployment: Deployment, newReplicaSet: ReplicaSet | undefined): Deployment {
+  const revision = newReplicaSet?.metadata.annotations?.[REVISION];
   const { annotations } = deployment.metadata;
-  if (revision === undefined || annotations?.[REVISION] === revision) return undefined;
+  if (revision === undefined || annotations?.[REVISION] === revision) return deployment;
   return {
     ...deployment,
     metadata: { ...deployment.metadata, annotations: { ...annotations, [REVISION]: revision } },
@@ -380,14 +379,15 @@ function finish(rollout: Rollout, cleanup: readonly Command[], report: "counts" 
   }
   const { namespace = "", name } = deployment.metadata;
   const stored = snapshot.get("Deployment", namespace, name)?.status;
+  const numbered = withRevision(deployment, current[0]);
   const requeueAfterMs = report === "progress" ? untilDeadlineMs(deployment, status, now) : undefined;
   return {
     commands: [
       ...draft.commands(),
       ...cleanup,
-      ...(isSameStatus(stored, status)
+      ...(isSameStatus(stored, status) && numbered === deployment
         ? []
-        : [{ do: "update-status", object: withStatus(deployment, status) } as const]),
+        : [{ do: "update-status", object: withStatus(numbered, status) } as const]),
     ],
     ...(requeueAfterMs === undefined ? {} : { requeueAfterMs }),
   };

@@ -3,7 +3,7 @@
  * matches and has no controller, and *releases* what it owns and no longer matches (someone relabelled a pod to look
  * at it in peace). The same rules serve ReplicaSets over pods and Deployments over ReplicaSets.
  */
-import type { KubeObject, LabelSelector, OwnerReference } from "@slipway/kube";
+import type { KubeObject, LabelSelector, OwnerReference, StringMap } from "@slipway/kube";
 import { matchesLabels } from "@slipway/kube";
 
 export interface Claims<T extends KubeObject> {
@@ -21,11 +21,12 @@ export function claim<T extends KubeObject>(owner: Owner, candidates: readonly T
   const owned: T[] = [];
   const toAdopt: T[] = [];
   const toRelease: T[] = [];
+  const matchesOwner = matcher(owner.spec.selector);
   const isOwnerLeaving = owner.metadata.deletionTimestamp !== undefined;
   for (const object of candidates) {
     const controller = controllerOf(object);
     if (controller !== undefined && controller.uid !== owner.metadata.uid) continue;
-    const matches = matchesLabels(owner.spec.selector, object.metadata.labels);
+    const matches = matchesOwner(object.metadata.labels);
     if (controller !== undefined) {
       if (matches) owned.push(object);
       else if (!isOwnerLeaving) toRelease.push(withoutOwner(object, controller.uid));
@@ -34,6 +35,16 @@ export function claim<T extends KubeObject>(owner: Owner, candidates: readonly T
     }
   }
   return { owned, toAdopt, toRelease };
+}
+
+/** The selector made ready for many objects: a claim looks at every pod of the namespace, again and again. */
+function matcher(selector: LabelSelector): (labels: StringMap | undefined) => boolean {
+  const wanted = Object.entries(selector.matchLabels ?? {});
+  const expressions = selector.matchExpressions ?? [];
+  return (labels) => {
+    for (const [key, value] of wanted) if (labels?.[key] !== value) return false;
+    return expressions.length === 0 || matchesLabels({ matchExpressions: expressions }, labels);
+  };
 }
 
 /** The owner reference with `controller: true`, of which there is at most one. */

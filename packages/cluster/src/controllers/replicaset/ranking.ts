@@ -1,10 +1,11 @@
 /**
  * Which pod dies first when a ReplicaSet shrinks: the one that is missed least. The order is that of Kubernetes'
- * ActivePodsWithRanks (since 1.22, with pod deletion cost and logarithmic ages). Ages are compared by the power of
+ * ActivePodsWithRanks (since 1.22, with pod deletion cost and logarithmic ages) and one step more (3b below). Ages are compared by the power of
  * two they fall into, so that among pods of about one age the victim is arbitrary (by uid) and not always the
  * newest: else the nodes that were filled last would always lose their pods.
  */
 import type { Pod } from "@slipway/kube";
+import { isAvailable } from "./pods.ts";
 
 /** What the order looks at, read from a pod once per decision. */
 interface Ranked {
@@ -13,6 +14,8 @@ interface Ranked {
   /** Pending 0, Unknown 1, Running 2. */
   readonly phase: number;
   readonly isReady: boolean;
+  /** Ready for at least minReadySeconds. */
+  readonly isAvailable: boolean;
   readonly deletionCost: number;
   /** Active pods of the same owner's ReplicaSets on the same node: more is doubled up more. */
   readonly onSameNode: number;
@@ -31,7 +34,7 @@ export function podsToDelete(
   active: readonly Pod[],
   related: readonly Pod[],
   count: number,
-  now: number,
+  { minReadySeconds, now }: { readonly minReadySeconds: number; readonly now: number },
 ): readonly Pod[] {
   if (count >= active.length) return active;
   const perNode = new Map<string, number>();
@@ -40,13 +43,13 @@ export function podsToDelete(
     perNode.set(node, (perNode.get(node) ?? 0) + 1);
   }
   return active
-    .map((pod) => rankOf(pod, perNode))
+    .map((pod) => rankOf(pod, perNode, isAvailable(pod, minReadySeconds, now)))
     .sort((a, b) => compareRanked(a, b, now))
     .slice(0, count)
     .map(({ pod }) => pod);
 }
 
-function rankOf(pod: Pod, perNode: ReadonlyMap<string, number>): Ranked {
+function rankOf(pod: Pod, perNode: ReadonlyMap<string, number>, available: boolean): Ranked {
   const ready = pod.status?.conditions?.find(({ type }) => type === "Ready");
   const isReady = ready?.status === "True";
   return {
@@ -54,6 +57,7 @@ function rankOf(pod: Pod, perNode: ReadonlyMap<string, number>): Ranked {
     isAssigned: (pod.spec.nodeName ?? "") !== "",
     phase: PHASE_ORDER[pod.status?.phase ?? "Pending"] ?? 0,
     isReady,
+    isAvailable: available,
     deletionCost: deletionCostOf(pod),
     onSameNode: perNode.get(pod.spec.nodeName ?? "") ?? 0,
     readySince: isReady ? parseTime(ready?.lastTransitionTime) : undefined,
@@ -72,6 +76,10 @@ function compareRanked(a: Ranked, b: Ranked, now: number): number {
   if (a.phase !== b.phase) return a.phase - b.phase;
   // 3. Not ready before ready.
   if (a.isReady !== b.isReady) return a.isReady ? 1 : -1;
+  // 3b. Not yet available before available. Upstream has no such step: with minReadySeconds it may delete an available
+  // pod and keep one that only just became ready, and so fall below the floor of a rolling update by its own choice.
+  // Without minReadySeconds ready pods are available, and the order is upstream's.
+  if (a.isAvailable !== b.isAvailable) return a.isAvailable ? 1 : -1;
   // 4. Lower deletion cost before higher.
   if (a.deletionCost !== b.deletionCost) return a.deletionCost - b.deletionCost;
   // 5. Doubled up on its node before alone on it.
