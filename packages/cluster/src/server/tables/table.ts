@@ -44,7 +44,10 @@ function table(
         }))
       : null,
     rows: objects.map((object) => ({
-      cells: columns.map((column) => column.cell(object, options.now)),
+      // A bookmark of a watch has nothing but a resourceVersion; clients read its row's object only.
+      cells: columns.map((column) =>
+        object.metadata.name === undefined ? "" : column.cell(object, options.now),
+      ),
       ...rowObject(object, options),
     })),
   };
