@@ -54,8 +54,10 @@ export function decideReplicaSet(snapshot: Snapshot, key: Key, now: number): Dec
   } else if (!isLeaving && owned.length > wanted) {
     const surplus = Math.min(owned.length - wanted, BURST_REPLICAS);
     const related = relatedPods(snapshot, replicaSet, candidates);
-    for (const pod of podsToDelete(owned, related, surplus, now))
+    const { minReadySeconds = 0 } = replicaSet.spec;
+    for (const pod of podsToDelete(owned, related, surplus, { minReadySeconds, now })) {
       commands.push(...deletePod(replicaSet, pod));
+    }
   }
 
   const { status, nextAvailableAt } = countStatus(replicaSet, owned, now, undefined);
