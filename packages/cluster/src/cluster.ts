@@ -42,6 +42,7 @@ import type { Behaviours } from "./runtimes/simulated/behaviour.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
 import { ensureCertificates } from "./server/certificate.ts";
 import { kubeconfig } from "./server/kubeconfig.ts";
+import { createApiServer } from "./server/server.ts";
 
 export interface ClusterOptions {
   readonly name: string;
@@ -111,7 +112,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const directory = options.directory ?? (await temporaryDirectory(options.name, cleanup));
     await mkdir(directory, { recursive: true });
     const token = await ensureToken(directory, options.token);
-    const { ca } = await ensureCertificates({ name: options.name, directory, now: clock.now() });
+    const certificates = await ensureCertificates({ name: options.name, directory, now: clock.now() });
+    const { ca } = certificates;
 
     const store = openStore(join(directory, "store"));
     cleanup.add(() => store.close());
@@ -150,7 +152,17 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     });
     cleanup.add(() => client.close());
 
-    const url = "";
+    const server = await createApiServer({
+      api,
+      name: options.name,
+      certificates,
+      port: options.port ?? 0,
+      token,
+      clock,
+      pods: access,
+    });
+    cleanup.add(() => server.close());
+    const { url } = server;
     const rendered = kubeconfig({ name: options.name, url, ca, token });
     const kubeconfigPath = join(directory, "kubeconfig");
     await writeAtomic(kubeconfigPath, rendered, 0o600);

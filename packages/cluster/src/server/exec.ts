@@ -88,8 +88,9 @@ async function run(
   webSocket.on("message", (data: RawData) => receive(Buffer.from(data as Buffer), stdin));
   webSocket.once("close", () => stdin?.end());
 
-  const outcome = await context.pods
-    .exec(pod, {
+  // Inside an async function, so that a refusal before the start is an outcome too.
+  const start = async () =>
+    context.pods.exec(pod, {
       container,
       command,
       tty: boolean(query, "tty"),
@@ -97,8 +98,8 @@ async function run(
       ...(stdin === undefined ? {} : { stdin }),
       ...(boolean(query, "stdout") ? { stdout: (chunk: Uint8Array) => send(STDOUT, chunk) } : {}),
       ...(boolean(query, "stderr") ? { stderr: (chunk: Uint8Array) => send(STDERR, chunk) } : {}),
-    })
-    .then(exitStatus, statusOf);
+    });
+  const outcome = await start().then(exitStatus, statusOf);
   send(STATUS, Buffer.from(JSON.stringify(outcome)));
   webSocket.close(1000);
 }
