@@ -1,4 +1,5 @@
 /** Metadata and label selectors, as in k8s.io/apimachinery `api/validation`. */
+import { Buffer } from "node:buffer";
 import { resourceTypeOf } from "../resources/kinds.ts";
 import type { KubeObject, LabelSelector, ObjectMeta, StringMap } from "../resources/meta.ts";
 import { labelKeyProblem, labelValueProblem } from "../selector/labels.ts";
@@ -24,8 +25,8 @@ export function validateMeta(object: KubeObject, errors: FieldErrors): void {
   } else {
     errors.check("metadata.namespace", metadata.namespace, dnsLabelProblem(metadata.namespace));
   }
-  validateLabels(metadata.labels, "metadata.labels", errors);
-  validateAnnotations(metadata.annotations, "metadata.annotations", errors);
+  validateLabels(metadata.labels as StringMap | undefined, "metadata.labels", errors);
+  validateAnnotations(metadata.annotations as StringMap | undefined, "metadata.annotations", errors);
   validateOwners(metadata.ownerReferences ?? [], errors);
   for (const [index, finalizer] of (metadata.finalizers ?? []).entries()) {
     errors.check(`metadata.finalizers[${index}]`, finalizer, labelKeyProblem(finalizer));
