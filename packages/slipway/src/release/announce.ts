@@ -57,17 +57,14 @@ export function viewAfter(view: ReleaseMessage | undefined, event: ReleaseEvent)
       return set(event.cluster, "unknown", `unknown: ${event.reason ?? "no answer"}`);
     }
     case "rolling-back":
-      return event.clusters.reduce<ReleaseMessage>(
-        (next, name) => ({
-          ...next,
-          clusters: next.clusters.map((cluster) =>
-            cluster.name === name
-              ? { ...cluster, text: `${cluster.text}, going back to ${event.to}` }
-              : cluster,
-          ),
-        }),
-        view,
-      );
+      return {
+        ...view,
+        clusters: view.clusters.map((cluster) =>
+          event.clusters.includes(cluster.name)
+            ? { ...cluster, text: `${cluster.text}, going back to ${event.to}` }
+            : cluster,
+        ),
+      };
     case "rolled-back":
       return event.ok
         ? set(event.cluster, "rolled-back", `back at release ${event.to}`)

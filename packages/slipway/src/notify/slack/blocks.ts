@@ -21,29 +21,31 @@ export function releaseBlocks(message: ReleaseMessage): SlackMessage {
     },
   ];
   // The cause on top: whoever reads only the first lines must have read it.
-  if (message.cause !== undefined) blocks.push(section(`*${escape(message.cause)}*`));
+  if (message.cause !== undefined) blocks.push(section(`*${escaped(message.cause)}*`));
   blocks.push(
     section(
       message.clusters
-        .map(({ name, mark, text }) => `${markEmoji(mark)} *${escape(name)}*  ${escape(text)}`)
+        .map(({ name, mark, text }) => `${markEmoji(mark)} *${escaped(name)}*  ${escaped(text)}`)
         .join("\n"),
     ),
   );
-  const facts = message.facts.map(({ label, value }) => `${escape(label)} *${escape(value)}*`).join("  ·  ");
+  const facts = message.facts
+    .map(({ label, value }) => `${escaped(label)} *${escaped(value)}*`)
+    .join("  ·  ");
   if (facts !== "")
     blocks.push({ type: "context", elements: [{ type: "mrkdwn", text: cut(facts, TEXT_LIMIT) }] });
   const text = message.cause === undefined ? message.title : `${message.title}: ${message.cause}`;
-  return { text: cut(escape(text), TEXT_LIMIT), blocks };
+  return { text: cut(escaped(text), TEXT_LIMIT), blocks };
 }
 
 export function detailBlocks(detail: DetailMessage): SlackMessage {
   const blocks: Block[] = [
-    section(`*${escape(detail.title)}*${detail.text === "" ? "" : `\n${escape(detail.text)}`}`),
+    section(`*${escaped(detail.title)}*${detail.text === "" ? "" : `\n${escaped(detail.text)}`}`),
   ];
   if (detail.code !== undefined && detail.code !== "") {
-    blocks.push(section(`\`\`\`${cutEnd(escape(detail.code), TEXT_LIMIT - 6)}\`\`\``));
+    blocks.push(section(`\`\`\`${cutEnd(escaped(detail.code), TEXT_LIMIT - 6)}\`\`\``));
   }
-  return { text: cut(escape(detail.title), TEXT_LIMIT), blocks };
+  return { text: cut(escaped(detail.title), TEXT_LIMIT), blocks };
 }
 
 function section(text: string): Block {
@@ -51,7 +53,7 @@ function section(text: string): Block {
 }
 
 /** Slack's own rule: only these three characters are special in mrkdwn text. */
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 

@@ -17,7 +17,7 @@ export interface SlackBotOptions {
 export function createSlackBot(options: SlackBotOptions): Notifier {
   const client = lazily(async () => {
     const { LogLevel, WebClient } = await import("@slack/web-api");
-    const client = new WebClient(options.token, {
+    return new WebClient(options.token, {
       ...(options.apiUrl === undefined ? {} : { slackApiUrl: options.apiUrl }),
       retryConfig: { retries: 0 },
       rejectRateLimitedCalls: true,
@@ -29,7 +29,6 @@ export function createSlackBot(options: SlackBotOptions): Notifier {
         totalMs: options.totalMs ?? 60_000,
       }),
     });
-    return client;
   });
   const call = async (
     method: "chat.postMessage" | "chat.update",
@@ -37,7 +36,7 @@ export function createSlackBot(options: SlackBotOptions): Notifier {
     message: SlackMessage,
   ): Promise<MessageHandle> => {
     try {
-      const answer = await (await client()).apiCall(method, {
+      const answer: Readonly<Record<string, unknown>> = await (await client()).apiCall(method, {
         ...body,
         text: message.text,
         blocks: message.blocks,
