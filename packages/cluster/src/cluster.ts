@@ -134,6 +134,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       createKubelet({ api, runtime, clock, node, onError }),
     );
     connectRuntime(runtime, kubelets, onError);
+    runtime.onLost(() => routes.close());
     cleanup.add(() => {
       for (const kubelet of kubelets) kubelet.stop();
       driver.stop();
