@@ -42,7 +42,7 @@ import type { Behaviours } from "./runtimes/simulated/behaviour.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
 import { ensureCertificates } from "./server/certificate.ts";
 import { kubeconfig } from "./server/kubeconfig.ts";
-import { createApiServer } from "./server/server.ts";
+import { type ApiServer, createApiServer, KUBERNETES_VERSION } from "./server/server.ts";
 
 export interface ClusterOptions {
   readonly name: string;
@@ -101,7 +101,6 @@ export interface Cluster {
 
 /** Nothing enforces these; they are the same on every machine, so that a laptop and CI schedule alike. */
 const DEFAULT_CAPACITY: Readonly<Record<string, Quantity>> = { cpu: "8", memory: "32Gi", pods: "110" };
-const KUBELET_VERSION = "v1.33.0";
 const DEFAULT_POD_CIDR = "10.244.0.0/16";
 
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
@@ -148,20 +147,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       name: options.name,
       api,
       pods: { logs: (pod, logs) => access.logs(pod, logs), exec: (pod, exec) => access.run(pod, exec) },
-      gitVersion: KUBELET_VERSION,
+      gitVersion: KUBERNETES_VERSION,
       sleep: (ms, signal) => clock.sleep(ms, signal),
     });
     cleanup.add(() => client.close());
 
-    const server = await createApiServer({
-      api,
-      name: options.name,
-      certificates,
-      port: options.port ?? 0,
-      token,
-      clock,
-      pods: access,
-    });
+    const server = await openServer(directory, options.port ?? 0, (port) =>
+      createApiServer({ api, name: options.name, certificates, port, token, clock, pods: access }),
+    );
     cleanup.add(() => server.close());
     const { url } = server;
     const rendered = kubeconfig({ name: options.name, url, ca, token });
@@ -238,6 +231,30 @@ async function ensureToken(directory: string, given: string | undefined): Promis
   return token;
 }
 
+/**
+ * A free port is remembered and taken again after a restart, so that kubeconfigs and kubectl's cache of what this
+ * address serves stay true. If someone else has it by then, another free one does.
+ */
+async function openServer(
+  directory: string,
+  port: number,
+  open: (port: number) => Promise<ApiServer>,
+): Promise<ApiServer> {
+  if (port !== 0) return open(port);
+  const path = join(directory, "port");
+  const kept = Number(await readTextIfExists(path));
+  if (kept > 0) {
+    try {
+      return await open(kept);
+    } catch (error) {
+      if (!(error instanceof SlipwayError) || error.code !== "CLUSTER_PORT_TAKEN") throw error;
+    }
+  }
+  const server = await open(0);
+  await writeAtomic(path, String(server.port));
+  return server;
+}
+
 type AnyRuntime = PodRuntime & { readonly agentPid?: number };
 
 async function openRuntime(options: ClusterOptions, directory: string, clock: Clock): Promise<AnyRuntime> {
@@ -303,8 +320,8 @@ function nodeFacts(options: ClusterOptions, runtime: PodRuntime): readonly NodeF
       bootID: "",
       containerRuntimeVersion: `${runtime.name}://0.1.0`,
       kernelVersion: release(),
-      kubeProxyVersion: KUBELET_VERSION,
-      kubeletVersion: KUBELET_VERSION,
+      kubeProxyVersion: KUBERNETES_VERSION,
+      kubeletVersion: KUBERNETES_VERSION,
       machineID: "",
       operatingSystem: "linux",
       osImage: "Slipway",
