@@ -145,7 +145,7 @@ function create(world: World, replicas: number): void {
       replicas,
       minReadySeconds,
       progressDeadlineSeconds: 60,
-      revisionHistoryLimit: 2,
+      revisionHistoryLimit: 1,
       selector: { matchLabels: labels },
       strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge, maxUnavailable } },
       template: { metadata: { labels }, spec: { containers: [{ name: NAME, image: "v1" }] } },
