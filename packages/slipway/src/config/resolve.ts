@@ -121,6 +121,7 @@ export function resolveConfig(
     patches: own("patches", chosen.patches, [], inEnvironment).map(at),
     clusters,
     registry: own("registry", chosen.registry, undefined as unknown as string, inEnvironment),
+    bases: own("bases", chosen.bases, {}, inEnvironment),
     allowHostBases: own("allowHostBases", chosen.allowHostBases, [], inEnvironment),
     release,
     edge: edgeOf(parsed, own, at, chosen.namespace ?? "default"),
@@ -211,7 +212,7 @@ function imageSource(
       from: {
         kind: "context",
         context: at(image.context),
-        dockerfile: image.dockerfile ?? "Dockerfile",
+        dockerfile: resolve(at(image.context), image.dockerfile ?? "Dockerfile"),
         args: image.args ?? {},
       },
     };

@@ -21,6 +21,11 @@ const duration = z.string().refine(
   { message: "should be a duration like 300ms, 2s, 1m30s or 1h" },
 );
 
+/** As manifests write it, without tag: `web`, or `registry.example.com/team/web`. */
+const imageName = z
+  .string()
+  .regex(/^[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*$/, "should be an image name as manifests write it, without a tag");
+
 export const imageSchema = z.union(
   [
     z.strictObject({
@@ -147,6 +152,12 @@ export const environmentSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe("Strategic-merge patches, files or folders, matched by kind and name."),
+  bases: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe(
+      'Images named by FROM lines and what stands in for them here: { "node:22-slim": "slipway/node" }.',
+    ),
   allowHostBases: z
     .array(z.string())
     .optional()
@@ -156,7 +167,7 @@ export const environmentSchema = z.strictObject({
 export const configSchema = z.strictObject({
   name: name.describe("The service: names the release history, the lock and the images."),
   images: z
-    .record(name, imageSchema)
+    .record(imageName, imageSchema)
     .optional()
     .describe("Images that are built or taken, by the name that manifests use."),
   manifests: z.array(z.string()).min(1).describe("Kubernetes YAML, files or folders."),

@@ -5,6 +5,7 @@ export interface ImageSourceConfig {
   readonly from:
     | {
         readonly kind: "context";
+        /** `context` and `dockerfile` are absolute. */
         readonly context: string;
         readonly dockerfile: string;
         readonly args: Readonly<Record<string, string>>;
@@ -74,6 +75,8 @@ export interface Config {
   readonly clusters: readonly ClusterConfig[];
   /** `host/prefix` to push to; undefined is the embedded registry. */
   readonly registry: string | undefined;
+  /** Image named by a FROM line → what is used in its place. */
+  readonly bases: Readonly<Record<string, string>>;
   readonly allowHostBases: readonly string[];
   readonly release: ReleaseConfig;
   readonly edge: EdgeConfig | undefined;

@@ -1,0 +1,180 @@
+/**
+ * The main job, watched from start to end, on real input: a copy of the shop in a git repository of its own is
+ * shipped to two local clusters, updated, broken, rolled back by itself, loses a region, and is taken back by hand,
+ * while a separate process sends 200 requests a second and counts every failure.
+ *
+ *   npm run demo                             the whole story; exit code 0 only if all of it went as it must
+ *   npm run demo -- --keep                   leaves the world up, with its URLs and a KUBECONFIG
+ *   npm run demo -- --sabotage no-prestop    takes away one thing that makes it lossless (also no-retry, no-drain):
+ *                                            must end non-zero, with failed requests counted
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { formatDuration, renderTable } from "@slipway/base";
+import type { StepReport } from "./load.ts";
+import { type Stage, setStage } from "./stage.ts";
+
+const sabotages = ["no-prestop", "no-retry", "no-drain"] as const;
+const { values } = parseArgs({ options: { keep: { type: "boolean" }, sabotage: { type: "string" } } });
+const sabotage = sabotages.find((known) => known === values.sabotage);
+if (values.sabotage !== undefined && sabotage === undefined) {
+  console.error(`demo: --sabotage: no "${values.sabotage}". Known: ${sabotages.join(", ")}`);
+  process.exit(2);
+}
+
+interface Row {
+  readonly step: string;
+  readonly ms: number;
+  readonly load: Promise<StepReport> | undefined;
+  readonly readyMin: string;
+  readonly verdict: string;
+  readonly expected: string;
+  readonly cause: string;
+}
+
+const rows: Row[] = [];
+const complaints: string[] = [];
+const startedAt = performance.now();
+const stage = await setStage({ sabotage, say });
+process.once("SIGINT", () => void stage.strike().then(() => process.exit(130)));
+
+try {
+  await play(stage);
+} catch (error) {
+  complaints.push(error instanceof Error ? error.message : String(error));
+} finally {
+  await finish(stage);
+}
+
+async function play(on: Stage): Promise<void> {
+  await step("start the world", { expected: "ready" }, async () => {
+    await on.slipway("local", "up");
+    return { verdict: "ready" };
+  });
+  await step("ship v1", { expected: "healthy" }, () => on.ship());
+  await on.startLoad();
+  await step("steady load", { expected: "healthy", releases: ["v1"] }, async () => {
+    await on.pause(3000);
+    return { verdict: "healthy" };
+  });
+  if (sabotage !== "no-retry") {
+    await on.commit("v2", "new prices");
+    await step("ship v2", { expected: "healthy", releases: ["v1", "v2"], floor: true }, () => on.ship());
+  }
+  if (sabotage === undefined) {
+    await on.commitCrash("v3", "read the payment address from the environment");
+    await step(
+      "ship v3, which crashes",
+      { expected: "rolled-back", releases: ["v2"], floor: true },
+      async () => {
+        const result = await on.ship();
+        if (result.cause !== "crash")
+          complaints.push(`v3: the cause should be a crash, got ${result.cause ?? "none"}`);
+        if (result.causeAfterMs === undefined || result.causeAfterMs > 10_000) {
+          complaints.push(
+            `v3: the cause was named ${result.causeAfterMs === undefined ? "never" : `${formatDuration(result.causeAfterMs)} after the first crash`}; at most 10 s are allowed`,
+          );
+        } else
+          say(
+            `the cause was named ${formatDuration(result.causeAfterMs)} after the first crash; osaka never saw this release`,
+          );
+        return result;
+      },
+    );
+    await on.revert();
+  }
+  if (sabotage === undefined || sabotage === "no-retry") {
+    const releases = sabotage === undefined ? ["v2"] : ["v1"];
+    await step("lose osaka", { expected: "served by tokyo", releases }, () => on.lose("osaka"));
+    await step("osaka comes back", { expected: "healthy", releases }, () => on.restore("osaka"));
+  }
+  if (sabotage === undefined) {
+    await step("slipway rollback", { expected: "healthy", releases: ["v2", "v1"], floor: true }, () =>
+      on.rollback(),
+    );
+    await step("steady load again", { expected: "healthy", releases: ["v1"] }, async () => {
+      await on.pause(2000);
+      return { verdict: "healthy" };
+    });
+  }
+}
+
+interface Result {
+  readonly verdict: string;
+  readonly cause?: string | undefined;
+}
+
+async function step(
+  name: string,
+  options: { readonly expected: string; readonly releases?: readonly string[]; readonly floor?: boolean },
+  act: () => Promise<Result>,
+): Promise<void> {
+  console.log(`\n${bold(`▸ ${name}`)}`);
+  const began = performance.now();
+  const load = options.releases === undefined ? undefined : stage.beginStep(name, options.releases);
+  const result = await act();
+  const readyMin = stage.takeReadyMin();
+  if (result.verdict !== options.expected)
+    complaints.push(`${name}: the verdict should be ${options.expected}, got ${result.verdict}`);
+  if (options.floor && readyMin.lowest < readyMin.wanted) {
+    complaints.push(
+      `${name}: only ${readyMin.lowest} of ${readyMin.wanted} pods of ${readyMin.name} were ready at the lowest point`,
+    );
+  }
+  rows.push({
+    step: name,
+    ms: performance.now() - began,
+    load,
+    readyMin: readyMin.wanted === 0 ? "" : `${readyMin.lowest}/${readyMin.wanted}`,
+    verdict: result.verdict,
+    expected: options.expected,
+    cause: result.cause ?? "",
+  });
+}
+
+async function finish(on: Stage): Promise<void> {
+  await on.stopLoad();
+  const table: string[][] = [
+    ["STEP", "TIME", "REQUESTS", "FAILED", "EXCUSED", "LOWEST READY", "VERDICT", "CAUSE"],
+  ];
+  for (const row of rows) {
+    const load = await row.load;
+    table.push([
+      row.step,
+      formatDuration(row.ms),
+      load === undefined ? "-" : String(load.sent),
+      load === undefined ? "-" : String(load.failed),
+      load === undefined || load.excused === 0 ? "" : String(load.excused),
+      row.readyMin,
+      row.verdict,
+      row.cause,
+    ]);
+    if (load === undefined) continue;
+    if (load.sent === 0) complaints.push(`${row.step}: no request was sent`);
+    if (load.failed > 0)
+      complaints.push(
+        `${row.step}: ${load.failed} of ${load.sent} requests failed, for example\n    ${load.samples.join("\n    ")}`,
+      );
+    if (load.excused > 0)
+      say(`${row.step}: ${load.excused} requests were on their way to osaka in the instant it vanished`);
+  }
+  console.log(`\n${renderTable(table)}\n`);
+  console.log(`total ${formatDuration(performance.now() - startedAt)}`);
+  if (values.keep && complaints.length === 0)
+    console.log(
+      `\nThe world is left up:\n${await on.describe()}\nStop it with: cd ${on.folder} && ${join(on.bin)} local down --delete`,
+    );
+  else await on.strike();
+  if (complaints.length > 0) {
+    console.error(`\n${bold("✗ not as it must be")}\n  ${complaints.join("\n  ")}`);
+    process.exitCode = 1;
+  } else console.log(`\n${bold("✓ every request was answered, by the release and in the way it must be")}`);
+}
+
+function say(line: string): void {
+  console.log(`  ${line}`);
+}
+
+function bold(text: string): string {
+  return process.stdout.isTTY ? `\x1b[1m${text}\x1b[0m` : text;
+}

@@ -1,0 +1,35 @@
+import { type CommandDeclaration, dryRunOption, isSet } from "./command.ts";
+
+export const command: CommandDeclaration = {
+  summary: "build or fetch the images",
+  description:
+    "Makes every image of the configuration: from its Dockerfile without a daemon, from a reference, an archive or a command. The result is a digest.",
+  options: [
+    { flags: "--allow-dirty", description: "build uncommitted changes for an environment that is not local" },
+    dryRunOption,
+  ],
+  examples: ["slipway build", "slipway build --json"],
+  async run(context, input) {
+    const { openProject, shippableVersion } = await import("./project.ts");
+    const { buildStep, outputOf } = await import("./steps.ts");
+    const { versionTag } = await import("./git.ts");
+    const project = await openProject(context, input);
+    const version = await shippableVersion(context, input, project.config);
+    const output = outputOf(context, isSet(input, "json"));
+    if (isSet(input, "dryRun")) {
+      for (const image of project.config.images) {
+        output.emit({
+          step: "build",
+          kind: "would-build",
+          image: image.name,
+          from: image.from,
+          tag: versionTag(version),
+        });
+        output.say(`would build ${image.name}:${versionTag(version)} from ${image.from.kind}`);
+      }
+      return 0;
+    }
+    await buildStep(context, project, version, output);
+    return 0;
+  },
+};

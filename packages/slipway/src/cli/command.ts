@@ -1,0 +1,72 @@
+/**
+ * What a command is: data (words, options, examples) and a body. The path of the file is the command. Help, the
+ * parser and the reference page come from the declaration; the body gets everything it needs from the context and
+ * returns an exit code.
+ */
+import type { Clock, Random } from "@slipway/base";
+
+export interface CliContext {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborts on Ctrl-C; a command then leaves a state that the next one can go on from. */
+  readonly signal: AbortSignal;
+  readonly isTerminal: boolean;
+  /** Width of the terminal in columns. */
+  readonly columns: number;
+  write(text: string): void;
+  writeError(text: string): void;
+}
+
+export interface OptionDeclaration {
+  /** As commander reads it: `--env <name>`, `-f, --follow`. */
+  readonly flags: string;
+  readonly description: string;
+  readonly default?: string | boolean;
+}
+
+export interface ArgumentDeclaration {
+  /** `[release]` optional, `<pod>` required, `[names...]` many. */
+  readonly flags: string;
+  readonly description: string;
+}
+
+export interface CommandInput {
+  readonly arguments: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+export interface CommandDeclaration {
+  readonly summary: string;
+  readonly description?: string;
+  readonly arguments?: readonly ArgumentDeclaration[];
+  readonly options?: readonly OptionDeclaration[];
+  readonly examples?: readonly string[];
+  /** The exit code: 0 ok · 1 check or deploy failed · 2 usage or config · 3 environment · 4 only unknown · 130 interrupted. */
+  run(context: CliContext, input: CommandInput): Promise<number>;
+}
+
+/** Every command has these. */
+export const commonOptions: readonly OptionDeclaration[] = [
+  {
+    flags: "--config <file>",
+    description: "use this configuration instead of searching for slipway.config.ts",
+  },
+  { flags: "--env <name>", description: 'environment; default: "local" when there is one' },
+  { flags: "--json", description: "print JSON: one object, or one line for each event of long work" },
+];
+
+export const dryRunOption: OptionDeclaration = {
+  flags: "--dry-run",
+  description: "say what would be done and change nothing",
+};
+
+export function textOption(input: CommandInput, name: string): string | undefined {
+  const value = input.options[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+export function isSet(input: CommandInput, name: string): boolean {
+  return input.options[name] === true;
+}

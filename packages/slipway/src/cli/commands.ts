@@ -1,0 +1,40 @@
+/** The table of contents of the command line, in the order help shows it. */
+import { command as build } from "./build.ts";
+import type { CommandDeclaration } from "./command.ts";
+import { command as configShow } from "./config/show.ts";
+import { command as deploy } from "./deploy.ts";
+import { command as history } from "./history.ts";
+import { command as init } from "./init.ts";
+import { command as localDown } from "./local/down.ts";
+import { command as localKubeconfig } from "./local/kubeconfig.ts";
+import { command as localStatus } from "./local/status.ts";
+import { command as localUp } from "./local/up.ts";
+import { command as logs } from "./logs.ts";
+import { command as push } from "./push.ts";
+import { command as rollback } from "./rollback.ts";
+import { command as ship } from "./ship.ts";
+import { command as status } from "./status.ts";
+import { command as verify } from "./verify.ts";
+
+export const commands: Readonly<Record<string, CommandDeclaration>> = {
+  init,
+  ship,
+  build,
+  verify,
+  push,
+  deploy,
+  rollback,
+  status,
+  history,
+  logs,
+  "local up": localUp,
+  "local down": localDown,
+  "local status": localStatus,
+  "local kubeconfig": localKubeconfig,
+  "config show": configShow,
+};
+
+export const groups: Readonly<Record<string, string>> = {
+  local: "the local world: clusters, registry and edge on this machine",
+  config: "the configuration",
+};

@@ -1,0 +1,113 @@
+/** The one place that constructs adapters and plugs them into the parts that declare the ports. */
+import { hostname, userInfo } from "node:os";
+import { createHttpClient } from "@slipway/kube";
+import { contextClient, readKubeconfig } from "../clusters/kubeconfig.ts";
+import type { Config } from "../config/types.ts";
+import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
+import { dockerCredentials } from "../images/registry/credentials.ts";
+import type { ImageCheck, ReleaseContext, Target } from "../release/model.ts";
+import type { WorldState } from "../world/state.ts";
+import type { CliContext } from "./command.ts";
+import { type Project, requireWorld } from "./project.ts";
+
+/** Clients of the environment's clusters; the local ones are found in the running world. */
+export async function targetsOf(
+  context: CliContext,
+  project: Project,
+  world?: WorldState,
+): Promise<readonly Target[]> {
+  const { config } = project;
+  const state = config.isLocal ? (world ?? (await requireWorld(project))) : undefined;
+  const kubeconfig = config.isLocal ? undefined : readKubeconfig(context.env);
+  return config.clusters.map((cluster) => {
+    if (cluster.kind === "context")
+      return {
+        name: cluster.name,
+        client: contextClient(cluster.name, cluster.context, kubeconfig as NonNullable<typeof kubeconfig>),
+      };
+    const local = state?.clusters.find(({ name }) => name === cluster.name);
+    if (local === undefined) throw new Error(`cluster ${cluster.name} is not in the world`);
+    return {
+      name: cluster.name,
+      client: createHttpClient({ name: cluster.name, url: local.url, token: local.token, ca: local.ca }),
+    };
+  });
+}
+
+export function releaseContextOf(
+  context: CliContext,
+  project: Project,
+  targets: readonly Target[],
+  registry?: RegistryClient,
+): ReleaseContext {
+  const { config } = project;
+  return {
+    service: config.name,
+    namespace: config.namespace,
+    environment: config.environment,
+    targets,
+    clock: context.clock,
+    random: context.random,
+    who: whoAmI(context.env),
+    from:
+      context.env["CI"] === undefined
+        ? "cli"
+        : (context.env["CI_BUILD_LINK"] ?? context.env["DRONE_BUILD_LINK"] ?? "ci"),
+    host: hostname(),
+    pid: process.pid,
+    release: config.release,
+    images: registry === undefined ? undefined : imageCheck(registry),
+    isHolderAlive: (holder) => (holder.host === hostname() ? isAlive(holder.pid) : undefined),
+    kubectl: (cluster) => kubectlFor(project, cluster),
+  };
+}
+
+/** `kubectl` pinned to one cluster, as a line to paste. */
+export function kubectlFor({ config, paths }: Project, cluster: string): string {
+  const found = config.clusters.find(({ name }) => name === cluster);
+  if (found?.kind === "context") return `kubectl --context ${found.context}`;
+  return `kubectl --kubeconfig ${paths.kubeconfig} --context ${cluster}`;
+}
+
+export function registryClientOf(context: CliContext): RegistryClient {
+  return createRegistryClient({
+    clock: context.clock,
+    random: context.random,
+    credentials: dockerCredentials(context.env),
+  });
+}
+
+/** `host/prefix` that images of this project go to. */
+export function registryPrefix(config: Config, world: WorldState | undefined): string {
+  return config.registry ?? `${world?.registry}/${config.name}`;
+}
+
+function imageCheck(registry: RegistryClient): ImageCheck {
+  return {
+    async exists(reference) {
+      try {
+        return (await registry.head(reference)) === undefined ? "missing" : "exists";
+      } catch {
+        return "unknown";
+      }
+    },
+  };
+}
+
+export function whoAmI(env: NodeJS.ProcessEnv): string {
+  if (env["SLIPWAY_WHO"] !== undefined) return env["SLIPWAY_WHO"];
+  try {
+    return userInfo().username;
+  } catch {
+    return env["USER"] ?? "unknown";
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,0 +1,144 @@
+/** The release step: plan, deploy or go back, tell the terminal and Slack, and point the edge at the routes. */
+import { parseDuration, SlipwayError } from "@slipway/base";
+import { createNotifier } from "../notify/notify.ts";
+import { createAnnouncer } from "../release/announce.ts";
+import type { ReleaseEvent } from "../release/events.ts";
+import type { ReleaseResult } from "../release/model.ts";
+import { planRelease } from "../release/plan.ts";
+import { deploy } from "../release/release.ts";
+import { renderRelease } from "../release/render.ts";
+import { renderEvent, renderPlan } from "../release/text.ts";
+import { callWorld } from "../world/control.ts";
+import type { WorldState } from "../world/state.ts";
+import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
+import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
+import { progressPrinter } from "./progress.ts";
+import type { Project } from "./project.ts";
+import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
+
+export async function deployStep(
+  context: CliContext,
+  input: CommandInput,
+  project: Project,
+  record: BuildRecord,
+  world: WorldState | undefined,
+  output: StepOutput,
+): Promise<number> {
+  const registry = registryClientOf(context);
+  const release = releaseContextOf(context, project, await targetsOf(context, project, world), registry);
+  const rendered = await renderRelease({
+    config: project.config,
+    images: record.images,
+    version: record.version,
+  });
+  for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);
+  const planOptions = {
+    allowHeld: isSet(input, "allowHeld"),
+    skipUnreachable: isSet(input, "skipUnreachable"),
+  };
+  if (isSet(input, "dryRun")) {
+    const plan = await planRelease(release, rendered, planOptions);
+    output.emit({
+      step: "plan",
+      plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
+    });
+    output.say(renderPlan(plan));
+    return plan.refusals.length > 0 ? 1 : 0;
+  }
+  await checkEdge(project, rendered.objects);
+  await bucketStep(project, output);
+  if (world !== undefined && project.config.edge !== undefined)
+    await callWorld(world, "edge", { config: servedEdge(project) });
+  const result = await withProgress(context, project, output, (onEvent) =>
+    deploy(release, rendered, {
+      ...planOptions,
+      onEvent,
+      signal: context.signal,
+      message: textOption(input, "message"),
+      lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),
+    }),
+  );
+  await registry.close();
+  return result.exitCode;
+}
+
+/** Runs a release with its events printed, emitted and announced; announcing never delays or fails it. */
+export async function withProgress(
+  context: CliContext,
+  project: Project,
+  output: StepOutput,
+  run: (onEvent: (event: ReleaseEvent) => void) => Promise<ReleaseResult>,
+): Promise<ReleaseResult> {
+  const printer = progressPrinter(context, output);
+  const announcer = createAnnouncer({
+    notifier: createNotifier({
+      slack: project.config.notify.slack,
+      clock: context.clock,
+      write: (text) => output.say(text),
+    }),
+    clock: context.clock,
+    onWarning: (message) => output.say(`  warning: ${message}`),
+  });
+  try {
+    return await run((event) => {
+      output.emit({ step: "release", ...event });
+      printer.show(event, renderEvent(event));
+      announcer.onEvent(event);
+    });
+  } finally {
+    printer.end();
+    await announcer.settle();
+  }
+}
+
+/** The edge serves buckets from where `bucketStep` put them. */
+export function servedEdge({ config, paths }: Project): Project["config"]["edge"] {
+  if (config.edge === undefined) return undefined;
+  return {
+    ...config.edge,
+    routes: config.edge.routes.map(({ path, target }) => ({
+      path,
+      target: target.kind === "bucket" ? { ...target, from: paths.bucket(target.name) } : target,
+    })),
+  };
+}
+
+/** A route to a Service that is neither in the release nor in any cluster would only ever answer 503. */
+async function checkEdge(
+  project: Project,
+  objects: readonly { kind: string; metadata: { name: string; namespace?: string } }[],
+): Promise<void> {
+  for (const { path, target } of project.config.edge?.routes ?? []) {
+    if (target.kind !== "service") continue;
+    const services = objects.filter(({ kind }) => kind === "Service") as {
+      metadata: { name: string; namespace?: string };
+      spec?: { ports?: { port: number; name?: string }[] };
+    }[] &
+      typeof objects;
+    const found = services.find(
+      ({ metadata }) =>
+        metadata.name === target.name &&
+        (metadata.namespace ?? project.config.namespace) === target.namespace,
+    );
+    const where = `slipway.config.ts/edge/routes/${path}`;
+    if (found === undefined) {
+      throw new SlipwayError({
+        code: "EDGE_NO_SERVICE",
+        where,
+        message: `no Service "${target.name}" in namespace ${target.namespace} among the manifests`,
+        hint: `Services there: ${services.map(({ metadata }) => metadata.name).join(", ") || "none"}.`,
+        exitCode: 2,
+      });
+    }
+    const ports = (found as { spec?: { ports?: { port: number; name?: string }[] } }).spec?.ports ?? [];
+    if (!ports.some(({ port, name }) => port === target.port || name === target.port)) {
+      throw new SlipwayError({
+        code: "EDGE_NO_PORT",
+        where,
+        message: `Service "${target.name}" has no port ${target.port}`,
+        hint: `Its ports: ${ports.map(({ port, name }) => (name === undefined ? port : `${port} (${name})`)).join(", ") || "none"}. Name the Service's port, not the container's.`,
+        exitCode: 2,
+      });
+    }
+  }
+}

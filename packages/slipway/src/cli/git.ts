@@ -1,0 +1,31 @@
+/** What the work tree says about the version being shipped. */
+import { exec } from "@slipway/base";
+
+export interface Version {
+  /** Full commit, or undefined outside a git repository or before the first commit. */
+  readonly commit: string | undefined;
+  readonly dirty: boolean;
+  readonly message: string;
+  readonly author: string;
+  /** ms since the epoch: the commit's time, which dates the image layers. 0 without a commit. */
+  readonly timeMs: number;
+}
+
+export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise<Version> {
+  const git = async (...args: string[]): Promise<string | undefined> => {
+    const result = await exec(["git", "-C", root, ...args], { env }).catch(() => undefined);
+    return result?.exitCode === 0 ? result.stdout : undefined;
+  };
+  const log = await git("log", "-1", "--format=%H%n%ct%n%an%n%s");
+  if (log === undefined)
+    return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
+  const [commit = "", seconds = "0", author = "", message = ""] = log.split("\n");
+  const status = (await git("status", "--porcelain", "--", ".")) ?? "";
+  return { commit, dirty: status.trim() !== "", message, author, timeMs: Number(seconds) * 1000 };
+}
+
+/** `3f2a91b`, `3f2a91b-dirty`, or `uncommitted`: the tag of the images and the name people see. */
+export function versionTag(version: Version): string {
+  if (version.commit === undefined) return "uncommitted";
+  return `${version.commit.slice(0, 12)}${version.dirty ? "-dirty" : ""}`;
+}

@@ -1,0 +1,111 @@
+/**
+ * The command line's entry: turns the declarations into commander commands, runs one, and renders what it throws.
+ * Nothing heavy is imported here or in the declarations; a command loads what it needs when it runs.
+ */
+import { enableCompileCache } from "node:module";
+
+enableCompileCache();
+const { Command, CommanderError } = await import("commander");
+const { renderError, SlipwayError, systemClock, systemRandom } = await import("@slipway/base");
+const { commonOptions } = await import("./command.ts");
+const { commands, groups } = await import("./commands.ts");
+const manifest = (await import("../../package.json", { with: { type: "json" } })).default;
+
+type CliContext = import("./command.ts").CliContext;
+type CommandDeclaration = import("./command.ts").CommandDeclaration;
+
+const interrupt = new AbortController();
+process.on("SIGINT", () => {
+  if (interrupt.signal.aborted) process.exit(130); // the second Ctrl-C means it
+  process.stderr.write("\ninterrupted; finishing the step (press Ctrl-C again to stop at once)\n");
+  interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "interrupted", exitCode: 130 }));
+});
+process.on("SIGTERM", () =>
+  interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "terminated", exitCode: 130 })),
+);
+// `slipway history | head` must not end in a stack trace.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+});
+
+const context: CliContext = {
+  cwd: process.cwd(),
+  env: process.env,
+  clock: systemClock,
+  random: systemRandom(),
+  signal: interrupt.signal,
+  isTerminal: process.stdout.isTTY === true && process.env["CI"] === undefined,
+  columns: process.stdout.columns ?? 100,
+  write: (text) => void process.stdout.write(text),
+  writeError: (text) => void process.stderr.write(text),
+};
+
+const program = new Command("slipway")
+  .description(manifest.description)
+  .version(manifest.version, "--version", "print the version")
+  .helpOption("-h, --help", "show help")
+  .helpCommand(false)
+  .exitOverride()
+  .showHelpAfterError("(see --help)");
+for (const [group, summary] of Object.entries(groups))
+  program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
+for (const [path, declaration] of Object.entries(commands)) add(path.split(" "), declaration);
+
+process.exitCode = await run();
+// Sockets kept alive for reuse and the like must not hold the process once the command has answered.
+process.stdout.write("", () => process.exit());
+
+function add(path: readonly string[], declaration: CommandDeclaration): void {
+  const name = path.at(-1) as string;
+  const parent = path.length === 1 ? program : program.commands.find((command) => command.name() === path[0]);
+  if (parent === undefined) throw new Error(`no group ${path[0]}`);
+  const command = parent
+    .command(name)
+    .summary(declaration.summary)
+    .description(declaration.description ?? declaration.summary)
+    .exitOverride();
+  for (const argument of declaration.arguments ?? []) command.argument(argument.flags, argument.description);
+  for (const option of [...(declaration.options ?? []), ...commonOptions])
+    command.option(option.flags, option.description, option.default);
+  if (declaration.examples !== undefined)
+    command.addHelpText(
+      "after",
+      `\nExamples:\n${declaration.examples.map((line) => `  $ ${line}`).join("\n")}`,
+    );
+  command.action(async (...parameters: unknown[]) => {
+    const [options, values] = [
+      parameters.at(-2) as Record<string, string | boolean>,
+      parameters.slice(0, -2),
+    ];
+    process.exitCode = await declaration.run(context, {
+      arguments: values.flat().filter((value) => typeof value === "string"),
+      options,
+    });
+  });
+}
+
+async function run(): Promise<number> {
+  try {
+    await program.parseAsync(process.argv);
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError)
+      return ["commander.helpDisplayed", "commander.version", "commander.help"].includes(error.code) &&
+        error.exitCode === 0
+        ? 0
+        : 2;
+    if (process.argv.includes("--json")) {
+      const facts =
+        error instanceof SlipwayError
+          ? error.toJSON()
+          : {
+              code: "INTERNAL",
+              message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+            };
+      process.stdout.write(`${JSON.stringify({ error: facts })}\n`);
+    } else {
+      process.stderr.write(`slipway: ${renderError(error)}\n`);
+    }
+    return error instanceof SlipwayError ? (error.exitCode ?? 1) : 1;
+  }
+}

@@ -1,0 +1,105 @@
+/** The project a command works on: its configuration, its version, and its local world when it has one. */
+import { SlipwayError } from "@slipway/base";
+import { loadConfig } from "../config/load.ts";
+import type { Resolved } from "../config/resolve.ts";
+import type { Config } from "../config/types.ts";
+import { findWorld, type WorldPaths, type WorldSpec, type WorldState, worldPaths } from "../world/state.ts";
+import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
+import { readVersion, type Version } from "./git.ts";
+
+export interface Project {
+  readonly config: Config;
+  readonly resolved: Resolved;
+  readonly paths: WorldPaths;
+}
+
+export async function openProject(context: CliContext, input: CommandInput): Promise<Project> {
+  const resolved = await loadConfig({
+    cwd: context.cwd,
+    file: textOption(input, "config"),
+    environment: textOption(input, "env"),
+    env: context.env,
+  });
+  return { config: resolved.config, resolved, paths: worldPaths(resolved.config.root) };
+}
+
+/** The version to ship; a dirty tree goes to local environments as `<commit>-dirty`, elsewhere only when allowed. */
+export async function shippableVersion(
+  context: CliContext,
+  input: CommandInput,
+  config: Config,
+): Promise<Version> {
+  const version = await readVersion(config.root, context.env);
+  if (version.dirty && !config.isLocal && !isSet(input, "allowDirty")) {
+    throw new SlipwayError({
+      code: "GIT_DIRTY",
+      where: config.root,
+      message:
+        version.commit === undefined ? "is not committed to git" : "has changes that are not committed",
+      hint: `Commit them, or ship them all the same with --allow-dirty. (${config.environment} is not a local environment.)`,
+      exitCode: 2,
+    });
+  }
+  return version;
+}
+
+export const allowDirtyOption = {
+  flags: "--allow-dirty",
+  description: "ship uncommitted changes to an environment that is not local",
+} as const;
+
+export function worldSpec(config: Config): WorldSpec {
+  if (!config.isLocal) {
+    throw new SlipwayError({
+      code: "WORLD_NOT_LOCAL",
+      where: `environments/${config.environment}`,
+      message: "has no local clusters",
+      hint: "Choose an environment whose clusters are local() with --env.",
+      exitCode: 2,
+    });
+  }
+  return {
+    projectRoot: config.root,
+    clusters: config.clusters.map(({ name }) => name),
+    egress: config.egress,
+    edge: config.edge,
+  };
+}
+
+/** The running world, started first when there is none. `say` tells the person what is going on. */
+export async function ensureWorld(project: Project, say: (line: string) => void): Promise<WorldState> {
+  const spec = worldSpec(project.config);
+  const presence = await findWorld(project.paths);
+  if (presence.kind === "running") {
+    const missing = spec.clusters.find(
+      (name) => !presence.state.clusters.some((cluster) => cluster.name === name),
+    );
+    if (missing === undefined) return presence.state;
+    throw new SlipwayError({
+      code: "WORLD_OUTDATED",
+      where: `clusters/${missing}`,
+      message: "is in the configuration but not in the running world",
+      hint: "Run `slipway local down` and `slipway local up`; objects, history and images are kept.",
+      exitCode: 3,
+    });
+  }
+  if (presence.kind === "died") say("the local world had died; starting it again with what it had stored");
+  const { launchWorld } = await import("../world/process.ts");
+  return launchWorld(spec);
+}
+
+/** The running world, or an error that says how to start one. */
+export async function requireWorld(project: Project): Promise<WorldState> {
+  const presence = await findWorld(project.paths);
+  if (presence.kind === "running") return presence.state;
+  throw new SlipwayError({
+    code: presence.kind === "died" ? "WORLD_DIED" : "WORLD_ABSENT",
+    where: "local world",
+    message:
+      presence.kind === "died"
+        ? `process ${presence.state.pid} is gone; it was killed or the machine restarted`
+        : "is not running",
+    hint: "Start it with `slipway local up`; objects, history and images are kept.",
+    exitCode: 3,
+  });
+}

@@ -1,0 +1,50 @@
+import { type CommandDeclaration, dryRunOption, isSet } from "./command.ts";
+
+export const command: CommandDeclaration = {
+  summary: "build, verify, push and deploy: the whole way of a commit",
+  description:
+    "Takes the work tree to the clusters: build, verify the images, push, deploy wave by wave, check the deployed service.\nFor a local environment it starts the local world first.",
+  options: [
+    { flags: "--allow-dirty", description: "ship uncommitted changes to an environment that is not local" },
+    { flags: "--allow-held", description: "deploy although a rollback has put these images on hold" },
+    {
+      flags: "--skip-unreachable",
+      description: "go on without clusters that cannot be reached; the release cannot become healthy then",
+    },
+    { flags: "--skip-verify", description: "leave out the checks" },
+    { flags: "--message <text>", description: "shown to whoever meets the lock" },
+    { flags: "--wait <duration>", description: "wait this long for a lock that somebody holds" },
+    dryRunOption,
+  ],
+  examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
+  async run(context, input) {
+    const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
+    const { versionTag } = await import("./git.ts");
+    const { buildStep, outputOf, pushStep } = await import("./steps.ts");
+    const { verifyImages, verifyServices } = await import("./verify-step.ts");
+    const { deployStep } = await import("./deploy-step.ts");
+    const project = await openProject(context, input);
+    const { config } = project;
+    const version = await shippableVersion(context, input, config);
+    const output = outputOf(context, isSet(input, "json"));
+    output.say(
+      `${config.name} ${versionTag(version)} → ${config.environment} (${config.release.waves.map((wave) => wave.join(" + ")).join(", then ")})`,
+    );
+
+    const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;
+    output.say("build");
+    const built = await buildStep(context, project, version, output);
+    if (!isSet(input, "skipVerify")) {
+      output.say("verify");
+      const verified = await verifyImages(context, project, built, output);
+      if (verified !== 0) return verified;
+    }
+    // A dry run pushes too: a plan needs digests that the clusters could pull, and a push changes nothing that runs.
+    output.say("push");
+    const pushed = await pushStep(context, project, built, world, output);
+    output.say(isSet(input, "dryRun") ? "plan" : "deploy");
+    const deployed = await deployStep(context, input, project, pushed, world, output);
+    if (deployed !== 0 || isSet(input, "dryRun") || isSet(input, "skipVerify")) return deployed;
+    return verifyServices(context, project, output);
+  },
+};

@@ -1,0 +1,182 @@
+/** The steps of `slipway ship`, which are also commands of their own: build, verify, push, deploy. */
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { buildImages } from "../images/build.ts";
+import type { BuiltImage } from "../images/image.ts";
+import { ImageLayout } from "../images/layout.ts";
+
+import type { VersionInfo } from "../release/model.ts";
+import type { WorldState } from "../world/state.ts";
+import type { CliContext } from "./command.ts";
+import { registryClientOf, registryPrefix } from "./compose.ts";
+import { type Version, versionTag } from "./git.ts";
+import type { Project } from "./project.ts";
+
+/** What `slipway build` leaves for the steps after it, in `.slipway/build/images.json`. */
+export interface BuildRecord {
+  readonly environment: string;
+  readonly tag: string;
+  readonly version: VersionInfo;
+  readonly images: readonly BuiltImage[];
+}
+
+export interface StepOutput {
+  /** A finished line for people; nothing with --json. */
+  say(line: string): void;
+  /** One JSON line with --json. */
+  emit(event: Readonly<Record<string, unknown>>): void;
+}
+
+export function outputOf(context: CliContext, json: boolean): StepOutput {
+  return {
+    say: (line) => (json ? undefined : context.write(`${line}\n`)),
+    emit: (event) => (json ? context.write(`${JSON.stringify(event)}\n`) : undefined),
+  };
+}
+
+const recordPath = ({ paths }: Project): string => join(paths.root, "build", "images.json");
+const layoutPath = ({ paths }: Project): string => join(paths.root, "build", "layout");
+
+export async function buildStep(
+  context: CliContext,
+  project: Project,
+  version: Version,
+  output: StepOutput,
+): Promise<BuildRecord> {
+  const { config } = project;
+  await writeAtomic(join(project.paths.root, ".gitignore"), "*\n");
+  const registry = registryClientOf(context);
+  const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
+  const startedAt = context.clock.monotonic();
+  let imageStartedAt = startedAt;
+  const images = await buildImages({
+    images: config.images,
+    layout,
+    registry,
+    root: config.root,
+    commitTimeMs: version.timeMs,
+    revision: version.commit,
+    isLocal: config.isLocal,
+    allowHostBases: config.allowHostBases,
+    bases: config.bases,
+    env: context.env,
+    signal: context.signal,
+    onProgress: (event) => {
+      output.emit({ step: "build", ...event });
+      if (event.kind === "started") imageStartedAt = context.clock.monotonic();
+      else if (event.kind === "output") output.say(`  ${event.text.trimEnd()}`);
+      else if (event.kind === "warning") output.say(`  warning: ${event.image}: ${event.message}`);
+      else
+        output.say(
+          `  built ${event.image}  ${event.digest.slice(0, 19)}  ${event.layers} layers  ${formatDuration(context.clock.monotonic() - imageStartedAt)}`,
+        );
+    },
+  });
+  await registry.close();
+  const record: BuildRecord = {
+    environment: config.environment,
+    tag: versionTag(version),
+    version: {
+      commit: versionTag(version),
+      message: version.message,
+      author: version.author,
+      dirty: version.dirty,
+    },
+    images,
+  };
+  await writeAtomic(recordPath(project), JSON.stringify(record));
+  return record;
+}
+
+/** What was built for this environment from the tree as it is now. */
+export async function readBuild(project: Project, version: Version): Promise<BuildRecord> {
+  const text = await readTextIfExists(recordPath(project));
+  const record = text === undefined ? undefined : (JSON.parse(text) as BuildRecord);
+  const fail = (message: string): SlipwayError =>
+    new SlipwayError({
+      code: "BUILD_MISSING",
+      where: "build",
+      message,
+      hint: "Run `slipway build`, or `slipway ship`, which does all steps.",
+      exitCode: 2,
+    });
+  if (record === undefined) throw fail("no images were built yet");
+  if (record.environment !== project.config.environment)
+    throw fail(
+      `the images were built for environment ${record.environment}, not ${project.config.environment}`,
+    );
+  if (record.tag !== versionTag(version))
+    throw fail(`the images were built from ${record.tag}, the work tree is at ${versionTag(version)}`);
+  return record;
+}
+
+export async function pushStep(
+  context: CliContext,
+  project: Project,
+  record: BuildRecord,
+  world: WorldState | undefined,
+  output: StepOutput,
+): Promise<BuildRecord> {
+  const registry = registryClientOf(context);
+  const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
+  const prefix = registryPrefix(project.config, world);
+  const pushed: BuiltImage[] = [];
+  const repositories: string[] = [];
+  for (const image of record.images) {
+    const descriptor = await layout.resolve(image.name, image.digest);
+    if (descriptor === undefined)
+      throw new SlipwayError({
+        code: "BUILD_MISSING",
+        where: `images/${image.name}`,
+        message: "is not in the build folder any more",
+        hint: "Run `slipway build`.",
+        exitCode: 2,
+      });
+    const target = `${prefix}/${image.name.split("/").at(-1)}:${record.tag}`;
+    const startedAt = context.clock.monotonic();
+    // Images of one service share their base: the registry already has its layers under the one pushed before.
+    const result = await registry.push(layout, descriptor, target, { mountFrom: repositories });
+    repositories.push(target.slice(target.indexOf("/") + 1, target.lastIndexOf(":")));
+    pushed.push({ ...image, reference: result.reference });
+    output.emit({
+      step: "push",
+      image: image.name,
+      reference: result.reference,
+      uploadedBytes: result.uploadedBytes,
+    });
+    const size = result.uploadedBytes === 0 ? "nothing new" : `${(result.uploadedBytes / 1e6).toFixed(1)} MB`;
+    output.say(
+      `  pushed ${image.name}  ${result.reference}  ${size}  ${formatDuration(context.clock.monotonic() - startedAt)}`,
+    );
+  }
+  await registry.close();
+  const done = { ...record, images: pushed };
+  await writeAtomic(recordPath(project), JSON.stringify(done));
+  return done;
+}
+
+/**
+ * Static files go to the bucket before any pod changes, and those of earlier releases stay: pages of the old release
+ * are still being served, and a rollback needs its files.
+ */
+export async function bucketStep(project: Project, output: StepOutput): Promise<void> {
+  for (const { target } of project.config.edge?.routes ?? []) {
+    if (target.kind !== "bucket") continue;
+    const folder = project.paths.bucket(target.name);
+    await mkdir(folder, { recursive: true });
+    try {
+      await cp(target.from, folder, { recursive: true, preserveTimestamps: true });
+    } catch (cause) {
+      throw new SlipwayError({
+        code: "EDGE_BUCKET_SOURCE",
+        where: `edge/routes/bucket(${target.name})/from`,
+        message: `cannot read ${target.from}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        hint: "Name the folder that holds the static files.",
+        cause,
+        exitCode: 2,
+      });
+    }
+    output.emit({ step: "bucket", bucket: target.name, from: target.from });
+  }
+}

@@ -1,0 +1,151 @@
+/** From what was found to a `slipway.config.ts` that works, with a note on everything that was guessed. Pure. */
+import type { FoundDockerfile, FoundObject, Survey } from "./survey.ts";
+
+export interface Starter {
+  readonly text: string;
+  readonly notes: readonly string[];
+}
+
+export function renderStarter(survey: Survey): Starter {
+  const notes: string[] = [];
+  const images = matchImages(survey, notes);
+  const folders = manifestFolders(survey.objects);
+  const route = findRoute(survey.objects);
+  const bases = nodeBases(survey.dockerfiles);
+  const quoted = (text: string): string => JSON.stringify(text);
+  const imports = ["defineConfig", "local", ...(route === undefined ? [] : ["service"])].sort();
+  const namespaces = new Set(survey.objects.flatMap(({ namespace }) => namespace ?? []));
+  const lines = [
+    `import { ${imports.join(", ")} } from "slipway";`,
+    "",
+    "export default defineConfig({",
+    `  name: ${quoted(survey.name)},`,
+  ];
+  if (images.length > 0) {
+    lines.push("  images: {");
+    for (const { image, context, dockerfile } of images) {
+      const file = dockerfile === "Dockerfile" ? "" : `, dockerfile: ${quoted(dockerfile)}`;
+      lines.push(
+        `    ${/^[a-z0-9]+$/i.test(image) ? image : quoted(image)}: { context: ${quoted(context)}${file} },`,
+      );
+    }
+    lines.push("  },");
+  }
+  lines.push(
+    `  manifests: [${folders.map(quoted).join(", ")}],`,
+    "  environments: {",
+    "    local: {",
+    "      clusters: { tokyo: local(), osaka: local() },",
+  );
+  if (namespaces.size === 1 && [...namespaces][0] !== "default")
+    lines.push(`      namespace: ${quoted([...namespaces][0] as string)},`);
+  if (bases.length > 0) {
+    lines.push(`      bases: { ${bases.map((base) => `${quoted(base)}: "slipway/node"`).join(", ")} },`);
+    notes.push(
+      `local: FROM ${bases.join(", ")} is replaced by slipway/node, this machine's own Node, so that no registry is needed`,
+    );
+  }
+  lines.push(
+    '      release: { bake: "2s" },',
+    "    },",
+    "  },",
+    '  release: { bake: "60s", onFailure: "rollback-all" },',
+  );
+  if (route !== undefined) {
+    lines.push("  edge: {", `    routes: { "/*": service(${quoted(route.name)}, ${route.port}) },`, "  },");
+    notes.push(`edge: every path goes to Service ${route.name}, port ${route.port}`);
+  } else
+    notes.push(
+      "edge: no Service with a port was found, so nothing is routed; add an edge section when there is one",
+    );
+  lines.push("});", "");
+  return { text: lines.join("\n"), notes };
+}
+
+interface MatchedImage {
+  readonly image: string;
+  readonly context: string;
+  readonly dockerfile: string;
+}
+
+/** Which Dockerfile makes which image of the manifests: by the folder's name, or because there is only one of each. */
+function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
+  const named = [...new Set(survey.objects.flatMap(containerImages))].map(repositoryOf);
+  const lastPart = (repository: string): string => repository.split("/").at(-1) as string;
+  const free = new Set(survey.dockerfiles);
+  const matched: MatchedImage[] = [];
+  const take = (image: string, found: FoundDockerfile): void => {
+    free.delete(found);
+    matched.push({ image, context: found.context, dockerfile: found.dockerfile });
+  };
+  const left: string[] = [];
+  for (const repository of new Set(named)) {
+    const found = [...free].find(({ context }) => context.split("/").at(-1) === lastPart(repository));
+    if (found === undefined) left.push(repository);
+    else take(repository, found);
+  }
+  const [dockerfile] = free;
+  if (dockerfile !== undefined && free.size === 1 && left.length === 1)
+    take(left.pop() as string, dockerfile);
+  for (const repository of left)
+    notes.push(
+      `images: ${repository} has no Dockerfile here; it must come from a registry, with a fixed tag`,
+    );
+  for (const { context } of free) notes.push(`images: no manifest names an image for ${context}/Dockerfile`);
+  return matched;
+}
+
+function containerImages({ value }: FoundObject): string[] {
+  const found: string[] = [];
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit);
+    if (typeof node !== "object" || node === null) return;
+    for (const [key, inner] of Object.entries(node)) {
+      if ((key === "containers" || key === "initContainers") && Array.isArray(inner)) {
+        for (const container of inner as { image?: unknown }[])
+          if (typeof container?.image === "string") found.push(container.image);
+      } else visit(inner);
+    }
+  };
+  visit(value["spec"]);
+  return found;
+}
+
+function repositoryOf(image: string): string {
+  const [named = ""] = image.split("@");
+  const colon = named.lastIndexOf(":");
+  return colon > named.lastIndexOf("/") ? named.slice(0, colon) : named;
+}
+
+/** Folders that hold manifests; files that lie in the root are named one by one. */
+function manifestFolders(objects: readonly FoundObject[]): string[] {
+  const places = objects.map(({ file }) =>
+    file.includes("/") ? `${file.slice(0, file.lastIndexOf("/"))}/` : file,
+  );
+  return [...new Set(places)].sort();
+}
+
+/** The Service in front: one that asks for a load balancer, else one on port 80, else the first with a port. */
+function findRoute(
+  objects: readonly FoundObject[],
+): { readonly name: string; readonly port: number } | undefined {
+  const services = objects.flatMap(({ kind, name, value }) => {
+    if (kind !== "Service") return [];
+    const spec = value["spec"] as
+      | { type?: string; clusterIP?: string; ports?: { port?: number }[] }
+      | undefined;
+    const port = spec?.ports?.find((candidate) => typeof candidate.port === "number")?.port;
+    return port === undefined || spec?.clusterIP === "None" ? [] : [{ name, port, type: spec?.type }];
+  });
+  return (
+    services.find(({ type }) => type === "LoadBalancer") ??
+    services.find(({ port }) => port === 80) ??
+    services[0]
+  );
+}
+
+/** Official Node images: the local world has a base of its own that needs no registry. */
+function nodeBases(dockerfiles: readonly FoundDockerfile[]): string[] {
+  const isNode = (base: string): boolean => /^(?:docker\.io\/)?(?:library\/)?node(?::[\w.-]+)?$/.test(base);
+  return [...new Set(dockerfiles.flatMap(({ bases }) => bases.filter(isNode)))];
+}

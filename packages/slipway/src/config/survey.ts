@@ -1,0 +1,114 @@
+/** What `slipway init` finds in a folder: Dockerfiles, and Kubernetes manifests with the images and ports they name. */
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import { SlipwayError } from "@slipway/base";
+import { parseAllDocuments } from "yaml";
+
+export interface FoundDockerfile {
+  /** Folder of the Dockerfile, relative; "." for the root. */
+  readonly context: string;
+  readonly dockerfile: string;
+  /** What its FROM lines name, in order, stage names left out. */
+  readonly bases: readonly string[];
+}
+
+export interface FoundObject {
+  readonly file: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+export interface Survey {
+  readonly name: string;
+  readonly dockerfiles: readonly FoundDockerfile[];
+  readonly objects: readonly FoundObject[];
+}
+
+const SKIPPED = new Set(["node_modules", ".git", ".slipway", "dist", "build", "coverage", "vendor"]);
+const DEPTH = 3;
+
+export async function surveyProject(root: string): Promise<Survey> {
+  const files = (await walk(root, root, DEPTH)).sort();
+  const dockerfiles = await Promise.all(
+    files
+      .filter((file) => /(?:^|\/)(?:Dockerfile|Containerfile)$/.test(file))
+      .map((file) => readDockerfile(root, file)),
+  );
+  const objects = (
+    await Promise.all(files.filter((file) => /\.ya?ml$/.test(file)).map((file) => readManifest(root, file)))
+  ).flat();
+  if (!objects.some(({ kind }) => kind === "Deployment")) {
+    throw new SlipwayError({
+      code: "INIT_NO_MANIFESTS",
+      where: basename(root),
+      message: `no Kubernetes Deployment found in YAML files here or up to ${DEPTH} folders below`,
+      hint: "Write one (k8s/web.yaml with a Deployment and a Service is enough), then run `slipway init` again.",
+      exitCode: 2,
+    });
+  }
+  return { name: await projectName(root), dockerfiles, objects };
+}
+
+async function walk(root: string, folder: string, depth: number): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const lists = await Promise.all(
+    entries.map(async (entry): Promise<string[]> => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory())
+        return depth === 0 || SKIPPED.has(entry.name) ? [] : walk(root, path, depth - 1);
+      return entry.isFile() ? [relative(root, path)] : [];
+    }),
+  );
+  return lists.flat();
+}
+
+async function readDockerfile(root: string, file: string): Promise<FoundDockerfile> {
+  const text = await readFile(join(root, file), "utf8");
+  const stages = new Set<string>();
+  const bases: string[] = [];
+  for (const match of text.matchAll(/^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)(?:[ \t]+AS[ \t]+(\S+))?/gim)) {
+    const base = match[1] as string;
+    if (!stages.has(base.toLowerCase())) bases.push(base);
+    if (match[2] !== undefined) stages.add(match[2].toLowerCase());
+  }
+  return { context: dirname(file), dockerfile: basename(file), bases };
+}
+
+/** YAML that does not parse or is not Kubernetes is somebody else's file: not an error here. */
+async function readManifest(root: string, file: string): Promise<FoundObject[]> {
+  const text = await readFile(join(root, file), "utf8");
+  if (!/^\s*apiVersion:/m.test(text) || !/^\s*kind:/m.test(text)) return [];
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors.length > 0) return [];
+    const value = document.toJS() as Record<string, unknown> | null;
+    const metadata = value?.["metadata"] as { name?: unknown; namespace?: unknown } | undefined;
+    if (typeof value?.["kind"] !== "string" || typeof metadata?.name !== "string") return [];
+    return [
+      {
+        file,
+        kind: value["kind"],
+        name: metadata.name,
+        namespace: typeof metadata.namespace === "string" ? metadata.namespace : undefined,
+        value,
+      },
+    ];
+  });
+}
+
+async function projectName(root: string): Promise<string> {
+  const clean = (text: string): string =>
+    text
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, "-")
+      .replaceAll(/^-+|-+$/g, "");
+  try {
+    const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { name?: string };
+    const fromPackage = clean((manifest.name ?? "").split("/").at(-1) ?? "");
+    if (fromPackage !== "") return fromPackage;
+  } catch {
+    // No package.json, or not one that says a name: the folder's name serves.
+  }
+  return clean(basename(root)) || "service";
+}

@@ -1,0 +1,273 @@
+/**
+ * The world: one background process that holds every local cluster, the registry and the edge. Started by
+ * `slipway local up` (see `process.ts`), asked through `control.ts`, stopped by `slipway local down`.
+ */
+import { createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { SlipwayError, systemClock, systemRandom, writeAtomic } from "@slipway/base";
+import { type Cluster, type ClusterOptions, startCluster } from "@slipway/cluster";
+import { createHttpClient, type KubeClient } from "@slipway/kube";
+import { stringify } from "yaml";
+import type { EdgeConfig } from "../config/types.ts";
+import { type Edge, startEdge } from "../edge/edge.ts";
+import { kubeEndpoints } from "../edge/endpoints.ts";
+import type { Backend } from "../edge/load-balancer/balancer.ts";
+import { createRegistryClient } from "../images/registry/client.ts";
+import { dockerCredentials } from "../images/registry/credentials.ts";
+import { startRegistry } from "../images/registry/registry.ts";
+import { createImageSource } from "../images/source.ts";
+import { serveControl } from "./control.ts";
+import {
+  type ClusterState,
+  type Ports,
+  readPorts,
+  removeWorld,
+  startTicksOf,
+  type WorldSpec,
+  type WorldState,
+  worldPaths,
+  writeWorld,
+} from "./state.ts";
+
+export interface World {
+  readonly state: WorldState;
+  /** Resolves when the world has been asked to stop and has stopped. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface LocalCluster {
+  readonly name: string;
+  cluster: Cluster;
+  client: KubeClient;
+  isLost: boolean;
+}
+
+export async function startWorld(spec: WorldSpec, log: (line: string) => void): Promise<World> {
+  const paths = worldPaths(spec.projectRoot);
+  await mkdir(paths.root, { recursive: true });
+  await writeAtomic(join(paths.root, ".gitignore"), "*\n"); // state of this machine is not the project's
+  const ports = await readPorts(paths);
+  const random = systemRandom();
+  const wantedPort = ports["registry"] ?? 0;
+  const registry = await startRegistry({ directory: paths.images, port: wantedPort }).catch(
+    (error: unknown) => {
+      if (wantedPort === 0) throw error;
+      return startRegistry({ directory: paths.images, port: 0 }); // last time's port is only a wish
+    },
+  );
+  const images = createImageSource({
+    layout: registry.layout,
+    own: [registry.host, `127.0.0.1:${wantedPort}`],
+    remote: createRegistryClient({ credentials: dockerCredentials(process.env) }),
+  });
+  const ended = Promise.withResolvers<void>();
+  const accessLog = createWriteStream(paths.accessLog, { flags: "a" });
+
+  const optionsOf = (name: string, port: number): ClusterOptions => ({
+    name,
+    directory: paths.cluster(name),
+    layersDirectory: paths.layers,
+    port,
+    runtime: "auto",
+    images,
+    egress: spec.egress,
+  });
+  // In parallel: the agents' start is mostly waiting for the kernel.
+  const started = await Promise.allSettled(
+    spec.clusters.map((name) => startCluster(optionsOf(name, ports[`cluster/${name}`] ?? 0))),
+  );
+  const failure = started.find((result) => result.status === "rejected");
+  if (failure !== undefined) {
+    await Promise.all(
+      started.map((result) => (result.status === "fulfilled" ? result.value.stop() : undefined)),
+    );
+    await registry.close();
+    throw failure.reason;
+  }
+  const clusters = new Map<string, LocalCluster>();
+  for (const result of started) {
+    if (result.status !== "fulfilled") continue;
+    const cluster = result.value;
+    clusters.set(cluster.name, { name: cluster.name, cluster, client: clientOf(cluster), isLost: false });
+  }
+
+  let edge: Edge | undefined;
+  let edgeConfig: EdgeConfig | undefined;
+  const releases = followReleases();
+  await openEdge(spec.edge);
+
+  const token = random.name(32);
+  const control = await serveControl(
+    {
+      status: async () => ({ ...currentState(), edgeStatus: edge?.status() ?? null }),
+      edge: async (body) => {
+        await openEdge((body as { config?: EdgeConfig }).config);
+        await remember();
+        return { url: edge?.url ?? null };
+      },
+      lose: async (body) => loseCluster((body as { cluster: string }).cluster),
+      restore: async (body) => restoreCluster((body as { cluster: string }).cluster),
+      stop: async () => void queueMicrotask(() => void stop()),
+    },
+    token,
+  );
+  await remember();
+
+  return { state: currentState(), ended: ended.promise, stop };
+
+  function currentState(): WorldState {
+    return {
+      pid: process.pid,
+      startTicks: startTicksOf(process.pid) ?? "",
+      control: { url: control.url, token },
+      registry: registry.host,
+      edge: edge?.url,
+      clusters: [...clusters.values()].map(
+        ({ name, cluster, isLost }): ClusterState => ({
+          name,
+          url: cluster.url,
+          token: cluster.token,
+          ca: cluster.ca,
+          runtime: cluster.runtime,
+          agentPid: cluster.agentPid,
+          agentStartTicks: cluster.agentPid === undefined ? undefined : startTicksOf(cluster.agentPid),
+          lost: isLost,
+        }),
+      ),
+    };
+  }
+
+  async function remember(): Promise<void> {
+    const state = currentState();
+    const used: Record<string, number> = { registry: registry.port };
+    for (const { name, url } of state.clusters) used[`cluster/${name}`] = Number(new URL(url).port);
+    if (edge !== undefined) used["edge"] = edge.port;
+    await writeAtomic(paths.ports, JSON.stringify({ ...ports, ...used } satisfies Ports));
+    await writeAtomic(paths.kubeconfig, mergeKubeconfigs(state.clusters), 0o600);
+    await writeWorld(paths, state);
+  }
+
+  async function openEdge(config: EdgeConfig | undefined): Promise<void> {
+    if (JSON.stringify(config) === JSON.stringify(edgeConfig) && edge !== undefined) return;
+    const before = edge;
+    // The port stays the same across a change of routes, so the old edge must have let go of it first.
+    if (before !== undefined) await before.close();
+    edge = undefined;
+    edgeConfig = config;
+    if (config === undefined) return;
+    const port = before?.port ?? (config.port === 0 ? (ports["edge"] ?? 0) : config.port);
+    const open = (onPort: number): Promise<Edge> =>
+      startEdge({
+        config: { ...config, port: onPort },
+        sources: [...clusters.values()].map(({ name, client }) =>
+          kubeEndpoints(name, client, systemClock, reportProblem),
+        ),
+        dial,
+        clock: systemClock,
+        random,
+        accessLog: (lines) => accessLog.write(lines),
+        releaseOf: (backend) => releases.of(backend),
+        onProblem: reportProblem,
+      });
+    // A free port was asked for: last time's is only a wish.
+    edge = config.port === 0 ? await open(port).catch(() => open(0)) : await open(port);
+  }
+
+  function dial(backend: Backend, timeoutMs: number): Promise<Duplex> {
+    const local = clusters.get(backend.cluster);
+    if (local === undefined || local.isLost)
+      return Promise.reject(
+        Object.assign(new Error(`cluster ${backend.cluster} is lost`), { code: "ECONNREFUSED" }),
+      );
+    return local.cluster.dial(backend.ip, backend.port, { timeoutMs });
+  }
+
+  async function loseCluster(name: string): Promise<void> {
+    const local = required(name);
+    if (local.isLost) return;
+    local.isLost = true;
+    log(`cluster ${name}: lost on purpose`);
+    await local.cluster.lose();
+    await remember();
+  }
+
+  async function restoreCluster(name: string): Promise<void> {
+    const local = required(name);
+    if (!local.isLost) return;
+    const port = Number(new URL(local.cluster.url).port);
+    await local.cluster.stop();
+    local.cluster = await startCluster(optionsOf(name, port));
+    local.isLost = false;
+    log(`cluster ${name}: back`);
+    await remember();
+  }
+
+  function required(name: string): LocalCluster {
+    const local = clusters.get(name);
+    if (local !== undefined) return local;
+    throw new SlipwayError({
+      code: "WORLD_NO_CLUSTER",
+      where: `clusters/${name}`,
+      message: "the world has no such cluster",
+      hint: `Known: ${[...clusters.keys()].join(", ")}.`,
+    });
+  }
+
+  /** Pods tell their release by a label; the access log names it for every request. */
+  function followReleases(): { of(backend: Backend): string } {
+    return {
+      of(backend) {
+        const pods = clusters.get(backend.cluster)?.cluster.store;
+        const pod = pods?.list("Pod").find((candidate) => candidate.metadata.name === backend.pod);
+        return (
+          pod?.metadata.annotations?.["slipway.dev/release"] ??
+          pod?.metadata.labels?.["slipway.dev/release"] ??
+          ""
+        );
+      },
+    };
+  }
+
+  function reportProblem(error: unknown): void {
+    log(`edge: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  async function stop(): Promise<void> {
+    control.close();
+    await edge?.close().catch(reportProblem);
+    await Promise.all(
+      [...clusters.values()].map(async ({ cluster, client }) => {
+        await client.close();
+        await cluster.stop();
+      }),
+    );
+    await registry.close();
+    await new Promise<void>((resolve) => accessLog.end(resolve));
+    await removeWorld(paths);
+    ended.resolve();
+  }
+}
+
+/** The edge sees a cluster as any client does, over HTTPS, so that a lost API server is lost for it too. */
+function clientOf(cluster: Cluster): KubeClient {
+  return createHttpClient({ name: cluster.name, url: cluster.url, token: cluster.token, ca: cluster.ca });
+}
+
+export function mergeKubeconfigs(
+  clusters: readonly Pick<ClusterState, "name" | "url" | "token" | "ca">[],
+): string {
+  return stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: clusters.map(({ name, url, ca }) => ({
+      name,
+      cluster: { server: url, "certificate-authority-data": Buffer.from(ca).toString("base64") },
+    })),
+    users: clusters.map(({ name, token }) => ({ name, user: { token } })),
+    contexts: clusters.map(({ name }) => ({ name, context: { cluster: name, user: name } })),
+    "current-context": clusters[0]?.name ?? "",
+  });
+}
