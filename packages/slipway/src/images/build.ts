@@ -1,0 +1,490 @@
+/**
+ * From `images` in the config to images in a layout, without a daemon: a Dockerfile in the supported subset, a
+ * reference that is copied, an archive, or a command that makes one. The same inputs give the same digest, wherever
+ * and whenever the build runs: files carry the commit's time, root's ownership and plain modes.
+ *
+ * @example
+ * const built = await buildImages({
+ *   images: config.images, layout: await ImageLayout.open(".slipway/images"), registry: createRegistryClient(),
+ *   root: config.root, commitTimeMs, revision, isLocal: true, allowHostBases: [],
+ * });
+ */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { exec, readTextIfExists, SlipwayError, shellLine, systemCode } from "@slipway/base";
+import type { ImageSourceConfig } from "../config/types.ts";
+import { importArchive } from "./archive.ts";
+import {
+  type Dockerfile,
+  findStage,
+  invalid,
+  neededStages,
+  parseDockerfile,
+  refuseUnsupported,
+  type Stage,
+} from "./dockerfile/parse.ts";
+import { parseIgnore } from "./dockerfile/patterns.ts";
+import { buildStage, type StageImage } from "./dockerfile/stage.ts";
+import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
+import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
+import { buildHostBase, isHostBase } from "./host/base.ts";
+import { DEFAULT_PATH } from "./host/host-base.ts";
+import type { BuiltImage } from "./image.ts";
+import { ImageFiles } from "./layers.ts";
+import type { ImageLayout } from "./layout.ts";
+import {
+  type Descriptor,
+  encodeDocument,
+  hostPlatform,
+  type ImageConfigFile,
+  type ImageManifest,
+  MEDIA,
+  type Platform,
+  parsePlatform,
+} from "./oci.ts";
+import { formatReference, parseReference } from "./reference.ts";
+import type { RegistryClient } from "./registry/client.ts";
+import { readImageAt } from "./source.ts";
+
+export interface BuildOptions {
+  readonly images: readonly ImageSourceConfig[];
+  /** Where the result goes; repository = the image's name, tag `latest`. */
+  readonly layout: ImageLayout;
+  /** For `FROM registry/…` and `{ ref }`. */
+  readonly registry: RegistryClient;
+  /** Folder of the config: where commands run, and what paths in messages are relative to. */
+  readonly root: string;
+  /** Milliseconds since the epoch; the time of every file that is copied. */
+  readonly commitTimeMs: number;
+  /** Label org.opencontainers.image.revision; undefined leaves it out. */
+  readonly revision?: string | undefined;
+  /** Label org.opencontainers.image.source. */
+  readonly source?: string | undefined;
+  readonly isLocal: boolean;
+  readonly allowHostBases: readonly string[];
+  /** What stands in for an image that a FROM line names. */
+  readonly bases?: Readonly<Record<string, string>>;
+  readonly platform?: Platform;
+  /** For commands of `{ command }`; default this process's. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: BuildEvent) => void;
+}
+
+export type BuildEvent =
+  | { readonly kind: "started"; readonly image: string }
+  | { readonly kind: "output"; readonly image: string; readonly text: string }
+  | { readonly kind: "warning"; readonly image: string; readonly message: string }
+  | { readonly kind: "built"; readonly image: string; readonly digest: string; readonly layers: number };
+
+/** All images, in the order of the config; the first that fails ends the build with its error. */
+export async function buildImages(options: BuildOptions): Promise<readonly BuiltImage[]> {
+  const build = new ImageBuild(options);
+  const built: BuiltImage[] = [];
+  for (const image of options.images) {
+    const descriptor = await build.image(image.name, []);
+    built.push({
+      name: image.name,
+      digest: descriptor.digest,
+      reference: undefined,
+      layout: options.layout.directory,
+    });
+  }
+  return built;
+}
+
+class ImageBuild {
+  readonly #options: BuildOptions;
+  readonly #platform: Platform;
+  readonly #done = new Map<string, Promise<Descriptor>>();
+
+  constructor(options: BuildOptions) {
+    this.#options = options;
+    this.#platform = options.platform ?? hostPlatform();
+  }
+
+  /** `path`: the images that wait for this one, to name a circle. */
+  async image(name: string, path: readonly string[]): Promise<Descriptor> {
+    const config = this.#options.images.find((image) => image.name === name) as ImageSourceConfig;
+    if (path.includes(name)) {
+      throw new SlipwayError({
+        code: "IMAGES_CIRCULAR",
+        where: `images/${name}`,
+        message: `images build on each other in a circle: ${[...path, name].join(" → ")}`,
+        hint: "Let one of them start from another base.",
+        exitCode: 2,
+      });
+    }
+    const known = this.#done.get(name);
+    if (known !== undefined) return known;
+    const making = this.#make(config, [...path, name]);
+    this.#done.set(name, making);
+    return making;
+  }
+
+  async #make(image: ImageSourceConfig, path: readonly string[]): Promise<Descriptor> {
+    const { layout, onProgress } = this.#options;
+    onProgress?.({ kind: "started", image: image.name });
+    const descriptor = await this.#descriptor(image, path);
+    await layout.hold(image.name, descriptor, ["latest"]);
+    const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
+    onProgress?.({
+      kind: "built",
+      image: image.name,
+      digest: descriptor.digest,
+      layers: manifest.layers.length,
+    });
+    return descriptor;
+  }
+
+  #descriptor(image: ImageSourceConfig, path: readonly string[]): Promise<Descriptor> {
+    const { from } = image;
+    switch (from.kind) {
+      case "context":
+        return this.#fromContext(image.name, from, path);
+      case "ref":
+        return this.#pull(from.ref, image.name, this.#platform);
+      case "archive":
+        return importArchive(from.archive, this.#options.layout, this.#platform);
+      case "command":
+        return this.#fromCommand(image.name, from.command);
+    }
+  }
+
+  // A Dockerfile
+
+  async #fromContext(
+    name: string,
+    from: ImageSourceConfig["from"] & { readonly kind: "context" },
+    path: readonly string[],
+  ): Promise<Descriptor> {
+    const where = relative(this.#options.root, from.dockerfile) || from.dockerfile;
+    const dockerfile = parseDockerfile(await readDockerfile(from.dockerfile, name), where);
+    const globalArgs = this.#globalArgs(dockerfile, from.args);
+    const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
+    const stages = neededStages(dockerfile, fromOf);
+    refuseUnsupported(dockerfile, stages, name);
+    this.#warnUnusedArgs(name, dockerfile, from.args);
+
+    const ignore = parseIgnore(
+      (await readTextIfExists(`${from.dockerfile}.dockerignore`)) ??
+        (await readTextIfExists(join(from.context, ".dockerignore"))) ??
+        "",
+    );
+    const context = contextTree(
+      from.context,
+      `the build context ${relative(this.#options.root, from.context) || "."}`,
+      ignore,
+    );
+    const results = new Map<Stage, StageImage>();
+    for (const stage of stages) {
+      const base = findStage(dockerfile, fromOf(stage), stage.index);
+      const treeOf = async (text: string, at: string): Promise<SourceTree> => {
+        const source = findStage(dockerfile, text, stage.index);
+        const image =
+          source === undefined
+            ? await this.#baseImage(text, at, name, path, this.#platform)
+            : (results.get(source) as StageImage);
+        return imageTree(await ImageFiles.open(this.#options.layout, image), `the image ${text}`);
+      };
+      const at = `${where}:${stage.line}`;
+      results.set(
+        stage,
+        await buildStage({
+          layout: this.#options.layout,
+          dockerfile,
+          stage,
+          base:
+            base === undefined
+              ? await this.#baseImage(
+                  fromOf(stage),
+                  at,
+                  name,
+                  path,
+                  this.#stagePlatform(dockerfile, stage, globalArgs),
+                )
+              : (results.get(base) as StageImage),
+          context,
+          treeOf,
+          buildArgs: from.args,
+          globalArgs,
+          platform: this.#platform,
+          mtime: this.#mtime,
+        }),
+      );
+    }
+    return this.#write(results.get(stages.at(-1) as Stage) as StageImage);
+  }
+
+  get #mtime(): number {
+    return Math.floor(this.#options.commitTimeMs / 1000);
+  }
+
+  /** ARG before the first FROM, under the names that Docker gives by itself. */
+  #globalArgs(dockerfile: Dockerfile, buildArgs: Variables): Variables {
+    const { os, architecture, variant } = this.#platform;
+    const text = [os, architecture, variant].filter((part) => part !== undefined).join("/");
+    const values: Record<string, string> = {
+      TARGETPLATFORM: text,
+      TARGETOS: os,
+      TARGETARCH: architecture,
+      TARGETVARIANT: variant ?? "",
+      BUILDPLATFORM: text,
+      BUILDOS: os,
+      BUILDARCH: architecture,
+    };
+    for (const instruction of dockerfile.globalArgs) {
+      const equals = instruction.text.indexOf("=");
+      const name = equals < 0 ? instruction.text : instruction.text.slice(0, equals);
+      const given = buildArgs[name];
+      if (given !== undefined) values[name] = given;
+      else if (equals >= 0) {
+        values[name] = expandAt(dockerfile, instruction.line, instruction.text.slice(equals + 1), values);
+      }
+    }
+    return values;
+  }
+
+  #stagePlatform(dockerfile: Dockerfile, stage: Stage, globalArgs: Variables): Platform {
+    if (stage.platform === undefined) return this.#platform;
+    const text = expandAt(dockerfile, stage.line, stage.platform, globalArgs);
+    return parsePlatform(text, `${dockerfile.where}:${stage.line}`);
+  }
+
+  #warnUnusedArgs(image: string, dockerfile: Dockerfile, args: Variables): void {
+    const declared = [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)]
+      .filter((instruction) => instruction.keyword === "ARG")
+      .flatMap((instruction) => instruction.text.split(/\s+/).map((word) => word.split("=")[0]));
+    const unused = Object.keys(args).filter((name) => !declared.includes(name));
+    if (unused.length === 0) return;
+    const message = `${dockerfile.where}: no ARG takes the build argument ${unused.join(", ")}`;
+    this.#options.onProgress?.({ kind: "warning", image, message });
+  }
+
+  /** What FROM (or COPY --from) names when it is no stage of the file. */
+  async #baseImage(
+    wanted: string,
+    where: string,
+    image: string,
+    path: readonly string[],
+    platform: Platform,
+  ): Promise<StageImage> {
+    const from = this.#options.bases?.[wanted] ?? wanted;
+    if (from === "scratch") return scratch();
+    const { layout, isLocal, allowHostBases, images } = this.#options;
+    const descriptor = isHostBase(from)
+      ? await buildHostBase(from, layout, { isLocal, allowHostBases }, where, platform)
+      : images.some((one) => one.name === from) && from !== image
+        ? await this.image(from, path)
+        : await this.#pull(from, image, platform);
+    const { manifest, config } = await readImageAt(layout, descriptor, platform);
+    refuseTriggers(config, from, where);
+    return {
+      config: plainConfig(config.config ?? {}),
+      layers: manifest.layers.map(toOci),
+      diffIds: config.rootfs.diff_ids,
+      history: completeHistory(config),
+      base: { name: isHostBase(from) ? from : nameOf(from, images), digest: descriptor.digest },
+    };
+  }
+
+  async #write(image: StageImage): Promise<Descriptor> {
+    const { layout, commitTimeMs, revision, source } = this.#options;
+    const created = new Date(Math.floor(commitTimeMs / 1000) * 1000).toISOString();
+    const labels: Record<string, string> = {
+      "org.opencontainers.image.created": created,
+      ...(revision === undefined ? {} : { "org.opencontainers.image.revision": revision }),
+      ...(source === undefined ? {} : { "org.opencontainers.image.source": source }),
+      ...(image.base === undefined
+        ? {}
+        : {
+            "org.opencontainers.image.base.name": image.base.name,
+            "org.opencontainers.image.base.digest": image.base.digest,
+          }),
+    };
+    const config: ImageConfigFile = {
+      created,
+      ...this.#platform,
+      config: { ...image.config, Labels: sorted({ ...image.config.Labels, ...labels }) },
+      rootfs: { type: "layers", diff_ids: image.diffIds },
+      history: image.history,
+    };
+    const configBlob = await layout.put(encodeDocument(config));
+    const manifest: ImageManifest = {
+      schemaVersion: 2,
+      mediaType: MEDIA.manifest,
+      config: { mediaType: MEDIA.config, ...configBlob },
+      layers: image.layers,
+    };
+    return { mediaType: MEDIA.manifest, ...(await layout.put(encodeDocument(manifest))) };
+  }
+
+  // Other sources
+
+  /**
+   * Copies an image of a registry. A digest that is here already needs no network; a tag is asked for each time,
+   * and only when the registry cannot be reached is the copy of the last time used, with a warning.
+   */
+  async #pull(text: string, image: string, platform: Platform): Promise<Descriptor> {
+    const { layout, registry, onProgress } = this.#options;
+    const reference = parseReference(text, `images/${image}`);
+    const repository = `${reference.registry}/${reference.repository}`;
+    const name = reference.digest ?? reference.tag ?? "latest";
+    const kept = await layout.resolve(repository, name);
+    if (kept !== undefined && reference.digest !== undefined) return kept;
+    try {
+      const descriptor = await registry.pull(text, layout, { platform });
+      await layout.hold(repository, descriptor, reference.tag === undefined ? [] : [reference.tag]);
+      return descriptor;
+    } catch (error) {
+      const isOffline = error instanceof SlipwayError && error.code === "REGISTRY_UNREACHABLE";
+      if (!isOffline || kept === undefined) throw error;
+      const message = `${formatReference(reference)} cannot be reached; taking ${kept.digest}, pulled before`;
+      onProgress?.({ kind: "warning", image, message });
+      return kept;
+    }
+  }
+
+  async #fromCommand(name: string, command: readonly string[]): Promise<Descriptor> {
+    const { root, signal, onProgress, layout } = this.#options;
+    const folder = await mkdtemp(join(tmpdir(), "slipway-build-"));
+    const archive = join(folder, "image.tar");
+    try {
+      const result = await exec(command, {
+        cwd: root,
+        env: {
+          ...(this.#options.env ?? process.env),
+          SLIPWAY_ARCHIVE: archive,
+          SLIPWAY_IMAGE: `${name}:slipway`,
+        },
+        ...(signal === undefined ? {} : { signal }),
+        onOutput: (text) => onProgress?.({ kind: "output", image: name, text }),
+      });
+      if (result.exitCode !== 0) {
+        const last = `${result.stdout}${result.stderr}`.trimEnd().split("\n").slice(-10).join("\n  ");
+        throw commandFailed(name, command, `exited ${result.exitCode}:\n  ${last}`);
+      }
+      return await importArchive(archive, layout, this.#platform).catch((error: unknown) => {
+        const isMissing = error instanceof SlipwayError && error.code === "IMAGE_ARCHIVE_MISSING";
+        throw isMissing ? commandFailed(name, command, "left no archive at $SLIPWAY_ARCHIVE") : error;
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+// Bases
+
+function scratch(): StageImage {
+  // As BuildKit does: without it, a CMD like ["app"] would be looked up nowhere.
+  return { config: { Env: [`PATH=${DEFAULT_PATH}`] }, layers: [], diffIds: [], history: [], base: undefined };
+}
+
+/** Docker's images carry facts about the container that built them; only what a container starts with is kept. */
+function plainConfig(config: ImageConfigFile["config"]): ImageConfigFile["config"] {
+  const kept = [
+    "User",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "WorkingDir",
+    "ExposedPorts",
+    "Volumes",
+    "Labels",
+    "StopSignal",
+    "Healthcheck",
+    "Shell",
+  ] as const;
+  const entries = kept.map((key) => [key, config[key]] as const);
+  return Object.fromEntries(
+    entries.filter(([, value]) => value !== undefined && value !== null && value !== ""),
+  );
+}
+
+/** Docker's layer types are OCI's under other names: same bytes, same digest. */
+function toOci(layer: Descriptor): Descriptor {
+  const types: Record<string, string> = {
+    [MEDIA.dockerLayerGzip]: MEDIA.layerGzip,
+    [MEDIA.dockerLayer]: MEDIA.layer,
+  };
+  return { ...layer, mediaType: types[layer.mediaType] ?? layer.mediaType };
+}
+
+/** The entries that made a layer must be as many as the layers, or tools that print them give up. */
+function completeHistory(config: ImageConfigFile): ImageConfigFile["history"] & object {
+  const history = config.history ?? [];
+  const filled = history.filter((entry) => entry.empty_layer !== true).length;
+  if (filled === config.rootfs.diff_ids.length) return history;
+  return config.rootfs.diff_ids.map(() => ({
+    ...(config.created === undefined ? {} : { created: config.created }),
+    created_by: "base image",
+  }));
+}
+
+function refuseTriggers(config: ImageConfigFile, from: string, where: string): void {
+  const triggers = (config.config as { OnBuild?: readonly string[] | null } | undefined)?.OnBuild ?? [];
+  if (triggers.length === 0) return;
+  throw new SlipwayError({
+    code: "DOCKERFILE_UNSUPPORTED",
+    where,
+    message: `the base ${from} has ONBUILD instructions, which need a build engine: ${triggers.join("; ")}`,
+    hint: 'Build it with an engine ({ command: "docker build …" }), or choose a base without ONBUILD.',
+    exitCode: 2,
+  });
+}
+
+const nameOf = (from: string, images: readonly ImageSourceConfig[]): string =>
+  images.some((image) => image.name === from) ? from : formatReference(parseReference(from));
+
+const sorted = (labels: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+// Words and errors
+
+function expandFrom(dockerfile: Dockerfile, stage: Stage, text: string, variables: Variables): string {
+  const from = expandAt(dockerfile, stage.line, text, variables);
+  if (from !== "") return from;
+  throw invalid(
+    dockerfile.where,
+    stage.line,
+    `FROM ${text} is empty`,
+    "Give the ARG a default before the first FROM.",
+  );
+}
+
+function expandAt(dockerfile: Dockerfile, line: number, text: string, variables: Variables): string {
+  try {
+    return expandWord(text, variables, dockerfile.escapeChar);
+  } catch (error) {
+    if (error instanceof WordError) throw invalid(dockerfile.where, line, error.message);
+    throw error;
+  }
+}
+
+async function readDockerfile(path: string, image: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "EISDIR") throw error;
+    throw new SlipwayError({
+      code: "DOCKERFILE_MISSING",
+      where: `images/${image}`,
+      message: `there is no Dockerfile at ${path}`,
+      hint: "Name it with { context, dockerfile }, or use { ref }, { archive } or { command }.",
+      cause: error,
+      exitCode: 2,
+    });
+  }
+}
+
+function commandFailed(image: string, command: readonly string[], what: string): SlipwayError {
+  return new SlipwayError({
+    code: "IMAGES_COMMAND_FAILED",
+    where: `images/${image}`,
+    message: `${shellLine(command)} ${what}`,
+    hint: "Run the line yourself with SLIPWAY_ARCHIVE set to a file; it must leave a docker save or OCI archive there.",
+    exitCode: 1,
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * A Dockerfile as stages and instructions with line numbers. `dockerfile-ast` finds instructions, flags, heredocs
+ * and the escape character; what an instruction means is decided in `stage.ts`.
+ *
+ * What only a build engine can do is found here, before anything is built: all of it, never just the first.
+ */
+import { SlipwayError } from "@slipway/base";
+import { type Instruction as AstInstruction, DockerfileParser } from "dockerfile-ast";
+
+export interface Instruction {
+  /** Upper case: `COPY`. */
+  readonly keyword: string;
+  /** From 1. */
+  readonly line: number;
+  readonly flags: readonly { readonly name: string; readonly value: string | undefined }[];
+  /** Everything after keyword and flags, lines joined, comments inside left out. */
+  readonly text: string;
+  readonly hasHeredoc: boolean;
+}
+
+export interface Stage {
+  readonly index: number;
+  /** `AS name`, lower case. */
+  readonly name: string | undefined;
+  readonly line: number;
+  /** As written, variables not yet replaced. */
+  readonly from: string;
+  readonly platform: string | undefined;
+  readonly instructions: readonly Instruction[];
+}
+
+export interface Dockerfile {
+  /** How errors name the file. */
+  readonly where: string;
+  readonly escapeChar: string;
+  /** ARG before the first FROM. */
+  readonly globalArgs: readonly Instruction[];
+  readonly stages: readonly Stage[];
+}
+
+/** Rejects with DOCKERFILE_INVALID: file:line, what is wrong. */
+export function parseDockerfile(text: string, where: string): Dockerfile {
+  const ast = DockerfileParser.parse(text);
+  const escapeChar = ast.getEscapeCharacter();
+  const globalArgs: Instruction[] = [];
+  const stages: { -readonly [K in keyof Stage]: K extends "instructions" ? Instruction[] : Stage[K] }[] = [];
+  for (const node of ast.getInstructions()) {
+    const instruction = readInstruction(node, escapeChar);
+    if (instruction.keyword === "FROM") stages.push(readFrom(instruction, stages.length, where));
+    else if (stages.length > 0) stages.at(-1)?.instructions.push(instruction);
+    else if (instruction.keyword === "ARG") globalArgs.push(instruction);
+    else throw invalid(where, instruction.line, `${instruction.keyword} stands before the first FROM`);
+  }
+  if (stages.length === 0) throw invalid(where, 1, "there is no FROM");
+  return { where, escapeChar, globalArgs, stages };
+}
+
+export function invalid(where: string, line: number, message: string, hint?: string): SlipwayError {
+  return new SlipwayError({
+    code: "DOCKERFILE_INVALID",
+    where: `${where}:${line}`,
+    message,
+    hint: hint ?? "Correct the line; the Dockerfile reference describes every instruction.",
+    exitCode: 2,
+  });
+}
+
+/**
+ * The stages that the last one needs, by FROM and COPY --from, in the order of the file. `fromOf` gives a stage's
+ * FROM with its variables replaced.
+ */
+export function neededStages(dockerfile: Dockerfile, fromOf: (stage: Stage) => string): readonly Stage[] {
+  const needed = new Set<Stage>();
+  const visit = (stage: Stage | undefined): void => {
+    if (stage === undefined || needed.has(stage)) return;
+    needed.add(stage);
+    visit(findStage(dockerfile, fromOf(stage), stage.index));
+    for (const instruction of stage.instructions) {
+      const from = instruction.flags.find((flag) => flag.name === "from")?.value;
+      if (from !== undefined) visit(findStage(dockerfile, from, stage.index));
+    }
+  };
+  visit(dockerfile.stages.at(-1));
+  return dockerfile.stages.filter((stage) => needed.has(stage));
+}
+
+/** An earlier stage by name or number. */
+export function findStage(dockerfile: Dockerfile, name: string, before: number): Stage | undefined {
+  const earlier = dockerfile.stages.slice(0, before);
+  return (
+    earlier.findLast((stage) => stage.name === name.toLowerCase()) ??
+    (/^\d+$/.test(name) ? earlier[Number(name)] : undefined)
+  );
+}
+
+// What is not supported
+
+const SUPPORTED = new Set([
+  "ADD",
+  "ARG",
+  "CMD",
+  "COPY",
+  "ENTRYPOINT",
+  "ENV",
+  "EXPOSE",
+  "HEALTHCHECK",
+  "LABEL",
+  "MAINTAINER",
+  "SHELL",
+  "STOPSIGNAL",
+  "USER",
+  "VOLUME",
+  "WORKDIR",
+]);
+
+const COPY_FLAGS = new Set(["from", "chown", "chmod", "link"]);
+
+/** Why this instruction needs a build engine; undefined when it does not. */
+export function unsupportedReason(instruction: Instruction): string | undefined {
+  const { keyword } = instruction;
+  if (keyword === "RUN") return "runs a program while building";
+  if (keyword === "ONBUILD") return "acts in later builds";
+  if (!SUPPORTED.has(keyword)) return "is not an instruction that the builder without an engine knows";
+  if (instruction.hasHeredoc) return "writes a file from a heredoc";
+  if (keyword !== "COPY" && keyword !== "ADD") return undefined;
+  const flag = instruction.flags.find((one) => !COPY_FLAGS.has(one.name));
+  if (flag !== undefined) return `has the flag --${flag.name}`;
+  const chmod = instruction.flags.find((one) => one.name === "chmod")?.value;
+  if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod) && !chmod.includes("$")) {
+    return `has a --chmod that is not octal (${chmod})`;
+  }
+  if (keyword === "ADD" && /(?:^|[\s"[,])(?:https?:\/\/|git@|ssh:\/\/|git:\/\/)/.test(instruction.text)) {
+    return "fetches from the network";
+  }
+  return undefined;
+}
+
+/** Rejects with DOCKERFILE_UNSUPPORTED, which lists every such instruction of the stages. */
+export function refuseUnsupported(dockerfile: Dockerfile, stages: readonly Stage[], imageName: string): void {
+  const found = stages.flatMap((stage) =>
+    stage.instructions.flatMap((instruction) => {
+      const reason = unsupportedReason(instruction);
+      return reason === undefined ? [] : [{ instruction, reason }];
+    }),
+  );
+  if (found.length === 0) return;
+  const lines = found.map(({ instruction, reason }) => {
+    const shown = `${instruction.keyword} ${instruction.text}`.split("\n")[0]?.slice(0, 60) ?? "";
+    return `  ${dockerfile.where}:${instruction.line}: ${shown}  (${reason})`;
+  });
+  const count = found.length === 1 ? "1 instruction needs" : `${found.length} instructions need`;
+  throw new SlipwayError({
+    code: "DOCKERFILE_UNSUPPORTED",
+    where: `${dockerfile.where}:${found[0]?.instruction.line ?? 1}`,
+    message: `${count} a build engine:\n${lines.join("\n")}`,
+    hint:
+      `Build it with an engine: images.${imageName} = { command: "docker build -t $SLIPWAY_IMAGE . && docker save ` +
+      `-o $SLIPWAY_ARCHIVE $SLIPWAY_IMAGE" }; or give a built image: { archive: "image.tar" } or { ref: "registry/image:tag" }.`,
+    exitCode: 2,
+  });
+}
+
+// From the syntax tree
+
+interface WithFlags {
+  getFlags?(): readonly { getName(): string; getValue(): string | null }[];
+}
+interface WithHeredocs {
+  getHeredocs?(): readonly unknown[];
+}
+
+function readInstruction(node: AstInstruction, escapeChar: string): Instruction {
+  const flags = (node as unknown as WithFlags).getFlags?.() ?? [];
+  return {
+    keyword: node.getKeyword(),
+    line: node.getRange().start.line + 1,
+    flags: flags.map((flag) => ({ name: flag.getName(), value: flag.getValue() ?? undefined })),
+    text: joinLines(node.getRawArgumentsContent() ?? "", escapeChar),
+    hasHeredoc: ((node as unknown as WithHeredocs).getHeredocs?.() ?? []).length > 0,
+  };
+}
+
+/** Removes continuation marks, and the comment and empty lines that may stand between continued lines. */
+function joinLines(raw: string, escapeChar: string): string {
+  const [first = "", ...rest] = raw.split(/\r?\n/);
+  const mark = new RegExp(`${escapeChar === "\\" ? "\\\\" : escapeChar}[ \\t]*$`);
+  const kept = [first, ...rest.filter((line) => !/^\s*(?:#|$)/.test(line))];
+  return kept
+    .map((line) => line.replace(mark, ""))
+    .join("")
+    .trim();
+}
+
+function readFrom(
+  instruction: Instruction,
+  index: number,
+  where: string,
+): Stage & { instructions: Instruction[] } {
+  const match = /^(\S+)(?:\s+as\s+(\S+))?$/i.exec(instruction.text);
+  if (match === null)
+    throw invalid(where, instruction.line, `"FROM ${instruction.text}" is not FROM image [AS name]`);
+  return {
+    index,
+    name: match[2]?.toLowerCase(),
+    line: instruction.line,
+    from: match[1] as string,
+    platform: instruction.flags.find((flag) => flag.name === "platform")?.value,
+    instructions: [],
+  };
+}

@@ -1,0 +1,369 @@
+/**
+ * Turns the instructions of one stage into layers and configuration. Each COPY, ADD and (when the folder is new)
+ * WORKDIR makes a layer; all others change the configuration only. Every instruction leaves a line of history.
+ */
+import { posix } from "node:path";
+import { assertNever } from "@slipway/base";
+import { parseGroup, parsePasswd } from "../host/accounts.ts";
+import { type LayerEntry, writeLayer } from "../layer-writer.ts";
+import { ImageFiles } from "../layers.ts";
+import type { ImageLayout } from "../layout.ts";
+import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile, Platform } from "../oci.ts";
+import { copyEntries, folderEntries } from "./copy.ts";
+import { type Dockerfile, type Instruction, invalid, type Stage } from "./parse.ts";
+import type { SourceTree } from "./tree.ts";
+import { expandWord, parseJsonForm, splitPairs, splitWords, type Variables, WordError } from "./words.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Config = Mutable<ImageConfigFile["config"]>;
+
+/** An image in the making, or a finished one to build on. */
+export interface StageImage {
+  readonly config: ImageConfigFile["config"];
+  readonly layers: readonly Descriptor[];
+  readonly diffIds: readonly string[];
+  readonly history: readonly HistoryEntry[];
+  /** What the first FROM of the chain named, and its digest; undefined for scratch. */
+  readonly base: { readonly name: string; readonly digest: string } | undefined;
+}
+
+export interface StageInputs {
+  readonly layout: ImageLayout;
+  readonly dockerfile: Dockerfile;
+  readonly stage: Stage;
+  readonly base: StageImage;
+  readonly context: SourceTree;
+  /** A stage or image named by COPY --from. */
+  readonly treeOf: (name: string, where: string) => Promise<SourceTree>;
+  /** `args` of the config. */
+  readonly buildArgs: Variables;
+  /** ARG before the first FROM, and the platform's names: visible once a stage repeats them. */
+  readonly globalArgs: Variables;
+  readonly platform: Platform;
+  /** Seconds since the epoch: the commit's time, for files and history. */
+  readonly mtime: number;
+}
+
+export async function buildStage(inputs: StageInputs): Promise<StageImage> {
+  const build = new StageBuild(inputs);
+  for (const instruction of inputs.stage.instructions) await build.apply(instruction);
+  return build.finish();
+}
+
+class StageBuild {
+  readonly #in: StageInputs;
+  readonly #config: Config;
+  readonly #layers: Descriptor[];
+  readonly #diffIds: string[];
+  readonly #history: HistoryEntry[];
+  #args: Record<string, string> = {};
+  #isCmdOwn = false;
+  #files: ImageFiles | undefined;
+
+  constructor(inputs: StageInputs) {
+    this.#in = inputs;
+    this.#config = structuredClone(inputs.base.config) as Config;
+    this.#layers = [...inputs.base.layers];
+    this.#diffIds = [...inputs.base.diffIds];
+    this.#history = [...inputs.base.history];
+  }
+
+  finish(): StageImage {
+    return {
+      config: this.#config,
+      layers: this.#layers,
+      diffIds: this.#diffIds,
+      history: this.#history,
+      base: this.#in.base.base,
+    };
+  }
+
+  async apply(instruction: Instruction): Promise<void> {
+    try {
+      await this.#dispatch(instruction);
+    } catch (error) {
+      if (error instanceof WordError) throw this.#fail(instruction, error.message);
+      throw error;
+    }
+  }
+
+  async #dispatch(instruction: Instruction): Promise<void> {
+    const { keyword, text } = instruction;
+    if (text === "" && keyword !== "CMD" && keyword !== "ENTRYPOINT") {
+      throw this.#fail(instruction, `${keyword} needs an argument`);
+    }
+    switch (keyword) {
+      case "COPY":
+      case "ADD":
+        return this.#copy(instruction);
+      case "WORKDIR":
+        return this.#workdir(instruction);
+      case "ARG":
+        return this.#arg(instruction); // leaves no trace in the image
+      case "ENV":
+        for (const [name, value] of this.#pairs(instruction)) this.#setEnv(name, value);
+        break;
+      case "LABEL":
+        this.#config.Labels = { ...this.#config.Labels, ...Object.fromEntries(this.#pairs(instruction)) };
+        break;
+      case "USER":
+        this.#config.User = this.#expand(text);
+        break;
+      case "EXPOSE":
+        this.#expose(instruction);
+        break;
+      case "VOLUME": {
+        const paths = parseJsonForm(text) ?? text.split(/\s+/);
+        const volumes = Object.fromEntries(paths.map((path) => [this.#expand(path), {}]));
+        this.#config.Volumes = { ...this.#config.Volumes, ...volumes };
+        break;
+      }
+      case "CMD":
+        this.#config.Cmd = this.#commandForm(text);
+        this.#isCmdOwn = true;
+        break;
+      case "ENTRYPOINT":
+        this.#config.Entrypoint = this.#commandForm(text);
+        // A base's CMD was made for the base's ENTRYPOINT; Docker drops it too.
+        if (!this.#isCmdOwn) delete this.#config.Cmd;
+        break;
+      case "STOPSIGNAL":
+        this.#config.StopSignal = this.#expand(text);
+        break;
+      case "SHELL": {
+        const shell = parseJsonForm(text);
+        if (shell === undefined) throw this.#fail(instruction, "SHELL must be a JSON array");
+        this.#config.Shell = shell;
+        break;
+      }
+      case "HEALTHCHECK":
+        this.#config.Healthcheck = this.#healthcheck(instruction);
+        break;
+      case "MAINTAINER":
+        this.#config.Labels = { ...this.#config.Labels, maintainer: this.#expand(text) };
+        break;
+      default:
+        assertNever(keyword as never); // refuseUnsupported has let through only the above
+    }
+    this.#record(instruction, true);
+  }
+
+  // Instructions that make layers
+
+  async #copy(instruction: Instruction): Promise<void> {
+    const words = (parseJsonForm(instruction.text) ?? instruction.text.split(/\s+/)).map((word) =>
+      this.#expand(word),
+    );
+    const destination = words.pop();
+    if (destination === undefined || words.length === 0) {
+      throw this.#fail(instruction, `${instruction.keyword} needs a source and a destination`);
+    }
+    const from = this.#flag(instruction, "from");
+    if (from !== undefined && instruction.keyword === "ADD") {
+      throw this.#fail(instruction, "ADD has no --from; use COPY");
+    }
+    const where = `${this.#in.dockerfile.where}:${instruction.line}`;
+    const tree = from === undefined ? this.#in.context : await this.#in.treeOf(from, where);
+    const chmod = this.#flag(instruction, "chmod");
+    if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod)) {
+      throw this.#fail(instruction, `--chmod must be octal, got "${chmod}"`);
+    }
+    const entries = await copyEntries({
+      tree,
+      sources: words,
+      destination,
+      workingDir: this.#config.WorkingDir ?? "/",
+      owner: await this.#owner(instruction),
+      mode: chmod === undefined ? undefined : Number.parseInt(chmod, 8),
+      files: await this.#imageFiles(),
+      fail: (message, hint) => this.#fail(instruction, message, hint),
+    });
+    if (instruction.keyword === "ADD") this.#refuseArchives(instruction, entries);
+    await this.#addLayer(entries, instruction);
+  }
+
+  async #workdir(instruction: Instruction): Promise<void> {
+    const path = posix.resolve(this.#config.WorkingDir ?? "/", this.#expand(instruction.text));
+    this.#config.WorkingDir = path;
+    const entries = folderEntries(await this.#imageFiles(), path);
+    if (entries.length === 0) this.#record(instruction, true);
+    else await this.#addLayer(entries, instruction);
+  }
+
+  async #addLayer(entries: readonly LayerEntry[], instruction: Instruction): Promise<void> {
+    const { layout, mtime } = this.#in;
+    const layer = await writeLayer(layout, entries, { mtime, compression: "gzip" });
+    this.#layers.push(layer.descriptor);
+    this.#diffIds.push(layer.diffId);
+    this.#files = undefined;
+    this.#record(instruction, false);
+  }
+
+  /** ADD unpacks local archives in Docker; doing something else here without a word would be wrong. */
+  #refuseArchives(instruction: Instruction, entries: readonly LayerEntry[]): void {
+    const archive = entries.find((entry) =>
+      /\.(?:tar|tgz|tbz2?|txz|tar\.(?:gz|bz2|xz|zst))$/.test(entry.path),
+    );
+    if (archive === undefined) return;
+    throw this.#fail(
+      instruction,
+      `ADD would unpack ${posix.basename(archive.path)}, which the builder without an engine does not do`,
+      "Use COPY to copy the archive as it is, or unpack it before the build.",
+    );
+  }
+
+  // Configuration
+
+  #setEnv(name: string, value: string): void {
+    const env = [...(this.#config.Env ?? [])];
+    const at = env.findIndex((one) => one.startsWith(`${name}=`));
+    if (at < 0) env.push(`${name}=${value}`);
+    else env[at] = `${name}=${value}`;
+    this.#config.Env = env;
+  }
+
+  #arg(instruction: Instruction): void {
+    for (const word of splitWords(instruction.text, this.#in.dockerfile.escapeChar)) {
+      const equals = word.indexOf("=");
+      const name = equals < 0 ? word : word.slice(0, equals);
+      const given = this.#in.buildArgs[name] ?? (equals < 0 ? this.#in.globalArgs[name] : undefined);
+      if (given !== undefined) this.#args[name] = given;
+      else if (equals >= 0) this.#args[name] = this.#expand(word.slice(equals + 1));
+    }
+  }
+
+  #expose(instruction: Instruction): void {
+    const ports: Record<string, unknown> = { ...this.#config.ExposedPorts };
+    for (const word of instruction.text.split(/\s+/).flatMap((one) => this.#expand(one).split(/\s+/))) {
+      const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/i.exec(word);
+      const first = Number(match?.[1]);
+      const last = Number(match?.[2] ?? first);
+      if (match === null || first < 1 || last > 65_535 || last < first) {
+        throw this.#fail(instruction, `"${word}" is not a port, like 8080 or 53/udp`);
+      }
+      for (let port = first; port <= last; port += 1)
+        ports[`${port}/${(match[3] ?? "tcp").toLowerCase()}`] = {};
+    }
+    this.#config.ExposedPorts = ports as Config["ExposedPorts"] & object;
+  }
+
+  #healthcheck(instruction: Instruction): Healthcheck {
+    if (/^none$/i.test(instruction.text)) return { Test: ["NONE"] };
+    const match = /^cmd\s+(.*)$/is.exec(instruction.text);
+    if (match === null) throw this.#fail(instruction, "HEALTHCHECK is followed by CMD or NONE");
+    const command = match[1] as string;
+    const exec = parseJsonForm(command);
+    const duration = (flag: string): number | undefined => {
+      const value = this.#flag(instruction, flag);
+      if (value === undefined) return undefined;
+      const units: Record<string, number> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+      const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)];
+      if (parts.length === 0)
+        throw this.#fail(instruction, `--${flag} must be a duration like 30s, got "${value}"`);
+      return parts.reduce(
+        (sum, [, amount, unit]) => sum + Number(amount) * (units[unit as string] as number),
+        0,
+      );
+    };
+    const retries = this.#flag(instruction, "retries");
+    const facts = {
+      Interval: duration("interval"),
+      Timeout: duration("timeout"),
+      StartPeriod: duration("start-period"),
+      StartInterval: duration("start-interval"),
+      Retries: retries === undefined ? undefined : Number(retries),
+    };
+    const given = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+    return { Test: exec === undefined ? ["CMD-SHELL", command] : ["CMD", ...exec], ...given };
+  }
+
+  /** JSON is argv; everything else is a line for the shell. Variables are the container's business. */
+  #commandForm(text: string): readonly string[] {
+    return parseJsonForm(text) ?? [...(this.#config.Shell ?? ["/bin/sh", "-c"]), text];
+  }
+
+  // Words
+
+  #variables(): Variables {
+    const env = (this.#config.Env ?? []).map((one): [string, string] => {
+      const equals = one.indexOf("=");
+      return [one.slice(0, equals), one.slice(equals + 1)];
+    });
+    return { ...this.#args, ...Object.fromEntries(env) };
+  }
+
+  #expand(word: string): string {
+    return expandWord(word, this.#variables(), this.#in.dockerfile.escapeChar);
+  }
+
+  /** All values see the variables as they were before the instruction. */
+  #pairs(instruction: Instruction): readonly (readonly [string, string])[] {
+    const pairs = splitPairs(instruction.text, this.#in.dockerfile.escapeChar);
+    if (pairs === undefined) throw this.#fail(instruction, `${instruction.keyword} is written NAME=value`);
+    const variables = this.#variables();
+    const { escapeChar } = this.#in.dockerfile;
+    return pairs.map(
+      ([name, value]) =>
+        [expandWord(name, variables, escapeChar), expandWord(value, variables, escapeChar)] as const,
+    );
+  }
+
+  #flag(instruction: Instruction, name: string): string | undefined {
+    const flag = instruction.flags.find((one) => one.name === name);
+    return flag?.value === undefined ? undefined : this.#expand(flag.value);
+  }
+
+  // Owners
+
+  /** `--chown=user[:group]`, names looked up in the image. A number without a group is its own group. */
+  async #owner(instruction: Instruction): Promise<{ uid: number; gid: number }> {
+    const chown = this.#flag(instruction, "chown");
+    if (chown === undefined || chown === "") return { uid: 0, gid: 0 };
+    const [user = "", group] = chown.split(":") as [string, string?];
+    const account = /^\d+$/.test(user) ? undefined : await this.#account(instruction, user);
+    const uid = account?.uid ?? Number(user);
+    if (group === undefined || group === "") return { uid, gid: account?.gid ?? uid };
+    return { uid, gid: /^\d+$/.test(group) ? Number(group) : await this.#groupId(instruction, group) };
+  }
+
+  async #account(instruction: Instruction, name: string): Promise<{ uid: number; gid: number }> {
+    const found = parsePasswd(await this.#imageText("/etc/passwd")).find((account) => account.name === name);
+    if (found === undefined) {
+      throw this.#fail(instruction, `the image has no user "${name}"`, "Use a number: --chown=1000:1000.");
+    }
+    return found;
+  }
+
+  async #groupId(instruction: Instruction, name: string): Promise<number> {
+    const found = parseGroup(await this.#imageText("/etc/group")).find((group) => group.name === name);
+    if (found === undefined) {
+      throw this.#fail(instruction, `the image has no group "${name}"`, "Use a number: --chown=1000:1000.");
+    }
+    return found.gid;
+  }
+
+  async #imageText(path: string): Promise<string> {
+    const files = await this.#imageFiles();
+    const found = files.lookup(path);
+    return found.kind === "found" && found.node.kind === "file" ? files.readText(found.node) : "";
+  }
+
+  async #imageFiles(): Promise<ImageFiles> {
+    this.#files ??= await ImageFiles.open(this.#in.layout, { layers: this.#layers });
+    return this.#files;
+  }
+
+  #record(instruction: Instruction, isEmpty: boolean): void {
+    const flags = instruction.flags.map((flag) => `--${flag.name}=${flag.value ?? ""} `).join("");
+    this.#history.push({
+      created: new Date(this.#in.mtime * 1000).toISOString(),
+      created_by: `${instruction.keyword} ${flags}${instruction.text}`,
+      comment: "slipway",
+      ...(isEmpty ? { empty_layer: true } : {}),
+    });
+  }
+
+  #fail(instruction: Instruction, message: string, hint?: string): Error {
+    return invalid(this.#in.dockerfile.where, instruction.line, message, hint);
+  }
+}

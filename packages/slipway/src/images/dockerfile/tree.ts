@@ -1,0 +1,159 @@
+/**
+ * Where COPY takes files from: a folder on disk behind its .dockerignore, or the files of another image. Nothing is
+ * listed before it is asked for, so that a huge folder beside the sources costs nothing.
+ */
+import { lstat, readdir, readlink, realpath } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { Readable } from "node:stream";
+import { systemCode } from "@slipway/base";
+import type { LayerContent } from "../layer-writer.ts";
+import type { ImageFiles } from "../layers.ts";
+import { globToRegExp, type IgnoreRules, isGlob } from "./patterns.ts";
+
+export interface SourceNode {
+  /** Relative to the tree's root, no slash in front; "" is the root. */
+  readonly path: string;
+  readonly kind: "file" | "directory" | "symlink" | "other";
+  readonly mode: number;
+  readonly size: number;
+  readonly link: string;
+  readonly content: LayerContent | undefined;
+}
+
+export interface SourceTree {
+  /** For messages: `the build context web`. */
+  readonly what: string;
+  /** Modes are kept as they are; otherwise only the executable bit counts, since umasks and checkouts differ. */
+  readonly hasExactModes: boolean;
+  /** What is at a path; with `follow`, links are followed inside the tree. Undefined when nothing (visible) is. */
+  get(path: string, follow: boolean): Promise<SourceNode | undefined>;
+  /** Names in a folder, sorted. */
+  list(path: string): Promise<readonly string[]>;
+  /** Why a path that might exist is not shown; undefined when it does not exist. */
+  hidden(path: string): Promise<string | undefined>;
+}
+
+/** Paths that a COPY source names, sorted; `*` does not cross folders. */
+export async function matchSources(tree: SourceTree, source: string): Promise<readonly string[]> {
+  let found = [""];
+  for (const part of cleanSource(source).split("/").filter(Boolean)) {
+    const next: string[] = [];
+    for (const folder of found) {
+      const under = (name: string): string => (folder === "" ? name : `${folder}/${name}`);
+      if (!isGlob(part)) next.push(under(part.replace(/\\(.)/g, "$1")));
+      else {
+        const expression = globToRegExp(part, { isDeep: false });
+        for (const name of await tree.list(folder)) if (expression.test(name)) next.push(under(name));
+      }
+    }
+    found = next;
+  }
+  const existing: string[] = [];
+  for (const path of found) if ((await tree.get(path, true)) !== undefined) existing.push(path);
+  return existing.sort();
+}
+
+/** `../../x` means `x`: the context's root has no parent. */
+function cleanSource(source: string): string {
+  const parts: string[] = [];
+  for (const part of source.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return parts.join("/");
+}
+
+/** A folder on disk. `root` must be absolute. */
+export function contextTree(root: string, what: string, ignore: IgnoreRules): SourceTree {
+  let realRoot: Promise<string> | undefined;
+  const get = async (path: string, follow: boolean): Promise<SourceNode | undefined> => {
+    let target = join(root, path);
+    try {
+      if (follow) {
+        realRoot ??= realpath(root);
+        target = await realpath(target);
+        const inside = relative(await realRoot, target);
+        if (inside === ".." || inside.startsWith("../")) return undefined;
+      }
+      const facts = await lstat(target);
+      if (!(await isVisible(path, facts.isDirectory()))) return undefined;
+      return {
+        path,
+        kind: facts.isFile()
+          ? "file"
+          : facts.isDirectory()
+            ? "directory"
+            : facts.isSymbolicLink()
+              ? "symlink"
+              : "other",
+        mode: facts.mode & 0o7777,
+        size: facts.isFile() ? facts.size : 0,
+        link: facts.isSymbolicLink() ? await readlink(target) : "",
+        content: facts.isFile() ? { kind: "path", path: target } : undefined,
+      };
+    } catch (error) {
+      if (["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;
+      throw error;
+    }
+  };
+  /** An ignored folder is still there when an exception brings back something in it. */
+  const isVisible = async (path: string, isFolder: boolean): Promise<boolean> => {
+    if (path === "" || !ignore.isIgnored(path)) return true;
+    if (!isFolder || !ignore.hasExceptions) return false;
+    for (const entry of await readdir(join(root, path), { withFileTypes: true })) {
+      if (await isVisible(`${path}/${entry.name}`, entry.isDirectory())) return true;
+    }
+    return false;
+  };
+  return {
+    what,
+    hasExactModes: false,
+    get,
+    list: async (path) => {
+      const names: string[] = [];
+      for (const entry of await readdir(join(root, path), { withFileTypes: true })) {
+        const child = path === "" ? entry.name : `${path}/${entry.name}`;
+        if (await isVisible(child, entry.isDirectory())) names.push(entry.name);
+      }
+      return names.sort();
+    },
+    hidden: async (path) => {
+      const facts = await lstat(join(root, cleanSource(path))).catch(() => undefined);
+      if (facts === undefined) return undefined;
+      if (!ignore.isIgnored(cleanSource(path))) return "a link leads out of the context";
+      return "the .dockerignore leaves it out";
+    },
+  };
+}
+
+/** The files of an image, for COPY --from. */
+export function imageTree(files: ImageFiles, what: string): SourceTree {
+  return {
+    what,
+    hasExactModes: true,
+    get: async (path, follow) => {
+      const found = files.lookup(`/${path}`, { isLinkKept: !follow });
+      if (found.kind !== "found") return undefined;
+      const { node } = found;
+      const kind =
+        node.kind === "file" || node.kind === "directory" || node.kind === "symlink" ? node.kind : "other";
+      return {
+        path,
+        kind,
+        mode: node.mode,
+        size: node.size,
+        link: node.link,
+        content:
+          node.kind === "file"
+            ? { kind: "open", open: async () => Readable.from([await files.read(node)]) }
+            : undefined,
+      };
+    },
+    list: async (path) => {
+      const found = files.lookup(`/${path}`);
+      return found.kind === "found" ? [...(found.node.children?.keys() ?? [])].sort() : [];
+    },
+    hidden: () => Promise.resolve(undefined),
+  };
+}

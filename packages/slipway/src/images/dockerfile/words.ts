@@ -1,0 +1,170 @@
+/**
+ * Words and variables as Docker's own lexer reads them (not as a shell does): `$NAME`, `${NAME}`, `${NAME:-word}`,
+ * `${NAME-word}`, `${NAME:+word}`, `${NAME+word}`, `${NAME:?word}`, `${NAME?word}`; single quotes are literal,
+ * double quotes are not, the escape character (`\` unless a directive says otherwise) protects one character.
+ *
+ * Source: the Dockerfile reference, "Environment replacement"; BuildKit's shell lexer for the corner cases.
+ */
+
+export type Variables = Readonly<Record<string, string>>;
+
+/** A mistake in a word; the caller knows the place. */
+export class WordError extends Error {
+  override readonly name = "WordError";
+}
+
+/** One word: quotes removed, variables replaced. An unknown variable is empty. */
+export function expandWord(text: string, variables: Variables, escapeChar: string): string {
+  return new Lexer(text, variables, escapeChar).word(undefined);
+}
+
+/** Splits at blanks outside quotes; quotes and escapes stay in the words. */
+export function splitWords(text: string, escapeChar: string): readonly string[] {
+  const words: string[] = [];
+  let word = "";
+  let quote: string | undefined;
+  let isInWord = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at] as string;
+    if (quote === undefined && /\s/.test(char)) {
+      if (isInWord) words.push(word);
+      word = "";
+      isInWord = false;
+      continue;
+    }
+    isInWord = true;
+    word += char;
+    if (char === escapeChar && quote !== "'" && at + 1 < text.length) {
+      at += 1;
+      word += text[at];
+    } else if (quote === undefined && (char === '"' || char === "'")) quote = char;
+    else if (char === quote) quote = undefined;
+  }
+  if (isInWord) words.push(word);
+  return words;
+}
+
+/**
+ * `A=1 B="two words"` → pairs, not yet expanded. The old form `NAME the rest of the line` is one pair.
+ * Undefined when a word is no pair.
+ */
+export function splitPairs(
+  text: string,
+  escapeChar: string,
+): readonly (readonly [string, string])[] | undefined {
+  const words = splitWords(text, escapeChar);
+  const first = words[0];
+  if (first === undefined) return undefined;
+  if (!first.includes("=")) {
+    const rest = text.trimStart().slice(first.length).trim();
+    return rest === "" ? undefined : [[first, rest]];
+  }
+  const pairs = words.map((word) => {
+    const equals = word.indexOf("=");
+    return [word.slice(0, equals), word.slice(equals + 1), equals > 0] as const;
+  });
+  return pairs.every(([, , isPair]) => isPair)
+    ? pairs.map(([name, value]) => [name, value] as const)
+    : undefined;
+}
+
+/** The strings of a JSON array, or undefined when the text is not one (then Docker takes the shell form). */
+export function parseJsonForm(text: string): readonly string[] | undefined {
+  if (!text.trimStart().startsWith("[")) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) && value.every((one) => typeof one === "string") ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+class Lexer {
+  readonly #text: string;
+  readonly #variables: Variables;
+  readonly #escapeChar: string;
+  #at = 0;
+
+  constructor(text: string, variables: Variables, escapeChar: string) {
+    this.#text = text;
+    this.#variables = variables;
+    this.#escapeChar = escapeChar;
+  }
+
+  /** Up to `stop` (not consumed) or the end. */
+  word(stop: string | undefined): string {
+    let result = "";
+    while (this.#at < this.#text.length) {
+      const char = this.#text[this.#at] as string;
+      if (char === stop) break;
+      this.#at += 1;
+      if (char === "'") result += this.#single();
+      else if (char === '"') result += this.#double();
+      else if (char === "$") result += this.#dollar();
+      else if (char === this.#escapeChar) {
+        result += this.#text[this.#at] ?? "";
+        this.#at += 1;
+      } else result += char;
+    }
+    return result;
+  }
+
+  #single(): string {
+    const end = this.#text.indexOf("'", this.#at);
+    if (end < 0) throw new WordError("a single quote is not closed");
+    const result = this.#text.slice(this.#at, end);
+    this.#at = end + 1;
+    return result;
+  }
+
+  #double(): string {
+    let result = "";
+    while (this.#at < this.#text.length) {
+      const char = this.#text[this.#at] as string;
+      this.#at += 1;
+      if (char === '"') return result;
+      const next = this.#text[this.#at];
+      if (char === "$") result += this.#dollar();
+      else if (char === this.#escapeChar && (next === '"' || next === "$" || next === this.#escapeChar)) {
+        result += next;
+        this.#at += 1;
+      } else result += char;
+    }
+    throw new WordError("a double quote is not closed");
+  }
+
+  #dollar(): string {
+    if (this.#text[this.#at] !== "{") {
+      const name = /^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-])/.exec(this.#text.slice(this.#at))?.[0];
+      if (name === undefined) return "$";
+      this.#at += name.length;
+      return this.#variables[name] ?? "";
+    }
+    this.#at += 1;
+    const name = /^[A-Za-z_][A-Za-z0-9_]*/.exec(this.#text.slice(this.#at))?.[0] ?? "";
+    this.#at += name.length;
+    const operator = /^(?::?[-+?])?/.exec(this.#text.slice(this.#at))?.[0] ?? "";
+    if (name === "" || (operator === "" && this.#text[this.#at] !== "}")) {
+      throw new WordError(
+        `"\${${this.#text.slice(this.#at - name.length)}" is not a variable that is understood`,
+      );
+    }
+    this.#at += operator.length;
+    const other = this.word("}");
+    if (this.#text[this.#at] !== "}") throw new WordError(`"\${${name}" is not closed`);
+    this.#at += 1;
+    const value = this.#variables[name];
+    const isSet = operator.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
+    switch (operator.at(-1)) {
+      case "-":
+        return isSet ? (value as string) : other;
+      case "+":
+        return isSet ? other : "";
+      case "?":
+        if (!isSet) throw new WordError(`${name}: ${other === "" ? "is not set" : other}`);
+        return value as string;
+      default:
+        return value ?? "";
+    }
+  }
+}
