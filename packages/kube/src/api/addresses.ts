@@ -107,6 +107,10 @@ function allocateNodePorts(
   for (const [index, port] of (spec.ports ?? []).entries()) {
     const kept = old?.ports?.find((other) => other.port === port.port && other.protocol === port.protocol);
     const nodePort = port.nodePort || kept?.nodePort || freePort(taken, random);
+    if (nodePort !== kept?.nodePort && !isNodePort(nodePort)) {
+      const message = `${nodePort}: provided port is not in the valid range. The range of valid ports is 30000-32767`;
+      return { field: `spec.ports[${index}].nodePort`, value: String(nodePort), message };
+    }
     if (taken.has(nodePort)) {
       const field = `spec.ports[${index}].nodePort`;
       return { field, value: String(nodePort), message: `${nodePort}: provided port is already allocated` };
@@ -115,6 +119,10 @@ function allocateNodePorts(
     ports.push({ ...port, nodePort });
   }
   return { ...spec, ports };
+}
+
+function isNodePort(port: number): boolean {
+  return port >= NODE_PORT_FIRST && port < NODE_PORT_FIRST + NODE_PORT_COUNT;
 }
 
 function freePort(taken: ReadonlySet<number | undefined>, random: Random): number {

@@ -4,10 +4,11 @@
  * says what to store, `isReleased` whether an update has taken away the last thing that held an object.
  */
 import type { DeleteOptions } from "../client/client.ts";
+import type { StatusError } from "../client/status-error.ts";
 import type { Namespace } from "../resources/cluster.ts";
 import type { KubeObject } from "../resources/meta.ts";
 import type { Pod } from "../resources/pod.ts";
-import { conflict } from "./errors.ts";
+import { preconditionFailed } from "./errors.ts";
 import { isSame, timestamp, withMetadata } from "./object.ts";
 
 export type Deletion =
@@ -42,13 +43,16 @@ export function isReleased(object: KubeObject): boolean {
 function checkPreconditions(object: KubeObject, options: DeleteOptions): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
   const { kind, metadata } = object;
+  const refuse = (what: string, asked: string, found: string | undefined, hint: string): StatusError => {
+    const why = `the ${what} in the precondition (${asked}) does not match the ${what} in record (${found}). ${hint}`;
+    return preconditionFailed(kind, metadata.name, why);
+  };
   if (uid !== undefined && uid !== metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
-    throw conflict(kind, metadata.name, why);
+    throw refuse("UID", uid, metadata.uid, "The object might have been deleted and then recreated");
   }
   if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-    const why = `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`;
-    throw conflict(kind, metadata.name, why);
+    const found = metadata.resourceVersion;
+    throw refuse("ResourceVersion", resourceVersion, found, "The object might have been modified");
   }
 }
 

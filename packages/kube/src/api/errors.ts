@@ -4,7 +4,7 @@
  */
 import { type StatusError, statusError } from "../client/status-error.ts";
 import { resourceTypeOf } from "../resources/kinds.ts";
-import type { Status } from "../resources/meta.ts";
+import type { ObjectMeta, Status } from "../resources/meta.ts";
 
 type Details = NonNullable<Status["details"]>;
 
@@ -53,6 +53,38 @@ export function conflict(kind: string, name: string, why: string = OBJECT_MODIFI
   return statusError(409, "Conflict", message, { name, ...detailsOf(kind) });
 }
 
+/** A precondition of a delete. It names the kind, where every other conflict names the resource. */
+export function preconditionFailed(kind: string, name: string, why: string): StatusError {
+  const message = `Operation cannot be fulfilled on ${qualifiedKind(kind)} "${name}": ${why}`;
+  return statusError(409, "Conflict", message, { name, ...detailsOf(kind), kind });
+}
+
+/** For kinds that are never overwritten blindly. */
+export function versionRequired(kind: string, name: string): StatusError {
+  const field = "metadata.resourceVersion";
+  const message = "Invalid value: 0: must be specified for an update";
+  return statusError(
+    422,
+    "Invalid",
+    `${qualifiedResource(kind)} "${name}" is invalid: ${field}: ${message}`,
+    {
+      name,
+      ...detailsOf(kind),
+      causes: [{ reason: "FieldValueInvalid", message, field }],
+    },
+  );
+}
+
+/** An update of an object that has another uid by now, as the storage layer words it. */
+export function uidMismatch(kind: string, metadata: ObjectMeta, uid: string): StatusError {
+  const { namespace, name } = metadata;
+  const { kind: plural } = detailsOf(kind);
+  const key = ["/registry", plural, namespace, name].filter((part) => part !== undefined).join("/");
+  const failure = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid ?? ""}`;
+  const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${failure}`;
+  return conflict(kind, name, why);
+}
+
 export function forbidden(kind: string, name: string, why: string, causes?: Details["causes"]): StatusError {
   return statusError(403, "Forbidden", `${qualifiedResource(kind)} "${name}" is forbidden: ${why}`, {
     name,
@@ -81,9 +113,28 @@ export function expired(requested: number, oldest: number): StatusError {
 
 /** A version that was not given out yet. */
 export function tooLargeResourceVersion(requested: number, current: number): StatusError {
-  return statusError(504, "Timeout", `Too large resource version: ${requested}, current: ${current}`, {
-    retryAfterSeconds: 1,
-    causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+  return statusError(
+    504,
+    "Timeout",
+    `Timeout: Too large resource version: ${requested}, current: ${current}`,
+    {
+      retryAfterSeconds: 1,
+      causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+    },
+  );
+}
+
+/** What is wrong with the parameters of a request: `ListOptions.meta.k8s.io "" is invalid: …`. */
+export function invalidOptions(
+  kind: "ListOptions" | "PatchOptions",
+  field: string,
+  reason: "FieldValueForbidden" | "FieldValueRequired",
+  message: string,
+): StatusError {
+  return statusError(422, "Invalid", `${kind}.meta.k8s.io "" is invalid: ${field}: ${message}`, {
+    group: "meta.k8s.io",
+    kind,
+    causes: [{ reason, message, field }],
   });
 }
 

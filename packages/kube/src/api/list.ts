@@ -9,7 +9,7 @@ import type { ListOptions, TypeRef } from "../client/client.ts";
 import { StatusError } from "../client/status-error.ts";
 import type { KubeList, KubeObject } from "../resources/meta.ts";
 import type { Store, StoreEvent } from "../store/store.ts";
-import { badRequest, tooLargeResourceVersion } from "./errors.ts";
+import { badRequest, invalidOptions, tooLargeResourceVersion } from "./errors.ts";
 import { selectorOf } from "./selection.ts";
 
 interface Token {
@@ -55,10 +55,10 @@ function positionOf(object: KubeObject): string {
 function versionOf(store: Store, options: ListOptions): number {
   const { resourceVersion: text = "", resourceVersionMatch: match } = options;
   if (match !== undefined && text === "") {
-    throw badRequest("resourceVersionMatch is forbidden unless resourceVersion is provided");
+    throw forbiddenMatch("resourceVersionMatch is forbidden unless resourceVersion is provided");
   }
   if (match === "Exact" && text === "0") {
-    throw badRequest('resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');
+    throw forbiddenMatch('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
   }
   const asked = parseResourceVersion(text);
   if (asked > store.resourceVersion) throw tooLargeResourceVersion(asked, store.resourceVersion);
@@ -67,10 +67,16 @@ function versionOf(store: Store, options: ListOptions): number {
   return isExact ? asked : store.resourceVersion;
 }
 
+function forbiddenMatch(why: string): StatusError {
+  return invalidOptions("ListOptions", "resourceVersionMatch", "FieldValueForbidden", `Forbidden: ${why}`);
+}
+
 /** Resource versions are opaque to clients but numbers to us. Throws 400 for anything else; "" is 0. */
 export function parseResourceVersion(text: string): number {
   if (/^\d{0,15}$/.test(text)) return Number(text);
-  throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
+  throw badRequest(
+    `resourceVersion: Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`,
+  );
 }
 
 function versionOfToken(store: Store, token: Token): number {
@@ -128,5 +134,5 @@ function parseToken(text: string, options: ListOptions): Token {
   } catch {
     // falls through: not JSON is as wrong as JSON of another shape
   }
-  throw badRequest("continue key is not valid: it was not issued by this server");
+  throw badRequest("invalid continue token: continue key is not valid: it was not issued by this server");
 }

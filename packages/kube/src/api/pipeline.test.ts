@@ -78,7 +78,7 @@ describe("creating", () => {
     const versioned = pod("b", {}, { resourceVersion: "1" });
     assert.equal(
       refusal(() => api.create(versioned)),
-      "400 BadRequest: resourceVersion should not be set on objects to be created",
+      "500 : resourceVersion should not be set on objects to be created",
     );
   });
 
@@ -278,7 +278,7 @@ describe("updating", () => {
     const other = { ...created, metadata: { ...created.metadata, uid: "other" } };
     assert.equal(
       refusal(() => api.replace(other)),
-      `409 Conflict: Operation cannot be fulfilled on deployments.apps "web": Precondition failed: UID in precondition: other, UID in object meta: ${created.metadata.uid}`,
+      `409 Conflict: Operation cannot be fulfilled on deployments.apps "web": StorageError: invalid object, Code: 4, Key: /registry/deployments/default/web, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: other, UID in object meta: ${created.metadata.uid}`,
     );
     const lease = {
       apiVersion: "coordination.k8s.io/v1",
@@ -530,11 +530,11 @@ describe("listing", () => {
     assert.deepEqual(names({ resourceVersion: version, resourceVersionMatch: "Exact" }), ["a"]);
     assert.match(
       refusal(() => names({ resourceVersion: "999999" })),
-      /^504 Timeout: Too large resource version: 999999, current: \d+$/,
+      /^504 Timeout: Timeout: Too large resource version: 999999, current: \d+$/,
     );
     assert.match(
       refusal(() => names({ resourceVersionMatch: "Exact" })),
-      /^400 BadRequest/,
+      /^422 Invalid: ListOptions/,
     );
     for (let index = 0; index < 30; index += 1) api.create(pod(`x-${index}`));
     const old = { resourceVersion: version, resourceVersionMatch: "Exact" };
@@ -556,6 +556,27 @@ describe("listing", () => {
     );
     assert.equal(selected.metadata.remainingItemCount, undefined);
     assert.ok(selected.metadata.continue);
+  });
+});
+
+describe("events", () => {
+  it("are forgotten an hour after they were last seen", () => {
+    const { api, at } = cluster();
+    const event = (name: string, lastTimestamp?: string): KubeObject =>
+      ({
+        apiVersion: "v1",
+        kind: "Event",
+        metadata: { name, namespace: "default" },
+        involvedObject: { kind: "Pod", namespace: "default", name: "a" },
+        ...(lastTimestamp === undefined ? {} : { lastTimestamp }),
+      }) as KubeObject;
+    api.create(event("old"));
+    api.create(event("seen-again", "2026-01-01T00:30:00Z"));
+    at(3_601_000);
+    for (let index = 0; index < 198; index += 1) api.create(event(`new-${index}`));
+    assert.equal(api.store.get("Event", "default", "old"), undefined);
+    assert.ok(api.store.get("Event", "default", "seen-again"));
+    assert.equal(api.store.list("Event").length, 199);
   });
 });
 

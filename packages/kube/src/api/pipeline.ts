@@ -9,6 +9,7 @@
  */
 import { assert, type Random } from "@slipway/base";
 import type { DeleteOptions, ListOptions, ObjectRef, PatchType, TypeRef } from "../client/client.ts";
+import { statusError } from "../client/status-error.ts";
 import { apiVersionOf, type ResourceType, resourceTypeOf } from "../resources/kinds.ts";
 import type { KubeList, KubeObject } from "../resources/meta.ts";
 import type { Service } from "../resources/service.ts";
@@ -22,21 +23,26 @@ import {
   alreadyExists,
   badRequest,
   conflict,
+  invalidOptions,
   methodNotSupported,
   notFound,
   resourceNotFound,
+  uidMismatch,
+  versionRequired,
 } from "./errors.ts";
+import { EVENTS_BETWEEN_SWEEPS, outdatedEvents } from "./events.ts";
 import { listObjects } from "./list.ts";
 import { freeze, isSame, takeIn, timestamp, withMetadata } from "./object.ts";
 import {
   applyPatch,
-  checkStrictly,
+  decode,
   invalidField,
+  requireDeclaredFields,
+  requireValid,
+  requireValidUpdate,
   serverSideApply,
   setDefaults,
   trackManagedFields,
-  validateCreate,
-  validateUpdate,
 } from "./rules.ts";
 import { CONDITIONAL, hasStatus, prepareCreate, prepareUpdate } from "./strategy.ts";
 import { bind, evictionOptions, requirePod, scaleOf, takeFromBudget, withScale } from "./subresources.ts";
@@ -70,6 +76,7 @@ class SynchronousApi implements Api {
   readonly #isTrusted: boolean;
   readonly #rootCertificate: string | undefined;
   #warnings: string[] = [];
+  #eventsSinceSweep = 0;
 
   constructor(options: ApiOptions) {
     this.store = options.store;
@@ -97,7 +104,7 @@ class SynchronousApi implements Api {
     const type = requireType(object);
     const taken = this.#takeIn(object, options, undecodable(type));
     if (taken.metadata.resourceVersion) {
-      throw badRequest("resourceVersion should not be set on objects to be created");
+      throw statusError(500, "", "resourceVersion should not be set on objects to be created");
     }
     return this.#create(type, taken, options, (draft) => this.#track(undefined, draft, options));
   }
@@ -108,11 +115,7 @@ class SynchronousApi implements Api {
     const taken = this.#takeIn(object, options, undecodable(type));
     const old = this.#require(type, taken.metadata.namespace, taken.metadata.name);
     if (CONDITIONAL.has(type.kind) && !taken.metadata.resourceVersion && !this.#isTrusted) {
-      throw invalidField(
-        taken,
-        "metadata.resourceVersion",
-        "Invalid value: 0: must be specified for an update",
-      );
+      throw versionRequired(type.kind, taken.metadata.name);
     }
     return this.#update(type, old, taken, options);
   }
@@ -143,16 +146,17 @@ class SynchronousApi implements Api {
     options: ApiWriteOptions & { readonly fieldManager: string; readonly force?: boolean },
   ): KubeObject {
     const type = requireType(object);
-    if ((object.metadata.managedFields ?? []).length > 0) {
-      throw badRequest("metadata.managedFields must be nil");
+    if (options.fieldManager === "") {
+      const message = "Required value: is required for apply patch";
+      throw invalidOptions("PatchOptions", "fieldManager", "FieldValueRequired", message);
     }
+    if (!this.#isTrusted) requireDeclaredFields(object);
     const applied = this.#takeIn(object, options, "");
     const live = this.#find(type, applied.metadata.namespace, applied.metadata.name);
+    // Before anything exists, a version is as little a precondition as it is upstream.
     const { resourceVersion, uid } = applied.metadata;
-    if (resourceVersion && resourceVersion !== live?.metadata.resourceVersion) {
-      throw live === undefined
-        ? notFound(type.kind, applied.metadata.name)
-        : conflict(type.kind, applied.metadata.name);
+    if (resourceVersion && live !== undefined && resourceVersion !== live.metadata.resourceVersion) {
+      throw conflict(type.kind, applied.metadata.name);
     }
     if (uid && live === undefined) {
       const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
@@ -215,7 +219,7 @@ class SynchronousApi implements Api {
       creationTimestamp: timestamp(this.#now()),
     });
     const object = this.#allocate(prepared, undefined);
-    if (!this.#isTrusted) validateCreate(object);
+    if (!this.#isTrusted) requireValid(object);
     if (options.dryRun === true) {
       if (this.#find(type, object.metadata.namespace, object.metadata.name) !== undefined) {
         throw alreadyExists(type.kind, object.metadata.name);
@@ -224,6 +228,7 @@ class SynchronousApi implements Api {
     }
     const created = this.store.commit({ op: "create", object: this.#seal(object) });
     if (type.kind === "Namespace" && !this.#isTrusted) this.#furnish(created.metadata.name);
+    if (type.kind === "Event") this.#sweepEvents();
     return created;
   }
 
@@ -241,7 +246,7 @@ class SynchronousApi implements Api {
     const prepared = this.#allocate(prepareUpdate(type, old, defaulted, subresource), old);
     const tracked = tracking === "applied" ? prepared : this.#track(old, prepared, options, subresource);
     const object = withMetadata(tracked, { resourceVersion: old.metadata.resourceVersion as string });
-    if (!this.#isTrusted) validateUpdate(object, old, subresource);
+    if (!this.#isTrusted) requireValidUpdate(object, old);
     if (isSameButForTimes(old, object)) return old;
     if (options.dryRun === true) return freeze(object);
     if (isReleased(object)) {
@@ -262,9 +267,9 @@ class SynchronousApi implements Api {
 
   #takeIn(object: KubeObject, options: ApiWriteOptions, prefix: string): KubeObject {
     if (this.#isTrusted) return object;
-    const taken = takeIn(object);
-    this.#warnings.push(...checkStrictly(taken, options.fieldValidation ?? "Warn", prefix));
-    return taken;
+    const decoded = decode(takeIn(object), options.fieldValidation ?? "Warn", prefix);
+    this.#warnings.push(...decoded.warnings);
+    return decoded.object;
   }
 
   #seal(object: KubeObject): KubeObject {
@@ -320,6 +325,13 @@ class SynchronousApi implements Api {
     const data = { "ca.crt": this.#rootCertificate };
     const metadata = { name: "kube-root-ca.crt", namespace };
     this.create({ apiVersion: "v1", kind: "ConfigMap", metadata, data } as KubeObject, FURNISHER);
+  }
+
+  #sweepEvents(): void {
+    this.#eventsSinceSweep += 1;
+    if (this.#eventsSinceSweep < EVENTS_BETWEEN_SWEEPS) return;
+    this.#eventsSinceSweep = 0;
+    for (const event of outdatedEvents(this.store, this.#now())) this.#remove(event);
   }
 
   // --- subresources ---
@@ -398,10 +410,7 @@ function checkPreconditions(old: KubeObject, sent: KubeObject): void {
   const { uid, resourceVersion } = sent.metadata;
   const { kind, metadata } = old;
   if (resourceVersion && resourceVersion !== metadata.resourceVersion) throw conflict(kind, metadata.name);
-  if (uid && uid !== metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
-    throw conflict(kind, metadata.name, why);
-  }
+  if (uid && uid !== metadata.uid) throw uidMismatch(kind, metadata, uid);
 }
 
 /** Nothing to store: as in Kubernetes, newer times in managed fields alone do not make a new version. */

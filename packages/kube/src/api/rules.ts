@@ -10,22 +10,58 @@ import { trackManagedFields } from "../patch/managed-fields.ts";
 import { applyMergePatch } from "../patch/merge.ts";
 import { applyStrategicPatch } from "../patch/strategic.ts";
 import type { KubeObject } from "../resources/meta.ts";
-import { badRequest, qualifiedKind } from "./errors.ts";
+import { invalidError } from "../validate/field-error.ts";
+import { decodeProblem, pruneUnknown, strictProblems } from "../validate/strict.ts";
+import { validateCreate, validateUpdate } from "../validate/validate.ts";
+import { badRequest } from "./errors.ts";
 
 export { serverSideApply, setDefaults, trackManagedFields };
 
-export function validateCreate(_object: KubeObject): void {}
-export function validateUpdate(
-  _object: KubeObject,
-  _old: KubeObject,
-  _subresource: string | undefined,
-): void {}
-export function checkStrictly(
-  _object: KubeObject,
-  _mode: "Strict" | "Warn" | "Ignore",
-  _prefix: string,
-): readonly string[] {
-  return [];
+/** Throws one 422 with everything that is wrong with a new object. */
+export function requireValid(object: KubeObject): void {
+  const errors = validateCreate(object);
+  if (errors.length > 0) throw invalidError(object, errors);
+}
+
+/** Throws one 422 with everything that is wrong with a changed object. */
+export function requireValidUpdate(object: KubeObject, old: KubeObject): void {
+  const errors = validateUpdate(object, old);
+  if (errors.length > 0) throw invalidError(object, errors);
+}
+
+/**
+ * Throws what the server says of unknown fields in an apply, whatever the field validation: the merge is typed, so
+ * they cannot be dropped.
+ */
+export function requireDeclaredFields(object: KubeObject): void {
+  const [problem] = strictProblems(object);
+  if (problem === undefined) return;
+  const { namespace = "", name } = object.metadata;
+  const groupVersion = object.apiVersion.includes("/") ? object.apiVersion : `/${object.apiVersion}`;
+  const path = problem.replace(/^unknown field "(.*)"$/, ".$1");
+  const what = `(${namespace}/${name}; ${groupVersion}, Kind=${object.kind})`;
+  throw statusError(
+    500,
+    "",
+    `failed to create typed patch object ${what}: ${path}: field not declared in schema`,
+  );
+}
+
+/**
+ * The object as a typed server reads it, with the warnings that go to the client. `prefix` begins the message of a
+ * strict refusal. Throws 400 for a value of the wrong type, and for unknown fields under Strict; else they are dropped.
+ */
+export function decode(
+  object: KubeObject,
+  mode: "Strict" | "Warn" | "Ignore",
+  prefix: string,
+): { readonly object: KubeObject; readonly warnings: readonly string[] } {
+  const mismatch = decodeProblem(object);
+  if (mismatch !== undefined) throw badRequest(mismatch);
+  const unknown = strictProblems(object);
+  if (unknown.length === 0) return { object, warnings: [] };
+  if (mode === "Strict") throw badRequest(`${prefix}strict decoding error: ${unknown.join(", ")}`);
+  return { object: pruneUnknown(object), warnings: mode === "Warn" ? unknown : [] };
 }
 
 export function applyPatch(object: KubeObject, type: PatchType, body: unknown): KubeObject {
@@ -47,19 +83,7 @@ function patch(object: KubeObject, type: PatchType, body: unknown): KubeObject {
 }
 
 /** A 422 about one field: `Service "x" is invalid: spec.clusterIPs: Invalid value: …`. */
-export function invalidField(object: KubeObject, field: string, problem: string): StatusError {
-  const { name = "" } = object.metadata;
-  const kind = qualifiedKind(object.kind);
-  return statusError(422, "Invalid", `${kind} "${name}" is invalid: ${field}: ${problem}`, {
-    name,
-    kind: object.kind,
-    ...(kind.includes(".") ? { group: kind.slice(kind.indexOf(".") + 1) } : {}),
-    causes: [
-      {
-        reason: problem.startsWith("Required") ? "FieldValueRequired" : "FieldValueInvalid",
-        message: problem,
-        field,
-      },
-    ],
-  });
+export function invalidField(object: KubeObject, field: string, message: string): StatusError {
+  const reason = message.startsWith("Required") ? "FieldValueRequired" : "FieldValueInvalid";
+  return invalidError(object, [{ reason, field, message }]);
 }

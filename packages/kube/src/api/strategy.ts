@@ -74,8 +74,11 @@ export function prepareUpdate(
   const before = old as AnyObject;
   const after = sent as AnyObject;
   if (subresource === "status") {
-    const { annotations = old.metadata.annotations, managedFields } = sent.metadata;
-    return compact({ ...withMetadata(before, { annotations, managedFields }), status: after["status"] });
+    // Besides the status, these two may be written here; leaving them out is not taken for removing them.
+    const { annotations = old.metadata.annotations, finalizers = old.metadata.finalizers } = sent.metadata;
+    const { managedFields } = sent.metadata;
+    const changes = compact({ annotations, finalizers, managedFields });
+    return compact({ ...withMetadata(before, changes), status: after["status"] });
   }
   if (subresource === "finalize") {
     return compact({

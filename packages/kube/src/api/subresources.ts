@@ -3,6 +3,7 @@
  * request into the object that is to be stored, or refuses it in Kubernetes' words.
  */
 import type { DeleteOptions } from "../client/client.ts";
+import { type StatusError, statusError } from "../client/status-error.ts";
 import type { KubeObject } from "../resources/meta.ts";
 import type { Pod } from "../resources/pod.ts";
 import type { Deployment, PodDisruptionBudget, ReplicaSet } from "../resources/workload.ts";
@@ -35,9 +36,21 @@ export function withScale(object: Deployment | ReplicaSet, scale: KubeObject): K
   const { replicas = 0 } = (scale as Scale).spec ?? {};
   if (!Number.isInteger(replicas))
     throw badRequest(`Scale: spec.replicas should be an integer, got ${replicas}`);
+  if (replicas < 0) throw negativeReplicas(object.metadata.name, replicas);
   const { resourceVersion } = scale.metadata;
   const scaled = { ...object, spec: { ...object.spec, replicas } };
   return withMetadata(scaled, resourceVersion === undefined ? {} : { resourceVersion });
+}
+
+function negativeReplicas(name: string, replicas: number): StatusError {
+  const field = "spec.replicas";
+  const message = `Invalid value: ${replicas}: must be greater than or equal to 0`;
+  return statusError(422, "Invalid", `Scale.autoscaling "${name}" is invalid: ${field}: ${message}`, {
+    name,
+    group: "autoscaling",
+    kind: "Scale",
+    causes: [{ reason: "FieldValueInvalid", message, field }],
+  });
 }
 
 interface Binding extends KubeObject {
@@ -123,7 +136,7 @@ function isBrokenAnyway(pod: Pod, budget: PodDisruptionBudget): boolean {
   return isReady !== true && desiredHealthy > 0 && currentHealthy >= desiredHealthy;
 }
 
-function cannotEvict(message: string) {
+function cannotEvict(message: string): StatusError {
   return tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", [
     { reason: "DisruptionBudget", message },
   ]);

@@ -131,10 +131,15 @@ async function* watchEvents(
   for (const each of [signal, closing]) each?.addEventListener("abort", stop, { once: true });
   if (signal?.aborted || closing.aborted) stop();
   if (timeoutSeconds !== undefined && options.sleep !== undefined) {
-    options.sleep(timeoutSeconds * 1000, ended.signal).then(() => {
+    const { sleep } = options;
+    const sayThenEnd = async (): Promise<void> => {
+      // Two seconds before the end, as API servers do, so that the mark arrives before the end does.
+      const beforeMs = Math.max(0, timeoutSeconds - 2) * 1000;
+      await sleep(beforeMs, ended.signal);
       if (watchOptions.allowBookmarks === true) push(bookmark(type, store.resourceVersion));
-      end();
-    }, end);
+      await sleep(timeoutSeconds * 1000 - beforeMs, ended.signal);
+    };
+    sayThenEnd().then(end, end);
   }
   try {
     for (;;) {
