@@ -17,7 +17,7 @@ export const COMMIT_ANNOTATION = "slipway.dev/commit";
 /** What `kubectl rollout history` shows beside a revision. */
 export const CHANGE_CAUSE_ANNOTATION = "kubernetes.io/change-cause";
 
-/** How long an apply goes on trying while the cluster does not answer. */
+/** How long an apply goes on trying while the cluster does not answer, at most. */
 export const APPLY_PATIENCE_MS = 30_000;
 
 /** The object with the release's number on its own annotations; the pod template is left alone. */
@@ -51,7 +51,7 @@ export interface Applied {
 export async function applyObjects(
   client: KubeClient,
   objects: readonly AnyObject[],
-  options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined },
+  options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined; readonly patienceMs?: number },
 ): Promise<Applied> {
   const deployments = new Map<string, number>();
   for (const object of objects) {

@@ -5,7 +5,7 @@
  */
 import { assertNever, SlipwayError } from "@slipway/base";
 import { type AnyObject, type Pod, StatusError } from "@slipway/kube";
-import { type Applied, applyObjects, patiently, stamp } from "./apply.ts";
+import { APPLY_PATIENCE_MS, type Applied, applyObjects, patiently, stamp } from "./apply.ts";
 import { type Cause, causeSentence, makeCause } from "./causes.ts";
 import { type ClusterState, decide, type Forward, type WaveCommand, type WaveState } from "./decide.ts";
 import type { Progress, ReleaseNews } from "./events.ts";
@@ -15,7 +15,7 @@ import { baselineOf } from "./judge-pod.ts";
 import type { ClusterRecord, Outcome, ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { type Observer, observe } from "./observe.ts";
 import { prune, toPrune } from "./prune.ts";
-import { followRollout, type RolloutFact } from "./rollout.ts";
+import { followRollout, type RolloutFact, UNREACHABLE_PATIENCE_MS } from "./rollout.ts";
 import { podSpecOf } from "./workload.ts";
 
 export interface RunInput {
@@ -299,7 +299,11 @@ class Run {
       observer = observe(this.#target(name).client, { namespaces: [...namespaces], clock: context.clock });
       this.#observers.set(name, observer);
     }
-    const patience = this.#input.context.clock.sleep(WRITE_PATIENCE_MS * 6, this.#stop.signal).then(() => {
+    const { clock, unreachableAfterMs } = this.#input.context;
+    const patienceMs = Math.min(APPLY_PATIENCE_MS, unreachableAfterMs ?? APPLY_PATIENCE_MS);
+    const timer = new AbortController();
+    const signal = AbortSignal.any([timer.signal, this.#stop.signal]);
+    const patience = clock.sleep(patienceMs, signal).then(() => {
       throw new SlipwayError({
         code: "CLUSTER_UNREACHABLE",
         where: name,
@@ -308,14 +312,16 @@ class Run {
       });
     });
     patience.catch(() => undefined);
-    await Promise.race([observer.ready, patience]);
+    await Promise.race([observer.ready, patience]).finally(() => timer.abort());
     return observer;
   }
 
   #apply(name: string, release: ReleaseRecord, signal: AbortSignal): Promise<Applied> {
     // Restored objects carry the number of the release they come from, which is what then runs.
     const objects = release.objects.map((object) => stamp(object, release));
-    return applyObjects(this.#target(name).client, objects, { clock: this.#input.context.clock, signal });
+    const { clock, unreachableAfterMs } = this.#input.context;
+    const patienceMs = Math.min(APPLY_PATIENCE_MS, unreachableAfterMs ?? APPLY_PATIENCE_MS);
+    return applyObjects(this.#target(name).client, objects, { clock, signal, patienceMs });
   }
 
   async #follow(
@@ -338,6 +344,7 @@ class Run {
       baseline: from.baseline,
       references: release.images.map((image) => image.reference),
       images: context.images,
+      unreachableAfterMs: context.unreachableAfterMs ?? UNREACHABLE_PATIENCE_MS,
       clock: context.clock,
       signal: from.signal,
       onProgress: (progress) => this.#onProgress(name, progress),
@@ -547,9 +554,10 @@ class Run {
   }
 
   async #writeTo(target: Target, record: ReleaseRecord, isFinal: boolean): Promise<void> {
-    const { clock } = this.#input.context;
+    const { clock, unreachableAfterMs } = this.#input.context;
+    const patienceMs = Math.min(WRITE_PATIENCE_MS, unreachableAfterMs ?? WRITE_PATIENCE_MS);
     const timer = new AbortController();
-    const limit = clock.sleep(WRITE_PATIENCE_MS, timer.signal).then(
+    const limit = clock.sleep(patienceMs, timer.signal).then(
       () => "it did not answer in time",
       () => undefined,
     );

@@ -40,6 +40,8 @@ export interface ReleaseContext {
   readonly images?: ImageCheck | undefined;
   /** False when the process that holds a lock is known to be gone (same host, no such pid); undefined when unknown. */
   readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
+  /** A cluster that does not answer for this long is `unknown`. Default 60 s. */
+  readonly unreachableAfterMs?: number | undefined;
   /** How a read-only command names a cluster: `kubectl --context gke_…`. Default: `kubectl --context NAME`. */
   readonly kubectl?: ((cluster: string) => string) | undefined;
 }

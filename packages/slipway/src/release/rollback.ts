@@ -12,15 +12,37 @@ export interface RollbackTarget {
   readonly leaves: ReleaseRecord;
 }
 
-/** The newest release whose objects are in some cluster, be it healthy, failed or cut off. */
-export function currentOf(
+/** The releases whose objects are in some cluster, newest first, be they healthy, failed or cut off. */
+function runningNow(
   records: readonly ReleaseRecord[],
   clusters: readonly string[],
-): ReleaseRecord | undefined {
+): readonly ReleaseRecord[] {
   return clusters
     .map((cluster) => runningIn(records, cluster))
     .filter((record) => record !== undefined)
-    .sort((a, b) => b.number - a.number)[0];
+    .sort((a, b) => b.number - a.number);
+}
+
+/**
+ * What the rollback leaves: the newest running release that is not already the target's content. In a rollback that
+ * goes on after it was cut off, that is what the clusters that were not reached still run.
+ */
+function leftBehind(
+  records: readonly ReleaseRecord[],
+  clusters: readonly string[],
+  target: ReleaseRecord,
+): ReleaseRecord {
+  const running = runningNow(records, clusters);
+  return running.find((record) => record.content !== target.content) ?? running[0] ?? target;
+}
+
+/** Does every cluster run this content? Where only some do, going (back) to it is still something to do. */
+function isLive(
+  records: readonly ReleaseRecord[],
+  clusters: readonly string[],
+  record: ReleaseRecord,
+): boolean {
+  return clusters.every((cluster) => runningIn(records, cluster)?.content === record.content);
 }
 
 /** Throws ROLLBACK_NO_TARGET, saying why each candidate was passed over. */
@@ -29,16 +51,19 @@ export function chooseTarget(
   clusters: readonly string[],
   to: number | undefined,
 ): RollbackTarget {
-  const leaves = currentOf(records, clusters);
-  if (leaves === undefined) {
+  if (runningNow(records, clusters).length === 0) {
     throw noTarget("nothing was released here yet", "Deploy first.");
   }
-  if (to !== undefined) return { target: explicitTarget(records, leaves, clusters, to), leaves };
+  const found = (target: ReleaseRecord): RollbackTarget => ({
+    target,
+    leaves: leftBehind(records, clusters, target),
+  });
+  if (to !== undefined) return found(explicitTarget(records, clusters, to));
   const held = heldBy(records);
   const passedOver: string[] = [];
   for (const record of records) {
-    const reason = reasonAgainst(record, leaves, held);
-    if (reason === undefined) return { target: record, leaves };
+    const reason = reasonAgainst(record, isLive(records, clusters, record), held);
+    if (reason === undefined) return found(record);
     passedOver.push(`release ${record.number} ${reason}`);
   }
   throw noTarget(
@@ -49,10 +74,10 @@ export function chooseTarget(
 
 function reasonAgainst(
   record: ReleaseRecord,
-  leaves: ReleaseRecord,
+  live: boolean,
   held: ReadonlyMap<string, number>,
 ): string | undefined {
-  if (record.content === leaves.content) return "is what runs now";
+  if (live) return "is what runs now";
   if (!isHealthyEverywhere(record)) return `was not healthy everywhere (${record.outcome})`;
   const bad = [record.content, ...record.images.map((image) => image.digest)].find((one) => held.has(one));
   return bad === undefined ? undefined : `is held since release ${held.get(bad)}`;
@@ -61,7 +86,6 @@ function reasonAgainst(
 /** A person who names a release means it: held or not, but it must have been healthy somewhere. */
 function explicitTarget(
   records: readonly ReleaseRecord[],
-  leaves: ReleaseRecord,
   clusters: readonly string[],
   to: number,
 ): ReleaseRecord {
@@ -73,8 +97,7 @@ function explicitTarget(
   if (!Object.values(record.clusters).some((cluster) => cluster.verdict === "healthy")) {
     throw noTarget(`release ${to} was healthy in no cluster (${record.outcome})`, "Choose another one.");
   }
-  const runsEverywhere = clusters.every((cluster) => runningIn(records, cluster)?.content === record.content);
-  if (runsEverywhere && record.content === leaves.content) {
+  if (isLive(records, clusters, record)) {
     throw noTarget(`release ${to} is what runs now`, "There is nothing to do.");
   }
   return record;

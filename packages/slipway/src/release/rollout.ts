@@ -30,6 +30,7 @@ export interface RolloutInput {
   readonly baseline: ReadonlyMap<string, number>;
   readonly references: readonly string[];
   readonly images: ImageCheck | undefined;
+  readonly unreachableAfterMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
@@ -48,13 +49,13 @@ export async function followRollout(input: RolloutInput): Promise<void> {
     if (silentSince !== undefined) {
       // Old news is not judged; an ok of before is taken back until the cluster answers again.
       input.onFact({ kind: "waiting" });
-      if (now - silentSince >= UNREACHABLE_PATIENCE_MS) {
+      if (now - silentSince >= input.unreachableAfterMs) {
         return input.onFact({
           kind: "unknown",
           reason: `the cluster does not answer: ${observer.lastError()}`,
         });
       }
-      await observer.changed(version, silentSince + UNREACHABLE_PATIENCE_MS - now, signal);
+      await observer.changed(version, silentSince + input.unreachableAfterMs - now, signal);
       continue;
     }
     const snapshot: RolloutSnapshot = { ...input, ...observer.current(), images };

@@ -36,16 +36,18 @@ export function createSlackBot(options: SlackBotOptions): Notifier {
     message: SlackMessage,
   ): Promise<MessageHandle> => {
     try {
-      const answer: Readonly<Record<string, unknown>> = await (await client()).apiCall(method, {
+      const answer = (await (
+        await client()
+      ).apiCall(method, {
         ...body,
         text: message.text,
         blocks: message.blocks,
         unfurl_links: false,
-      });
+      })) as { channel?: unknown; ts?: unknown };
       // An update needs the channel's id, which only the first answer gives.
       return {
-        channel: String(answer["channel"] ?? body["channel"]),
-        id: String(answer["ts"] ?? body["ts"] ?? ""),
+        channel: String(answer.channel ?? body["channel"]),
+        id: String(answer.ts ?? body["ts"] ?? ""),
       };
     } catch (error) {
       throw slackError(method, error);

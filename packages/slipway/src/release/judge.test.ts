@@ -1,0 +1,601 @@
+/** Tables of pods and events, and the verdict that follows: one row per line of the matrix. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type {
+  Container,
+  ContainerStatus,
+  Deployment,
+  DeploymentStatus,
+  Event,
+  Pod,
+  PodStatus,
+  ReplicaSet,
+} from "@slipway/kube";
+import type { CauseCode } from "./causes.ts";
+import { type Judged, judge, type RolloutSnapshot, type Seen } from "./judge.ts";
+
+const IMAGE = "registry.test/web:v2@sha256:2";
+
+function deployment(
+  changes: { spec?: object; status?: DeploymentStatus; generation?: number } = {},
+): Deployment {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: {
+      name: "web",
+      namespace: "default",
+      uid: "d",
+      generation: changes.generation ?? 2,
+      annotations: { "deployment.kubernetes.io/revision": "2" },
+    },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: { app: "web" } },
+      template: { spec: { containers: [] } },
+      ...changes.spec,
+    },
+    status: {
+      observedGeneration: 2,
+      replicas: 3,
+      updatedReplicas: 1,
+      availableReplicas: 2,
+      ...changes.status,
+    },
+  };
+}
+
+function replicaSet(revision: number, status: Partial<ReplicaSet["status"]> = {}): ReplicaSet {
+  return {
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: {
+      name: `web-${revision}`,
+      namespace: "default",
+      uid: `rs${revision}`,
+      annotations: { "deployment.kubernetes.io/revision": String(revision) },
+      ownerReferences: [
+        { apiVersion: "apps/v1", kind: "Deployment", name: "web", uid: "d", controller: true },
+      ],
+    },
+    spec: { selector: {}, template: { spec: { containers: [] } } },
+    status: { replicas: 1, availableReplicas: 0, ...status } as NonNullable<ReplicaSet["status"]>,
+  };
+}
+
+function pod(
+  status: PodStatus,
+  changes: { revision?: number; container?: Partial<Container>; metadata?: object; spec?: object } = {},
+): Pod {
+  const revision = changes.revision ?? 2;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: `web-${revision}-x`,
+      namespace: "default",
+      uid: `p${revision}`,
+      ownerReferences: [
+        { apiVersion: "apps/v1", kind: "ReplicaSet", name: "web", uid: `rs${revision}`, controller: true },
+      ],
+      ...changes.metadata,
+    },
+    spec: { containers: [{ name: "web", image: IMAGE, ...changes.container }], ...changes.spec },
+    status,
+  };
+}
+
+function container(status: Partial<ContainerStatus>): PodStatus {
+  return {
+    phase: "Running",
+    conditions: [{ type: "PodScheduled", status: "True" }],
+    containerStatuses: [{ name: "web", ready: false, restartCount: 0, image: IMAGE, imageID: "", ...status }],
+  };
+}
+
+const waiting = (reason: string, message = ""): PodStatus =>
+  container({ state: { waiting: { reason, message } } });
+
+const crashed = (
+  restartCount: number,
+  end: { exitCode: number; reason?: string; message?: string },
+): PodStatus =>
+  container({
+    restartCount,
+    state: { waiting: { reason: "CrashLoopBackOff" } },
+    lastState: { terminated: end },
+  });
+
+function event(reason: string, message: string, about = "p2"): Event {
+  return {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: reason },
+    involvedObject: { kind: "Pod", uid: about },
+    reason,
+    message,
+    type: "Warning",
+  };
+}
+
+function snapshot(changes: Partial<RolloutSnapshot> = {}): RolloutSnapshot {
+  return {
+    cluster: "tokyo",
+    kubectl: "kubectl --context tokyo",
+    deployments: [deployment()],
+    expected: new Map([["default/web", 2]]),
+    replicaSets: [replicaSet(1), replicaSet(2)],
+    pods: [],
+    events: [],
+    baseline: new Map(),
+    images: new Map(),
+    ...changes,
+  };
+}
+
+/** Judges the same snapshot now and after `laterMs`, as a rollout that does not move. */
+function judgedAfter(of: RolloutSnapshot, laterMs: number): Judged {
+  const start = 1_000_000;
+  let seen: Seen = new Map();
+  seen = judge(of, seen, start).seen;
+  return judge(of, seen, start + laterMs);
+}
+
+interface Row {
+  readonly what: string;
+  readonly of: RolloutSnapshot;
+  /** The verdict at once and after this many ms. */
+  readonly then: readonly [ms: number, verdict: "ok" | "waiting" | "doomed", code?: CauseCode][];
+  readonly why?: RegExp;
+}
+
+const probe = { readinessProbe: { httpGet: { port: 80 }, periodSeconds: 10 } };
+const complete: DeploymentStatus = { replicas: 2, updatedReplicas: 2, availableReplicas: 2 };
+const ready = container({ ready: true, started: true, state: { running: {} } });
+const readyPod = {
+  ...ready,
+  conditions: [{ type: "Ready", status: "True" as const }],
+};
+
+const rows: readonly Row[] = [
+  {
+    what: "all pods are new and available",
+    of: snapshot({ deployments: [deployment({ status: complete })], pods: [pod(readyPod)] }),
+    then: [[0, "ok"]],
+  },
+  {
+    what: "the controller has not seen the change",
+    of: snapshot({ deployments: [deployment({ status: { ...complete, observedGeneration: 1 } })] }),
+    then: [
+      [0, "waiting", "RolloutNotObserved"],
+      [59_999, "waiting"],
+      [60_000, "doomed", "RolloutNotObserved"],
+    ],
+  },
+  {
+    what: "our own view is older than the apply",
+    of: snapshot({
+      deployments: [deployment({ generation: 1, status: { ...complete, observedGeneration: 1 } })],
+    }),
+    then: [[0, "waiting", "RolloutNotObserved"]],
+  },
+  {
+    what: "an old pod is still terminating",
+    of: snapshot({
+      deployments: [deployment({ status: complete })],
+      pods: [pod(readyPod), pod(readyPod, { revision: 1, spec: { terminationGracePeriodSeconds: 75 } })],
+    }),
+    then: [
+      [0, "waiting", "OldPodsTerminating"],
+      [104_999, "waiting"],
+      // A pod on a lost node never goes, and that is not the release's fault.
+      [105_000, "ok"],
+    ],
+  },
+  {
+    what: "an old pod crashes",
+    of: snapshot({
+      deployments: [deployment()],
+      pods: [pod(crashed(7, { exitCode: 1 }), { revision: 1 }), pod(waiting("ContainerCreating"))],
+    }),
+    then: [[600_000, "waiting", "ContainerStarting"]],
+  },
+  {
+    what: "a container has crashed once",
+    of: snapshot({ pods: [pod(container({ state: { terminated: { exitCode: 1, reason: "Error" } } }))] }),
+    then: [[600_000, "waiting", "ContainerCrash"]],
+  },
+  {
+    what: "a container has crashed twice",
+    of: snapshot({ pods: [pod(crashed(1, { exitCode: 1, reason: "Error" }))] }),
+    then: [[0, "doomed", "ContainerCrash"]],
+    why: /^crashed twice: exit code 1$/,
+  },
+  {
+    what: "a container that crashed twice has been started again",
+    of: snapshot({
+      pods: [
+        pod(
+          container({
+            restartCount: 2,
+            state: { running: {} },
+            lastState: { terminated: { exitCode: 139, reason: "Error" } },
+          }),
+        ),
+      ],
+    }),
+    then: [[0, "doomed", "ContainerCrash"]],
+    why: /killed by SIGSEGV \(exit code 139\)/,
+  },
+  {
+    what: "a pod from before this release has crashed long ago and serves",
+    of: snapshot({
+      deployments: [deployment({ status: complete })],
+      pods: [
+        pod({
+          ...container({
+            ready: true,
+            restartCount: 9,
+            state: { running: {} },
+            lastState: { terminated: { exitCode: 1 } },
+          }),
+          conditions: [{ type: "Ready", status: "True" }],
+        }),
+      ],
+      baseline: new Map([["p2/web", 9]]),
+    }),
+    then: [[0, "ok"]],
+  },
+  {
+    what: "a container is killed for its memory",
+    of: snapshot({
+      pods: [
+        pod(crashed(1, { exitCode: 137, reason: "OOMKilled" }), {
+          container: { resources: { limits: { memory: "128Mi" } } },
+        }),
+      ],
+    }),
+    then: [[0, "doomed", "ContainerOOMKilled"]],
+    why: /more than its memory limit of 128Mi/,
+  },
+  {
+    what: "a container ends with success again and again",
+    of: snapshot({ pods: [pod(crashed(1, { exitCode: 0, reason: "Completed" }))] }),
+    then: [[0, "doomed", "ContainerCompleted"]],
+  },
+  {
+    what: "the liveness probe restarts the container",
+    of: snapshot({
+      pods: [pod(crashed(1, { exitCode: 143 }))],
+      events: [
+        event("Killing", "Container web failed liveness probe, will be restarted"),
+        event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
+      ],
+    }),
+    then: [[0, "doomed", "LivenessFailed"]],
+    why: /liveness probe failed: HTTP probe failed with statuscode: 500/,
+  },
+  {
+    what: "the startup probe restarts the container",
+    of: snapshot({
+      pods: [pod(crashed(1, { exitCode: 143 }))],
+      events: [event("Killing", "Container web failed startup probe, will be restarted")],
+    }),
+    then: [[0, "doomed", "StartupFailed"]],
+  },
+  {
+    what: "the command does not exist",
+    of: snapshot({
+      pods: [
+        pod(
+          crashed(0, {
+            exitCode: 128,
+            reason: "StartError",
+            message: 'exec: "srv": executable file not found',
+          }),
+        ),
+      ],
+    }),
+    then: [[0, "doomed", "ContainerStartFailed"]],
+  },
+  {
+    what: "the runtime failed to start it for another reason, once",
+    of: snapshot({
+      pods: [pod(crashed(0, { exitCode: 128, reason: "StartError", message: "cgroup is busy" }))],
+    }),
+    then: [[600_000, "waiting", "ContainerCrash"]],
+  },
+  {
+    what: "the node may not pull",
+    of: snapshot({
+      pods: [pod(waiting("ImagePullBackOff", "Back-off pulling image"))],
+      events: [event("Failed", `Failed to pull image "${IMAGE}": 401 Unauthorized`)],
+    }),
+    then: [[0, "doomed", "ImagePullAuth"]],
+    why: /401 Unauthorized/,
+  },
+  {
+    what: "the registry limits the rate",
+    of: snapshot({ pods: [pod(waiting("ErrImagePull", "429 Too Many Requests: toomanyrequests"))] }),
+    then: [
+      [0, "waiting", "ImagePullRateLimited"],
+      [120_000, "doomed", "ImagePullRateLimited"],
+    ],
+  },
+  {
+    what: "the registry does not answer",
+    of: snapshot({ pods: [pod(waiting("ErrImagePull", "dial tcp: i/o timeout"))] }),
+    then: [
+      [0, "waiting", "ImagePullNetwork"],
+      [119_999, "waiting"],
+      [120_000, "doomed", "ImagePullNetwork"],
+    ],
+  },
+  {
+    what: "the image is not found and the registry has not been asked",
+    of: snapshot({ pods: [pod(waiting("ErrImagePull", "manifest unknown"))] }),
+    then: [
+      [0, "waiting", "ImageNotFound"],
+      [10_000, "doomed", "ImageNotFound"],
+    ],
+  },
+  {
+    what: "the image is not found and the registry says so too",
+    of: snapshot({
+      pods: [pod(waiting("ErrImagePull", "404 not found"))],
+      images: new Map([[IMAGE, "missing"]]),
+    }),
+    then: [[0, "doomed", "ImageNotFound"]],
+  },
+  {
+    what: "the image is not found by the node but is in the registry",
+    of: snapshot({
+      pods: [pod(waiting("ErrImagePull", "404 not found"))],
+      images: new Map([[IMAGE, "exists"]]),
+    }),
+    then: [
+      [0, "waiting", "ImagePullNetwork"],
+      [120_000, "doomed", "ImagePullNetwork"],
+    ],
+  },
+  {
+    what: "the image's name is invalid",
+    of: snapshot({ pods: [pod(waiting("InvalidImageName", "couldn't parse image name"))] }),
+    then: [[0, "doomed", "ImageNameInvalid"]],
+  },
+  {
+    what: "a ConfigMap is missing",
+    of: snapshot({ pods: [pod(waiting("CreateContainerConfigError", 'configmap "settings" not found'))] }),
+    then: [[0, "doomed", "ConfigMissing"]],
+    why: /configmap "settings" not found/,
+  },
+  {
+    what: "the kubelet's own cache is late",
+    of: snapshot({
+      pods: [pod(waiting("CreateContainerConfigError", "failed to sync configmap cache: timed out"))],
+    }),
+    then: [[59_999, "waiting", "ConfigMissing"]],
+  },
+  {
+    what: "no node takes the pod",
+    of: snapshot({
+      pods: [
+        pod({
+          phase: "Pending",
+          conditions: [
+            {
+              type: "PodScheduled",
+              status: "False",
+              reason: "Unschedulable",
+              message: "0/3 nodes are available: 3 Insufficient cpu.",
+            },
+          ],
+        }),
+      ],
+    }),
+    then: [
+      [0, "waiting", "Unschedulable"],
+      [29_999, "waiting"],
+      [30_000, "doomed", "Unschedulable"],
+    ],
+    why: /3 Insufficient cpu/,
+  },
+  {
+    what: "no node takes the pod but one is being added",
+    of: snapshot({
+      pods: [pod({ phase: "Pending", conditions: [{ type: "PodScheduled", status: "False" }] })],
+      events: [event("TriggeredScaleUp", "pod triggered scale-up")],
+    }),
+    then: [
+      [299_999, "waiting", "Unschedulable"],
+      [300_000, "doomed", "Unschedulable"],
+    ],
+  },
+  {
+    what: "a volume cannot be mounted",
+    of: snapshot({
+      pods: [pod(waiting("ContainerCreating"))],
+      events: [event("FailedMount", "Unable to attach or mount volumes")],
+    }),
+    then: [
+      [0, "waiting", "VolumePending"],
+      [120_000, "doomed", "VolumePending"],
+    ],
+  },
+  {
+    what: "a quota refuses the pods",
+    of: snapshot({
+      replicaSets: [
+        replicaSet(2, {
+          replicas: 0,
+          conditions: [
+            {
+              type: "ReplicaFailure",
+              status: "True",
+              reason: "FailedCreate",
+              message: 'pods "web" is forbidden: exceeded quota: small',
+            },
+          ],
+        }),
+      ],
+    }),
+    then: [
+      [0, "waiting", "QuotaExceeded"],
+      [10_000, "doomed", "QuotaExceeded"],
+    ],
+    why: /exceeded quota: small/,
+  },
+  {
+    what: "the readiness probe fails",
+    of: snapshot({
+      pods: [pod(container({ started: true, state: { running: {} } }), { container: probe })],
+      events: [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
+    }),
+    then: [
+      [0, "waiting", "ReadinessFailed"],
+      [26_999, "waiting"],
+      [27_000, "doomed", "ReadinessFailed"],
+    ],
+    why: /fails: HTTP probe failed with statuscode: 503/,
+  },
+  {
+    what: "a readiness probe of 1 s fails while the program starts",
+    of: snapshot({
+      pods: [
+        pod(container({ started: true, state: { running: {} } }), {
+          container: { readinessProbe: { httpGet: { port: 80 }, periodSeconds: 1 } },
+        }),
+      ],
+      events: [event("Unhealthy", "Readiness probe failed: connection refused")],
+    }),
+    then: [
+      [14_999, "waiting", "ReadinessFailed"],
+      [15_000, "doomed", "ReadinessFailed"],
+    ],
+  },
+  {
+    what: "the startup probe has not succeeded",
+    of: snapshot({
+      pods: [
+        pod(container({ started: false, state: { running: {} } }), {
+          container: { ...probe, startupProbe: { httpGet: { port: 80 } } },
+        }),
+      ],
+    }),
+    then: [[600_000, "waiting", "ContainerStarting"]],
+  },
+  {
+    what: "a readiness gate is closed",
+    of: snapshot({
+      pods: [
+        pod(
+          { ...ready, conditions: [{ type: "ContainersReady", status: "True" }] },
+          { spec: { readinessGates: [{ conditionType: "example.com/neg-ready" }] } },
+        ),
+      ],
+    }),
+    then: [[600_000, "waiting", "ReadinessGateClosed"]],
+    why: /example.com\/neg-ready/,
+  },
+  {
+    what: "a new pod was evicted",
+    of: snapshot({ pods: [pod({ phase: "Failed", reason: "Evicted" })] }),
+    then: [[600_000, "waiting", "RolloutPending"]],
+  },
+  {
+    what: "the Deployment is paused",
+    of: snapshot({ deployments: [deployment({ spec: { paused: true } })] }),
+    then: [[0, "doomed", "RolloutPaused"]],
+  },
+  {
+    what: "pods are ready but not for minReadySeconds",
+    of: snapshot({
+      deployments: [deployment({ spec: { minReadySeconds: 5 } })],
+      replicaSets: [replicaSet(2, { readyReplicas: 2, availableReplicas: 1 })],
+      pods: [pod(readyPod)],
+    }),
+    then: [[600_000, "waiting", "MinReadySeconds"]],
+  },
+  {
+    what: "the progress deadline passes",
+    of: snapshot({
+      deployments: [
+        deployment({
+          status: {
+            conditions: [{ type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" }],
+          },
+        }),
+      ],
+      pods: [pod(waiting("ErrImagePull", "dial tcp: i/o timeout"))],
+    }),
+    // The deadline alone is never the report.
+    then: [[0, "doomed", "ImagePullNetwork"]],
+    why: /i\/o timeout; nothing moved for 600 s/,
+  },
+  {
+    what: "the progress deadline passes and nothing else is known",
+    of: snapshot({
+      deployments: [
+        deployment({
+          status: {
+            conditions: [{ type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" }],
+          },
+        }),
+      ],
+      pods: [pod(waiting("ContainerCreating"))],
+    }),
+    then: [[0, "doomed", "ProgressDeadlineExceeded"]],
+    why: /last seen: the container is being created/,
+  },
+];
+
+for (const row of rows) {
+  const end = row.then.at(-1);
+  test(`when ${row.what}, the verdict is ${end?.[1]}${end?.[2] === undefined ? "" : ` (${end[2]})`}`, () => {
+    for (const [ms, verdict, code] of row.then) {
+      const { judgement } = judgedAfter(row.of, ms);
+      assert.equal(judgement.verdict, verdict, `after ${ms} ms: ${JSON.stringify(judgement)}`);
+      const cause =
+        judgement.verdict === "doomed"
+          ? judgement.cause
+          : judgement.verdict === "waiting"
+            ? judgement.causes[0]
+            : undefined;
+      if (code !== undefined) assert.equal(cause?.code, code);
+      if (row.why !== undefined) assert.match(cause?.why ?? "", row.why);
+    }
+  });
+}
+
+test("a cause that goes away and comes back has its whole budget again", () => {
+  const broken = snapshot({ pods: [pod(waiting("ErrImagePull", "dial tcp: i/o timeout"))] });
+  const fine = snapshot({ pods: [pod(waiting("ContainerCreating"))] });
+  let seen = judge(broken, new Map(), 0).seen;
+  seen = judge(fine, seen, 100_000).seen;
+  assert.equal(judge(broken, seen, 130_000).judgement.verdict, "waiting");
+});
+
+test("a command in a cause names the cluster, the pod and the container", () => {
+  const { judgement } = judge(snapshot({ pods: [pod(crashed(1, { exitCode: 1 }))] }), new Map(), 0);
+  assert.equal(judgement.verdict, "doomed");
+  assert.equal(
+    judgement.verdict === "doomed" ? judgement.cause.command : "",
+    "kubectl --context tokyo -n default logs web-2-x -c web --previous",
+  );
+});
+
+test("progress counts old, new, available and serving pods", () => {
+  const { progress } = judge(
+    snapshot({
+      replicaSets: [replicaSet(1), replicaSet(2, { availableReplicas: 1 })],
+      pods: [pod(readyPod), pod(readyPod, { revision: 1 })],
+    }),
+    new Map(),
+    0,
+  );
+  const { old, ready: available, total, serving } = progress;
+  assert.deepEqual(
+    { old, new: progress.new, available, total, serving },
+    { old: 1, new: 1, available: 1, total: 2, serving: 2 },
+  );
+});

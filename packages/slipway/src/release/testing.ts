@@ -1,0 +1,113 @@
+/** Builders for the tests of this folder: everything defaulted, only what a test is about is said. */
+import { seededRandom, systemClock } from "@slipway/base";
+import type { Behaviours, Cluster } from "@slipway/cluster";
+import type { ReleaseEvent } from "./events.ts";
+import { parseManifest } from "./manifests.ts";
+import type { ReleaseContext, ReleaseImage, RenderedRelease, Target } from "./model.ts";
+import { renderObjects } from "./render.ts";
+
+/** `sha256:` of the same letter, so that a test can tell images apart at a glance. */
+export function image(name: string, tag: string): ReleaseImage {
+  const digest = `sha256:${[...`${name}${tag}`]
+    .map((letter) => letter.charCodeAt(0).toString(16))
+    .join("")
+    .padEnd(64, "0")
+    .slice(0, 64)}`;
+  return { name, digest, reference: `registry.test/${name}:${tag}@${digest}` };
+}
+
+export function webManifest(
+  options: { readonly replicas?: number; readonly setting?: string; readonly extra?: string } = {},
+): string {
+  return `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: settings }
+data: { greeting: "${options.setting ?? "hello"}" }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec:
+  selector: { app: web }
+  ports: [{ port: 80 }]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: ${options.replicas ?? 2}
+  selector: { matchLabels: { app: web } }
+  strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: web
+          image: web
+          ports: [{ containerPort: 80 }]
+          envFrom: [{ configMapRef: { name: settings } }]
+${options.extra ?? ""}`;
+}
+
+export function rendered(
+  tag: string,
+  options: Parameters<typeof webManifest>[0] & { readonly manifest?: string } = {},
+): RenderedRelease {
+  return renderObjects({
+    service: "shop",
+    namespace: "default",
+    loaded: parseManifest(options.manifest ?? webManifest(options), "k8s/web.yaml"),
+    patches: [],
+    images: [image("web", tag)],
+    version: { commit: `${tag}0000000`, message: `ship ${tag}`, author: "Aki", dirty: false },
+  });
+}
+
+/** What the simulated containers do, by the tag of their image. */
+export const behaviours: Behaviours = [
+  {
+    image: "*:crash@*",
+    behaviour: { startMs: 5, exitAfterMs: 10, exitCode: 3, log: ["cannot find module ./db"] },
+  },
+  {
+    image: "*:gone@*",
+    behaviour: { refusal: { reason: "ErrImagePull", message: "manifest unknown: not found" } },
+  },
+  { image: "*", behaviour: { startMs: 5 } },
+];
+
+export function contextOf(targets: readonly Target[], changes: Partial<ReleaseContext> = {}): ReleaseContext {
+  return {
+    service: "shop",
+    namespace: "default",
+    environment: "test",
+    targets,
+    clock: systemClock,
+    random: seededRandom(1),
+    who: "aki",
+    from: "test",
+    host: "laptop",
+    pid: 4711,
+    release: {
+      waves: targets.map((target) => [target.name]),
+      bakeMs: 50,
+      onFailure: "rollback-all",
+      keep: 20,
+    },
+    ...changes,
+  };
+}
+
+export function targetsOf(clusters: readonly Cluster[]): readonly Target[] {
+  return clusters.map((cluster) => ({ name: cluster.name, client: cluster.client }));
+}
+
+export function recordEvents(): {
+  readonly events: ReleaseEvent[];
+  readonly onEvent: (event: ReleaseEvent) => void;
+} {
+  const events: ReleaseEvent[] = [];
+  return { events, onEvent: (event) => events.push(event) };
+}
