@@ -121,8 +121,9 @@ export function emptyObject(object: KubeObject): KubeObject {
   const parts: Record<string, unknown> = { spec: {}, status: {} };
   const spec = (object as { spec?: unknown }).spec;
   if (isObject(spec) && isObject(spec["template"])) {
-    parts["spec"] = { strategy: {}, template: { metadata: {}, spec: {} } };
+    parts["spec"] = { strategy: {}, template: { metadata: {}, spec: { containers: [] } } };
   }
+  if (kind === "Pod") parts["spec"] = { containers: [] };
   if (kind === "Service") parts["status"] = { loadBalancer: {} };
   if (kind === "Event") Object.assign(parts, { involvedObject: {}, source: {} });
   return { apiVersion, kind, metadata: { name }, ...parts } as KubeObject;

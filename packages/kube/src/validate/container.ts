@@ -153,7 +153,10 @@ function validateSource(
     const path = fieldRef.fieldPath ?? "";
     const isMap = /^metadata\.(labels|annotations)\['.+'\]$/.test(path);
     if (path === "") errors.required(`${field}.fieldRef.fieldPath`);
-    else if (!isMap) validateOneOf(path, `${field}.fieldRef.fieldPath`, FIELD_PATHS, errors);
+    else if (!isMap && !FIELD_PATHS.includes(path)) {
+      const detail = `error converting fieldPath: field label not supported: ${path}`;
+      errors.invalid(`${field}.fieldRef.fieldPath`, path, detail);
+    }
   }
   for (const name of ["configMapKeyRef", "secretKeyRef"] as const) {
     const reference = source[name];
@@ -174,7 +177,7 @@ function validateMounts(
   for (const [index, mount] of mounts.entries()) {
     const at = `${field}[${index}]`;
     if (!mount.name) errors.required(`${at}.name`);
-    else if (!volumeNames.has(mount.name)) errors.notFound(`${at}.name`, mount.name);
+    if (!volumeNames.has(mount.name ?? "")) errors.notFound(`${at}.name`, mount.name ?? "");
     if (!mount.mountPath) errors.required(`${at}.mountPath`);
     else if (paths.has(mount.mountPath)) errors.invalid(`${at}.mountPath`, mount.mountPath, "must be unique");
     paths.add(mount.mountPath ?? "");
@@ -230,8 +233,12 @@ function validateQuantities(list: ResourceList, field: string, errors: FieldErro
     }
     if (STANDARD_RESOURCES.test(name)) continue;
     const nameProblem = labelKeyProblem(name);
-    if (nameProblem !== undefined) errors.invalid(at, name, nameProblem);
-    else if (!name.includes("/")) errors.invalid(at, name, "must be a standard resource for containers");
+    if (nameProblem !== undefined) {
+      errors.invalid(at, name, nameProblem);
+    } else if (!name.includes("/")) {
+      errors.invalid(at, name, "must be a standard resource type or fully qualified");
+      errors.invalid(at, name, "must be a standard resource for containers");
+    }
   }
 }
 

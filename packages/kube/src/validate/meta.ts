@@ -7,6 +7,7 @@ import type { FieldErrors } from "./field-error.ts";
 import { dns1035LabelProblem, dnsLabelProblem, dnsSubdomainProblem } from "./names.ts";
 import type { Sent } from "./sent.ts";
 
+const STANDARD_FINALIZERS = ["kubernetes", "orphan", "foregroundDeletion"];
 const MAX_ANNOTATION_BYTES = 256 * 1024;
 
 const NAME_RULES: Readonly<Record<string, (name: string) => string | undefined>> = {
@@ -29,7 +30,10 @@ export function validateMeta(object: KubeObject, errors: FieldErrors): void {
   validateAnnotations(metadata.annotations as StringMap | undefined, "metadata.annotations", errors);
   validateOwners(metadata.ownerReferences ?? [], errors);
   for (const [index, finalizer] of (metadata.finalizers ?? []).entries()) {
-    errors.check(`metadata.finalizers[${index}]`, finalizer, labelKeyProblem(finalizer));
+    errors.check("metadata.finalizers", finalizer, labelKeyProblem(finalizer));
+    if (finalizer.includes("/") || STANDARD_FINALIZERS.includes(finalizer)) continue;
+    const detail = "name is neither a standard finalizer name nor is it fully qualified";
+    errors.invalid(`metadata.finalizers[${index}]`, finalizer, detail);
   }
 }
 
@@ -65,13 +69,12 @@ export function validateAnnotations(
 
 function validateOwners(owners: Sent<NonNullable<ObjectMeta["ownerReferences"]>>, errors: FieldErrors): void {
   const field = "metadata.ownerReferences";
-  for (const [index, owner] of owners.entries()) {
-    const at = `${field}[${index}]`;
+  for (const owner of owners) {
     if (!owner.apiVersion)
-      errors.invalid(`${at}.apiVersion`, owner.apiVersion ?? "", "version must not be empty");
-    if (!owner.kind) errors.invalid(`${at}.kind`, owner.kind ?? "", "kind must not be empty");
-    if (!owner.name) errors.invalid(`${at}.name`, owner.name ?? "", "name must not be empty");
-    if (!owner.uid) errors.invalid(`${at}.uid`, owner.uid ?? "", "uid must not be empty");
+      errors.invalid(`${field}.apiVersion`, owner.apiVersion ?? "", "version must not be empty");
+    if (!owner.kind) errors.invalid(`${field}.kind`, owner.kind ?? "", "kind must not be empty");
+    if (!owner.name) errors.invalid(`${field}.name`, owner.name ?? "", "name must not be empty");
+    if (!owner.uid) errors.invalid(`${field}.uid`, owner.uid ?? "", "uid must not be empty");
   }
   const controllers = owners.filter(({ controller }) => controller === true);
   if (controllers.length > 1) {
@@ -105,8 +108,6 @@ export function validateMetaUpdate(object: KubeObject, old: KubeObject, errors: 
   }
 }
 
-const EXPRESSION_OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"];
-
 export function validateSelector(
   selector: Sent<LabelSelector> | undefined,
   field: string,
@@ -128,7 +129,7 @@ export function validateSelector(
         );
       }
     } else {
-      errors.notSupported(`${at}.operator`, operator, EXPRESSION_OPERATORS);
+      errors.invalid(`${at}.operator`, operator, "not a valid selector operator");
     }
     errors.check(`${at}.key`, key, labelKeyProblem(key));
     for (const [position, value] of values.entries()) {

@@ -6,7 +6,6 @@ import { validateContainer, validateOneOf } from "./container.ts";
 import type { FieldErrors } from "./field-error.ts";
 import { validateLabels, validateSelector } from "./meta.ts";
 import { dnsLabelProblem, dnsSubdomainProblem, ipProblem } from "./names.ts";
-import { validateNonNegative } from "./numbers.ts";
 import type { Sent } from "./sent.ts";
 
 export function validatePodSpec(spec: Sent<PodSpec> | undefined, field: string, errors: FieldErrors): void {
@@ -36,7 +35,6 @@ function validateLife(spec: Sent<PodSpec>, field: string, errors: FieldErrors): 
   validateOneOf(spec.restartPolicy, `${field}.restartPolicy`, ["Always", "OnFailure", "Never"], errors);
   const policies = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
   validateOneOf(spec.dnsPolicy, `${field}.dnsPolicy`, policies, errors);
-  validateNonNegative(spec.terminationGracePeriodSeconds, `${field}.terminationGracePeriodSeconds`, errors);
   const deadline = spec.activeDeadlineSeconds;
   if (deadline !== undefined && (deadline < 1 || deadline > 2 ** 31 - 1)) {
     errors.invalid(`${field}.activeDeadlineSeconds`, deadline, "must be between 1 and 2147483647, inclusive");
@@ -111,14 +109,16 @@ function validateVolumes(
   for (const [index, volume] of volumes.entries()) {
     const at = `${field}[${index}]`;
     const { name } = volume;
+    const before = errors.list.length;
+    validateVolumeSource(volume, at, errors);
     if (!name) {
       errors.required(`${at}.name`);
-    } else {
-      errors.check(`${at}.name`, name, dnsLabelProblem(name));
-      if (names.has(name)) errors.duplicate(`${at}.name`, name);
-      names.add(name);
+      continue;
     }
-    validateVolumeSource(volume, at, errors);
+    errors.check(`${at}.name`, name, dnsLabelProblem(name));
+    if (names.has(name)) errors.duplicate(`${at}.name`, name);
+    // A volume that is wrong in itself does not take its name: the server tells one fact at a time.
+    if (errors.list.length === before) names.add(name);
   }
   return names;
 }
