@@ -19,16 +19,19 @@ import { StatusError } from "./status-error.ts";
 
 export interface OpenClient {
   readonly client: KubeClient;
+  /** Whether a short watch ends with a bookmark. Ours does (default); Kubernetes 1.20 was seen to send none in 8 s. */
+  readonly hasClosingBookmark?: boolean;
   close(): Promise<void>;
 }
 
 export function clientCases(open: () => Promise<OpenClient>): void {
   let client: KubeClient;
   let close: () => Promise<void>;
+  let hasClosingBookmark = true;
   const namespace = `cases-${systemRandom().name(8)}`;
 
   before(async () => {
-    ({ client, close } = await open());
+    ({ client, close, hasClosingBookmark = true } = await open());
     await client.create<Namespace>({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
   });
   after(async () => {
@@ -256,14 +259,15 @@ export function clientCases(open: () => Promise<OpenClient>): void {
     assert.deepEqual(seen, ["ADDED", "DELETED"]);
   });
 
-  it("sends a bookmark before a watch ends by its timeout, when asked to", async () => {
+  it("sends a bookmark before a watch ends by its timeout, when asked to", async (t) => {
+    if (!hasClosingBookmark) return t.skip("this server promises no bookmark at the end of a watch");
     const { metadata } = await client.list(CONFIG_MAPS, { namespace });
     const options = {
       namespace,
       fieldSelector: "metadata.name=nothing-of-this-name",
       resourceVersion: metadata.resourceVersion,
       allowBookmarks: true,
-      timeoutSeconds: 3, // servers send it two seconds before the end
+      timeoutSeconds: 1,
     };
     const [mark] = await collect(client, options, 1);
     assert.equal(mark?.type, "BOOKMARK");
