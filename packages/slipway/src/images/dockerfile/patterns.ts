@@ -95,4 +95,4 @@ function classEnd(glob: string, start: number): number | undefined {
   return undefined;
 }
 
-const quote = (char: string): string => char.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+const quote = (char: string): string => char.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");

@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, request as httpRequest, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type Clock, type Random, seededRandom, systemClock } from "@slipway/base";
+import { ImageLayout } from "../layout.ts";
+import { type Descriptor, encodeDocument, type ImageManifest, MEDIA } from "../oci.ts";
+import { createRegistryClient } from "./client.ts";
+import { parseChallenge, parseRetryAfter } from "./http.ts";
+import { type Registry, startRegistry } from "./registry.ts";
+
+let folder: string;
+let layout: ImageLayout;
+let registry: Registry;
+let image: Descriptor;
+const CHUNK = 16 * 1024;
+const LAYER_BYTES = 100_000;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-client-"));
+  layout = await ImageLayout.open(join(folder, "layout"));
+  image = await makeImage(layout, "first");
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+/** Waits of the client are skipped: what is tested is what it sends, not how long it sleeps. */
+const impatient: Clock = { ...systemClock, sleep: () => Promise.resolve() };
+
+async function makeImage(target: ImageLayout, text: string): Promise<Descriptor> {
+  const layer = await target.put(randomBytes(LAYER_BYTES));
+  const config = await target.put(Buffer.from(JSON.stringify({ architecture: "amd64", os: "linux", text })));
+  const manifest: ImageManifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA.manifest,
+    config: { mediaType: MEDIA.config, ...config },
+    layers: [{ mediaType: MEDIA.layer, ...layer }],
+  };
+  return { mediaType: MEDIA.manifest, ...(await target.put(encodeDocument(manifest))) };
+}
+
+async function withRegistry(body: (registry: Registry) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(folder, "registry-"));
+  registry = await startRegistry({ directory, port: 0 });
+  try {
+    await body(registry);
+  } finally {
+    await registry.close();
+  }
+}
+
+test("an image goes to a registry and comes back the same; a second push sends nothing", () =>
+  withRegistry(async ({ host }) => {
+    const client = createRegistryClient();
+    const first = await client.push(layout, image, `${host}/shop/web:v1`);
+    assert.equal(first.reference, `${host}/shop/web:v1@${image.digest}`);
+    assert.ok(first.uploadedBytes > LAYER_BYTES);
+    const second = await client.push(layout, image, `${host}/shop/other:v1`);
+    assert.equal(second.uploadedBytes, 0);
+    assert.equal((await client.head(`${host}/shop/web:v1`))?.digest, image.digest);
+    assert.equal(await client.head(`${host}/shop/web:v2`), undefined);
+
+    const copy = await ImageLayout.open(await mkdtemp(join(folder, "copy-")));
+    assert.equal((await client.pull(`${host}/shop/web:v1`, copy)).digest, image.digest);
+    const manifest = await copy.readJson<ImageManifest>(image.digest);
+    for (const blob of manifest.layers) {
+      assert.deepEqual(await copy.read(blob.digest), await layout.read(blob.digest));
+    }
+    await assert.rejects(client.pull(`${host}/shop/none:v1`, copy), {
+      code: "REGISTRY_NOT_FOUND",
+      exitCode: 3,
+    });
+    await client.close();
+  }));
+
+test("of an index, the entry of the platform is taken; an absent one is an error that lists the others", () =>
+  withRegistry(async ({ host }) => {
+    const client = createRegistryClient();
+    const arm = await makeImage(layout, "arm");
+    const index = await layout.put(
+      encodeDocument({
+        schemaVersion: 2,
+        mediaType: MEDIA.index,
+        manifests: [
+          { ...image, platform: { os: "linux", architecture: "amd64" } },
+          { ...arm, platform: { os: "linux", architecture: "arm64" } },
+        ],
+      }),
+    );
+    await client.push(layout, { mediaType: MEDIA.index, ...index }, `${host}/shop/multi:v1`);
+    const platform = { os: "linux", architecture: "arm64" };
+    assert.equal((await client.resolve(`${host}/shop/multi:v1`, platform)).digest, arm.digest);
+    await assert.rejects(client.resolve(`${host}/shop/multi:v1`, { os: "linux", architecture: "s390x" }), {
+      code: "IMAGE_PLATFORM_MISSING",
+      message: /amd64, linux\/arm64/,
+    });
+    await client.close();
+  }));
+
+test("a registry that is not there is one error that says so", async () => {
+  const client = createRegistryClient({ clock: impatient });
+  await assert.rejects(client.resolve("127.0.0.1:1/shop/web:v1"), {
+    code: "REGISTRY_UNREACHABLE",
+    message: /ECONNREFUSED/,
+    exitCode: 3,
+  });
+  await client.close();
+});
+
+test("challenges and Retry-After are read as the specifications write them", () => {
+  assert.deepEqual(
+    parseChallenge('Bearer realm="https://auth.example/token",service="r",scope="repository:a:pull,push"'),
+    {
+      scheme: "bearer",
+      parameters: { realm: "https://auth.example/token", service: "r", scope: "repository:a:pull,push" },
+    },
+  );
+  assert.equal(parseChallenge("Basic realm=x").scheme, "basic");
+  assert.equal(parseRetryAfter("3", 0), 3000);
+  assert.equal(parseRetryAfter("Thu, 01 Jan 1970 00:00:10 GMT", 4000), 6000);
+  assert.equal(parseRetryAfter(undefined, 0), undefined);
+});
+
+/** A proxy in front of the registry that breaks things as the seed says, and counts what it let through. */
+async function faultProxy(
+  target: number,
+  random: Random,
+): Promise<{
+  server: Server;
+  host: string;
+  faults: Map<string, number>;
+  bytes: () => number;
+  isCalm: { value: boolean };
+}> {
+  const faults = new Map<string, number>();
+  let bytes = 0;
+  const isCalm = { value: false };
+  const server = createServer((incoming, outgoing) => {
+    const strike = isCalm.value
+      ? "none"
+      : random.pick(["none", "none", "none", "429", "500", "cut-request", "cut-response", "lose-response"]);
+    faults.set(strike, (faults.get(strike) ?? 0) + 1);
+    if (strike === "429" || strike === "500") {
+      incoming.resume();
+      incoming.on("end", () =>
+        outgoing.writeHead(Number(strike), strike === "429" ? { "retry-after": "1" } : {}).end(),
+      );
+      return;
+    }
+    const forwarded = httpRequest(
+      {
+        port: target,
+        host: "127.0.0.1",
+        method: incoming.method,
+        path: incoming.url,
+        headers: incoming.headers,
+      },
+      (answer) => {
+        if (strike === "lose-response") {
+          answer.resume();
+          answer.on("end", () => outgoing.destroy());
+          return;
+        }
+        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
+        let passed = 0;
+        answer.on("data", (chunk: Buffer) => {
+          passed += chunk.length;
+          outgoing.write(chunk);
+          if (strike === "cut-response" && passed > 10) outgoing.destroy();
+        });
+        answer.on("end", () => outgoing.end());
+      },
+    );
+    forwarded.on("error", () => outgoing.destroy());
+    const limit = strike === "cut-request" ? random.int(CHUNK) : Number.POSITIVE_INFINITY;
+    let seen = 0;
+    incoming.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (seen > limit) return;
+      seen += chunk.length;
+      forwarded.write(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, seen - limit))));
+      if (seen <= limit) return;
+      forwarded.destroy();
+      incoming.destroy();
+    });
+    incoming.on("end", () => forwarded.end());
+    incoming.on("error", () => forwarded.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    server,
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    faults,
+    bytes: () => bytes,
+    isCalm,
+  };
+}
+
+test("a push and a pull come through 429, 500, cut requests and lost answers, without sending it all again", async () => {
+  const struck = new Map<string, number>();
+  for (let seed = 1; seed <= 12; seed += 1) {
+    await withRegistry(async ({ port }) => {
+      const random = seededRandom(seed);
+      const proxy = await faultProxy(port, random);
+      const client = createRegistryClient({ clock: impatient, random, chunkBytes: CHUNK });
+      try {
+        const pushed = await retried(() => client.push(layout, image, `${proxy.host}/shop/web:v${seed}`));
+        assert.equal(pushed.reference, `${proxy.host}/shop/web:v${seed}@${image.digest}`);
+        assert.ok(
+          proxy.bytes() <= 3 * LAYER_BYTES,
+          `seed ${seed}: ${proxy.bytes()} bytes for ${LAYER_BYTES}`,
+        );
+        const copy = await ImageLayout.open(await mkdtemp(join(folder, "copy-")));
+        await retried(() => client.pull(`${proxy.host}/shop/web:v${seed}`, copy));
+        assert.deepEqual(await copy.read(image.digest), await layout.read(image.digest));
+      } finally {
+        await client.close();
+        proxy.server.closeAllConnections();
+        proxy.server.close();
+      }
+      for (const [fault, count] of proxy.faults) struck.set(fault, (struck.get(fault) ?? 0) + count);
+    });
+  }
+  for (const fault of ["429", "500", "cut-request", "cut-response", "lose-response"]) {
+    assert.ok((struck.get(fault) ?? 0) > 0, `${fault} never struck`);
+  }
+});
+
+/** With faults in half of all requests, six tries of one request in a row can fail; running the command again is allowed. */
+async function retried<T>(body: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await body();
+    } catch (error) {
+      if (attempt >= 3) throw error;
+    }
+  }
+}
+
+test("a bearer token is fetched when asked for and renewed when it ends in the middle", async () => {
+  const directory = await mkdtemp(join(folder, "registry-"));
+  const inner = await startRegistry({ directory, port: 0 });
+  let issued = 0;
+  let uses = 0;
+  const server = createServer((incoming, outgoing) => {
+    const { host } = incoming.headers;
+    if (incoming.url?.startsWith("/token") === true) {
+      assert.equal(incoming.headers.authorization, `Basic ${Buffer.from("ann:pw").toString("base64")}`);
+      issued += 1;
+      uses = 0;
+      outgoing.end(JSON.stringify({ token: `t${issued}` }));
+      return;
+    }
+    uses += 1;
+    if (incoming.headers.authorization !== `Bearer t${issued}` || uses > 4) {
+      incoming.resume();
+      const challenge = `Bearer realm="http://${host}/token",service="s",scope="repository:shop/web:pull,push"`;
+      outgoing.writeHead(401, { "www-authenticate": challenge }).end();
+      return;
+    }
+    const forwarded = httpRequest(
+      {
+        port: inner.port,
+        host: "127.0.0.1",
+        method: incoming.method,
+        path: incoming.url,
+        headers: incoming.headers,
+      },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(outgoing);
+      },
+    );
+    incoming.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const credentials = () => Promise.resolve({ kind: "basic" as const, username: "ann", password: "pw" });
+  const client = createRegistryClient({ clock: impatient, credentials, chunkBytes: CHUNK });
+  const stranger = createRegistryClient({ clock: impatient });
+  try {
+    await client.push(layout, image, `${host}/shop/web:v1`);
+    assert.equal((await inner.layout.resolve("shop/web", "v1"))?.digest, image.digest);
+    assert.ok(issued >= 2, "the token was renewed");
+  } finally {
+    await client.close();
+    await stranger.close();
+    server.closeAllConnections();
+    server.close();
+    await inner.close();
+  }
+});
