@@ -145,7 +145,7 @@ interface Row {
   readonly what: string;
   readonly of: RolloutSnapshot;
   /** The verdict at once and after this many ms. */
-  readonly then: readonly [ms: number, verdict: "ok" | "waiting" | "doomed", code?: CauseCode][];
+  readonly verdicts: readonly [ms: number, verdict: "ok" | "waiting" | "doomed", code?: CauseCode][];
   readonly why?: RegExp;
 }
 
@@ -161,12 +161,12 @@ const rows: readonly Row[] = [
   {
     what: "all pods are new and available",
     of: snapshot({ deployments: [deployment({ status: complete })], pods: [pod(readyPod)] }),
-    then: [[0, "ok"]],
+    verdicts: [[0, "ok"]],
   },
   {
     what: "the controller has not seen the change",
     of: snapshot({ deployments: [deployment({ status: { ...complete, observedGeneration: 1 } })] }),
-    then: [
+    verdicts: [
       [0, "waiting", "RolloutNotObserved"],
       [59_999, "waiting"],
       [60_000, "doomed", "RolloutNotObserved"],
@@ -177,7 +177,7 @@ const rows: readonly Row[] = [
     of: snapshot({
       deployments: [deployment({ generation: 1, status: { ...complete, observedGeneration: 1 } })],
     }),
-    then: [[0, "waiting", "RolloutNotObserved"]],
+    verdicts: [[0, "waiting", "RolloutNotObserved"]],
   },
   {
     what: "an old pod is still terminating",
@@ -185,7 +185,7 @@ const rows: readonly Row[] = [
       deployments: [deployment({ status: complete })],
       pods: [pod(readyPod), pod(readyPod, { revision: 1, spec: { terminationGracePeriodSeconds: 75 } })],
     }),
-    then: [
+    verdicts: [
       [0, "waiting", "OldPodsTerminating"],
       [104_999, "waiting"],
       // A pod on a lost node never goes, and that is not the release's fault.
@@ -198,17 +198,17 @@ const rows: readonly Row[] = [
       deployments: [deployment()],
       pods: [pod(crashed(7, { exitCode: 1 }), { revision: 1 }), pod(waiting("ContainerCreating"))],
     }),
-    then: [[600_000, "waiting", "ContainerStarting"]],
+    verdicts: [[600_000, "waiting", "ContainerStarting"]],
   },
   {
     what: "a container has crashed once",
     of: snapshot({ pods: [pod(container({ state: { terminated: { exitCode: 1, reason: "Error" } } }))] }),
-    then: [[600_000, "waiting", "ContainerCrash"]],
+    verdicts: [[600_000, "waiting", "ContainerCrash"]],
   },
   {
     what: "a container has crashed twice",
     of: snapshot({ pods: [pod(crashed(1, { exitCode: 1, reason: "Error" }))] }),
-    then: [[0, "doomed", "ContainerCrash"]],
+    verdicts: [[0, "doomed", "ContainerCrash"]],
     why: /^crashed twice: exit code 1$/,
   },
   {
@@ -224,7 +224,7 @@ const rows: readonly Row[] = [
         ),
       ],
     }),
-    then: [[0, "doomed", "ContainerCrash"]],
+    verdicts: [[0, "doomed", "ContainerCrash"]],
     why: /killed by SIGSEGV \(exit code 139\)/,
   },
   {
@@ -244,7 +244,7 @@ const rows: readonly Row[] = [
       ],
       baseline: new Map([["p2/web", 9]]),
     }),
-    then: [[0, "ok"]],
+    verdicts: [[0, "ok"]],
   },
   {
     what: "a container is killed for its memory",
@@ -255,13 +255,13 @@ const rows: readonly Row[] = [
         }),
       ],
     }),
-    then: [[0, "doomed", "ContainerOOMKilled"]],
+    verdicts: [[0, "doomed", "ContainerOOMKilled"]],
     why: /more than its memory limit of 128Mi/,
   },
   {
     what: "a container ends with success again and again",
     of: snapshot({ pods: [pod(crashed(1, { exitCode: 0, reason: "Completed" }))] }),
-    then: [[0, "doomed", "ContainerCompleted"]],
+    verdicts: [[0, "doomed", "ContainerCompleted"]],
   },
   {
     what: "the liveness probe restarts the container",
@@ -272,7 +272,7 @@ const rows: readonly Row[] = [
         event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
       ],
     }),
-    then: [[0, "doomed", "LivenessFailed"]],
+    verdicts: [[0, "doomed", "LivenessFailed"]],
     why: /liveness probe failed: HTTP probe failed with statuscode: 500/,
   },
   {
@@ -281,7 +281,7 @@ const rows: readonly Row[] = [
       pods: [pod(crashed(1, { exitCode: 143 }))],
       events: [event("Killing", "Container web failed startup probe, will be restarted")],
     }),
-    then: [[0, "doomed", "StartupFailed"]],
+    verdicts: [[0, "doomed", "StartupFailed"]],
   },
   {
     what: "the command does not exist",
@@ -296,14 +296,14 @@ const rows: readonly Row[] = [
         ),
       ],
     }),
-    then: [[0, "doomed", "ContainerStartFailed"]],
+    verdicts: [[0, "doomed", "ContainerStartFailed"]],
   },
   {
     what: "the runtime failed to start it for another reason, once",
     of: snapshot({
       pods: [pod(crashed(0, { exitCode: 128, reason: "StartError", message: "cgroup is busy" }))],
     }),
-    then: [[600_000, "waiting", "ContainerCrash"]],
+    verdicts: [[600_000, "waiting", "ContainerCrash"]],
   },
   {
     what: "the node may not pull",
@@ -311,13 +311,13 @@ const rows: readonly Row[] = [
       pods: [pod(waiting("ImagePullBackOff", "Back-off pulling image"))],
       events: [event("Failed", `Failed to pull image "${IMAGE}": 401 Unauthorized`)],
     }),
-    then: [[0, "doomed", "ImagePullAuth"]],
+    verdicts: [[0, "doomed", "ImagePullAuth"]],
     why: /401 Unauthorized/,
   },
   {
     what: "the registry limits the rate",
     of: snapshot({ pods: [pod(waiting("ErrImagePull", "429 Too Many Requests: toomanyrequests"))] }),
-    then: [
+    verdicts: [
       [0, "waiting", "ImagePullRateLimited"],
       [120_000, "doomed", "ImagePullRateLimited"],
     ],
@@ -325,7 +325,7 @@ const rows: readonly Row[] = [
   {
     what: "the registry does not answer",
     of: snapshot({ pods: [pod(waiting("ErrImagePull", "dial tcp: i/o timeout"))] }),
-    then: [
+    verdicts: [
       [0, "waiting", "ImagePullNetwork"],
       [119_999, "waiting"],
       [120_000, "doomed", "ImagePullNetwork"],
@@ -334,7 +334,7 @@ const rows: readonly Row[] = [
   {
     what: "the image is not found and the registry has not been asked",
     of: snapshot({ pods: [pod(waiting("ErrImagePull", "manifest unknown"))] }),
-    then: [
+    verdicts: [
       [0, "waiting", "ImageNotFound"],
       [10_000, "doomed", "ImageNotFound"],
     ],
@@ -345,7 +345,7 @@ const rows: readonly Row[] = [
       pods: [pod(waiting("ErrImagePull", "404 not found"))],
       images: new Map([[IMAGE, "missing"]]),
     }),
-    then: [[0, "doomed", "ImageNotFound"]],
+    verdicts: [[0, "doomed", "ImageNotFound"]],
   },
   {
     what: "the image is not found by the node but is in the registry",
@@ -353,7 +353,7 @@ const rows: readonly Row[] = [
       pods: [pod(waiting("ErrImagePull", "404 not found"))],
       images: new Map([[IMAGE, "exists"]]),
     }),
-    then: [
+    verdicts: [
       [0, "waiting", "ImagePullNetwork"],
       [120_000, "doomed", "ImagePullNetwork"],
     ],
@@ -361,12 +361,12 @@ const rows: readonly Row[] = [
   {
     what: "the image's name is invalid",
     of: snapshot({ pods: [pod(waiting("InvalidImageName", "couldn't parse image name"))] }),
-    then: [[0, "doomed", "ImageNameInvalid"]],
+    verdicts: [[0, "doomed", "ImageNameInvalid"]],
   },
   {
     what: "a ConfigMap is missing",
     of: snapshot({ pods: [pod(waiting("CreateContainerConfigError", 'configmap "settings" not found'))] }),
-    then: [[0, "doomed", "ConfigMissing"]],
+    verdicts: [[0, "doomed", "ConfigMissing"]],
     why: /configmap "settings" not found/,
   },
   {
@@ -374,7 +374,7 @@ const rows: readonly Row[] = [
     of: snapshot({
       pods: [pod(waiting("CreateContainerConfigError", "failed to sync configmap cache: timed out"))],
     }),
-    then: [[59_999, "waiting", "ConfigMissing"]],
+    verdicts: [[59_999, "waiting", "ConfigMissing"]],
   },
   {
     what: "no node takes the pod",
@@ -393,7 +393,7 @@ const rows: readonly Row[] = [
         }),
       ],
     }),
-    then: [
+    verdicts: [
       [0, "waiting", "Unschedulable"],
       [29_999, "waiting"],
       [30_000, "doomed", "Unschedulable"],
@@ -406,7 +406,7 @@ const rows: readonly Row[] = [
       pods: [pod({ phase: "Pending", conditions: [{ type: "PodScheduled", status: "False" }] })],
       events: [event("TriggeredScaleUp", "pod triggered scale-up")],
     }),
-    then: [
+    verdicts: [
       [299_999, "waiting", "Unschedulable"],
       [300_000, "doomed", "Unschedulable"],
     ],
@@ -417,7 +417,7 @@ const rows: readonly Row[] = [
       pods: [pod(waiting("ContainerCreating"))],
       events: [event("FailedMount", "Unable to attach or mount volumes")],
     }),
-    then: [
+    verdicts: [
       [0, "waiting", "VolumePending"],
       [120_000, "doomed", "VolumePending"],
     ],
@@ -439,7 +439,7 @@ const rows: readonly Row[] = [
         }),
       ],
     }),
-    then: [
+    verdicts: [
       [0, "waiting", "QuotaExceeded"],
       [10_000, "doomed", "QuotaExceeded"],
     ],
@@ -451,7 +451,7 @@ const rows: readonly Row[] = [
       pods: [pod(container({ started: true, state: { running: {} } }), { container: probe })],
       events: [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
     }),
-    then: [
+    verdicts: [
       [0, "waiting", "ReadinessFailed"],
       [26_999, "waiting"],
       [27_000, "doomed", "ReadinessFailed"],
@@ -468,7 +468,7 @@ const rows: readonly Row[] = [
       ],
       events: [event("Unhealthy", "Readiness probe failed: connection refused")],
     }),
-    then: [
+    verdicts: [
       [14_999, "waiting", "ReadinessFailed"],
       [15_000, "doomed", "ReadinessFailed"],
     ],
@@ -482,7 +482,7 @@ const rows: readonly Row[] = [
         }),
       ],
     }),
-    then: [[600_000, "waiting", "ContainerStarting"]],
+    verdicts: [[600_000, "waiting", "ContainerStarting"]],
   },
   {
     what: "a readiness gate is closed",
@@ -494,18 +494,18 @@ const rows: readonly Row[] = [
         ),
       ],
     }),
-    then: [[600_000, "waiting", "ReadinessGateClosed"]],
+    verdicts: [[600_000, "waiting", "ReadinessGateClosed"]],
     why: /example.com\/neg-ready/,
   },
   {
     what: "a new pod was evicted",
     of: snapshot({ pods: [pod({ phase: "Failed", reason: "Evicted" })] }),
-    then: [[600_000, "waiting", "RolloutPending"]],
+    verdicts: [[600_000, "waiting", "RolloutPending"]],
   },
   {
     what: "the Deployment is paused",
     of: snapshot({ deployments: [deployment({ spec: { paused: true } })] }),
-    then: [[0, "doomed", "RolloutPaused"]],
+    verdicts: [[0, "doomed", "RolloutPaused"]],
   },
   {
     what: "pods are ready but not for minReadySeconds",
@@ -514,7 +514,7 @@ const rows: readonly Row[] = [
       replicaSets: [replicaSet(2, { readyReplicas: 2, availableReplicas: 1 })],
       pods: [pod(readyPod)],
     }),
-    then: [[600_000, "waiting", "MinReadySeconds"]],
+    verdicts: [[600_000, "waiting", "MinReadySeconds"]],
   },
   {
     what: "the progress deadline passes",
@@ -529,7 +529,7 @@ const rows: readonly Row[] = [
       pods: [pod(waiting("ErrImagePull", "dial tcp: i/o timeout"))],
     }),
     // The deadline alone is never the report.
-    then: [[0, "doomed", "ImagePullNetwork"]],
+    verdicts: [[0, "doomed", "ImagePullNetwork"]],
     why: /i\/o timeout; nothing moved for 600 s/,
   },
   {
@@ -544,15 +544,15 @@ const rows: readonly Row[] = [
       ],
       pods: [pod(waiting("ContainerCreating"))],
     }),
-    then: [[0, "doomed", "ProgressDeadlineExceeded"]],
+    verdicts: [[0, "doomed", "ProgressDeadlineExceeded"]],
     why: /last seen: the container is being created/,
   },
 ];
 
 for (const row of rows) {
-  const end = row.then.at(-1);
+  const end = row.verdicts.at(-1);
   test(`when ${row.what}, the verdict is ${end?.[1]}${end?.[2] === undefined ? "" : ` (${end[2]})`}`, () => {
-    for (const [ms, verdict, code] of row.then) {
+    for (const [ms, verdict, code] of row.verdicts) {
       const { judgement } = judgedAfter(row.of, ms);
       assert.equal(judgement.verdict, verdict, `after ${ms} ms: ${JSON.stringify(judgement)}`);
       const cause =
