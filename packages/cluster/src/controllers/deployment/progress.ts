@@ -99,7 +99,10 @@ export function untilDeadlineMs(
 ): number | undefined {
   const progressing = conditionOf(status, "Progressing");
   if (!hasProgressDeadline(deployment) || progressing === undefined) return undefined;
-  if (isComplete(deployment, status) || progressing.reason === "ProgressDeadlineExceeded") return undefined;
+  if (isComplete(deployment, status)) return undefined;
+  // Neither a deadline that has passed nor one that was kept can pass any more.
+  if (["ProgressDeadlineExceeded", "NewReplicaSetAvailable"].includes(progressing.reason ?? ""))
+    return undefined;
   // Stored times have whole seconds; one more second makes sure that the deadline has passed when we look.
   return Math.max(0, deadlineAt(deployment, progressing) - now) + 1000;
 }

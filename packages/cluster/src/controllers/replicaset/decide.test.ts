@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+import { createStore, type KubeObject, type Pod, type ReplicaSet, type Store } from "@slipway/kube";
+import type { Command, Decision } from "../controller.ts";
+import { decideReplicaSet, replicaSetController, slowStartBatches } from "./decide.ts";
+
+const NOW = Date.UTC(2026, 0, 1, 12);
+const KEY = "default/web";
+const labels = { app: "web" };
+
+let store: Store;
+beforeEach(() => {
+  store = createStore();
+});
+
+function add<T extends KubeObject>(object: T): T {
+  return store.commit({ op: "create", object }) as T;
+}
+
+function addReplicaSet(
+  replicas: number,
+  spec: Partial<ReplicaSet["spec"]> = {},
+  status?: ReplicaSet["status"],
+): ReplicaSet {
+  return add<ReplicaSet>({
+    apiVersion: "apps/v1",
+    kind: "ReplicaSet",
+    metadata: { name: "web", namespace: "default", uid: "rs", generation: 1 },
+    spec: {
+      replicas,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [] } },
+      ...spec,
+    },
+    ...(status === undefined ? {} : { status }),
+  });
+}
+
+function addPod(name: string, change: Partial<Pod["metadata"]> = {}, readyAt?: string): Pod {
+  return add<Pod>({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name,
+      namespace: "default",
+      uid: `uid-${name}`,
+      labels,
+      ownerReferences: [
+        { apiVersion: "apps/v1", kind: "ReplicaSet", name: "web", uid: "rs", controller: true },
+      ],
+      ...change,
+    },
+    spec: { containers: [], nodeName: "node-1" },
+    status: {
+      phase: "Running",
+      ...(readyAt && { conditions: [{ type: "Ready", status: "True", lastTransitionTime: readyAt }] }),
+    },
+  });
+}
+
+const summary = ({ commands }: Decision): readonly string[] =>
+  commands.map((command) => {
+    if (command.do === "delete") return `delete ${command.name}`;
+    if (command.do === "event") return `event ${command.reason}: ${command.message}`;
+    return command.do === "bind" ? "bind" : `${command.do} ${command.object.kind}`;
+  });
+
+test("missing pods are created from the template, named by the server, owned by the ReplicaSet", () => {
+  addReplicaSet(3);
+  addPod("web-1");
+  const decision = decideReplicaSet(store, KEY, NOW);
+  assert.deepEqual(summary(decision), ["create Pod", "create Pod", "update-status ReplicaSet"]);
+  const [create] = decision.commands as [Extract<Command, { do: "create" }>];
+  assert.equal(create.object.metadata.generateName, "web-");
+  assert.deepEqual(create.object.metadata.labels, labels);
+  assert.deepEqual(create.object.metadata.ownerReferences, [
+    {
+      apiVersion: "apps/v1",
+      kind: "ReplicaSet",
+      name: "web",
+      uid: "rs",
+      controller: true,
+      blockOwnerDeletion: true,
+    },
+  ]);
+  const [event] = create.followUp?.({ ...create.object, metadata: { name: "web-x" } }) ?? [];
+  assert.equal(event?.do === "event" && event.message, "Created pod: web-x");
+});
+
+test("surplus pods are deleted, by uid, the one that serves nobody first", () => {
+  addReplicaSet(1);
+  addPod("web-1", {}, "2026-01-01T11:00:00Z");
+  addPod("web-2");
+  const decision = decideReplicaSet(store, KEY, NOW);
+  assert.deepEqual(summary(decision), [
+    "delete web-2",
+    "event SuccessfulDelete: Deleted pod: web-2",
+    "update-status ReplicaSet",
+  ]);
+  assert.equal(decision.commands[0]?.do === "delete" && decision.commands[0].uid, "uid-web-2");
+});
+
+test("pods that ended or are ending do not count", () => {
+  addReplicaSet(1);
+  addPod("web-1", { deletionTimestamp: "2026-01-01T11:59:59Z" });
+  const ended = addPod("web-2");
+  store.commit({ op: "update", object: { ...ended, status: { phase: "Failed" } } as Pod });
+  assert.deepEqual(summary(decideReplicaSet(store, KEY, NOW)), ["create Pod", "update-status ReplicaSet"]);
+});
+
+test("an orphan that matches is adopted, an own pod that no longer matches is released, before anything is counted", () => {
+  addReplicaSet(2);
+  addPod("web-1", { ownerReferences: [] });
+  addPod("web-2", { labels: { app: "quarantine" } });
+  const { commands, requeueAfterMs } = decideReplicaSet(store, KEY, NOW);
+  const owners = commands.map((command) =>
+    command.do === "update" ? (command.object.metadata.ownerReferences ?? []).map(({ uid }) => uid) : "?",
+  );
+  assert.deepEqual(owners, [["rs"], []]);
+  assert.equal(requeueAfterMs, 0);
+});
+
+test("another controller's pod is left alone", () => {
+  addReplicaSet(0);
+  addPod("other", {
+    ownerReferences: [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: "x", uid: "x", controller: true }],
+  });
+  assert.deepEqual(summary(decideReplicaSet(store, KEY, NOW)), ["update-status ReplicaSet"]);
+});
+
+test("a ReplicaSet that is being deleted creates and deletes nothing", () => {
+  const replicaSet = addReplicaSet(3);
+  const leaving = { ...replicaSet.metadata, deletionTimestamp: "2026-01-01T11:00:00Z" };
+  store.commit({ op: "update", object: { ...replicaSet, metadata: leaving } as ReplicaSet });
+  assert.deepEqual(summary(decideReplicaSet(store, KEY, NOW)), ["update-status ReplicaSet"]);
+});
+
+describe("the status", () => {
+  test("counts pods with all labels of the template, ready ones, and available ones after minReadySeconds", () => {
+    addReplicaSet(4, {
+      minReadySeconds: 30,
+      template: { metadata: { labels: { ...labels, tier: "a" } }, spec: { containers: [] } },
+    });
+    addPod("web-1", { labels: { ...labels, tier: "a" } }, "2026-01-01T11:59:00Z");
+    addPod("web-2", {}, "2026-01-01T11:59:30Z");
+    addPod("web-3", {}, "2026-01-01T11:59:50Z");
+    addPod("web-4");
+    const decision = decideReplicaSet(store, KEY, NOW);
+    const [command] = decision.commands;
+    assert.deepEqual(command?.do === "update-status" && (command.object as ReplicaSet).status, {
+      replicas: 4,
+      fullyLabeledReplicas: 1,
+      readyReplicas: 3,
+      availableReplicas: 2,
+      observedGeneration: 1,
+    });
+    assert.equal(decision.requeueAfterMs, 20_000, "web-3 is available 20 s from now");
+  });
+
+  test("is not written again when nothing changed", () => {
+    addReplicaSet(0, {}, { replicas: 0, observedGeneration: 1 });
+    assert.deepEqual(decideReplicaSet(store, KEY, NOW).commands, []);
+  });
+
+  test("shows a refusal until the ReplicaSet can act again", () => {
+    addReplicaSet(1);
+    const decision = decideReplicaSet(store, KEY, NOW);
+    const [create] = decision.commands as [Command];
+    const refusal = { reason: "Forbidden", message: "exceeded quota" } as const;
+    const [event, update] = decision.ifRefused?.(create, refusal) ?? [];
+    assert.equal(event?.do === "event" && event.message, "Error creating: exceeded quota");
+    const failed = update?.do === "update-status" ? (update.object as ReplicaSet) : undefined;
+    assert.deepEqual(failed?.status?.conditions, [
+      {
+        type: "ReplicaFailure",
+        status: "True",
+        reason: "FailedCreate",
+        message: "exceeded quota",
+        lastTransitionTime: "2026-01-01T12:00:00Z",
+      },
+    ]);
+    store.commit({ op: "update", object: failed as ReplicaSet });
+    const [, again] = decideReplicaSet(store, KEY, NOW).commands;
+    assert.equal(again?.do === "update-status" && (again.object as ReplicaSet).status?.conditions, undefined);
+  });
+});
+
+test("a pod concerns its owner; an orphan concerns every ReplicaSet that matches", () => {
+  addReplicaSet(1);
+  const keys = replicaSetController.watches[1]?.keys;
+  assert.deepEqual(keys?.(addPod("web-1"), undefined, store), [KEY]);
+  assert.deepEqual(keys?.(addPod("web-2", { ownerReferences: [] }), undefined, store), [KEY]);
+  assert.deepEqual(
+    keys?.(addPod("web-3", { ownerReferences: [], labels: { app: "db" } }), undefined, store),
+    [],
+  );
+});
+
+test("slow start doubles its batches", () => {
+  assert.deepEqual(slowStartBatches(10), [1, 2, 4, 3]);
+  assert.deepEqual(slowStartBatches(1), [1]);
+  assert.deepEqual(slowStartBatches(0), []);
+  assert.deepEqual(slowStartBatches(15), [1, 2, 4, 8]);
+});
