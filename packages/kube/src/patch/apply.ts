@@ -63,11 +63,13 @@ export function serverSideApply(apply: Apply): KubeObject {
   const owners = live === undefined ? [] : liveOwners(live, apply.now);
   const mine = owners.find((owner) => isSameOwner(owner, self));
   const others = owners.filter((owner) => owner !== mine);
-  const fields = withoutUnowned(fieldsOf(applied, schema));
+  // Identity counts as applied, so that `metadata` never looks as if it were applied no more.
+  const everything = fieldsOf(applied, schema);
+  const fields = withoutUnowned(everything);
 
   const base = live === undefined ? emptyObject(applied) : live;
   const merged = mergeValues(live === undefined ? {} : live, applied, schema);
-  const kept = others.reduce<FieldSet | undefined>((all, owner) => union(all, owner.fields), fields);
+  const kept = others.reduce<FieldSet | undefined>((all, owner) => union(all, owner.fields), everything);
   const next = (mine === undefined ? merged : prune(merged, mine.fields, kept, schema)) as KubeObject;
 
   const change = compareFields(comparable(base), comparable(next), schema);
