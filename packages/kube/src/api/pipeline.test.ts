@@ -292,6 +292,33 @@ describe("updating", () => {
     );
   });
 
+  it("refuses a patch that leads to a value of the wrong type, and unknown fields in an apply", () => {
+    const { api } = cluster();
+    api.create(deployment("web"));
+    const target = ref("Deployment", "web", "apps/v1");
+    const refused = refusal(() => api.patch(target, "merge", { spec: { replicas: "x" } }));
+    assert.match(
+      refused,
+      /^422 Invalid: {2}"" is invalid: patch: Invalid value: "\{.*\}": json: cannot unmarshal string /,
+    );
+    const body = refusal(() =>
+      api.replace({ ...deployment("web"), spec: { replicas: "x" } } as unknown as Deployment),
+    );
+    assert.match(
+      body,
+      /^400 BadRequest: Deployment in version "v1" cannot be handled as a Deployment: json: /,
+    );
+    const applied = { ...deployment("web"), speck: 1 } as KubeObject;
+    assert.equal(
+      refusal(() => api.apply(applied, { fieldManager: "me" })),
+      "500 : failed to create typed patch object (default/web; apps/v1, Kind=Deployment): .speck: field not declared in schema",
+    );
+    assert.match(
+      refusal(() => api.apply(deployment("web"), { fieldManager: "" })),
+      /fieldManager: Required value/,
+    );
+  });
+
   it("refuses a patch that renames, and kinds and versions that are not served", () => {
     const { api } = cluster();
     api.create(deployment("web"));

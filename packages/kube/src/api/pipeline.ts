@@ -10,6 +10,7 @@
 import { assert, type Random } from "@slipway/base";
 import type { DeleteOptions, ListOptions, ObjectRef, PatchType, TypeRef } from "../client/client.ts";
 import { statusError } from "../client/status-error.ts";
+import type { ConfigMap } from "../resources/cluster.ts";
 import { apiVersionOf, type ResourceType, resourceTypeOf } from "../resources/kinds.ts";
 import type { KubeList, KubeObject } from "../resources/meta.ts";
 import type { Service } from "../resources/service.ts";
@@ -75,7 +76,7 @@ class SynchronousApi implements Api {
   readonly #random: Random;
   readonly #isTrusted: boolean;
   readonly #rootCertificate: string | undefined;
-  #warnings: string[] = [];
+  #warnings: readonly string[] = [];
   #eventsSinceSweep = 0;
 
   constructor(options: ApiOptions) {
@@ -102,7 +103,7 @@ class SynchronousApi implements Api {
     if (options.subresource === "eviction") return this.#evict(object, options);
     if (options.subresource !== undefined) throw methodNotSupported(object.kind, "create");
     const type = requireType(object);
-    const taken = this.#takeIn(object, options, undecodable(type));
+    const taken = this.#takeIn(object, options, "body");
     if (taken.metadata.resourceVersion) {
       throw statusError(500, "", "resourceVersion should not be set on objects to be created");
     }
@@ -112,7 +113,7 @@ class SynchronousApi implements Api {
   replace(object: KubeObject, options: ApiWriteOptions = {}): KubeObject {
     if (options.subresource === "scale") return this.#replaceScale(object, options);
     const type = requireType(object);
-    const taken = this.#takeIn(object, options, undecodable(type));
+    const taken = this.#takeIn(object, options, "body");
     const old = this.#require(type, taken.metadata.namespace, taken.metadata.name);
     if (CONDITIONAL.has(type.kind) && !taken.metadata.resourceVersion && !this.#isTrusted) {
       throw versionRequired(type.kind, taken.metadata.name);
@@ -138,7 +139,7 @@ class SynchronousApi implements Api {
         `the ${part} of the object (${wrong}) does not match the ${part} on the URL (${right})`,
       );
     }
-    return this.#update(type, old, this.#takeIn(patched, options, ""), options);
+    return this.#update(type, old, this.#takeIn(patched, options, "patch"), options);
   }
 
   apply(
@@ -151,7 +152,7 @@ class SynchronousApi implements Api {
       throw invalidOptions("PatchOptions", "fieldManager", "FieldValueRequired", message);
     }
     if (!this.#isTrusted) requireDeclaredFields(object);
-    const applied = this.#takeIn(object, options, "");
+    const applied = this.#takeIn(object, options, "body");
     const live = this.#find(type, applied.metadata.namespace, applied.metadata.name);
     // Before anything exists, a version is as little a precondition as it is upstream.
     const { resourceVersion, uid } = applied.metadata;
@@ -265,10 +266,10 @@ class SynchronousApi implements Api {
 
   // --- steps ---
 
-  #takeIn(object: KubeObject, options: ApiWriteOptions, prefix: string): KubeObject {
+  #takeIn(object: KubeObject, options: ApiWriteOptions, from: "body" | "patch"): KubeObject {
     if (this.#isTrusted) return object;
-    const decoded = decode(takeIn(object), options.fieldValidation ?? "Warn", prefix);
-    this.#warnings.push(...decoded.warnings);
+    const decoded = decode(takeIn(object), options.fieldValidation ?? "Warn", from);
+    this.#warnings = decoded.warnings;
     return decoded.object;
   }
 
@@ -317,14 +318,21 @@ class SynchronousApi implements Api {
 
   /** A new namespace comes with its default account and the cluster's certificate, as the controllers would make. */
   #furnish(namespace: string): void {
+    const warnings = this.#warnings; // these belong to the namespace that was asked for
     this.create(
       { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } },
       FURNISHER,
     );
-    if (this.#rootCertificate === undefined) return;
-    const data = { "ca.crt": this.#rootCertificate };
-    const metadata = { name: "kube-root-ca.crt", namespace };
-    this.create({ apiVersion: "v1", kind: "ConfigMap", metadata, data } as KubeObject, FURNISHER);
+    if (this.#rootCertificate !== undefined) {
+      const certificate: ConfigMap = {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "kube-root-ca.crt", namespace },
+        data: { "ca.crt": this.#rootCertificate },
+      };
+      this.create(certificate, FURNISHER);
+    }
+    this.#warnings = warnings;
   }
 
   #sweepEvents(): void {
@@ -399,10 +407,6 @@ function requireType(ref: TypeRef): ResourceType {
 function requireScalable(object: KubeObject): Deployment | ReplicaSet {
   if (object.kind === "Deployment" || object.kind === "ReplicaSet") return object as Deployment | ReplicaSet;
   throw resourceNotFound();
-}
-
-function undecodable(type: ResourceType): string {
-  return `${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: `;
 }
 
 /** A uid or resourceVersion in what was sent must be the current one. */

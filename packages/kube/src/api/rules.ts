@@ -48,20 +48,33 @@ export function requireDeclaredFields(object: KubeObject): void {
 }
 
 /**
- * The object as a typed server reads it, with the warnings that go to the client. `prefix` begins the message of a
- * strict refusal. Throws 400 for a value of the wrong type, and for unknown fields under Strict; else they are dropped.
+ * The object as a typed server reads it, with the warnings that go to the client. Throws for a value of the wrong
+ * type, and for unknown fields under Strict; else they are dropped. What was sent whole is refused with 400; what a
+ * patch has led to with 422, as if it were a field `patch`.
  */
 export function decode(
   object: KubeObject,
   mode: "Strict" | "Warn" | "Ignore",
-  prefix: string,
+  from: "body" | "patch",
 ): { readonly object: KubeObject; readonly warnings: readonly string[] } {
+  const prefix = `${object.kind} in version "${object.apiVersion.split("/").at(-1)}" cannot be handled as a ${object.kind}: `;
   const mismatch = decodeProblem(object);
-  if (mismatch !== undefined) throw badRequest(mismatch);
+  if (mismatch !== undefined) {
+    throw from === "body" ? badRequest(mismatch) : invalidPatch(object, mismatch.replace(prefix, ""));
+  }
   const unknown = strictProblems(object);
   if (unknown.length === 0) return { object, warnings: [] };
-  if (mode === "Strict") throw badRequest(`${prefix}strict decoding error: ${unknown.join(", ")}`);
+  if (mode === "Strict") {
+    throw badRequest(`${from === "body" ? prefix : ""}strict decoding error: ${unknown.join(", ")}`);
+  }
   return { object: pruneUnknown(object), warnings: mode === "Warn" ? unknown : [] };
+}
+
+function invalidPatch(object: KubeObject, problem: string): StatusError {
+  const field = "patch";
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${problem}`;
+  const causes = [{ reason: "FieldValueInvalid", message, field }];
+  return statusError(422, "Invalid", ` "" is invalid: ${field}: ${message}`, { causes });
 }
 
 export function applyPatch(object: KubeObject, type: PatchType, body: unknown): KubeObject {
