@@ -1,5 +1,5 @@
 /** Objects for tests, with everything defaulted that the test is not about. */
-import type { Container, Node, Pod, PodSpec, PodStatus, Service, Store } from "@slipway/kube";
+import type { Container, KubeObject, Node, Pod, PodSpec, PodStatus, Service, Store } from "@slipway/kube";
 
 let created = 0;
 
@@ -101,6 +101,6 @@ export function aRunningPod(
 }
 
 /** Puts objects into a store as they are. */
-export function put(store: Store, ...objects: readonly { readonly kind: string }[]): void {
-  for (const object of objects) store.commit({ op: "create", object: object as Pod });
+export function put(store: Store, ...objects: readonly KubeObject[]): void {
+  for (const object of objects) store.commit({ op: "create", object });
 }
