@@ -4,6 +4,7 @@
  *   unit        tables, golden files, properties, the architecture test       needs nothing
  *   simulation  seeded worlds with faults                                     needs nothing
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
+ *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
  * `N passed, N failed, N skipped`; a lane with no test, and in CI a skipped test, is a failure.
@@ -15,10 +16,12 @@ import { dirname, join } from "node:path";
 const root = join(import.meta.dirname, "..");
 const folders = ["packages/*/src", "test", "stories", "examples"];
 const suffixes: Readonly<Record<string, { readonly suffix: RegExp; readonly concurrency: number }>> = {
-  unit: { suffix: /(?<!\.(?:local|simulation|real|engine|browser))\.test\.ts$/, concurrency: 2 },
+  unit: { suffix: /(?<!\.(?:local|simulation|sabotage|real|engine|browser))\.test\.ts$/, concurrency: 2 },
   simulation: { suffix: /\.simulation\.test\.ts$/, concurrency: 2 },
   // Namespaces, ports and processor time are shared: one file at a time keeps timing honest.
   local: { suffix: /\.local\.test\.ts$/, concurrency: 1 },
+  // Three whole demos that must fail: too long for every run of `npm test`.
+  sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
   real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
 };
 

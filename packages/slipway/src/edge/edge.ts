@@ -71,7 +71,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const services = new Map<string, ServiceState>();
   const buckets = new Map<string, Bucket>();
   const counters: Record<string, number> = {};
-  const lines = lineBuffer(options.accessLog);
+  const lines = lineBuffer(options.accessLog, clock);
 
   for (const target of table.services) {
     const key = serviceKey(target);
@@ -337,8 +337,13 @@ function requestIdOf(request: IncomingMessage, random: Random): string {
   return typeof given === "string" && /^[\w.-]{1,128}$/.test(given) ? given : random.name(16);
 }
 
-/** Lines are handed over in batches of one turn of the event loop, so that logging costs one write for many. */
-function lineBuffer(sink: ((lines: string) => void) | undefined): { add(line: string): void; flush(): void } {
+const LOG_EVERY_MS = 25;
+
+/** Lines are handed over in batches, so that logging costs one write for many requests. */
+function lineBuffer(
+  sink: ((lines: string) => void) | undefined,
+  clock: Clock,
+): { add(line: string): void; flush(): void } {
   let pending = "";
   const flush = (): void => {
     if (pending === "") return;
@@ -348,7 +353,7 @@ function lineBuffer(sink: ((lines: string) => void) | undefined): { add(line: st
   };
   return {
     add(line) {
-      if (pending === "") queueMicrotask(() => process.nextTick(flush));
+      if (pending === "") void clock.sleep(LOG_EVERY_MS).then(flush);
       pending += line;
     },
     flush,

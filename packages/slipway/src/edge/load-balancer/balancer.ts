@@ -55,12 +55,11 @@ export class Balancer {
   }
 
   pick(tried: ReadonlySet<string>): Backend | undefined {
+    if (tried.size === 0) return this.#pickWhere(isHealthy) ?? this.#pickWhere(() => true);
     const triedClusters = new Set([...tried].map((id) => id.slice(0, id.indexOf("/"))));
     return (
-      this.#pickWhere(
-        (member) => member.health.state === "healthy" && !triedClusters.has(member.backend.cluster),
-      ) ??
-      this.#pickWhere((member) => member.health.state === "healthy" && !tried.has(member.backend.id)) ??
+      this.#pickWhere((member) => isHealthy(member) && !triedClusters.has(member.backend.cluster)) ??
+      this.#pickWhere((member) => isHealthy(member) && !tried.has(member.backend.id)) ??
       this.#pickWhere((member) => !tried.has(member.backend.id))
     );
   }
@@ -112,4 +111,8 @@ export class Balancer {
   backends(): readonly { readonly backend: Backend; readonly health: Health; readonly inFlight: number }[] {
     return [...this.#byId.values()];
   }
+}
+
+function isHealthy(member: Member): boolean {
+  return member.health.state === "healthy";
 }
