@@ -42,6 +42,7 @@ export interface PodSurroundings {
 
 /** What a kubelet remembers of a pod. Actions that were planned in an earlier `life` are void. */
 interface Known {
+  readonly podIP: string;
   life: number;
   isEnding: boolean;
   restarts: number;
@@ -56,6 +57,7 @@ export class Kubelets {
   readonly #world: PodSurroundings;
   readonly #pods = new Map<string, Known>();
   readonly #nodes = new Map<string, { isUp: boolean; crashes: number }>();
+  #addresses = 0;
 
   constructor(world: PodSurroundings, nodes: readonly string[]) {
     this.#world = world;
@@ -74,7 +76,7 @@ export class Kubelets {
     if (node === undefined) {
       if (event.type === "ADDED" && this.#world.placesPods) this.#place(pod);
     } else if (known === undefined) {
-      this.#pods.set(uid, { life: 0, isEnding: false, restarts: 0 });
+      this.#pods.set(uid, { podIP: this.#nextAddress(), life: 0, isEnding: false, restarts: 0 });
       this.#start(pod, this.#startMs(pod));
     }
     if (pod.metadata.deletionTimestamp !== undefined && known !== undefined && !known.isEnding) {
@@ -191,6 +193,7 @@ export class Kubelets {
     const backOffMs = known.restarts === 0 ? 0 : Math.min(300_000, 10_000 * 2 ** (known.restarts - 1));
     known.restarts += 1;
     this.#forgetPlans(pod);
+    this.#world.log("kubelet", pod.metadata.name, `container ended, starts again in ${backOffMs / 1000} s`);
     this.#write(pod, { isReady: false, isWaiting: backOffMs > 0 });
     this.#start(pod, backOffMs + this.#draw(this.#world.behaviourOf(pod).startMs));
   }
@@ -214,6 +217,7 @@ export class Kubelets {
     const graceMs = (pod.metadata.deletionGracePeriodSeconds ?? 30) * 1000;
     const takesMs = Math.min(graceMs, this.#draw(this.#world.behaviourOf(pod).endMs));
     this.#later(pod, takesMs, () => {
+      this.#world.log("kubelet", pod.metadata.name, "gone");
       const { namespace, name, uid = "" } = pod.metadata;
       this.#world.api.delete(
         { apiVersion: "v1", kind: "Pod", name, ...(namespace === undefined ? {} : { namespace }) },
@@ -251,6 +255,12 @@ export class Kubelets {
     });
   }
 
+  /** Addresses are not used again: a world is short. */
+  #nextAddress(): string {
+    this.#addresses += 1;
+    return `10.244.${this.#addresses >> 8}.${this.#addresses & 255}`;
+  }
+
   #forgetPlans(pod: Pod): void {
     const known = this.#pods.get(pod.metadata.uid ?? "");
     if (known !== undefined) known.life += 1;
@@ -259,8 +269,10 @@ export class Kubelets {
   #write(pod: Pod, change: { readonly isReady: boolean; readonly isWaiting?: boolean }): void {
     const stored = this.#stored(pod);
     if (stored === undefined) return;
-    const restarts = this.#pods.get(pod.metadata.uid ?? "")?.restarts ?? 0;
-    const status = podStatus(stored, change, restarts, this.#world.now());
+    const known = this.#pods.get(pod.metadata.uid ?? "");
+    if (known === undefined) return;
+    const status = podStatus(stored, change, known, this.#world.now());
+    if (change.isReady) this.#world.log("kubelet", pod.metadata.name, "ready");
     this.#world.api.replace({ ...stored, status } as Pod, { subresource: "status" });
   }
 
@@ -298,7 +310,7 @@ function readyOf(status: PodStatus | undefined): boolean {
 function podStatus(
   pod: Pod,
   { isReady, isWaiting = false }: { readonly isReady: boolean; readonly isWaiting?: boolean },
-  restarts: number,
+  { podIP, restarts }: Known,
   now: number,
 ): PodStatus {
   const time = new Date(now).toISOString().replace(/\.\d+Z$/, "Z");
@@ -320,6 +332,8 @@ function podStatus(
     ...pod.status,
     phase: "Running",
     startTime: pod.status?.startTime ?? time,
+    podIP,
+    podIPs: [{ ip: podIP }],
     conditions: [...others, { type: "Ready", status, lastTransitionTime: since }],
     containerStatuses: containers,
   };

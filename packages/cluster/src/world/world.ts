@@ -10,7 +10,15 @@
  * console.log(world.transcript.render());
  */
 import { type Random, seededRandom } from "@slipway/base";
-import { type Api, createApi, createStore, type Pod, type Store } from "@slipway/kube";
+import {
+  type Api,
+  createApi,
+  createStore,
+  type Deployment,
+  type Pod,
+  type Store,
+  type StoreEvent,
+} from "@slipway/kube";
 import type { Controller } from "../controllers/controller.ts";
 import type { Actor, Checker } from "./checkers/checker.ts";
 import { FaultCounts, type Faults, NO_FAULTS } from "./faults.ts";
@@ -144,6 +152,8 @@ export function createWorld(options: WorldOptions): World {
     history.record(event, nowMs);
     for (const checker of checkers) checker.onCommit?.(event, isDoing.actor, checked);
     if (event.object.kind === "Pod") kubelets.onPod(event);
+    const progress = event.object.kind === "Deployment" ? progressIn(event) : undefined;
+    if (progress !== undefined) log("deployment", event.object.metadata.name, progress);
     for (const runner of runners) runner.notify(event);
   });
   as({ kind: "user" }, () => {
@@ -224,6 +234,18 @@ export function createWorld(options: WorldOptions): World {
       for (const checker of checkers) checker.atRest?.(checked);
     },
   };
+}
+
+/** How far a Deployment is, when that has changed: `8 of 10 available, 3 updated, ReplicaSetUpdated`. */
+function progressIn({ object, previous, type }: StoreEvent): string | undefined {
+  if (type === "DELETED") return undefined;
+  const tell = ({ spec, status = {} }: Deployment): string => {
+    const { availableReplicas = 0, updatedReplicas = 0, conditions = [] } = status;
+    const reason = conditions.find((condition) => condition.type === "Progressing")?.reason;
+    return `${availableReplicas} of ${spec.replicas ?? 1} available, ${updatedReplicas} updated${reason === undefined ? "" : `, ${reason}`}`;
+  };
+  const text = tell(object as Deployment);
+  return previous !== undefined && tell(previous as Deployment) === text ? undefined : text;
 }
 
 function simulatedNode(name: string, now: number) {
