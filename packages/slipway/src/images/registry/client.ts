@@ -185,7 +185,7 @@ async function pullBlob(
   if ((await layout.size(blob.digest)) === blob.size) return;
   let writer: BlobWriter = await layout.startBlob();
   try {
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = 1, reached = 0; ; attempt += 1) {
       try {
         const response = await http.send({
           method: "GET",
@@ -206,6 +206,8 @@ async function pullBlob(
       } catch (error) {
         if (!(error instanceof TransientError) || attempt >= ATTEMPTS) throw asBroken(reference, error);
         await http.pause(attempt, error);
+        if (writer.size > reached) attempt = 0;
+        reached = Math.max(reached, writer.size);
       }
     }
   } catch (error) {
@@ -298,7 +300,7 @@ async function pushBlob(push: Push, blob: Descriptor): Promise<number> {
     chunk: push.chunkBytes,
   };
   try {
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = 1, reached = 0; ; attempt += 1) {
       try {
         if (upload.location === undefined && (await startUpload(upload)) === "mounted") return 0;
         await sendRest(upload);
@@ -309,6 +311,9 @@ async function pushBlob(push: Push, blob: Descriptor): Promise<number> {
         // The answer to the last request may be all that was lost.
         if (await hasBlob(push, blob)) return upload.sent;
         await askStatus(upload);
+        // Only tries in a row that bring nothing forward count: a bad line is slow, not hopeless.
+        if (upload.offset > reached) attempt = 0;
+        reached = Math.max(reached, upload.offset);
       }
     }
   } finally {
@@ -517,7 +522,7 @@ function asBroken(reference: ImageReference, error: unknown): unknown {
   return new SlipwayError({
     code: error.status === undefined ? "REGISTRY_UNREACHABLE" : "REGISTRY_FAILED",
     where: formatReference(reference),
-    message: `the transfer broke ${ATTEMPTS} times: ${error.message}`,
+    message: `the transfer broke ${ATTEMPTS} times in a row: ${error.message}`,
     hint: "Run the command again; what was sent already is not sent twice.",
     cause: error,
     exitCode: 3,

@@ -46,6 +46,8 @@ export class TransientError extends Error {
 }
 
 const ATTEMPTS = 6;
+/** How often one request may be refused with 401 and sent again with a new token. */
+const LOGINS = 3;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 20_000;
 const MANIFEST_ERROR_BYTES = 4096;
@@ -59,6 +61,7 @@ export interface HttpOptions {
 export class RegistryHttp {
   readonly #options: HttpOptions;
   readonly #tokens = new Map<string, string>();
+  readonly #logins = new Map<string, Promise<void>>();
   #undici: Promise<{ loopback: Dispatcher; outside: Dispatcher; request: RequestFunction }> | undefined;
 
   constructor(options: HttpOptions) {
@@ -93,20 +96,29 @@ export class RegistryHttp {
 
   async #authorized(request: HttpRequest): Promise<HttpResponse> {
     const key = `${request.registry} ${request.scope}`;
-    const first = await this.#follow(request, this.#tokens.get(key));
-    if (first.status !== 401) return this.#checked(request, first);
-    const challenge = first.headers["www-authenticate"];
-    await discard(first);
-    const authorization = await this.#authorization(request, challenge);
-    if (authorization === undefined) throw refused(request, 401, "it asks for a login");
-    this.#tokens.set(key, authorization);
-    const second = await this.#follow(request, authorization);
-    if (second.status === 401) {
-      this.#tokens.delete(key);
-      await discard(second);
-      throw refused(request, 401, "the login was refused");
+    for (let attempt = 1; ; attempt += 1) {
+      const used = this.#tokens.get(key);
+      const response = await this.#follow(request, used);
+      if (response.status !== 401) return this.#checked(request, response);
+      await discard(response);
+      if (attempt > LOGINS) throw refused(request, 401, "the login was refused");
+      // Another request may have renewed the token, or be about to: then its token is tried first.
+      if (this.#tokens.get(key) === used) await this.#login(key, request, response);
     }
-    return this.#checked(request, second);
+  }
+
+  /** Several requests that were refused at once share one login. */
+  #login(key: string, request: HttpRequest, response: HttpResponse): Promise<void> {
+    const pending = this.#logins.get(key);
+    if (pending !== undefined) return pending;
+    const login = this.#authorization(request, response.headers["www-authenticate"])
+      .then((authorization) => {
+        if (authorization === undefined) throw refused(request, 401, "it asks for a login");
+        this.#tokens.set(key, authorization);
+      })
+      .finally(() => this.#logins.delete(key));
+    this.#logins.set(key, login);
+    return login;
   }
 
   async #checked(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {

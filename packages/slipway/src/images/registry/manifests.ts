@@ -123,10 +123,10 @@ async function receive(exchange: Exchange): Promise<Buffer> {
   let size = 0;
   for await (const chunk of exchange.request as AsyncIterable<Buffer>) {
     size += chunk.byteLength;
-    if (size > MAX_MANIFEST_BYTES) {
-      throw new RegistryError(413, "SIZE_INVALID", `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`);
-    }
-    chunks.push(chunk);
+    if (size <= MAX_MANIFEST_BYTES) chunks.push(chunk); // the rest is read and dropped, so that the answer arrives
+  }
+  if (size > MAX_MANIFEST_BYTES) {
+    throw new RegistryError(413, "SIZE_INVALID", `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`);
   }
   return Buffer.concat(chunks);
 }

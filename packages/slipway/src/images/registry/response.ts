@@ -23,7 +23,8 @@ export async function sendError(
 ): Promise<void> {
   const error = asRegistryError(thrown);
   if (response.headersSent) return void response.destroy(); // the status is out: only a broken body can tell
-  // A body that was not read would be taken for the next request on this connection.
+  // Closing a connection with unread bytes resets it, and the client would lose this answer with it.
+  await discardBody(request);
   if (!request.complete) response.setHeader("Connection", "close");
   const body = JSON.stringify({ errors: [{ code: error.code, message: error.message, detail: null }] });
   response.writeHead(error.status, {
@@ -32,6 +33,20 @@ export async function sendError(
     ...error.headers,
   });
   response.end(request.method === "HEAD" ? undefined : body);
+}
+
+const MAX_DISCARDED = 64 * 1024 * 1024;
+
+async function discardBody(request: IncomingMessage): Promise<void> {
+  let discarded = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      discarded += (chunk as Buffer).byteLength;
+      if (discarded > MAX_DISCARDED) return;
+    }
+  } catch {
+    // The client is gone; there is nobody to answer.
+  }
 }
 
 function asRegistryError(thrown: unknown): RegistryError {
