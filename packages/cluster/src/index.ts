@@ -29,3 +29,8 @@ export { type Certificates, ensureCertificates } from "./server/certificate.ts";
 export { type KubeconfigFacts, kubeconfig } from "./server/kubeconfig.ts";
 export type { PodExecOptions, PodStreams } from "./server/pods.ts";
 export { type ApiServer, type ApiServerOptions, createApiServer } from "./server/server.ts";
+export { type Actor, type CheckedWorld, type Checker, Violation } from "./world/checkers/checker.ts";
+export { FAULTS, type Fault, FaultCounts, type Faults, MANY_FAULTS, NO_FAULTS } from "./world/faults.ts";
+export { ORDINARY_POD, type PodBehaviour } from "./world/pods.ts";
+export { Transcript } from "./world/transcript.ts";
+export { createWorld, type World, type WorldOptions } from "./world/world.ts";
