@@ -6,14 +6,13 @@
  * channel ends the agent in any case. Nothing of this needs anybody to run code at the right moment.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { SlipwayError } from "@slipway/base";
 import { type ContainerExit, ContainerStartError } from "../runtime.ts";
 import type { AgentConfig, Answers, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
-import { findTool, type Ids } from "./system.ts";
+import { childOf, findTool, type Ids } from "./system.ts";
 
 const run = promisify(execFile);
 
@@ -139,7 +138,11 @@ export class AgentProcess {
 
   /** Ends the agent and with it everything inside; resolves when the kernel is done with that. */
   async kill(): Promise<void> {
-    if (!this.#isGone) this.#child.kill("SIGKILL");
+    // The agent first: unshare then fetches its exit status and ends too, instead of leaving that to init.
+    if (!this.#isGone) {
+      if (this.#pid === undefined) this.#child.kill("SIGKILL");
+      else process.kill(this.#pid, "SIGKILL");
+    }
     await this.#gone;
   }
 
@@ -171,8 +174,10 @@ export class AgentProcess {
     switch (message.note) {
       case "exit":
         return this.#listeners.exit(message.exit);
-      case "event":
-        return this.#listeners.event(message);
+      case "event": {
+        const { podUid, type, reason, message: text } = message;
+        return this.#listeners.event({ podUid, type, reason, message: text });
+      }
       case "exec-output":
         return this.#listeners.output(message.exec, message.stream, message.data);
       case "egress":
@@ -201,15 +206,6 @@ async function openGate(child: ChildProcess, ids: Ids): Promise<void> {
   });
   await run(findTool("newgidmap") as string, [pid, ...ids.gidMap]);
   child.stdin?.end("go\n");
-}
-
-function childOf(pid: number): number | undefined {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-    return children === "" ? undefined : Number(children.split(" ")[0]);
-  } catch {
-    return undefined; // a kernel without this file; killing unshare does the same
-  }
 }
 
 function errorOf(error: WireError): Error {

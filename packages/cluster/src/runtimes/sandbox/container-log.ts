@@ -64,13 +64,13 @@ export class LogWriter {
     if (parts.length > 0) this.#append(Buffer.concat(parts));
   }
 
-  /** What is left of a line without its newline counts as a line. */
+  /** A last line without its newline is stored as a part, as containerd does, so that no newline is invented. */
   close(): void {
     for (const stream of ["stdout", "stderr"] as const) {
       if (this.#rest[stream].length === 0) continue;
       this.#append(
         Buffer.concat([
-          Buffer.from(`${timestamp(this.#now())} ${stream} F `),
+          Buffer.from(`${timestamp(this.#now())} ${stream} P `),
           this.#rest[stream],
           Buffer.from("\n"),
         ]),

@@ -16,6 +16,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { constants } from "node:os";
@@ -29,6 +30,7 @@ import type { PodNetwork } from "./pod-networks.ts";
 import { shellEnvironment } from "./pod-networks.ts";
 import type { AgentConfig, StartContainer } from "./protocol.ts";
 import { RootView } from "./root-view.ts";
+import { childOf } from "./system.ts";
 import { type Identity, resolveIdentity } from "./users.ts";
 
 /** Docker's default set: what images expect of root. */
@@ -38,6 +40,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const MESSAGE_MAX = 4096;
 /** The last output comes with the last process; this only bounds the wait if a pipe was handed elsewhere. */
 const DRAIN_MS = 1000;
+const ENTER_MS = 1000;
 
 /**
  * $1 mount table, $2 root, $3 hostname, $4 how the root is entered; the rest is the command. Descriptor 2
@@ -291,6 +294,7 @@ export class Containers {
       }),
     };
     pod.containers.set(spec.name, container);
+    await entered(container);
     if (pod.stopping) kill(container.pid, "SIGKILL");
     return container;
   }
@@ -364,13 +368,18 @@ export class Containers {
       for (const socket of [stdout.reader, stderr.reader, input?.writer]) socket?.destroy();
       return code;
     });
-    return {
+    const handle: ExecHandle = {
       exitCode,
       write: (data) => (data === undefined ? input?.writer.end() : input?.writer.write(data)),
+      // Never nsenter itself: the command's exit status would then be left to the agent, which as a Node process
+      // fetches only its own children's, and a container's namespace does not end while one in it is not fetched.
       kill: () => {
-        if (child.pid !== undefined) kill(-child.pid, "SIGKILL");
+        const inner = child.pid === undefined ? undefined : childOf(child.pid);
+        if (inner !== undefined) kill(inner, "SIGKILL");
+        else if (child.exitCode === null && child.signalCode === null) setTimeout(handle.kill, 5); // not forked yet
       },
     };
+    return handle;
   }
 }
 
@@ -444,6 +453,19 @@ function startReport(control: Readable): Promise<{ pid: number }> {
     control.on("error", reject);
     control.on("close", () => reject(new Error("cannot set up the container")));
   });
+}
+
+/**
+ * Waits the millisecond until the last programs of the chain have changed the root, so that an exec that follows at
+ * once (a probe, a test) meets the container's files and not the machine's.
+ */
+async function entered(container: Container): Promise<void> {
+  const outside = statSync("/");
+  for (let waitedMs = 0; container.running && waitedMs < ENTER_MS; waitedMs += 1) {
+    const root = statSync(`/proc/${container.pid}/root`, { throwIfNoEntry: false });
+    if (root === undefined || root.dev !== outside.dev || root.ino !== outside.ino) return;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 function pump(reader: Readable, write: (chunk: Buffer) => void): Promise<void> {

@@ -1,5 +1,5 @@
 /** What this machine has: the host programs that the sandbox is made of, and ids that pods may use. */
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { SlipwayError } from "@slipway/base";
@@ -102,11 +102,35 @@ function nameOf(uid: number): string | undefined {
   }
 }
 
-/** When a process started, in the kernel's ticks since boot: with the pid it names one process for ever. */
+/**
+ * When a process started, in the kernel's ticks since boot: with the pid it names one process for ever. Undefined
+ * when there is none, or only its exit status, which its parent has not fetched yet.
+ */
 export function processStart(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first child of a process; by a scan of all processes where the kernel keeps no list. */
+export function childOf(pid: number): number | undefined {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    return children === "" ? undefined : Number(children.split(" ")[0]);
+  } catch {
+    const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    return all.map(Number).find((candidate) => parentOf(candidate) === pid);
+  }
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
   } catch {
     return undefined;
   }
