@@ -2,7 +2,6 @@
  * What a cluster holds before anyone uses it: the four namespaces (each with its default account and the
  * ConfigMap `kube-root-ca.crt`, which creating a namespace brings along) and the Service `kubernetes`.
  */
-import { isReason } from "../client/status-error.ts";
 import type { Namespace } from "../resources/cluster.ts";
 import type { KubeObject } from "../resources/meta.ts";
 import type { Endpoints, Service } from "../resources/service.ts";
@@ -43,10 +42,9 @@ export function bootstrapCluster(api: Api, options: BootstrapOptions = {}): void
   });
 }
 
+/** Looks first: creating the Service anew would be refused for its address, before anyone looks at its name. */
 function ensure<T extends KubeObject>(api: Api, object: T): void {
-  try {
-    api.create(object, { fieldManager: "kube-apiserver" });
-  } catch (error) {
-    if (!isReason(error, "AlreadyExists")) throw error;
-  }
+  const { namespace = "", name } = object.metadata;
+  if (api.store.get(object.kind, namespace, name) !== undefined) return;
+  api.create(object, { fieldManager: "kube-apiserver" });
 }

@@ -25,7 +25,15 @@ export type Behaviours = readonly { readonly image: string; readonly behaviour: 
  * They are looked up after the caller's rows.
  */
 export const namedBehaviours: Behaviours = [
-  { image: "simulated/crash*", behaviour: { exitAfterMs: 10, exitCode: 1, log: ["simulated crash"] } },
+  {
+    image: "simulated/crash*",
+    behaviour: {
+      exitAfterMs: 10,
+      exitCode: 1,
+      readyAfterMs: Number.POSITIVE_INFINITY,
+      log: ["simulated crash"],
+    },
+  },
   { image: "simulated/job*", behaviour: { exitAfterMs: 10, exitCode: 0 } },
   {
     image: "simulated/missing*",
