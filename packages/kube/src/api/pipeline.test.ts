@@ -169,6 +169,17 @@ describe("creating", () => {
     assert.deepEqual(api.store.get("ConfigMap", "shop", "kube-root-ca.crt")?.data, { "ca.crt": "PEM" });
   });
 
+  it("may be bootstrapped again after a restart, and nothing changes", () => {
+    const { api } = cluster({ rootCertificate: "PEM" });
+    bootstrapCluster(api, { endpoint: { ip: "10.0.0.1", port: 6443 } });
+    const before = api.store.resourceVersion;
+    bootstrapCluster(api, { endpoint: { ip: "10.0.0.1", port: 6443 } });
+    assert.equal(api.store.resourceVersion, before);
+    assert.deepEqual(api.store.get("Endpoints", "default", "kubernetes")?.subsets?.[0]?.addresses, [
+      { ip: "10.0.0.1" },
+    ]);
+  });
+
   it("warns about unknown fields, or refuses them, or says nothing, as asked", () => {
     const { api } = cluster();
     const wrong = (name: string) => ({ ...deployment(name), speck: 1 }) as KubeObject;

@@ -193,10 +193,13 @@ export class Transport {
 
   #unreachable(cause: unknown): SlipwayError {
     if (cause instanceof SlipwayError) return cause;
-    const fact = cause instanceof Error ? cause.message : String(cause);
-    const isTls = /^(ERR_TLS|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/.test(systemCode(cause) ?? "");
+    const code = systemCode(cause) ?? "";
+    const isTls = /^(ERR_TLS|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/.test(code);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    // Node's own sentence goes on with advice about its command line, which helps nobody here.
+    const fact = isTls ? `its certificate is not trusted (${code})` : reason;
     const hint = isTls
-      ? "Its certificate is not signed by the authority that is configured for this cluster."
+      ? "It is not signed by the authority that is configured for this cluster, or it is for another name."
       : "Is the cluster running, and is its address right?";
     return this.#error("CLUSTER_UNREACHABLE", `cannot reach ${this.#url.origin}: ${fact}`, cause, hint);
   }
