@@ -285,6 +285,7 @@ class ImageBuild {
       layers: manifest.layers.map(toOci),
       diffIds: config.rootfs.diff_ids,
       history: completeHistory(config),
+      args: {},
       base: { name: isHostBase(from) ? from : nameOf(from, images), digest: descriptor.digest },
     };
   }
@@ -379,7 +380,14 @@ class ImageBuild {
 
 function scratch(): StageImage {
   // As BuildKit does: without it, a CMD like ["app"] would be looked up nowhere.
-  return { config: { Env: [`PATH=${DEFAULT_PATH}`] }, layers: [], diffIds: [], history: [], base: undefined };
+  return {
+    config: { Env: [`PATH=${DEFAULT_PATH}`] },
+    layers: [],
+    diffIds: [],
+    history: [],
+    args: {},
+    base: undefined,
+  };
 }
 
 /** Docker's images carry facts about the container that built them; only what a container starts with is kept. */

@@ -23,6 +23,8 @@ export interface StageImage {
   readonly layers: readonly Descriptor[];
   readonly diffIds: readonly string[];
   readonly history: readonly HistoryEntry[];
+  /** Build arguments of the stage; a stage that starts from it has them too. Empty for other images. */
+  readonly args: Variables;
   /** What the first FROM of the chain named, and its digest; undefined for scratch. */
   readonly base: { readonly name: string; readonly digest: string } | undefined;
 }
@@ -56,7 +58,7 @@ class StageBuild {
   readonly #layers: Descriptor[];
   readonly #diffIds: string[];
   readonly #history: HistoryEntry[];
-  #args: Record<string, string> = {};
+  readonly #args: Record<string, string>;
   #isCmdOwn = false;
   #files: ImageFiles | undefined;
 
@@ -66,6 +68,7 @@ class StageBuild {
     this.#layers = [...inputs.base.layers];
     this.#diffIds = [...inputs.base.diffIds];
     this.#history = [...inputs.base.history];
+    this.#args = { ...inputs.base.args };
   }
 
   finish(): StageImage {
@@ -74,6 +77,7 @@ class StageBuild {
       layers: this.#layers,
       diffIds: this.#diffIds,
       history: this.#history,
+      args: this.#args,
       base: this.#in.base.base,
     };
   }
