@@ -101,8 +101,11 @@ for (let writes = 1; writes <= 40; writes += 3) {
     const v2 = inNamespace(namespace, context, rendered("v2", { replicas: 1, setting: "bye" }));
     assert.equal((await deploy(context, v1)).exitCode, 0);
     const process = dying(context, writes);
-    const run = deploy(process.context, v2);
-    await Promise.race([run, until("it dies", () => process.died())]);
+    let isOver = false;
+    void deploy(process.context, v2).finally(() => {
+      isOver = true;
+    });
+    await until("it dies or ends", () => isOver || process.died());
 
     const report = await status(context);
     const second = report.newest?.number === 2 ? report.newest : undefined;
