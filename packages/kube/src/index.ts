@@ -66,6 +66,7 @@ export {
 export { type JournaledStore, type JournalOptions, openStore } from "./store/journal.ts";
 export { createStore, type MemoryStore, type StoreOptions, type StoreSnapshot } from "./store/memory.ts";
 export type * from "./store/store.ts";
+export { duplicateFields } from "./validate/duplicates.ts";
 export { type FieldError, type FieldErrorReason, FieldErrors, invalidError } from "./validate/field-error.ts";
 export { dns1035LabelProblem, dnsLabelProblem, dnsSubdomainProblem } from "./validate/names.ts";
 export { decodeProblem, pruneUnknown, strictProblems } from "./validate/strict.ts";

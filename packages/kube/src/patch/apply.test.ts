@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { StatusError } from "../client/status-error.ts";
 import type { KubeObject } from "../resources/meta.ts";
 import { serverSideApply } from "./apply.ts";
@@ -303,4 +304,68 @@ test("a client may move ownership, or wipe it with an empty list", () => {
     now: START,
   });
   assert.equal(wiped.metadata.managedFields, undefined);
+});
+
+const containers = fc.uniqueArray(
+  fc.record(
+    {
+      name: fc.constantFrom("a", "b", "c"),
+      image: fc.constantFrom("web:1", "web:2"),
+      env: fc.uniqueArray(fc.record({ name: fc.constantFrom("X", "Y"), value: fc.constantFrom("1", "2") }), {
+        selector: ({ name }) => name,
+        minLength: 1,
+      }),
+      ports: fc.uniqueArray(fc.record({ containerPort: fc.constantFrom(80, 81) }), {
+        selector: ({ containerPort }) => containerPort,
+        minLength: 1,
+      }),
+      args: fc.array(fc.constantFrom("x", "y"), { maxLength: 2 }),
+    },
+    { requiredKeys: ["name"] },
+  ),
+  { selector: ({ name }) => name, minLength: 1 },
+);
+const manifest = fc
+  .record({
+    spec: fc.record({ replicas: fc.nat(3), paused: fc.boolean() }, { requiredKeys: [] }),
+    containers,
+    labels: fc.dictionary(fc.constantFrom("l", "m"), fc.constantFrom("1", "2"), { minKeys: 1 }),
+  })
+  // Through JSON, because the generator makes objects without a prototype, which no request ever brings.
+  .map(
+    ({ spec, containers: list, labels }) =>
+      JSON.parse(JSON.stringify(deployment(spec, list, { labels }))) as KubeObject,
+  );
+
+const withoutOwners = (object: KubeObject): unknown => {
+  const { managedFields: _entries, ...metadata } = object.metadata;
+  return { ...object, metadata };
+};
+
+test("whatever a manager applied before, the object is what it applies now", () => {
+  fc.assert(
+    fc.property(manifest, manifest, (before, now) => {
+      const next = apply(apply(undefined, before), now);
+      assert.deepEqual(withoutOwners(next), now);
+      assert.deepEqual(fieldsOf(next, "slipway"), fieldsOf(apply(undefined, now), "slipway"));
+    }),
+  );
+});
+
+test("what one manager drops stays when another owns it, and no owner is lost by sharing", () => {
+  fc.assert(
+    fc.property(manifest, (object) => {
+      const shared = apply(apply(undefined, object, "a"), object, "b");
+      assert.deepEqual(fieldsOf(shared, "a"), fieldsOf(shared, "b"));
+      const bare = deployment({}, [{ name: "z", image: "web:1" }]);
+      const dropped = apply(shared, bare, "a");
+      const kept = apply(dropped, object, "b");
+      assert.deepEqual(fieldsOf(kept, "b"), fieldsOf(shared, "b"));
+      const names = specOf(kept).template.spec.containers.map(({ name }) => name);
+      assert.deepEqual(
+        names.filter((name) => name !== "z"),
+        specOf(object).template.spec.containers.map(({ name }) => name),
+      );
+    }),
+  );
 });
