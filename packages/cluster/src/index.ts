@@ -10,7 +10,7 @@ export { garbageController } from "./controllers/garbage/garbage.ts";
 export { namespaceContentsController } from "./controllers/namespace/contents.ts";
 export { namespaceController } from "./controllers/namespace/namespace.ts";
 export { createNodeLifecycleController } from "./controllers/nodelifecycle/nodelifecycle.ts";
-export { replicaSetController, slowStartBatches } from "./controllers/replicaset/decide.ts";
+export { replicaSetController } from "./controllers/replicaset/decide.ts";
 export { schedulerController } from "./controllers/scheduler/scheduler.ts";
 export { createDriver, type Driver, type DriverOptions } from "./drive/driver.ts";
 export { EGRESS_ANNOTATION, serviceRoutes } from "./routes.ts";

@@ -59,3 +59,25 @@ describe("planted bugs are caught", () => {
     });
   }
 });
+
+describe("pods that are missed are noticed without looking at decisions", () => {
+  const names = [
+    "unavailable is rounded up",
+    "readiness is ignored",
+    "minReadySeconds is ignored",
+    "pods that are ending still count",
+    "the wrong pod dies first",
+    "new pods count as available before they are",
+    "old pods go before new ones are ready",
+  ];
+  for (const { name, controllers } of PLANTED_BUGS.filter((bug) => names.includes(bug.name))) {
+    test(name, () => {
+      for (let seed = 1; seed <= SEEDS_PER_BUG; seed += 1) {
+        const without = ["decisions", "ceiling"];
+        const run = simulateRollout({ seed, faults: MANY_FAULTS, controllers, without });
+        if (run.violation?.checker === "floor") return;
+      }
+      assert.fail(`the floor held in ${SEEDS_PER_BUG} seeds although ${name}`);
+    });
+  }
+});

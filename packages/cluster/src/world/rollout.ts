@@ -32,6 +32,8 @@ export interface RolloutOptions {
   /** Default: the real Deployment and ReplicaSet controllers. */
   readonly controllers?: readonly Controller[];
   readonly isProtected?: boolean;
+  /** Names of checkers to leave out, to see what the others catch alone. */
+  readonly without?: readonly string[];
 }
 
 export interface RolloutRun {
@@ -95,7 +97,7 @@ export function simulateRollout(options: RolloutOptions): RolloutRun {
     ceilingChecker(),
     revisionChecker(),
     convergenceChecker(),
-  ];
+  ].filter(({ name }) => options.without?.includes(name) !== true);
   const world = createWorld({
     seed: options.seed,
     controllers: options.controllers ?? [deploymentController, replicaSetController],

@@ -1,8 +1,19 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
-import { createStore, type KubeObject, type Pod, type ReplicaSet, type Store } from "@slipway/kube";
+import { seededRandom } from "@slipway/base";
+import {
+  type Api,
+  createApi,
+  createStore,
+  type KubeObject,
+  type Pod,
+  type ReplicaSet,
+  type Store,
+  statusError,
+} from "@slipway/kube";
 import type { Command, Decision } from "../controller.ts";
-import { decideReplicaSet, replicaSetController, slowStartBatches } from "./decide.ts";
+import { execute } from "../execute.ts";
+import { decideReplicaSet, replicaSetController } from "./decide.ts";
 
 const NOW = Date.UTC(2026, 0, 1, 12);
 const KEY = "default/web";
@@ -196,9 +207,34 @@ test("a pod concerns its owner; an orphan concerns every ReplicaSet that matches
   );
 });
 
-test("slow start doubles its batches", () => {
-  assert.deepEqual(slowStartBatches(10), [1, 2, 4, 3]);
-  assert.deepEqual(slowStartBatches(1), [1]);
-  assert.deepEqual(slowStartBatches(0), []);
-  assert.deepEqual(slowStartBatches(15), [1, 2, 4, 8]);
+test("slow start: a quota with room for three takes three pods and costs one refused request", () => {
+  addReplicaSet(10);
+  const api = createApi({ store, now: () => NOW, random: seededRandom(1), trusted: true });
+  let requests = 0;
+  const events: string[] = [];
+  const withQuota: Api = {
+    store,
+    get: (ref) => api.get(ref),
+    list: (type, options) => api.list(type, options),
+    replace: (object, options) => api.replace(object, options),
+    patch: (ref, type, body, options) => api.patch(ref, type, body, options),
+    apply: (object, options) => api.apply(object, options),
+    delete: (ref, options) => api.delete(ref, options),
+    takeWarnings: () => api.takeWarnings(),
+    create: (object, options) => {
+      requests += 1;
+      if (requests > 3) throw statusError(403, "Forbidden", "exceeded quota");
+      return api.create(object, options);
+    },
+  };
+  const outcome = execute(decideReplicaSet(store, KEY, NOW), {
+    api: withQuota,
+    recordEvent: ({ reason }) => events.push(reason),
+  });
+  assert.equal(outcome.kind, "refused");
+  assert.equal(requests, 4);
+  assert.equal(store.list("Pod", "default").length, 3);
+  assert.deepEqual(events, ["SuccessfulCreate", "SuccessfulCreate", "SuccessfulCreate", "FailedCreate"]);
+  const { status } = store.get("ReplicaSet", "default", "web") ?? {};
+  assert.equal(status?.conditions?.[0]?.reason, "FailedCreate");
 });

@@ -9,8 +9,8 @@
  *   than its own last write for that key (`execute` returns that version; `world/` holds the key back until the
  *   picture has caught up). Without this promise a stale picture would create or delete twice.
  * - Slow start. Upstream creates in batches of 1, 2, 4, … and stops after a batch with an error, so that a full quota
- *   costs few requests. Commands are applied in order and the first refusal ends the decision, so a full quota costs
- *   one request; `slowStartBatches` gives the sizes to those who send in parallel or model upstream's request rate.
+ *   does not cost a storm of refused requests. Commands are applied in order and the first refusal ends the decision:
+ *   a full quota costs one request, and one with room for three is filled with three.
  */
 import type { KubeObject, Pod, ReplicaSet } from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Refusal, Snapshot } from "../controller.ts";
@@ -69,17 +69,6 @@ export function decideReplicaSet(snapshot: Snapshot, key: Key, now: number): Dec
     ...(nextAvailableAt === undefined ? {} : { requeueAfterMs: nextAvailableAt - now }),
     ifRefused: (command, refusal) => reportRefusal(replicaSet, owned, command, refusal, now),
   };
-}
-
-/** Sizes of the batches in which `count` pods are created when each batch waits for the one before: 1, 2, 4, … */
-export function slowStartBatches(count: number): readonly number[] {
-  const batches: number[] = [];
-  let left = count;
-  for (let size = 1; left > 0; size *= 2) {
-    batches.push(Math.min(size, left));
-    left -= size;
-  }
-  return batches;
 }
 
 function createPod(replicaSet: ReplicaSet): Command {
