@@ -34,7 +34,8 @@ import {
 import { allControllers } from "./controllers/all.ts";
 import { createDriver } from "./drive/driver.ts";
 import { ensureEgressServices } from "./egress.ts";
-import { createKubelet, type Kubelet, type NodeFacts } from "./kubelet/kubelet.ts";
+import { createKubelet, type Kubelet } from "./kubelet/kubelet.ts";
+import type { NodeFacts } from "./kubelet/node-facts.ts";
 import { RuntimePodAccess } from "./pod-access.ts";
 import { followRoutes } from "./routes.ts";
 import type { ImageSource, PodRuntime } from "./runtimes/runtime.ts";

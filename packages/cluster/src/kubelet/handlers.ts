@@ -28,12 +28,12 @@ const failed = (message: string): HandlerResult => ({ isOk: false, message });
 /** Bytes of a command's output, or of an HTTP body, that are worth quoting. */
 const MAX_OUTPUT = 1024;
 
-export async function runProbe(target: HandlerTarget, probe: Probe): Promise<HandlerResult> {
+export async function runProbe(target: HandlerTarget, probe: Probe, clock: Clock): Promise<HandlerResult> {
   const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
   if (probe.grpc !== undefined) {
     return failed("local clusters do not support grpc probes: use an exec, httpGet or tcpSocket probe");
   }
-  return runHandler(target, probe, timeoutMs);
+  return runHandler(target, probe, timeoutMs, clock);
 }
 
 /** Hooks report what went wrong, or undefined. */
@@ -48,7 +48,7 @@ export async function runHook(
     await clock.sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs), signal).catch(() => {});
     return undefined;
   }
-  const { isOk, message } = await runHandler(target, hook, timeoutMs);
+  const { isOk, message } = await runHandler(target, hook, timeoutMs, clock);
   return isOk ? undefined : message;
 }
 
@@ -56,9 +56,10 @@ async function runHandler(
   target: HandlerTarget,
   handler: Handler,
   timeoutMs: number,
+  clock: Clock,
 ): Promise<HandlerResult> {
   if (handler.exec !== undefined) return runCommand(target, handler.exec.command ?? [], timeoutMs);
-  if (handler.httpGet !== undefined) return runHttp(target, handler.httpGet, timeoutMs);
+  if (handler.httpGet !== undefined) return runHttp(target, handler.httpGet, timeoutMs, clock);
   if (handler.tcpSocket !== undefined) return runTcp(target, handler.tcpSocket, timeoutMs);
   return failed("missing probe handler");
 }
@@ -109,6 +110,7 @@ async function runHttp(
   target: HandlerTarget,
   action: HttpGetAction,
   timeoutMs: number,
+  clock: Clock,
 ): Promise<HandlerResult> {
   const port = portNumber(target.container, action.port);
   if (port === undefined) return failed(`couldn't find port: ${action.port}`);
@@ -116,17 +118,22 @@ async function runHttp(
   const isTls = action.scheme === "HTTPS";
   const path = action.path === undefined || action.path === "" ? "/" : action.path;
   const url = `${isTls ? "https" : "http"}://${host}:${port}${path.startsWith("/") ? path : `/${path}`}`;
-  const aborter = AbortSignal.timeout(timeoutMs);
+  const late = new AbortController();
+  const done = new AbortController();
+  clock.sleep(timeoutMs, done.signal).then(
+    () => late.abort(),
+    () => {}, // Answered in time.
+  );
   try {
     const raw = await target.runtime.dial(host, port, { timeoutMs });
     raw.on("error", () => {}); // Reported through the request below.
     const socket = isTls ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw;
-    const statusCode = await get(url, action, socket, aborter);
+    const statusCode = await get(url, action, socket, late.signal);
     // Redirects count as success; the kubelet would follow them on the same host only.
     if (statusCode >= 200 && statusCode < 400) return ok;
     return failed(`HTTP probe failed with statuscode: ${statusCode}`);
   } catch (error) {
-    if (aborter.aborted) {
+    if (late.signal.aborted) {
       return failed(
         `Get "${url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
       );
@@ -136,6 +143,8 @@ async function runHttp(
         ? "EOF"
         : dialError(host, port, error);
     return failed(`Get "${url}": ${fact}`);
+  } finally {
+    done.abort();
   }
 }
 

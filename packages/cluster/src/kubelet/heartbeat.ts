@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@slipway/base";
 import { type Api, isReason, type Lease, type Node, type NodeCondition } from "@slipway/kube";
 import { microTimestamp, timestamp } from "../controllers/reference.ts";
-import type { NodeFacts } from "./kubelet.ts";
+import type { NodeFacts } from "./node-facts.ts";
 
 const LEASE_NAMESPACE = "kube-node-lease";
 const LEASE_SECONDS = 40;

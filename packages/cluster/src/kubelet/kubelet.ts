@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@slipway/base";
-import { type Api, isReason, type Pod, type Quantity, StatusError, type Watch } from "@slipway/kube";
+import { type Api, isReason, type Pod, StatusError, type Watch } from "@slipway/kube";
 import { referenceTo } from "../controllers/reference.ts";
 import { createRecorder, type EventRecorder } from "../drive/recorder.ts";
 import { type ContainerExit, ContainerStartError, type PodRuntime } from "../runtimes/runtime.ts";
@@ -13,21 +13,12 @@ import { containerSpecOf, sandboxSpecOf } from "./container-spec.ts";
 import { type Action, decidePod, type PodEvent } from "./decide.ts";
 import { type HandlerTarget, runHook, runProbe } from "./handlers.ts";
 import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
+import type { NodeFacts } from "./node-facts.ts";
 import { type Observation, observe } from "./observe.ts";
 import { probeOf } from "./probes.ts";
 import { adopt, allContainers, containerState, type PodState } from "./state.ts";
 import { podStatus } from "./status.ts";
 import { dependenciesOf } from "./volumes.ts";
-
-export interface NodeFacts {
-  readonly name: string;
-  /** InternalIP, and every pod's hostIP. */
-  readonly address: string;
-  readonly capacity: Readonly<Record<string, Quantity>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly podCIDR: string;
-  readonly nodeInfo: Readonly<Record<string, string>>;
-}
 
 export interface KubeletOptions {
   readonly api: Api;
@@ -336,7 +327,7 @@ class RealKubelet implements Kubelet {
     const { container: name, id, probe: kind } = action;
     const probe = probeOf(this.#container(worker, name), kind);
     if (probe === undefined) return;
-    const { isOk, message } = await runProbe(this.#target(worker, name), probe);
+    const { isOk, message } = await runProbe(this.#target(worker, name), probe, this.#clock);
     this.#observe(worker, { saw: "probe-answered", container: name, id, probe: kind, isOk, message });
   }
 
