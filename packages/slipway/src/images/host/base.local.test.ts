@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { access, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -28,6 +28,8 @@ async function unpack(from: string): Promise<string> {
   const descriptor = await buildHostBase(from, layout, { isLocal: true, allowHostBases: [] }, "test");
   const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
   const root = await mkdtemp(join(folder, "root-"));
+  await chmod(folder, 0o755); // mkdtemp's 0700 would shut out the container's user
+  await chmod(root, 0o755);
   const [layer] = manifest.layers;
   const tar = join(folder, "layer.tar");
   await pipeline(await layout.openBlob(layer?.digest as string), createWriteStream(tar));

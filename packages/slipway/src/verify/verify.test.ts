@@ -1,0 +1,302 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { type Clock, VirtualClock } from "@slipway/base";
+import { buildImages } from "../images/build.ts";
+import type { BuiltImage } from "../images/image.ts";
+import { ImageLayout } from "../images/layout.ts";
+import type { RegistryClient } from "../images/registry/client.ts";
+import { renderResults } from "./render.ts";
+import { runVerify, type ServiceAccess, type VerifyOptions, type VerifyReport } from "./run.ts";
+import { secretInHistory, secretInVariable } from "./secrets.ts";
+
+let folder: string;
+let images: readonly BuiltImage[];
+const API = pathToFileURL(join(import.meta.dirname, "verify.ts")).href;
+const clock: Clock = new VirtualClock();
+
+const DOCKERFILE = `FROM scratch
+WORKDIR /app
+COPY --chown=1000:1000 server.js /app/server.js
+COPY --chmod=755 run /usr/bin/run
+COPY passwd group /etc/
+COPY passwd /etc/link-target
+ENV PORT=8080 EMPTY=
+LABEL team=web
+EXPOSE 8080 53/udp
+USER node
+ENTRYPOINT ["run"]
+CMD ["server.js"]
+`;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-verify-"));
+  const files: Record<string, string> = {
+    Dockerfile: DOCKERFILE,
+    "server.js": "listen(8080);\nproxy_pass http://backend1;\n",
+    run: "#!/usr/bin/run\n",
+    passwd: "root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\ntoor:x:0:0::/:/bin/sh\n",
+    group: "root:x:0:\nnode:x:1000:\n",
+    "Dockerfile.bad":
+      'FROM scratch\nENV DB_PASSWORD=hunter2 API_KEY_FILE=/run/key\nUSER toor\nCOPY run /app/.git/config\nCMD ["missing"]\n',
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const layout = await ImageLayout.open(join(folder, "layout"));
+  const from = (dockerfile: string) => ({
+    kind: "context" as const,
+    context: folder,
+    dockerfile: join(folder, dockerfile),
+    args: {},
+  });
+  images = await buildImages({
+    images: [
+      { name: "web", from: from("Dockerfile") },
+      { name: "bad", from: from("Dockerfile.bad") },
+    ],
+    layout,
+    registry: {} as RegistryClient,
+    root: folder,
+    commitTimeMs: 0,
+    isLocal: true,
+    allowHostBases: [],
+  });
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+async function spec(body: string): Promise<string> {
+  const path = join(await mkdtemp(join(folder, "spec-")), "web.ts");
+  await writeFile(path, `import { describeImage, describeService } from ${JSON.stringify(API)};\n${body}\n`);
+  return path;
+}
+
+async function verify(body: string, over: Partial<VerifyOptions> = {}): Promise<VerifyReport> {
+  return runVerify({ files: [await spec(body)], images, root: folder, clock, ...over });
+}
+
+/** Expectations of image web, and the verdict of each. */
+const TABLE: readonly [string, "pass" | "fail" | "unknown"][] = [
+  ['t.image.user("node")', "pass"],
+  ['t.image.user("root")', "fail"],
+  ["t.image.runsAsNonRoot()", "pass"],
+  ["t.image.exposes(8080)", "pass"],
+  ['t.image.exposes("53/udp")', "pass"],
+  ["t.image.exposes(53)", "fail"],
+  ['t.image.cmd(["server.js"])', "pass"],
+  ['t.image.cmd(["server.js", "x"])', "fail"],
+  ['t.image.entrypoint(["run"])', "pass"],
+  ['t.image.env("PORT", "8080")', "pass"],
+  ['t.image.env("PORT", /^80/)', "pass"],
+  ['t.image.env("PORT", "80")', "fail"],
+  ['t.image.env("EMPTY", "")', "pass"],
+  ['t.image.env("NONE")', "fail"],
+  ['t.image.envUnset("NONE")', "pass"],
+  ['t.image.envUnset("PORT")', "fail"],
+  ['t.image.label("team", "web")', "pass"],
+  ['t.image.label("none")', "fail"],
+  ['t.image.workdir("/app")', "pass"],
+  ['t.image.workdir("/")', "fail"],
+  ['t.image.stopSignal("SIGTERM")', "pass"],
+  ['t.image.volume("/data")', "fail"],
+  ['t.image.maxSize("1MB")', "pass"],
+  ["t.image.maxSize(10)", "fail"],
+  ["t.image.noSecretInEnvOrHistory()", "pass"],
+  ["t.image.digestPinned()", "unknown"],
+  ["t.image.commandExists()", "pass"],
+  ['t.file("/app/server.js").exists()', "pass"],
+  ['t.file("/app/none.js").exists()', "fail"],
+  ['t.file("/app/none.js").absent()', "pass"],
+  ['t.file("/app/server.js").absent()', "fail"],
+  ['t.file("/app").isDirectory()', "pass"],
+  ['t.file("/app").isFile()', "fail"],
+  ['t.file("/app/server.js").mode("0644")', "pass"],
+  ['t.file("/app/server.js").mode("0600")', "fail"],
+  ['t.file("/app/server.js").ownedBy("node:node")', "pass"],
+  ['t.file("/app/server.js").ownedBy("1000:1000")', "pass"],
+  ['t.file("/app/server.js").ownedBy("root")', "fail"],
+  ['t.file("/app/server.js").ownedBy("stranger")', "unknown"],
+  ['t.file("/app/server.js").contains("backend1")', "pass"],
+  ['t.file("/app/server.js").contains(/proxy_pass http:.*1/)', "pass"],
+  ['t.file("/app/server.js").contains("backend9")', "fail"],
+  ['t.file("/app/server.js").lacks("backend9")', "pass"],
+  ['t.file("/app/server.js").lacks(/listen/g)', "fail"],
+  ['t.file("/app/none.js").lacks("anything")', "fail"],
+  ['t.file("/usr/bin/run").executable()', "pass"],
+  ['t.file("/app/server.js").executable()', "fail"],
+  ['t.file("/app/server.js").maxSize("1KB")', "pass"],
+  ['t.files("**/{.git,.npmrc,id_rsa*}").none()', "pass"],
+  ['t.files("**/*.js").none()', "fail"],
+  ['t.files("/app/*.js").count(1)', "pass"],
+  ['t.files("**/*.js").except("app/**").none()', "pass"],
+  ['t.files("**/*.pem").notWritableByOthers()', "unknown"],
+  ['t.user("node").exists().uid(1000).home("/home/node")', "pass"],
+  ['t.user("node").uid(1)', "fail"],
+  ['t.user("games").absent()', "pass"],
+  ['t.user("node").absent()', "fail"],
+];
+
+test("each expectation on an image gives its verdict, and failures come with evidence", async () => {
+  for (const [expression, verdict] of TABLE) {
+    const { results } = await verify(`describeImage("web", (t) => ${expression});`);
+    assert.ok(results.length > 0, expression);
+    for (const result of results) {
+      assert.equal(result.verdict, verdict, `${expression}: ${result.evidence}`);
+      if (verdict !== "pass") assert.notEqual(result.evidence, "", expression);
+      assert.match(result.place, /^spec-\w+\/web\.ts:2:/);
+    }
+  }
+});
+
+test("an image with faults fails the built-in checks by cause and shows no secret", async () => {
+  const report = await runVerify({ files: [], images, root: folder, clock, includeDefaults: true });
+  const bad = report.results.filter((result) => result.target === "image bad");
+  assert.deepEqual(
+    bad.map((result) => [result.verdict, result.evidence]),
+    [
+      ["fail", bad[0]?.evidence],
+      [
+        "fail",
+        "DB_PASSWORD is named like a secret and has a value; history line 1: DB_PASSWORD is named like a secret and has a value",
+      ],
+      ["fail", "/app/.git"],
+    ],
+  );
+  assert.match(
+    bad[0]?.evidence ?? "",
+    /^missing is not in the image \(looked at \/usr\/local\/sbin\/missing/,
+  );
+  assert.ok(
+    report.results
+      .filter((result) => result.target === "image web")
+      .every((result) => result.verdict === "pass"),
+  );
+  assert.equal(report.exitCode, 1);
+  assert.doesNotMatch(JSON.stringify(report) + renderResults(report), /hunter2/);
+  const nonRoot = await verify('describeImage("bad", (t) => t.image.runsAsNonRoot());');
+  assert.equal(nonRoot.results[0]?.verdict, "fail");
+});
+
+test("exit codes: nothing collected is 2, a failure is 1, only unknowns are 4 unless allowed", async () => {
+  const codes: [string, Partial<VerifyOptions>, number][] = [
+    ["", {}, 2],
+    ['describeImage("web", (t) => t.image.exposes(8080));', {}, 0],
+    ['describeImage("web", (t) => t.image.exposes(1));', {}, 1],
+    ['describeImage("web", (t) => t.image.digestPinned());', {}, 4],
+    ['describeImage("web", (t) => t.image.digestPinned());', { allowUnknown: true }, 0],
+    ['describeImage("web", (t) => { t.image.exposes(1); t.image.user("node"); });', { filter: "user" }, 0],
+    ['describeImage("web", (t) => t.image.exposes(1));', { filter: "no such check" }, 2],
+    ['describeImage("web", (t) => t.image.exposes(1));', { only: "service" }, 2],
+    ['describeService("web", (t) => t.http("/").status(200));', {}, 4],
+  ];
+  for (const [body, over, code] of codes) assert.equal((await verify(body, over)).exitCode, code, body);
+});
+
+test("a mistake in a spec file is one error with its place; a missing image is one error, not one per check", async () => {
+  const table: [string, string, number][] = [
+    ['describeImage("web", (t) => t.image.cmd([]));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("app"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("/a").mode("rw"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("/a").contains(""));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.image.maxSize("big"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeService("web", (t) => t.http("path"));', "VERIFY_SPEC_INVALID", 2],
+    ["enum A { B }", "VERIFY_SPEC_INVALID", 2],
+    ["throw new Error('oops');", "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("wbe", (t) => { t.image.exposes(1); t.image.exposes(2); });', "VERIFY_IMAGE_MISSING", 3],
+  ];
+  for (const [body, code, exitCode] of table) {
+    await assert.rejects(verify(body), (error: { code: string; exitCode: number; where: string }) => {
+      assert.deepEqual([error.code, error.exitCode], [code, exitCode], body);
+      assert.match(error.where, /web\.ts/, body);
+      return true;
+    });
+  }
+  await assert.rejects(runVerify({ files: [join(folder, "none")], images, root: folder, clock }), {
+    code: "VERIFY_SPEC_MISSING",
+  });
+});
+
+test("a service is asked again until its answer is right, and once for all expectations together", async () => {
+  let asked = 0;
+  const seen: unknown[] = [];
+  const services: ServiceAccess = {
+    fetch: (cluster, service, port, path, { method }) => {
+      asked += 1;
+      seen.push([cluster, service, port, path, method]);
+      if (asked === 1) return Promise.reject(new Error("ECONNREFUSED"));
+      return Promise.resolve({
+        status: asked < 4 ? 503 : 200,
+        headers: { "Content-Type": "text/html" },
+        body: Buffer.from("the shop v1"),
+      });
+    },
+  };
+  const body = `describeService("web", { cluster: "tokyo", port: 80 }, (t) => t.http("/x").status(200).body(/shop/).header("content-type", "text/html"));`;
+  const { report, attempts } = await inVirtualTime(
+    (time) => verify(body, { services, clock: time }),
+    () => asked,
+  );
+  assert.equal(report.exitCode, 0, JSON.stringify(report.results));
+  assert.equal(attempts, 4);
+  assert.deepEqual(seen[0], ["tokyo", "web", 80, "/x", "GET"]);
+  assert.equal(report.results.length, 3);
+});
+
+test("a service that stays wrong fails after its deadline with what it answered", async () => {
+  const services: ServiceAccess = {
+    fetch: () => Promise.resolve({ status: 502, headers: {}, body: Buffer.from("bad gateway") }),
+  };
+  const body = 'describeService("web", (t) => t.http("/", { deadlineMs: 2000 }).status(200));';
+  const { report } = await inVirtualTime(
+    (time) => verify(body, { services, clock: time }),
+    () => 0,
+  );
+  assert.equal(report.exitCode, 1);
+  assert.match(report.results[0]?.evidence ?? "", /status 502, body bad gateway/);
+  assert.ok((report.results[0]?.attempts ?? 0) > 3);
+  assert.match(renderResults(report), /✗ GET \/ › status 200\n.*found {2}status 502/s);
+});
+
+/** Every sleep ends at once and moves the time on. */
+async function inVirtualTime(
+  body: (time: Clock) => Promise<VerifyReport>,
+  count: () => number,
+): Promise<{ report: VerifyReport; attempts: number }> {
+  let now = 0;
+  const time: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    sleep: (ms, signal) => {
+      // The give-up timer of a request waits for its signal; the waits between requests pass.
+      if (signal !== undefined) {
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      }
+      now += ms;
+      return Promise.resolve();
+    },
+  };
+  return { report: await body(time), attempts: count() };
+}
+
+test("secrets are recognised by name and by form, names of files are not", () => {
+  const table: [string, string, boolean][] = [
+    ["DB_PASSWORD", "x", true],
+    ["DB_PASSWORD", "", false],
+    ["DB_PASSWORD_FILE", "/run/secrets/db", false],
+    ["TOKEN", "/var/run/token", false],
+    ["GITHUB_TOKEN", "abc", true],
+    ["STRIPE_API_KEY", "sk_x", true],
+    ["KEYBOARD", "qwerty", false],
+    ["TOKENIZER", "fast", false],
+    ["DATABASE_URL", "postgres://user:pass@db/x", true],
+    ["DATABASE_URL", "postgres://db/x", false],
+    ["ANYTHING", "AKIAABCDEFGHIJKLMNOP", true],
+    ["CERT", "-----BEGIN RSA PRIVATE KEY-----", true],
+  ];
+  for (const [name, value, expected] of table) {
+    assert.equal(secretInVariable(name, value) !== undefined, expected, `${name}=${value}`);
+  }
+  assert.notEqual(secretInHistory('RUN TOKEN="abc" npm ci'), undefined);
+  assert.equal(secretInHistory("RUN npm ci # TOKEN"), undefined);
+});
