@@ -306,6 +306,24 @@ test("a client may move ownership, or wipe it with an empty list", () => {
   assert.equal(wiped.metadata.managedFields, undefined);
 });
 
+test("managers beyond the tenth share one entry for ancient changes, and no field is lost", () => {
+  let object = created(deployment({}, [c("web")]), "first");
+  for (let index = 0; index < 12; index += 1) {
+    const annotations = { ...object.metadata.annotations, [`key-${index}`]: "x" };
+    object = trackManagedFields({
+      before: object,
+      after: { ...object, metadata: { ...object.metadata, annotations } },
+      manager: `manager-${index}`,
+      now: START + index * 1000,
+    });
+  }
+  const managers = object.metadata.managedFields?.map(({ manager }) => manager) ?? [];
+  assert.equal(managers.length, 10);
+  assert.ok(managers.includes("ancient-changes") && managers.includes("manager-11"));
+  const owned = JSON.stringify(object.metadata.managedFields);
+  for (let index = 0; index < 12; index += 1) assert.ok(owned.includes(`f:key-${index}`));
+});
+
 const containers = fc.uniqueArray(
   fc.record(
     {

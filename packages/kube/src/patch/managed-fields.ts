@@ -161,7 +161,30 @@ export function trackManagedFields<T extends KubeObject>(
   const isUnchanged = isEqual(mine?.fields ?? {}, fields ?? {});
   const others = owners.filter((owner) => owner !== mine).map((owner) => without(owner, change));
   const time = isUnchanged ? mine?.time : formatTime(now);
-  return withManagedFields(after, [...others, { ...self, time, fields }]);
+  return withManagedFields(after, withoutExcess([...others, { ...self, time, fields }]));
+}
+
+const MAX_UPDATE_OWNERS = 10;
+
+/** Clients that invent a manager per write would make the list grow for ever: the oldest share one entry. */
+function withoutExcess(owners: readonly Owned[]): readonly Owned[] {
+  const updaters = owners
+    .filter(({ operation, fields }) => operation === "Update" && fields !== undefined)
+    .sort((a, b) => ((a.time ?? "") < (b.time ?? "") ? -1 : 1));
+  if (updaters.length <= MAX_UPDATE_OWNERS) return owners;
+  const oldest = updaters.slice(0, updaters.length - MAX_UPDATE_OWNERS + 1);
+  const merged = new Map<string, Owned>();
+  for (const { apiVersion, time, fields } of oldest) {
+    merged.set(apiVersion, {
+      manager: "ancient-changes",
+      operation: "Update",
+      apiVersion,
+      subresource: undefined,
+      time,
+      fields: union(merged.get(apiVersion)?.fields, fields),
+    });
+  }
+  return [...owners.filter((owner) => !oldest.includes(owner)), ...merged.values()];
 }
 
 function isReset(object: KubeObject): boolean {
