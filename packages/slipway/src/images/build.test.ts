@@ -176,6 +176,7 @@ test("COPY puts things where Docker puts them", async () => {
     ["COPY ../c.txt /../x", ["/x"]],
     ["COPY --chmod=600 --chown=5:6 c.txt /x", ["/x"]],
     ["ADD c.txt /x", ["/x"]],
+    ["ADD src /x", ["/x/", "/x/a.js", "/x/deep/", "/x/deep/b.js"]],
     ["COPY c.txt \\\n  # a comment\n  /x", ["/x"]],
   ];
   for (const [instructions, expected] of table) {
@@ -309,7 +310,7 @@ test("a mistake in a Dockerfile is one error with file and line", async () => {
     const files = {
       a: "a",
       b: "b",
-      "a.tar.gz": "x",
+      "a.tar.gz": "BZh91AY",
       "secret.txt": "s",
       ".dockerignore": "secret.txt",
       outside: "-> /etc/hostname",

@@ -178,6 +178,7 @@ class ImageBuild {
       ignore,
     );
     const results = new Map<Stage, StageImage>();
+    const platforms = new Map<Stage, Platform>();
     for (const stage of stages) {
       const base = findStage(dockerfile, fromOf(stage), stage.index);
       const treeOf = async (text: string, at: string): Promise<SourceTree> => {
@@ -189,6 +190,11 @@ class ImageBuild {
         return imageTree(await ImageFiles.open(this.#options.layout, image), `the image ${text}`);
       };
       const at = `${where}:${stage.line}`;
+      const platform =
+        base === undefined
+          ? this.#stagePlatform(dockerfile, stage, globalArgs)
+          : (platforms.get(base) as Platform);
+      platforms.set(stage, platform);
       results.set(
         stage,
         await buildStage({
@@ -197,24 +203,18 @@ class ImageBuild {
           stage,
           base:
             base === undefined
-              ? await this.#baseImage(
-                  fromOf(stage),
-                  at,
-                  name,
-                  path,
-                  this.#stagePlatform(dockerfile, stage, globalArgs),
-                )
+              ? await this.#baseImage(fromOf(stage), at, name, path, platform)
               : (results.get(base) as StageImage),
           context,
           treeOf,
           buildArgs: from.args,
           globalArgs,
-          platform: this.#platform,
           mtime: this.#mtime,
         }),
       );
     }
-    return this.#write(results.get(stages.at(-1) as Stage) as StageImage);
+    const last = stages.at(-1) as Stage;
+    return this.#write(results.get(last) as StageImage, platforms.get(last) as Platform);
   }
 
   get #mtime(): number {
@@ -290,7 +290,7 @@ class ImageBuild {
     };
   }
 
-  async #write(image: StageImage): Promise<Descriptor> {
+  async #write(image: StageImage, platform: Platform): Promise<Descriptor> {
     const { layout, commitTimeMs, revision, source } = this.#options;
     const created = new Date(Math.floor(commitTimeMs / 1000) * 1000).toISOString();
     const labels: Record<string, string> = {
@@ -306,7 +306,7 @@ class ImageBuild {
     };
     const config: ImageConfigFile = {
       created,
-      ...this.#platform,
+      ...platform,
       config: { ...image.config, Labels: sorted({ ...image.config.Labels, ...labels }) },
       rootfs: { type: "layers", diff_ids: image.diffIds },
       history: image.history,

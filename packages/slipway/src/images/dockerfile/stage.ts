@@ -2,16 +2,17 @@
  * Turns the instructions of one stage into layers and configuration. Each COPY, ADD and (when the folder is new)
  * WORKDIR makes a layer; all others change the configuration only. Every instruction leaves a line of history.
  */
+import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { assertNever } from "@slipway/base";
 import { parseGroup, parsePasswd } from "../host/accounts.ts";
 import { type LayerEntry, writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
-import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile, Platform } from "../oci.ts";
+import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile } from "../oci.ts";
 import { copyEntries, folderEntries } from "./copy.ts";
 import { type Dockerfile, type Instruction, invalid, type Stage } from "./parse.ts";
-import type { SourceTree } from "./tree.ts";
+import { matchSources, type SourceTree } from "./tree.ts";
 import { expandWord, parseJsonForm, splitPairs, splitWords, type Variables, WordError } from "./words.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -41,7 +42,6 @@ export interface StageInputs {
   readonly buildArgs: Variables;
   /** ARG before the first FROM, and the platform's names: visible once a stage repeats them. */
   readonly globalArgs: Variables;
-  readonly platform: Platform;
   /** Seconds since the epoch: the commit's time, for files and history. */
   readonly mtime: number;
 }
@@ -168,6 +168,7 @@ class StageBuild {
     }
     const where = `${this.#in.dockerfile.where}:${instruction.line}`;
     const tree = from === undefined ? this.#in.context : await this.#in.treeOf(from, where);
+    if (instruction.keyword === "ADD") await this.#refuseArchives(instruction, tree, words);
     const chmod = this.#flag(instruction, "chmod");
     if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod)) {
       throw this.#fail(instruction, `--chmod must be octal, got "${chmod}"`);
@@ -182,7 +183,6 @@ class StageBuild {
       files: await this.#imageFiles(),
       fail: (message, hint) => this.#fail(instruction, message, hint),
     });
-    if (instruction.keyword === "ADD") this.#refuseArchives(instruction, entries);
     await this.#addLayer(entries, instruction);
   }
 
@@ -204,16 +204,22 @@ class StageBuild {
   }
 
   /** ADD unpacks local archives in Docker; doing something else here without a word would be wrong. */
-  #refuseArchives(instruction: Instruction, entries: readonly LayerEntry[]): void {
-    const archive = entries.find((entry) =>
-      /\.(?:tar|tgz|tbz2?|txz|tar\.(?:gz|bz2|xz|zst))$/.test(entry.path),
-    );
-    if (archive === undefined) return;
-    throw this.#fail(
-      instruction,
-      `ADD would unpack ${posix.basename(archive.path)}, which the builder without an engine does not do`,
-      "Use COPY to copy the archive as it is, or unpack it before the build.",
-    );
+  async #refuseArchives(
+    instruction: Instruction,
+    tree: SourceTree,
+    sources: readonly string[],
+  ): Promise<void> {
+    for (const source of sources) {
+      for (const path of await matchSources(tree, source)) {
+        const node = await tree.get(path, true);
+        if (node?.content?.kind !== "path" || !(await isArchive(node.content.path))) continue;
+        throw this.#fail(
+          instruction,
+          `ADD would unpack ${path}, which the builder without an engine does not do`,
+          "Use COPY to copy the archive as it is, or unpack it before the build.",
+        );
+      }
+    }
   }
 
   // Configuration
@@ -369,5 +375,20 @@ class StageBuild {
 
   #fail(instruction: Instruction, message: string, hint?: string): Error {
     return invalid(this.#in.dockerfile.where, instruction.line, message, hint);
+  }
+}
+
+/** Docker goes by content, whatever the name: a tar, plain or packed with gzip, bzip2, xz or zstd. */
+async function isArchive(path: string): Promise<boolean> {
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
+    const head = buffer.toString("latin1", 0, bytesRead);
+    const isPacked = ["\x1f\x8b", "BZh", "\xfd7zXZ\0", "\x28\xb5\x2f\xfd"].some((magic) =>
+      head.startsWith(magic),
+    );
+    return isPacked || head.slice(257, 262) === "ustar";
+  } finally {
+    await file.close();
   }
 }
