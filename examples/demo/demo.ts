@@ -68,8 +68,8 @@ async function play(on: Stage): Promise<void> {
       { expected: "rolled-back", releases: ["v2"], floor: true },
       async () => {
         const result = await on.ship();
-        if (result.cause !== "crash")
-          complaints.push(`v3: the cause should be a crash, got ${result.cause ?? "none"}`);
+        if (result.cause !== "ContainerCrash")
+          complaints.push(`v3: the cause should be ContainerCrash, got ${result.cause ?? "none"}`);
         if (result.causeAfterMs === undefined || result.causeAfterMs > 10_000) {
           complaints.push(
             `v3: the cause was named ${result.causeAfterMs === undefined ? "never" : `${formatDuration(result.causeAfterMs)} after the first crash`}; at most 10 s are allowed`,

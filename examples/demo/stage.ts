@@ -107,7 +107,7 @@ export async function setStage(options: {
     const crash = watchFirstCrash(await clientsIfUp(), stop.signal);
     let namedAt: number | undefined;
     const code = await run(args, (line) => {
-      if (namedAt === undefined && /\bcrash\b/i.test(line)) namedAt = Date.now();
+      if (namedAt === undefined && line.includes("ContainerCrash")) namedAt = Date.now();
     });
     crash.stop();
     const result = await exec([bin, "history", "--json"], { cwd: folder });

@@ -21,7 +21,7 @@ export const command: CommandDeclaration = {
     const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
     const { versionTag } = await import("./git.ts");
     const { buildStep, outputOf, pushStep } = await import("./steps.ts");
-    const { verifyImages, verifyServices } = await import("./verify-step.ts");
+    const { verifyStep } = await import("./verify-step.ts");
     const { deployStep } = await import("./deploy-step.ts");
     const project = await openProject(context, input);
     const { config } = project;
@@ -36,7 +36,10 @@ export const command: CommandDeclaration = {
     const built = await buildStep(context, project, version, output);
     if (!isSet(input, "skipVerify")) {
       output.say("verify");
-      const verified = await verifyImages(context, project, built, output);
+      const verified = await verifyStep(context, project, built, world, output, {
+        only: "image",
+        isShip: true,
+      });
       if (verified !== 0) return verified;
     }
     // A dry run pushes too: a plan needs digests that the clusters could pull, and a push changes nothing that runs.
@@ -45,6 +48,8 @@ export const command: CommandDeclaration = {
     output.say(isSet(input, "dryRun") ? "plan" : "deploy");
     const deployed = await deployStep(context, input, project, pushed, world, output);
     if (deployed !== 0 || isSet(input, "dryRun") || isSet(input, "skipVerify")) return deployed;
-    return verifyServices(context, project, output);
+    if (config.isLocal)
+      return verifyStep(context, project, pushed, world, output, { only: "service", isShip: true });
+    return 0;
   },
 };

@@ -54,9 +54,9 @@ function findUp(cwd: string): string | undefined {
   }
 }
 
-/** A project need not install Slipway to import it: the name resolves to the Slipway that is running. */
 let areHooksSet = false;
-function setHooks(): void {
+/** A project need not install Slipway to import it: the name resolves to the Slipway that is running. */
+export function bindSlipwayImports(): void {
   if (areHooksSet) return;
   areHooksSet = true;
   const own = (name: string): string =>
@@ -78,7 +78,7 @@ function setHooks(): void {
 
 /** Imports a user's TypeScript (the configuration, a spec) with the name `slipway` bound to this program. */
 export async function importUserModule(file: string): Promise<Record<string, unknown>> {
-  setHooks();
+  bindSlipwayImports();
   const url = pathToFileURL(file);
   url.searchParams.set("mtime", String(statSync(file).mtimeMs));
   return (await import(url.href)) as Record<string, unknown>;

@@ -19,6 +19,7 @@ import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
 import { createImageSource } from "../images/source.ts";
 import { serveControl } from "./control.ts";
+import { fetchService, type ServiceRequest } from "./service-fetch.ts";
 import {
   type ClusterState,
   type Ports,
@@ -107,6 +108,10 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         await openEdge((body as { config?: EdgeConfig }).config);
         await remember();
         return { url: edge?.url ?? null };
+      },
+      fetch: async (body) => {
+        const wanted = body as ServiceRequest;
+        return fetchService(required(wanted.cluster ?? (spec.clusters[0] as string)).cluster, wanted);
       },
       lose: async (body) => loseCluster((body as { cluster: string }).cluster),
       restore: async (body) => restoreCluster((body as { cluster: string }).cluster),
