@@ -201,6 +201,29 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
       await ok("exec", pod ?? "", "--", "true");
     });
 
+    it("forwards a port", async () => {
+      const forwarding = spawn(kubectl, ["port-forward", "deploy/web", ":80"], {
+        env: environment(),
+        cwd: home,
+      });
+      let seen = "";
+      for (const stream of [forwarding.stdout, forwarding.stderr]) {
+        stream.on("data", (chunk) => {
+          seen += String(chunk);
+        });
+      }
+      const describe = () => seen;
+      await until("the forwarded port", () => /127\.0\.0\.1:\d+ -> 80/.test(seen), { describe });
+      const port = /127\.0\.0\.1:(\d+)/.exec(seen)?.[1];
+      const answers = await Promise.all([1, 2, 3].map(() => fetch(`http://127.0.0.1:${port}/`)));
+      assert.deepEqual(
+        answers.map((answer) => answer.status),
+        [200, 200, 200],
+        seen,
+      );
+      forwarding.kill();
+    });
+
     it("watches", async () => {
       const watching = spawn(kubectl, ["get", "deploy", "-w"], { env: environment(), cwd: home });
       let seen = "";
@@ -241,7 +264,7 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
       const selector = manifest("talk:1").replace("matchLabels: { app: web }", "matchLabels: { app: other }");
       await writeFile(join(home, "selector.yaml"), selector);
       assert.match(
-        (await run("apply", "-f", "selector.yaml")).stderr,
+        (await run("create", "-f", "selector.yaml")).stderr,
         /`selector` does not match template `labels`/,
       );
       assert.match(await ok("explain", "deployment.spec.replicas"), /FIELD: replicas <integer>/);

@@ -25,6 +25,7 @@ import { serveExec } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
 import { createOpenApi, type OpenApi } from "./openapi.ts";
 import type { PodStreams } from "./pods.ts";
+import { servePortForward } from "./port-forward.ts";
 import { type ApiPath, parsePath, type ResourcePath } from "./request.ts";
 import { type Exchange, methodNotAllowed, serveResource } from "./resources.ts";
 
@@ -177,10 +178,11 @@ class RequestHandler {
       const url = new URL(request.url ?? "/", "https://server");
       const path: ApiPath | undefined = parsePath(url.pathname);
       if (path?.kind !== "resource" || path.name === undefined) throw resourceNotFound();
-      const isWebSocket = String(request.headers.upgrade ?? "").toLowerCase() === "websocket";
-      if (path.subresource !== "exec" || !isWebSocket) throw notUpgraded(path);
-      const { pods } = this.#options;
-      serveExec({ ...this.#context, pods }, { request, socket, head }, path, url.searchParams);
+      const context = { ...this.#context, pods: this.#options.pods };
+      const upgrade = { request, socket, head };
+      if (path.subresource === "exec") serveExec(context, upgrade, path, url.searchParams);
+      else if (path.subresource === "portforward") servePortForward(context, upgrade, path);
+      else throw notUpgraded(path);
     } catch (error) {
       refuseUpgrade(socket, error);
     }
@@ -281,13 +283,12 @@ function hash(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-function notUpgraded(path: ResourcePath): Error {
-  if (path.subresource === "exec") {
-    const message = "exec: this server speaks WebSocket (v5.channel.k8s.io), which kubectl uses from 1.31 on";
+function notUpgraded({ subresource }: ResourcePath): Error {
+  if (subresource === "exec" || subresource === "portforward") {
+    const message = `${subresource}: the request must be an upgrade to WebSocket or SPDY/3.1`;
     return statusError(400, "BadRequest", message);
   }
-  const message = `pods/${path.subresource ?? ""}: this server does not implement it`;
-  return statusError(501, "", message);
+  return statusError(501, "", `pods/${subresource ?? ""}: this server does not implement it`);
 }
 
 function refuseUpgrade(socket: Duplex, error: unknown): void {
