@@ -157,7 +157,7 @@ test("a lock that a living process holds is refused with its holder's name, and 
   await assert.rejects(deploy(context, v1), (error: unknown) => {
     assert.ok(error instanceof SlipwayError);
     assert.equal(error.code, "LOCK_HELD");
-    assert.match(error.message, /^mio@laptop \(process 4711\) holds the lock of shop since /);
+    assert.match(error.message, /^mio@laptop \(process 4711\) has held the lock of shop for /);
     return true;
   });
   const other = await deploy({ ...context, isHolderAlive: () => false }, v1);

@@ -124,7 +124,7 @@ function lockHeld(cluster: string, options: LockOptions, holder: LockHolder): Sl
   return new SlipwayError({
     code: "LOCK_HELD",
     where: `${cluster}/lock`,
-    message: `${holder.who}@${holder.host} (process ${holder.pid}) holds the lock of ${options.service} since ${ago}${message}`,
+    message: `${holder.who}@${holder.host} (process ${holder.pid}) has held the lock of ${options.service} for ${ago}${message}`,
     hint: `Wait for it, or try again: it frees itself ${LOCK_TTL_MS / 1000} s after that process ends.`,
   });
 }

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Cluster, startCluster } from "@slipway/cluster";
-import type { Deployment } from "@slipway/kube";
+import { createHttpClient, type Deployment } from "@slipway/kube";
+import type { ReleaseContext, RenderedRelease } from "./model.ts";
 import { deploy, history, rollback, status } from "./release.ts";
-import { behaviours, contextOf, recordEvents, rendered, targetsOf } from "./testing.ts";
+import { behaviours, contextOf, recordEvents, rendered as renderedWeb, targetsOf } from "./testing.ts";
 import { renderEvent, renderHistory, renderStatus } from "./text.ts";
 
 let clusters: Cluster[] = [];
@@ -18,18 +19,32 @@ after(async () => {
   await Promise.all(clusters.map((cluster) => cluster.stop()));
 });
 
-async function imageIn(cluster: Cluster): Promise<string | undefined> {
+async function imageOf(cluster: Cluster, name: string): Promise<string | undefined> {
   const deployment = await cluster.client.get<Deployment>({
     apiVersion: "apps/v1",
     kind: "Deployment",
     namespace: "default",
-    name: "web",
+    name,
   });
   return deployment.spec.template.spec.containers[0]?.image?.split("@")[0];
 }
 
-test("a service goes forward, is stopped in the first wave by a crash, and is taken back by hand", async () => {
-  const context = contextOf(targetsOf(clusters));
+test("a service goes forward, is stopped in the first wave by a crash, and is taken back by hand", () =>
+  story(contextOf(targetsOf(clusters))));
+
+test("the same over HTTPS, as a command in its own process would do it", async (t) => {
+  const targets = clusters.map(({ name, url, token, ca }) => ({
+    name,
+    client: createHttpClient({ name, url, token, ca }),
+  }));
+  t.after(() => Promise.all(targets.map((target) => target.client.close())));
+  await story(contextOf(targets, { service: "store" }), "store");
+});
+
+async function story(context: ReleaseContext, prefix = ""): Promise<void> {
+  const rendered = (tag: string, options: Parameters<typeof renderedWeb>[1] = {}): RenderedRelease =>
+    renderedWeb(tag, { ...options, service: context.service, name: `${prefix}web` });
+  const imageIn = (cluster: Cluster): Promise<string | undefined> => imageOf(cluster, `${prefix}web`);
   const first = await deploy(context, rendered("v1"));
   assert.equal(first.exitCode, 0);
   assert.equal(first.record.outcome, "healthy");
@@ -73,12 +88,19 @@ test("a service goes forward, is stopped in the first wave by a crash, and is ta
     records.map((record) => record.outcome),
     ["healthy", "rolled-back", "healthy", "healthy"],
   );
-  console.log(renderHistory(records, Date.now()));
-  console.log(renderStatus(await status(context)));
-  console.log(
-    seen.events
-      .map((event) => renderEvent(event))
-      .filter(Boolean)
-      .join("\n"),
+  const lines = renderHistory(records, Date.now()).split("\n");
+  assert.match(lines[1] ?? "", /^4 .* healthy .* rollback of 2 to 1 .* osaka: healthy, tokyo: healthy /);
+  assert.match(
+    lines[2] ?? "",
+    /rolled-back .* osaka: failed \(ContainerCrash\), back at 2, tokyo: not-started/,
   );
-});
+  const report = await status(context);
+  assert.deepEqual(
+    report.clusters.map((cluster) => [cluster.name, cluster.runs, cluster.deployments[0]?.available]),
+    [
+      ["osaka", 4, 2],
+      ["tokyo", 4, 2],
+    ],
+  );
+  assert.match(renderStatus(report), /newest release: 4 healthy/);
+}

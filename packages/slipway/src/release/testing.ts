@@ -1,6 +1,7 @@
 /** Builders for the tests of this folder: everything defaulted, only what a test is about is said. */
-import { seededRandom, systemClock } from "@slipway/base";
+import { type Clock, seededRandom, systemClock } from "@slipway/base";
 import type { Behaviours, Cluster } from "@slipway/cluster";
+import { bootstrapCluster, createApi, createMemoryClient, createStore, type KubeClient } from "@slipway/kube";
 import type { ReleaseEvent } from "./events.ts";
 import { parseManifest } from "./manifests.ts";
 import type { ReleaseContext, ReleaseImage, RenderedRelease, Target } from "./model.ts";
@@ -17,8 +18,14 @@ export function image(name: string, tag: string): ReleaseImage {
 }
 
 export function webManifest(
-  options: { readonly replicas?: number; readonly setting?: string; readonly extra?: string } = {},
+  options: {
+    readonly replicas?: number;
+    readonly setting?: string;
+    readonly extra?: string;
+    readonly name?: string;
+  } = {},
 ): string {
+  const name = options.name ?? "web";
   return `
 apiVersion: v1
 kind: ConfigMap
@@ -27,20 +34,20 @@ data: { greeting: "${options.setting ?? "hello"}" }
 ---
 apiVersion: v1
 kind: Service
-metadata: { name: web }
+metadata: { name: ${name} }
 spec:
-  selector: { app: web }
+  selector: { app: ${name} }
   ports: [{ port: 80 }]
 ---
 apiVersion: apps/v1
 kind: Deployment
-metadata: { name: web }
+metadata: { name: ${name} }
 spec:
   replicas: ${options.replicas ?? 2}
-  selector: { matchLabels: { app: web } }
+  selector: { matchLabels: { app: ${name} } }
   strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
   template:
-    metadata: { labels: { app: web } }
+    metadata: { labels: { app: ${name} } }
     spec:
       terminationGracePeriodSeconds: 1
       containers:
@@ -53,10 +60,10 @@ ${options.extra ?? ""}`;
 
 export function rendered(
   tag: string,
-  options: Parameters<typeof webManifest>[0] & { readonly manifest?: string } = {},
+  options: Parameters<typeof webManifest>[0] & { readonly manifest?: string; readonly service?: string } = {},
 ): RenderedRelease {
   return renderObjects({
-    service: "shop",
+    service: options.service ?? "shop",
     namespace: "default",
     loaded: parseManifest(options.manifest ?? webManifest(options), "k8s/web.yaml"),
     patches: [],
@@ -110,4 +117,12 @@ export function recordEvents(): {
 } {
   const events: ReleaseEvent[] = [];
   return { events, onEvent: (event) => events.push(event) };
+}
+
+/** One cluster's API without controllers: what is written stays as it is. */
+export function apiClient(name = "tokyo", clock: Clock = systemClock): KubeClient {
+  const store = createStore();
+  const api = createApi({ store, now: () => clock.now(), random: seededRandom(7) });
+  bootstrapCluster(api);
+  return createMemoryClient({ name, api });
 }

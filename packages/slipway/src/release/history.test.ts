@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import type { Secret } from "@slipway/kube";
+import {
+  deleteRecord,
+  expired,
+  heldBy,
+  mergeRecords,
+  readRecords,
+  runningIn,
+  withoutSecrets,
+  writeRecord,
+} from "./history.ts";
+import type { ClusterRecord, ReleaseRecord } from "./model.ts";
+import { chooseTarget } from "./rollback.ts";
+import { apiClient, rendered } from "./testing.ts";
+
+const place = { service: "shop", namespace: "default" };
+const names = ["tokyo", "osaka"];
+
+function record(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
+  const healthy: ClusterRecord = { verdict: "healthy", step: "done", runs: number };
+  return {
+    ...rendered("v1"),
+    ...place,
+    number,
+    environment: "test",
+    kind: "deploy",
+    outcome: "healthy",
+    content: `content-${number}`,
+    images: [{ name: "web", digest: `digest-${number}`, reference: `web@digest-${number}` }],
+    waves: [names],
+    clusters: { tokyo: healthy, osaka: healthy },
+    who: "aki",
+    from: "test",
+    startedAt: number,
+    held: [],
+    evidence: [],
+    fence: 1,
+    revision: 1,
+    ...changes,
+  };
+}
+
+test("a record comes back as it was written, newest release first", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1));
+  await writeRecord(client, record(2));
+  await writeRecord(client, record(2, { revision: 2, outcome: "failed" }));
+  const records = await readRecords(client, place);
+  assert.deepEqual(
+    records,
+    JSON.parse(JSON.stringify([record(2, { revision: 2, outcome: "failed" }), record(1)])),
+  );
+});
+
+test("a record beyond the size of one Secret is split, read back, replaced and deleted whole", async () => {
+  const client = apiClient();
+  const noise = randomBytes(1_500_000).toString("base64");
+  const large = (revision: number): ReleaseRecord => record(1, { revision, who: `${revision}${noise}` });
+  await writeRecord(client, large(1));
+  await writeRecord(client, large(2));
+  const secrets = await client.list<Secret>({ apiVersion: "v1", kind: "Secret" }, { namespace: "default" });
+  assert.deepEqual(
+    secrets.items.map((secret) => secret.metadata.name),
+    ["slipway.shop.1", "slipway.shop.1.2.1", "slipway.shop.1.2.2"],
+  );
+  for (const secret of secrets.items) assert.ok((secret.data?.["release"]?.length ?? 0) <= 900_000);
+  assert.equal((await readRecords(client, place))[0]?.who, `2${noise}`);
+  await deleteRecord(client, place, 1);
+  const left = await client.list({ apiVersion: "v1", kind: "Secret" }, { namespace: "default" });
+  assert.equal(left.items.length, 0);
+});
+
+test("a writer that dies between the parts leaves the copy before it whole", async () => {
+  const client = apiClient();
+  const noise = randomBytes(1_500_000).toString("base64");
+  await writeRecord(client, record(1, { who: `1${noise}` }));
+  let writes = 0;
+  const dies: typeof client = {
+    ...client,
+    apply: (object, options) => {
+      writes += 1;
+      if (writes > 1) throw new Error("killed");
+      return client.apply(object, options);
+    },
+  };
+  await assert.rejects(writeRecord(dies, record(1, { revision: 2, who: `2${noise}` })));
+  assert.equal((await readRecords(client, place))[0]?.who, `1${noise}`);
+});
+
+test("a damaged record is named", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1));
+  await client.patch(
+    { apiVersion: "v1", kind: "Secret", namespace: "default", name: "slipway.shop.1" },
+    "merge",
+    { data: { release: "AAAA" } },
+  );
+  await assert.rejects(readRecords(client, place), {
+    code: "RECORD_DAMAGED",
+    where: "tokyo/secrets/slipway.shop.1",
+  });
+});
+
+test("of the copies in several clusters the one that was written last counts", () => {
+  const merged = mergeRecords([
+    [record(1, { revision: 3, outcome: "healthy" })],
+    [record(2), record(1, { revision: 2, outcome: "in-progress" })],
+  ]);
+  assert.deepEqual(
+    merged.map((one) => [one.number, one.outcome]),
+    [
+      [2, "healthy"],
+      [1, "healthy"],
+    ],
+  );
+});
+
+test("what runs in a cluster is what the newest release that touched it left there", () => {
+  const records = [
+    record(3, {
+      outcome: "rolled-back",
+      clusters: {
+        tokyo: { verdict: "failed", step: "done", runs: 2 },
+        osaka: { verdict: "not-started", step: "done" },
+      },
+    }),
+    record(2),
+    record(1),
+  ];
+  assert.deepEqual(
+    names.map((name) => runningIn(records, name)?.number),
+    [2, 2],
+  );
+});
+
+const failed = (number: number): ReleaseRecord =>
+  record(number, {
+    outcome: "failed",
+    clusters: {
+      tokyo: { verdict: "failed", step: "done", runs: number },
+      osaka: { verdict: "not-started", step: "done" },
+    },
+  });
+
+const targets: readonly [what: string, records: readonly ReleaseRecord[], target: number | RegExp][] = [
+  ["the release before", [record(2), record(1)], 1],
+  ["not one that failed", [record(3), failed(2), record(1)], 1],
+  ["the last healthy one when the newest failed and stayed", [failed(3), record(2), record(1)], 2],
+  ["not one with the same content", [record(3), record(2, { content: "content-3" }), record(1)], 1],
+  ["not one that is held", [record(4, { held: ["digest-3"] }), record(3), record(2), record(1)], 2],
+  ["none when there is only one release", [record(1)], /release 1 is what runs now/],
+  ["none when all others are bad", [record(3), failed(2)], /release 2 was not healthy everywhere \(failed\)/],
+  ["none when nothing was ever released", [], /nothing was released here yet/],
+];
+for (const [what, records, target] of targets) {
+  test(`a rollback goes to ${what}`, () => {
+    if (typeof target === "number")
+      assert.equal(chooseTarget(records, names, undefined).target.number, target);
+    else {
+      assert.throws(() => chooseTarget(records, names, undefined), {
+        code: "ROLLBACK_NO_TARGET",
+        message: target,
+      });
+    }
+  });
+}
+
+test("a later release that is healthy everywhere lifts the hold on what it carries", () => {
+  const bad = record(2, { held: ["digest-9", "digest-8"], outcome: "rolled-back" });
+  const again = record(3, { images: [{ name: "web", digest: "digest-9", reference: "web@digest-9" }] });
+  assert.deepEqual([...heldBy([again, bad, record(1)])], [["digest-8", 2]]);
+});
+
+test("records leave the history beyond `keep`, but never what runs somewhere or the newest healthy one", () => {
+  const records = [failed(5), failed(4), failed(3), record(2), record(1)];
+  assert.deepEqual(
+    expired(records, 2, names).map((one) => one.number),
+    [3, 1],
+  );
+});
+
+test("a record that is shown has the keys of Secrets and not their values", () => {
+  const objects = [
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "db" }, stringData: { password: "hunter2" } },
+  ];
+  const shown = JSON.stringify(withoutSecrets(record(1, { objects })));
+  assert.match(shown, /password/);
+  assert.doesNotMatch(shown, /hunter2/);
+});

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom, until, VirtualClock } from "@slipway/base";
+import {
+  bootstrapCluster,
+  createApi,
+  createMemoryClient,
+  createStore,
+  type KubeClient,
+  type Lease,
+} from "@slipway/kube";
+import { type LockOptions, readLock, takeLock } from "./lock.ts";
+
+function setup(): {
+  clock: VirtualClock;
+  client: KubeClient;
+  options: (who: string, changes?: Partial<LockOptions>) => LockOptions;
+} {
+  const clock = new VirtualClock();
+  const api = createApi({ store: createStore(), now: () => clock.now(), random: seededRandom(1) });
+  bootstrapCluster(api);
+  const client = createMemoryClient({ name: "tokyo", api });
+  return {
+    clock,
+    client,
+    options: (who, changes = {}) => ({
+      service: "shop",
+      namespace: "default",
+      clock,
+      who,
+      host: "laptop",
+      pid: 1,
+      message: "hotfix login",
+      ...changes,
+    }),
+  };
+}
+
+test("a held lock is refused with who has it, since when and why", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki"));
+  await clock.advance(12_000);
+  await assert.rejects(takeLock(client, options("mio")), {
+    code: "LOCK_HELD",
+    where: "tokyo/lock",
+    message: 'aki@laptop (process 1) has held the lock of shop for 12.0 s, "hotfix login"',
+  });
+  await lock.release();
+});
+
+test("a lock that is given back is free at once, and the next one has a higher fencing token", async () => {
+  const { client, options } = setup();
+  const first = await takeLock(client, options("aki"));
+  await first.release();
+  assert.equal((await readLock(client, options("x"))).holder, undefined);
+  const second = await takeLock(client, options("mio"));
+  assert.deepEqual([first.fence, second.fence], [1, 2]);
+  await second.release();
+});
+
+test("a holder renews its lock for as long as it lives", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki"));
+  for (let step = 0; step < 20; step += 1) await clock.advance(10_000);
+  await assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
+  assert.equal(lock.lost.aborted, false);
+  await lock.release();
+});
+
+/** Takes the lock as a process that then dies: it never renews. */
+async function takeAndDie(client: KubeClient, options: LockOptions): Promise<void> {
+  await takeLock(client, {
+    ...options,
+    clock: { ...options.clock, now: () => options.clock.now(), sleep: () => new Promise(() => undefined) },
+  });
+}
+
+test("a lock whose holder died is free after its 30 s, not before", async () => {
+  const { clock, client, options } = setup();
+  await takeAndDie(client, options("aki"));
+  await clock.advance(29_000);
+  await assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
+  await clock.advance(1_000);
+  await (await takeLock(client, options("mio"))).release();
+});
+
+test("a lock whose holder is known to be dead is free at once", async () => {
+  const { client, options } = setup();
+  await takeAndDie(client, options("aki"));
+  const asked: unknown[] = [];
+  const isHolderAlive = (holder: { host: string; pid: number }): boolean => {
+    asked.push([holder.host, holder.pid]);
+    return false;
+  };
+  await (await takeLock(client, options("mio", { isHolderAlive }))).release();
+  assert.deepEqual(asked, [["laptop", 1]]);
+});
+
+test("a holder whose lock was stolen notices at its next renewal and does not give back what is not its own", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki"));
+  const thief = await takeLock(client, options("mio", { steal: true, pid: 2 }));
+  await clock.advance(10_000);
+  await until("the loss is noticed", () => lock.lost.aborted);
+  assert.match((lock.lost.reason as Error).message, /^mio@laptop\/2 has taken the lock of shop$/);
+  await lock.release();
+  const lease = await client.get<Lease>({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    namespace: "default",
+    name: "slipway.shop",
+  });
+  assert.equal(lease.spec?.holderIdentity, "mio@laptop/2");
+  await thief.release();
+});
