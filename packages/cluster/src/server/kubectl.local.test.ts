@@ -4,13 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { accessSync, constants, globSync, realpathSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { until } from "@slipway/base";
+import type { Pod } from "@slipway/kube";
 import { type Cluster, startCluster } from "../cluster.ts";
+import { kubeconfig } from "./kubeconfig.ts";
+import { openTestServer, type TestServer } from "./testing.ts";
 
 /** `kubectl` on the PATH, and its siblings named after their version (as the packages of Google Cloud have them). */
 function installedKubectls(): readonly string[] {
@@ -268,6 +273,107 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
         /`selector` does not match template `labels`/,
       );
       assert.match(await ok("explain", "deployment.spec.replicas"), /FIELD: replicas <integer>/);
+    });
+  });
+
+  describe(`${basename(kubectl)} and its streams`, { skip, timeout: 60_000 }, () => {
+    let on: TestServer;
+    let echo: Server;
+    let home: string;
+
+    before(async () => {
+      echo = createServer((socket) => void socket.pipe(socket));
+      await new Promise<void>((resolve) => echo.listen(0, "127.0.0.1", resolve));
+      const echoPort = (echo.address() as AddressInfo).port;
+      on = await openTestServer({
+        pods: {
+          async exec(_pod, { stdin, stdout, stderr }) {
+            let length = 0;
+            for await (const chunk of stdin ?? []) length += (chunk as Buffer).length;
+            stdout?.(Buffer.from(`read ${length}`));
+            stderr?.(Buffer.from("a warning"));
+            return { exitCode: 7 };
+          },
+          dial: async (_ip, port) => {
+            const socket = connect(port === 80 ? echoPort : 1, "127.0.0.1");
+            await once(socket, "connect");
+            return socket;
+          },
+        },
+      });
+      home = await mkdtemp(join(tmpdir(), "slipway-kubectl-"));
+      const { url, ca } = on.server;
+      await writeFile(join(home, "kubeconfig"), kubeconfig({ name: "test", url, ca, token: on.token }));
+      await on.client.create<Pod>({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "web", namespace: "default" },
+        spec: { nodeName: "n1", containers: [{ name: "web", image: "x" }] },
+      });
+      const container = { ready: true, restartCount: 0, image: "x", imageID: "x", state: { running: {} } };
+      const status = {
+        phase: "Running",
+        podIP: "10.0.0.1",
+        containerStatuses: [{ name: "web", ...container }],
+      };
+      const ref = { apiVersion: "v1", kind: "Pod", name: "web", namespace: "default" };
+      await on.client.patch(ref, "merge", { status }, { subresource: "status" });
+    });
+    after(async () => {
+      await on.close();
+      echo.close();
+      await rm(home, { recursive: true, force: true });
+    });
+    const start = (...args: readonly string[]) => {
+      const env = { PATH: process.env["PATH"], HOME: home, KUBECONFIG: join(home, "kubeconfig") };
+      const child = spawn(kubectl, args, { env, cwd: home });
+      const output = { stdout: "", stderr: "" };
+      child.stdout.on("data", (chunk) => {
+        output.stdout += String(chunk);
+      });
+      child.stderr.on("data", (chunk) => {
+        output.stderr += String(chunk);
+      });
+      return { child, output };
+    };
+
+    it("hands standard input to the end to a command, and its outputs and exit code back", async () => {
+      const { child, output } = start("exec", "-i", "web", "--", "wc", "-c");
+      child.stdin.end(Buffer.alloc(300_000, "x"));
+      const [code] = await once(child, "close");
+      assert.equal(output.stdout, "read 300000");
+      assert.match(output.stderr, /^a warning/);
+      assert.equal(code, 7);
+    });
+
+    it("forwards a large transfer in both directions, and says when a port is refused", async () => {
+      const { child, output } = start("port-forward", "pod/web", ":80", ":81");
+      const describe_ = () => JSON.stringify(output);
+      await until("both ports", () => output.stdout.match(/127\.0\.0\.1:\d+ -> 8[01]/g)?.length === 2, {
+        describe: describe_,
+      });
+      const portOf = (target: number): number =>
+        Number(new RegExp(`127\\.0\\.0\\.1:(\\d+) -> ${target}`).exec(output.stdout)?.[1]);
+      const sent = Buffer.alloc(2_000_000, "0123456789");
+      const socket = connect(portOf(80), "127.0.0.1");
+      socket.end(sent);
+      const received: Buffer[] = [];
+      for await (const chunk of socket as AsyncIterable<Buffer>) received.push(chunk);
+      assert.ok(Buffer.concat(received).equals(sent), "what was sent came back");
+
+      const refused = connect(portOf(81), "127.0.0.1");
+      refused.on("error", () => {});
+      refused.resume();
+      await until(
+        "the refusal",
+        () => /error forwarding port 81 to pod: .*ECONNREFUSED/.test(output.stderr),
+        {
+          describe: describe_,
+        },
+      );
+      refused.destroy();
+      child.kill();
+      await once(child, "close");
     });
   });
 }
