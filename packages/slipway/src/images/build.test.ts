@@ -345,6 +345,15 @@ test("a program that is not installed is named with its install line", async () 
   await assert.rejects(build({ Dockerfile: "FROM slipway/python\n" }), { code: "IMAGES_HOST_BASE_UNKNOWN" });
 });
 
+test("another base may stand in for the one that FROM names", async () => {
+  const root = await project({ Dockerfile: "FROM node:22-slim\nENV A=1\n" });
+  const bases = { "node:22-slim": "slipway/node" };
+  await buildImages(options(root, [context(root)], { bases }));
+  const { config } = (await read()).config;
+  assert.equal(config.Labels?.["org.opencontainers.image.base.name"], "slipway/node");
+  await assert.rejects(buildImages(options(root, [context(root)])), /the test has no registry/);
+});
+
 test("a build argument that no ARG takes is a warning", async () => {
   const root = await project({ Dockerfile: "FROM scratch\nARG USED\n" });
   const events: BuildEvent[] = [];

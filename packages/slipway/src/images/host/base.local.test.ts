@@ -67,6 +67,10 @@ test("slipway/node runs by itself: programs, TLS, names and the accounts of the 
     hash: "2d711642",
     node: true,
   });
+  const shell = await run("chroot", [root, "/bin/sh", "-c", "echo $0 && node -p 1+1"], {
+    env: { PATH: "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+  });
+  assert.equal(shell.stdout, "/bin/sh\n2\n");
 });
 
 test("a base is made once: the second time nothing is read", { skip: false }, async () => {
