@@ -121,11 +121,13 @@ describe("the API server", () => {
       "/openapi/v2",
       "/openapi/v3/apis/batch/v1",
       "/api/v1/podz",
+      "//x/api/v1/pods",
     ]) {
       const { code, json } = await ask(on, path);
       assert.deepEqual([path, code, json.kind, json.reason], [path, 404, "Status", "NotFound"]);
     }
     assert.equal((await ask(on, MAPS, { method: "PUT", body: "{}" })).code, 405);
+    assert.equal((await ask(on, "/api/v1/namespaces/%zz/pods")).code, 400);
     assert.equal((await ask(on, "/api/v1/pods", { method: "DELETE" })).code, 405);
     assert.equal((await ask(on, MAPS, { headers: { accept: "text/csv" } })).code, 406);
   });

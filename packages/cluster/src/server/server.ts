@@ -138,11 +138,11 @@ class RequestHandler {
   async request(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on("error", () => {}); // the client went away
     try {
-      const url = new URL(request.url ?? "/", "https://server");
-      const exchange = { request, response, query: url.searchParams };
-      if (isPublic(url.pathname)) return answerText(request, response, healthText(exchange, url.pathname));
+      const { pathname, query } = splitUrl(request);
+      const exchange = { request, response, query };
+      if (isPublic(pathname)) return answerText(request, response, healthText(exchange, pathname));
       this.#authenticate(request);
-      await this.#route(exchange, url.pathname);
+      await this.#route(exchange, pathname);
     } catch (error) {
       answerError(request, response, error);
       // What the client is still sending is read and dropped, or it would never see the answer.
@@ -175,12 +175,12 @@ class RequestHandler {
     socket.once("close", () => this.#upgraded.delete(socket));
     try {
       this.#authenticate(request);
-      const url = new URL(request.url ?? "/", "https://server");
-      const path: ApiPath | undefined = parsePath(url.pathname);
+      const { pathname, query } = splitUrl(request);
+      const path: ApiPath | undefined = parsePath(pathname);
       if (path?.kind !== "resource" || path.name === undefined) throw resourceNotFound();
       const context = { ...this.#context, pods: this.#options.pods };
       const upgrade = { request, socket, head };
-      if (path.subresource === "exec") serveExec(context, upgrade, path, url.searchParams);
+      if (path.subresource === "exec") serveExec(context, upgrade, path, query);
       else if (path.subresource === "portforward") servePortForward(context, upgrade, path);
       else throw notUpgraded(path);
     } catch (error) {
@@ -240,6 +240,12 @@ class RequestHandler {
     }
     answerText(request, response, document.text, { contentType: "application/json", headers });
   }
+}
+
+/** Not through `URL`, which would take `//x/y` for a host and throw on what it cannot read. */
+function splitUrl(request: IncomingMessage): { readonly pathname: string; readonly query: URLSearchParams } {
+  const [pathname = "/", ...query] = (request.url ?? "/").split("?");
+  return { pathname, query: new URLSearchParams(query.join("?")) };
 }
 
 const HEALTH_PATHS = ["/healthz", "/readyz", "/livez"];
