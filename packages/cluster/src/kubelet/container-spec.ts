@@ -5,7 +5,11 @@ import type { ContainerSpec, PodSandboxSpec } from "../runtimes/runtime.ts";
 import { type EnvContext, environmentOf, expand } from "./env.ts";
 import { mountsOf } from "./volumes.ts";
 
+/** Throws what cannot be given to any pod here. */
 export function sandboxSpecOf(pod: Pod): PodSandboxSpec {
+  if (pod.spec.hostNetwork === true) {
+    throw new Error("local clusters have no host network. Set hostNetwork: false in a local patch.");
+  }
   const { uid = "", namespace = "", name } = pod.metadata;
   return {
     uid,

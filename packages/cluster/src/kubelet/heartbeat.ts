@@ -96,13 +96,20 @@ export function createHeartbeat(options: {
     api.create(lease);
   };
 
+  const isKnownReady = (): boolean =>
+    api.store
+      .get("Node", "", node.name)
+      ?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+
   const beat = async (): Promise<void> => {
     let reportedMs = clock.monotonic();
     for (;;) {
       await clock.sleep(RENEW_MS, signal);
       try {
         renew();
-        if (clock.monotonic() - reportedMs < STATUS_MS) continue;
+        // After a long sleep of the machine others took the node for lost; it says at once that it is not.
+        const isDue = clock.monotonic() - reportedMs >= STATUS_MS;
+        if (!isDue && isKnownReady()) continue;
         reportedMs = clock.monotonic();
         report((old) => healthy(old, clock.now()));
       } catch (error) {

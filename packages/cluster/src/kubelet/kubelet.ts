@@ -111,7 +111,7 @@ class RealKubelet implements Kubelet {
       worker.heldExits.set(exit.name, exit);
       return;
     }
-    this.#observe(worker, { saw: "container-exited", container: exit.name, exit });
+    this.#reportExit(worker, exit);
   }
 
   runtimeEvent({ podUid, ...event }: Parameters<Kubelet["runtimeEvent"]>[0]): void {
@@ -212,24 +212,23 @@ class RealKubelet implements Kubelet {
   #perform(worker: Worker, action: Action): void {
     switch (action.do) {
       case "start-pod":
-        this.#follow(worker, this.#startPod(worker));
+        this.#follow(this.#startPod(worker));
         return;
       case "start-container":
-        this.#follow(worker, this.#startContainer(worker, action.container, action.attempt));
+        this.#follow(this.#startContainer(worker, action.container, action.attempt));
         return;
       case "post-start":
       case "pre-stop":
-        this.#follow(worker, this.#runHook(worker, action));
+        this.#follow(this.#runHook(worker, action));
         return;
       case "signal":
-        this.#follow(worker, this.#signal(worker, action));
+        this.#follow(this.#signal(worker, action));
         return;
       case "probe":
-        this.#follow(worker, this.#probe(worker, action));
+        this.#follow(this.#probe(worker, action));
         return;
       case "stop-pod":
         this.#follow(
-          worker,
           this.#runtime.stopPod(worker.uid).then(() => this.#observe(worker, { saw: "pod-stopped" })),
         );
         return;
@@ -239,7 +238,7 @@ class RealKubelet implements Kubelet {
     }
   }
 
-  #follow(_worker: Worker, work: Promise<void>): void {
+  #follow(work: Promise<void>): void {
     work.catch((error: unknown) => {
       if (!this.#stopping.signal.aborted) this.#onError(error);
     });
@@ -294,7 +293,18 @@ class RealKubelet implements Kubelet {
     const exit = worker.heldExits.get(name);
     if (exit === undefined) return;
     worker.heldExits.delete(name);
-    this.#observe(worker, { saw: "container-exited", container: name, exit });
+    this.#reportExit(worker, exit);
+  }
+
+  /** A failed container that left no message may ask for the end of its log in its place. */
+  #reportExit(worker: Worker, exit: ContainerExit): void {
+    const { terminationMessagePolicy: policy } = this.#container(worker, exit.name);
+    const isWanted = policy === "FallbackToLogsOnError" && exit.exitCode !== 0 && exit.message === "";
+    const report = (message: string): void =>
+      this.#observe(worker, { saw: "container-exited", container: exit.name, exit: { ...exit, message } });
+    if (!isWanted) return report(exit.message);
+    const { attempt } = containerState(worker.state, exit.name);
+    this.#follow(logTail(this.#runtime, worker.uid, exit.name, attempt).then(report, () => report("")));
   }
 
   async #runHook(worker: Worker, action: Extract<Action, { do: "post-start" | "pre-stop" }>): Promise<void> {
@@ -346,7 +356,7 @@ class RealKubelet implements Kubelet {
       }
     }
     this.#workers.delete(worker.uid);
-    this.#follow(worker, this.#runtime.forgetPod(worker.uid));
+    this.#follow(this.#runtime.forgetPod(worker.uid));
   }
 
   #target(worker: Worker, name: string): HandlerTarget {
@@ -381,4 +391,24 @@ function refusalOf(error: unknown): { reason: string; message: string } {
   if (error instanceof ContainerStartError) return { reason: error.reason, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
   return { reason: error instanceof StatusError ? error.reason : "CreateContainerError", message };
+}
+
+/** As the kubelet cuts it: the last 80 lines, at most 2 KiB. */
+async function logTail(
+  runtime: PodRuntime,
+  podUid: string,
+  container: string,
+  attempt: number,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  const lines = runtime.logs(podUid, container, attempt, {
+    follow: false,
+    tailLines: 80,
+    sinceMs: undefined,
+    timestamps: false,
+    limitBytes: undefined,
+    signal: new AbortController().signal,
+  });
+  for await (const chunk of lines) chunks.push(chunk);
+  return Buffer.concat(chunks).subarray(-2048).toString("utf8");
 }
