@@ -28,6 +28,7 @@ import type { PodStreams } from "./pods.ts";
 import { servePortForward } from "./port-forward.ts";
 import { type ApiPath, parsePath, type ResourcePath } from "./request.ts";
 import { type Exchange, methodNotAllowed, serveResource } from "./resources.ts";
+import { rememberingJson } from "./watch.ts";
 
 /** What `/version` reports. Clients branch on it: newer features are served, older API versions are not. */
 export const KUBERNETES_VERSION = "v1.33.1";
@@ -126,6 +127,7 @@ class RequestHandler {
   readonly #tokenHash: Buffer;
   readonly #version: string;
   readonly #upgraded = new Set<Duplex>();
+  readonly #json = rememberingJson();
 
   constructor(options: ApiServerOptions, closing: AbortSignal) {
     this.#options = options;
@@ -193,7 +195,8 @@ class RequestHandler {
   }
 
   get #context() {
-    return { api: this.#options.api, clock: this.#options.clock, closing: this.#closing };
+    const { api, clock } = this.#options;
+    return { api, clock, closing: this.#closing, json: this.#json };
   }
 
   /** Compares hashes, so that the time taken tells nothing about the token. */

@@ -27,6 +27,19 @@ export interface WatchContext {
   readonly clock: Clock;
   /** Ends every watch when the server closes. */
   readonly closing: AbortSignal;
+  readonly json: (object: KubeObject) => string;
+}
+
+/**
+ * JSON.stringify that remembers its last result. A commit is told to all watches one after another, so the object
+ * that hundreds of them send is written out once; stored objects are immutable, so the text stays true.
+ */
+export function rememberingJson(): (object: KubeObject) => string {
+  let last: { readonly object: KubeObject; readonly text: string } | undefined;
+  return (object) => {
+    if (last?.object !== object) last = { object, text: JSON.stringify(object) };
+    return last.text;
+  };
 }
 
 /** `encode` turns an object into the form the client asked for; `isFirst` on the first frame only. */
@@ -58,7 +71,9 @@ export function serveWatch(
   let isFirst = true;
   const send = (type: ClientWatchEvent["type"], object: KubeObject): void => {
     if (response.writableEnded || response.destroyed) return;
-    response.write(`${JSON.stringify({ type, object: encode(object, isFirst) })}\n`);
+    const encoded = encode(object, isFirst);
+    const text = encoded === object ? context.json(object) : JSON.stringify(encoded);
+    response.write(`{"type":"${type}","object":${text}}\n`);
     isFirst = false;
     if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
   };
