@@ -29,6 +29,7 @@ export class Zone {
   resolve(question: Pick<Question, "name" | "type">): Resolution {
     const { name } = question;
     if (name === "localhost") return this.#addresses(["127.0.0.1"], question);
+    if (name === CLUSTER_DOMAIN) return MISSING;
     if (!name.endsWith(`.${CLUSTER_DOMAIN}`)) return { ...MISSING, outside: !name.endsWith(".arpa") };
     const parts = name.slice(0, -CLUSTER_DOMAIN.length - 1).split(".");
     const kind = parts.pop();

@@ -66,7 +66,9 @@ export class PodNetworks {
   async open(): Promise<void> {
     const batch = [
       "link set lo up",
-      "link add br0 type bridge",
+      // An address of its own: otherwise it takes the lowest of its ports', changes as pods come and go, and every
+      // other pod sends into the void until it asks again who the gateway is.
+      "link add br0 address 02:00:00:00:00:01 type bridge",
       `addr add ${this.gateway}/16 dev br0`,
       "link set br0 up",
       `route add local ${this.#options.serviceCIDR} dev lo`,

@@ -59,7 +59,7 @@ if (nginx !== undefined) {
       {
         files: [
           ...hostLayer([...programs, "nginx"]),
-          ...nginxFolders.flatMap(hostTree),
+          ...nginxFolders.flatMap(hostTree).filter(({ path }) => !path.includes("/modules")),
           { path: "var/log/nginx", type: "directory", mode: 0o777 },
           { path: "var/lib/nginx", type: "directory", mode: 0o777 },
           { path: "run", type: "directory", mode: 0o777 },
