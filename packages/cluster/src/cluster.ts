@@ -125,7 +125,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const runtime = await openRuntime(options, directory, clock);
     cleanup.add(() => runtime.close());
     const routes = followRoutes(store, runtime, onError);
-    cleanup.add(() => routes.close());
 
     const { nodeMonitorGraceMs } = options;
     const controllers = allControllers(nodeMonitorGraceMs === undefined ? {} : { nodeMonitorGraceMs });
@@ -135,10 +134,12 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     );
     connectRuntime(runtime, kubelets, onError);
     runtime.onLost(() => routes.close());
-    cleanup.add(() => {
+    const halt = (): void => {
       for (const kubelet of kubelets) kubelet.stop();
       driver.stop();
-    });
+      routes.close();
+    };
+    cleanup.add(halt);
     // The nodes report first, so that nothing that a crash left behind is taken for running by a controller.
     for (const kubelet of kubelets) kubelet.start();
     driver.start();
@@ -176,7 +177,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       dial: (podIP, port, dialOptions) => runtime.dial(podIP, port, dialOptions),
       agentPid: agentPidOf(runtime),
       async lose() {
-        // The agent first: a lost region does not tidy up.
+        // All in one turn: a lost region neither tidies up nor reports what it lost.
+        halt();
         const agentPid = agentPidOf(runtime);
         if (agentPid !== undefined) kill(agentPid);
         await cleanup.run();

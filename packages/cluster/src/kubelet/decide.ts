@@ -8,6 +8,7 @@ import { backoffLeftMs, nextBackoff } from "./backoff.ts";
 import { type ProbeKind, probeKinds, probeOf, sendProbe } from "./probes.ts";
 import {
   allContainers,
+  type ContainerPhase,
   type ContainerState,
   containerState,
   isSidecar,
@@ -193,11 +194,19 @@ class Draft {
         return;
       case "running":
         if (own.phase.doomed !== undefined) return this.#stop(container, own.phase.doomed);
+        if (own.phase.image !== (container.image ?? "")) return this.#replace(pod, container, own.phase);
         return this.#probe(container, probeKinds);
       case "exited":
         if (!mayRestart(pod, container, own.phase.exit.exitCode)) return;
         return this.#restart(pod, container, own);
     }
+  }
+
+  #replace(pod: Pod, container: Container, phase: Extract<ContainerPhase, { kind: "running" }>): void {
+    const message = `Container ${container.name} definition changed, will be restarted`;
+    const doomed = { message, graceMs: (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000 };
+    this.state = withContainer(this.state, container.name, { phase: { ...phase, doomed } });
+    this.#stop(container, doomed);
   }
 
   #restart(pod: Pod, container: Container, own: ContainerState): void {

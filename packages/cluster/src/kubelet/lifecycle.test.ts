@@ -405,6 +405,16 @@ describe("probes", () => {
     assert.deepEqual(life.started(), ["probe liveness"]);
   });
 
+  test("an image that is changed in place ends the container and starts it anew", () => {
+    const life = running();
+    const changed = life.pod as Pod;
+    life.pod = { ...changed, spec: { ...changed.spec, containers: [aContainer("web", { image: "web:2" })] } };
+    assert.deepEqual(life.step(), ["stop web"]);
+    assert.deepEqual(life.step(), []);
+    assert.equal(life.events.at(-1)?.message, "Container web definition changed, will be restarted");
+    assert.deepEqual(life.exited(0), ["start web#1"]);
+  });
+
   test("an answer to a probe of an earlier attempt changes nothing", () => {
     const life = probing({ readinessProbe: http });
     life.started("web", "c1");

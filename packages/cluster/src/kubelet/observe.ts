@@ -130,6 +130,7 @@ function containerStarted(pod: Pod, state: PodState, seen: Saw<"container-starte
     kind: "running" as const,
     id: seen.id,
     imageId: seen.imageId,
+    image: container.image ?? "",
     startedAtMs: seen.startedAtMs,
     postStart: "none" as const,
     isStarted,

@@ -45,6 +45,8 @@ export type ContainerPhase =
       readonly kind: "running";
       readonly id: string;
       readonly imageId: string;
+      /** As the pod named it at the start; a pod's images are the one thing that may be changed in place. */
+      readonly image: string;
       readonly startedAtMs: number;
       readonly postStart: "none" | "running" | "done";
       /** The startup probe has passed, or there is none. */
