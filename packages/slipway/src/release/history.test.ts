@@ -90,6 +90,34 @@ test("a writer that dies between the parts leaves the copy before it whole", asy
   assert.equal((await readRecords(client, place))[0]?.who, `1${noise}`);
 });
 
+test("a writer that lost its lock cannot overwrite what the next holder wrote", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1, { outcome: "in-progress" }));
+  await writeRecord(client, record(1, { outcome: "interrupted", fence: 2 }));
+  await assert.rejects(writeRecord(client, record(1, { outcome: "in-progress", revision: 9 })), {
+    code: "RECORD_FENCED",
+  });
+  assert.equal((await readRecords(client, place))[0]?.outcome, "interrupted");
+});
+
+test("two writers at the same moment do not mix: the second one is refused", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1, { outcome: "in-progress" }));
+  let isFirst = true;
+  const overtaken: typeof client = {
+    ...client,
+    apply: async (object, options) => {
+      if (isFirst) {
+        isFirst = false;
+        await writeRecord(client, record(1, { outcome: "interrupted", fence: 2 }));
+      }
+      return client.apply(object, options);
+    },
+  };
+  await assert.rejects(writeRecord(overtaken, record(1, { revision: 2 })), { code: "KUBE_CONFLICT" });
+  assert.equal((await readRecords(client, place))[0]?.outcome, "interrupted");
+});
+
 test("a damaged record is named", async () => {
   const client = apiClient();
   await writeRecord(client, record(1));

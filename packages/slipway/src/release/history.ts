@@ -4,7 +4,7 @@
  * name holds the first part and says which parts follow. The parts are named by the record's revision and written
  * first, so a writer that dies in between leaves the copy before it whole.
  *
- * Copies can differ when a cluster was away: the one with the highest revision is the newest.
+ * Copies can differ when a cluster was away: the one with the highest fencing token, then revision, is the newest.
  */
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -21,6 +21,7 @@ const RECORD_LABEL = "slipway.dev/record";
 const NUMBER_LABEL = "slipway.dev/number";
 const PARTS = "slipway.dev/parts";
 const REVISION = "slipway.dev/revision";
+const FENCE = "slipway.dev/fence";
 const SHA256 = "slipway.dev/sha256";
 
 interface Place {
@@ -28,8 +29,21 @@ interface Place {
   readonly namespace: string;
 }
 
-/** Writes or replaces this release's record in one cluster. */
+/**
+ * Writes or replaces this release's record in one cluster, by compare-and-swap. A copy under a higher fencing token
+ * was written by whoever took the lock since: then this is a late writer, and it is refused.
+ */
 export async function writeRecord(client: KubeClient, record: ReleaseRecord): Promise<void> {
+  const current = await currentMain(client, record);
+  const fence = Number(current?.metadata.annotations?.[FENCE] ?? 0);
+  if (fence > record.fence) {
+    throw new SlipwayError({
+      code: "RECORD_FENCED",
+      where: `${client.name}/secrets/${mainName(record.service, record.number)}`,
+      message: `a later holder of the lock has written the record of release ${record.number}`,
+      hint: "This process stops writing. See slipway status.",
+    });
+  }
   const packed = gzipSync(Buffer.from(JSON.stringify(record)));
   const parts: Buffer[] = [];
   for (let offset = 0; offset === 0 || offset < packed.length; offset += PART_BYTES) {
@@ -42,13 +56,25 @@ export async function writeRecord(client: KubeClient, record: ReleaseRecord): Pr
     name: mainName(record.service, record.number),
     role: "main",
     data: parts[0] as Buffer,
+    resourceVersion: current?.metadata.resourceVersion,
     annotations: {
+      [FENCE]: String(record.fence),
       [PARTS]: String(parts.length),
       [REVISION]: String(record.revision),
       [SHA256]: createHash("sha256").update(packed).digest("hex"),
     },
   });
   if (parts.length > 1) await deleteStaleParts(client, record);
+}
+
+async function currentMain(client: KubeClient, record: ReleaseRecord): Promise<Secret | undefined> {
+  const name = mainName(record.service, record.number);
+  try {
+    return await client.get<Secret>({ apiVersion: "v1", kind: "Secret", namespace: record.namespace, name });
+  } catch (error) {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  }
 }
 
 const mainName = (service: string, number: number): string => `slipway.${service}.${number}`;
@@ -63,6 +89,7 @@ async function put(
     readonly role: "main" | "part";
     readonly data: Buffer;
     readonly annotations?: Record<string, string>;
+    readonly resourceVersion?: string | undefined;
   },
 ): Promise<void> {
   const object: Secret = {
@@ -71,6 +98,7 @@ async function put(
     metadata: {
       name: secret.name,
       namespace: record.namespace,
+      ...(secret.resourceVersion === undefined ? {} : { resourceVersion: secret.resourceVersion }),
       labels: {
         [MANAGED_BY_LABEL]: "slipway",
         [SERVICE_LABEL]: record.service,
@@ -145,7 +173,7 @@ export function mergeRecords(copies: readonly (readonly ReleaseRecord[])[]): rea
 }
 
 function isNewer(a: ReleaseRecord, b: ReleaseRecord): boolean {
-  return a.revision > b.revision || (a.revision === b.revision && a.fence > b.fence);
+  return a.fence > b.fence || (a.fence === b.fence && a.revision > b.revision);
 }
 
 /** Deletes a release's record, all parts, from one cluster. */

@@ -125,7 +125,7 @@ function lockHeld(cluster: string, options: LockOptions, holder: LockHolder): Sl
     code: "LOCK_HELD",
     where: `${cluster}/lock`,
     message: `${holder.who}@${holder.host} (process ${holder.pid}) has held the lock of ${options.service} for ${ago}${message}`,
-    hint: `Wait for it, or try again: it frees itself ${LOCK_TTL_MS / 1000} s after that process ends.`,
+    hint: `Wait for it with --wait 5m. It frees itself at most ${LOCK_TTL_MS / 1000} s after that process ends.`,
   });
 }
 

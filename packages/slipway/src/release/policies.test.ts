@@ -1,6 +1,7 @@
 /** What happens to clusters when a release fails or is stopped, with whole clusters and simulated pods. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { type Deployment, isReason, type KubeClient } from "@slipway/kube";
 import type { ReleaseContext, RenderedRelease } from "./model.ts";
@@ -194,6 +195,42 @@ test("a hold can be lifted, and then the same release may be deployed again", as
   assert.equal(lifted.length, 2);
   assert.equal((await deploy(context, of("crash"))).record.outcome, "rolled-back");
 });
+
+test("a rollback may steal the lock of a running release, which then stops and writes nothing more", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1"));
+  await deploy(context, of("v2"));
+  const clock = { ...context.clock, sleep: hurriedRenewal(context) };
+  // A release that would bake for an hour.
+  const slow = { ...context, clock, release: { ...context.release, bakeMs: 3_600_000 } };
+  const seen = recordEvents();
+  const running = deploy(slow, of("v3"), seen);
+  await until("it bakes", () => seen.events.some((event) => event.type === "baking"));
+  const thief = { ...context, who: "mio", pid: 4712 };
+  const back = await rollback(thief, { stealLock: true });
+  assert.equal(back.exitCode, 0);
+  const result = await running;
+  assert.equal(result.exitCode, 1);
+  assert.match(
+    seen.events.flatMap((event) => (event.type === "warning" ? [event.message] : [])).join("\n"),
+    /has taken the lock of shop|the lock of shop is gone/,
+  );
+  const records = await history(context);
+  assert.deepEqual(
+    records.map((record) => [record.number, record.outcome]),
+    [
+      [4, "healthy"],
+      [3, "interrupted"],
+      [2, "healthy"],
+      [1, "healthy"],
+    ],
+  );
+});
+
+/** Leases are renewed every 100 ms instead of every 10 s; other pauses stay as they are. */
+function hurriedRenewal(context: ReleaseContext): ReleaseContext["clock"]["sleep"] {
+  return (ms, signal) => context.clock.sleep(ms === 10_000 ? 100 : ms, signal);
+}
 
 async function has(
   client: KubeClient | undefined,

@@ -161,13 +161,15 @@ export async function unhold(context: ReleaseContext, what: string | number): Pr
     const keeps = record.held.filter((held) => held !== what && record.number !== what);
     if (keeps.length === record.held.length) continue;
     lifted.push(...record.held.filter((held) => !keeps.includes(held)));
-    const changed = { ...record, held: keeps, revision: record.revision + 1 };
+    const changed: ReleaseRecord = { ...record, held: keeps, revision: record.revision + 1 };
     await Promise.all(context.targets.map((target) => writeRecord(target.client, changed)));
   }
   return lifted;
 }
 
 type Emit = (news: ReleaseNews) => void;
+
+const UNLOCK_AT_MOST_MS = 5_000;
 
 function stamped(context: ReleaseContext, onEvent: OnReleaseEvent | undefined): Emit {
   return (news) => onEvent?.({ ...news, at: context.clock.now() } as Parameters<OnReleaseEvent>[0]);
@@ -242,9 +244,16 @@ async function underLock(
       emit: request.emit,
     });
   } finally {
-    // A lock that cannot be given back runs out by itself.
-    await Promise.allSettled(locks.map((lock) => lock.release()));
+    await giveBack(context, locks);
   }
+}
+
+/** A lock that cannot be given back soon runs out by itself, so a silent cluster is not waited for. */
+async function giveBack(context: ReleaseContext, locks: readonly HeldLock[]): Promise<void> {
+  const timer = new AbortController();
+  const limit = context.clock.sleep(UNLOCK_AT_MOST_MS, timer.signal).catch(() => undefined);
+  await Promise.race([Promise.allSettled(locks.map((lock) => lock.release())), limit]);
+  timer.abort();
 }
 
 async function lockOne(context: ReleaseContext, target: Target, request: LockRequest): Promise<HeldLock> {
@@ -287,7 +296,8 @@ async function settleInterrupted(
       ...record,
       outcome: "interrupted",
       revision: record.revision + 1,
-      fence: options.fence,
+      // Above the dead writer's, even when the cluster that gave it the highest token is away now.
+      fence: Math.max(options.fence, record.fence + 1),
     };
     const message = describeInterruption(record);
     options.emit({ type: "interrupted-found", number: record.number, message });
@@ -342,11 +352,20 @@ async function runNumbered(
     emit: locked.emit,
     signal: locked.signal,
   });
-  await tidy(context, locked, final);
-  const result = resultOf(context, withoutSecrets(final), locked.skipped);
+  const lost = lockLoss(locked.signal);
+  // Whoever has the lock now also has the records.
+  if (lost === undefined) await tidy(context, locked, final);
+  else locked.emit({ type: "warning", message: `${lost.where}: ${lost.message}. ${lost.hint}` });
+  const ended = resultOf(context, withoutSecrets(final), locked.skipped);
+  const result = lost === undefined ? ended : { ...ended, exitCode: 1 };
   const { record: told, durationMs } = result;
   locked.emit({ type: "finished", outcome: told.outcome, record: told, durationMs });
   return result;
+}
+
+function lockLoss(signal: AbortSignal): SlipwayError | undefined {
+  const reason: unknown = signal.aborted ? signal.reason : undefined;
+  return reason instanceof SlipwayError && reason.code === "LOCK_LOST" ? reason : undefined;
 }
 
 function firstRecord(
