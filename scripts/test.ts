@@ -14,7 +14,7 @@ import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const folders = ["packages/*/src", "test", "stories", "examples"];
+const folders = ["packages/*/src", "test", "stories", "examples", "docs"];
 const suffixes: Readonly<Record<string, { readonly suffix: RegExp; readonly concurrency: number }>> = {
   unit: { suffix: /(?<!\.(?:local|simulation|sabotage|real|engine|browser))\.test\.ts$/, concurrency: 2 },
   simulation: { suffix: /\.simulation\.test\.ts$/, concurrency: 2 },
