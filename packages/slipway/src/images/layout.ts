@@ -284,6 +284,11 @@ export class ImageLayout {
     return freed;
   }
 
+  /** Removes what uploads left half-written; only for the one process that owns the layout, at its start. */
+  async sweepIncoming(): Promise<void> {
+    await rm(this.cachePath("incoming"), { recursive: true, force: true });
+  }
+
   /** Marks a blob as in use now, so that garbage collection leaves it for another grace period. */
   async touch(digest: string): Promise<void> {
     const now = this.#clock.now() / 1000;

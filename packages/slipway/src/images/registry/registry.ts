@@ -51,6 +51,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   server.requestTimeout = 0; // a big layer over a slow line is not an attack
   const host = options.host ?? "127.0.0.1";
   const port = await listen(server, host, options.port);
+  await layout.sweepIncoming();
   return {
     url: `http://${host}:${port}`,
     host: `${host}:${port}`,
