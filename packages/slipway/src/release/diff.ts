@@ -70,7 +70,9 @@ function byName(
 
 function show(value: unknown): string {
   if (value === undefined) return "(absent)";
-  const text = typeof value === "string" ? value : canonicalJson(value);
+  const whole = typeof value === "string" ? value : canonicalJson(value);
+  // Eight characters tell two digests apart; all of them would hide what differs.
+  const text = whole.replaceAll(/@sha256:([0-9a-f]{8})[0-9a-f]{56}/g, "@$1…");
   return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE - 1)}…`;
 }
 

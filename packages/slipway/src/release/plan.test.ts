@@ -57,6 +57,16 @@ test("a change is shown by its path, and clusters with the same plan are shown o
   );
 });
 
+test("another image is shown by its tag and the beginning of its digest", async () => {
+  const client = await withApplied(rendered("v1"));
+  const plan = await planRelease(contextOf([{ name: "tokyo", client }]), rendered("v2"));
+  const [before, after] = ["v1", "v2"].map((tag) => `registry.test/web:${tag}@77656276…`);
+  assert.match(
+    renderPlan(plan),
+    new RegExp(`spec\\.template\\.spec\\.containers\\[web\\]\\.image: ${before} -> ${after}`),
+  );
+});
+
 async function refusals(of: RenderedRelease, client: KubeClient): Promise<readonly SlipwayError[]> {
   return (await planRelease(contextOf([{ name: "tokyo", client }]), of)).refusals;
 }

@@ -216,7 +216,8 @@ export function renderEvidence(evidence: Evidence): string {
   const { exit, log } = evidence;
   if (exit !== undefined) {
     const reason = exit.reason === undefined || exit.reason === "Error" ? "" : `, ${exit.reason}`;
-    const limit = exit.memoryLimit === undefined ? "" : `, memory limit ${exit.memoryLimit}`;
+    const isMemory = exit.reason === "OOMKilled" && exit.memoryLimit !== undefined;
+    const limit = isMemory ? `, memory limit ${exit.memoryLimit}` : "";
     lines.push(`    ended: ${describeExit(exit)}${reason}${limit}`);
   }
   if (evidence.events.length > 0) {
