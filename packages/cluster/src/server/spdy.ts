@@ -58,8 +58,12 @@ export class SpdyStream extends Duplex {
     if (data.length === 0 || this.destroyed || this.readableEnded || this.push(data)) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      this.once("close", resolve);
     });
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#wake?.();
+    done(error);
   }
 
   receiveEnd(): void {
