@@ -139,14 +139,18 @@ class Draft {
 
   /** Init steps one after another, sidecars among them; then all containers together. */
   #runContainers(pod: Pod): void {
-    for (const container of pod.spec.initContainers ?? []) {
-      if (!this.#isInitDone(pod, container)) {
-        this.#advance(pod, container);
-        this.#tendSidecars(pod);
-        return;
-      }
+    const inits = pod.spec.initContainers ?? [];
+    const current = this.state.isInitialized
+      ? -1
+      : inits.findIndex((container) => !this.#isInitDone(pod, container));
+    if (this.state.hasEnded) return this.end(pod);
+    if (current >= 0) {
+      const begun = inits.slice(0, current).filter(isSidecar);
+      for (const container of [...begun, inits[current] as Container]) this.#advance(pod, container);
+      return;
     }
-    this.#tendSidecars(pod);
+    this.state = { ...this.state, isInitialized: true };
+    for (const container of inits.filter(isSidecar)) this.#advance(pod, container);
     for (const container of pod.spec.containers) this.#advance(pod, container);
     if (pod.spec.containers.every((container) => this.#isOver(pod, container))) {
       // The work is done; sidecars have nothing left to serve.
@@ -163,13 +167,6 @@ class Draft {
     // A failed init step of a pod that never restarts fails the pod.
     if (phase.kind === "exited") this.state = { ...this.state, hasEnded: true };
     return false;
-  }
-
-  #tendSidecars(pod: Pod): void {
-    for (const container of (pod.spec.initContainers ?? []).filter(isSidecar)) {
-      const { phase } = containerState(this.state, container.name);
-      if (phase.kind === "running" || phase.kind === "exited") this.#advance(pod, container);
-    }
   }
 
   #isOver(pod: Pod, container: Container): boolean {

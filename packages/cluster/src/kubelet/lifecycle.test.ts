@@ -204,8 +204,7 @@ describe("from bound to ready", () => {
     life.step();
     life.saw({ saw: "pod-started", podIP: "10.244.0.2" });
     life.started("one");
-    life.exited(2, "one");
-    assert.deepEqual(life.step(), ["stop-pod"]);
+    assert.deepEqual(life.exited(2, "one"), ["stop-pod"]);
     assert.equal(life.status.phase, "Failed");
   });
 
@@ -219,6 +218,10 @@ describe("from bound to ready", () => {
     // It comes back even after a clean end.
     assert.deepEqual(life.exited(0, "side"), ["start side#1"]);
     assert.equal(life.condition("Ready"), "False ContainersNotReady");
+    assert.equal(life.condition("Initialized"), "True");
+    assert.equal(life.status.phase, "Running");
+    // And the containers are looked after meanwhile.
+    assert.deepEqual(life.exited(1), ["start web#1"]);
   });
 });
 
@@ -587,6 +590,25 @@ describe("after a restart of the kubelet", () => {
     assert.equal(life.container().restartCount, 3);
     assert.deepEqual(life.container().lastState?.terminated?.exitCode, 255);
     assert.equal(life.status.podIP, "10.244.0.3");
+  });
+
+  test("init steps that succeeded run again, since what they made is gone", () => {
+    const initContainerStatuses = [
+      {
+        name: "init",
+        ready: true,
+        restartCount: 0,
+        image: "web:1",
+        imageID: "",
+        containerID: "old-init",
+        state: { terminated: { exitCode: 0, reason: "Completed" } },
+      },
+    ];
+    const life = new Life({ initContainers: [aContainer("init")] }, { ...before, initContainerStatuses });
+    life.step();
+    assert.deepEqual(life.saw({ saw: "pod-started", podIP: "10.244.0.3" }), ["start init#1"]);
+    life.started("init");
+    assert.deepEqual(life.exited(0, "init"), ["start web#3"]);
   });
 
   test("a pod that had ended stays ended", () => {

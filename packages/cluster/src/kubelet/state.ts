@@ -90,6 +90,8 @@ export interface PodState {
   readonly acceptedAtMs: number;
   /** Ended by the kubelet itself (activeDeadlineSeconds): the pod fails with these words. */
   readonly failure: { readonly reason: string; readonly message: string } | undefined;
+  /** All init steps of this sandbox are done; a sidecar that restarts later does not undo that. */
+  readonly isInitialized: boolean;
   /** A pod that had ended before this kubelet started: nothing is ever started for it. */
   readonly hasEnded: boolean;
 }
@@ -127,8 +129,10 @@ export function adopt(pod: Pod, now: number): PodState {
   const { status } = pod;
   const hasEnded = status?.phase === "Succeeded" || status?.phase === "Failed";
   const containers: Record<string, ContainerState> = {};
-  for (const known of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
-    containers[known.name] = adoptContainer(known, now);
+  for (const known of status?.containerStatuses ?? []) containers[known.name] = adoptContainer(known, now);
+  for (const known of status?.initContainerStatuses ?? []) {
+    const adopted = adoptContainer(known, now);
+    containers[known.name] = hasEnded ? adopted : again(adopted);
   }
   return {
     uid: pod.metadata.uid ?? "",
@@ -136,8 +140,15 @@ export function adopt(pod: Pod, now: number): PodState {
     containers,
     acceptedAtMs: status?.startTime === undefined ? now : Date.parse(status.startTime),
     failure: undefined,
+    isInitialized: hasEnded,
     hasEnded,
   };
+}
+
+/** A new sandbox has none of the files that its init steps made: even those that succeeded run again. */
+function again(own: ContainerState): ContainerState {
+  if (own.phase.kind !== "exited" || own.phase.exit.exitCode !== 0) return own;
+  return { ...own, attempt: own.attempt + 1, last: own.phase.exit, phase: { kind: "waiting" } };
 }
 
 function adoptContainer(known: ContainerStatus, now: number): ContainerState {

@@ -21,7 +21,7 @@ import {
 
 export function podStatus(pod: Pod, state: PodState, hostIP: string, now: number): PodStatus {
   const inits = pod.spec.initContainers ?? [];
-  const initDone = inits.every((container) => isInitDone(container, state));
+  const initDone = state.isInitialized || inits.every((container) => isInitDone(container, state));
   const statusOf = (container: Container): ContainerStatus =>
     containerStatus(pod, container, state, initDone, now);
   const initContainerStatuses = inits.map(statusOf);
@@ -171,7 +171,7 @@ function phaseOf(
   const old = pod.status?.phase;
   // Terminal phases are for ever.
   if (old === "Succeeded" || old === "Failed") return old;
-  for (const container of pod.spec.initContainers ?? []) {
+  for (const container of state.isInitialized ? [] : (pod.spec.initContainers ?? [])) {
     const { phase } = containerState(state, container.name);
     if (isInitDone(container, state) || isSidecar(container)) continue;
     const failed = phase.kind === "exited" && phase.exit.exitCode !== 0 && pod.spec.restartPolicy === "Never";
