@@ -32,6 +32,22 @@ function send(message: FromAgent, socket?: Socket): void {
   process.send?.(message, socket, { keepOpen: false }, () => {});
 }
 
+/** Input, or the order to stop, may arrive while the command is still being started. */
+class RunningExec {
+  #handle: ExecHandle | undefined;
+  #waiting: ((handle: ExecHandle) => void)[] = [];
+
+  command(what: (handle: ExecHandle) => void): void {
+    if (this.#handle === undefined) this.#waiting.push(what);
+    else what(this.#handle);
+  }
+
+  started(handle: ExecHandle): void {
+    this.#handle = handle;
+    for (const what of this.#waiting.splice(0)) what(handle);
+  }
+}
+
 class Agent {
   readonly #config: AgentConfig;
   readonly #workspace: string;
@@ -40,7 +56,7 @@ class Agent {
   readonly #names: NameServer;
   readonly #proxy: ServiceProxy;
   readonly #pods = new Map<string, Pod>();
-  readonly #execs = new Map<number, ExecHandle | "killed">();
+  readonly #execs = new Map<number, RunningExec>();
   readonly #dials = new Map<number, { resolve(socket: Socket): void; reject(error: Error): void }>();
   readonly #told = new Set<string>();
   readonly #unreachable = new Map<string, number>();
@@ -105,16 +121,10 @@ class Agent {
         return this.#containers.signal(this.#container(request.podUid, request.name), request.signal);
       case "exec":
         return await this.#exec(request);
-      case "exec-stdin": {
-        const exec = this.#execs.get(request.exec);
-        return exec === "killed" ? undefined : exec?.write(request.data);
-      }
-      case "exec-kill": {
-        const exec = this.#execs.get(request.exec);
-        if (exec === undefined || exec === "killed") this.#execs.set(request.exec, "killed");
-        else exec.kill();
-        return undefined;
-      }
+      case "exec-stdin":
+        return this.#execs.get(request.exec)?.command((handle) => handle.write(request.data));
+      case "exec-kill":
+        return this.#execs.get(request.exec)?.command((handle) => handle.kill());
       case "services": {
         const services = request.services;
         this.#names.setServices(services);
@@ -183,12 +193,13 @@ class Agent {
   async #exec(request: Extract<Request, { do: "exec" }>): Promise<{ exitCode: number }> {
     const container = this.#container(request.podUid, request.name);
     if (!container.running) throw new Error(`container ${request.name} is not running`);
+    const running = new RunningExec();
+    this.#execs.set(request.exec, running);
     try {
       const handle = await this.#containers.exec(container, request.command, request.stdin, (stream, data) =>
         send({ note: "exec-output", exec: request.exec, stream, data }),
       );
-      if (this.#execs.get(request.exec) === "killed") handle.kill();
-      this.#execs.set(request.exec, handle);
+      running.started(handle);
       return { exitCode: await handle.exitCode };
     } finally {
       this.#execs.delete(request.exec);

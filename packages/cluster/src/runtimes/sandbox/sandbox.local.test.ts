@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { exec, systemClock, until } from "@slipway/base";
+import { runtimeCases } from "../cases.ts";
 import type { ContainerExit, ContainerSpec, ServiceRoute } from "../runtime.ts";
 import { probeSandbox } from "./probe.ts";
 import { createSandboxRuntime, type SandboxRuntime } from "./sandbox.ts";
@@ -20,9 +21,10 @@ const HTTP = "require('http').createServer((q,s)=>s.end(process.env.HOSTNAME)).l
 const programs = ["sh", "cat", "ls", "id", "sleep", "echo", "ps"];
 const nginx = findTool("nginx");
 const nginxFolders = ["/etc/nginx", "/usr/share/nginx"];
+const nodeLayers = [{ files: hostLayer(programs, { node: true }) }];
 const images = new TestImages()
   .add("host", {
-    layers: [{ files: hostLayer(programs, { node: true }) }],
+    layers: nodeLayers,
     config: { Env: ["FROM_IMAGE=yes", "BOTH=image"], Cmd: ["node", "-e", HTTP], StopSignal: "SIGINT" },
   })
   .add("user-1000", {
@@ -53,6 +55,14 @@ const images = new TestImages()
     ],
     config: {},
   });
+const serving = (onTerm: string) => [
+  "-e",
+  `process.on('SIGTERM',()=>{${onTerm}});console.log('listening');require('http').createServer((q,s)=>s.end()).listen(80)`,
+];
+images
+  .add("server", { layers: nodeLayers, config: { Entrypoint: ["node"], Cmd: serving("process.exit(0)") } })
+  .add("stubborn", { layers: nodeLayers, config: { Entrypoint: ["node"], Cmd: serving("") } })
+  .add("crash", { layers: nodeLayers, config: { Entrypoint: ["sh", "-c"], Cmd: ["sleep 0.1; exit 3"] } });
 if (nginx !== undefined) {
   images.add("nginx", {
     layers: [
@@ -192,7 +202,7 @@ async function connected(world: World, ip: string, port: number): Promise<Socket
 
 async function get(world: World, ip: string, port: number): Promise<string> {
   const socket = await connected(world, ip, port);
-  socket.end("GET / HTTP/1.0\r\n\r\n");
+  socket.write("GET / HTTP/1.0\r\n\r\n");
   let text = "";
   for await (const chunk of socket.setEncoding("utf8")) text += chunk;
   return text;
@@ -596,6 +606,7 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     skip: nginx === undefined ? "nginx is not installed" : false,
   }, async () => {
     const ip = await startPod(world, "upstream");
+    (await connected(world, ip, 80)).destroy();
     await world.runtime.setServices([route("backend1", "10.96.0.40", [ip])]);
     const conf = `server { listen 80; location / { proxy_pass http://backend; } } upstream backend { server backend1:80; }`;
     const user = isRoot ? undefined : 33;
@@ -628,6 +639,28 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     }
   });
 });
+
+let cases = 0;
+runtimeCases(
+  `sandbox as ${isRoot ? "root" : "an ordinary user"}`,
+  async () => {
+    cases += 1;
+    const { runtime } = await openWorld(join(scratch, `case-${cases}`), layersDirectory);
+    return {
+      runtime,
+      images: {
+        server: "server",
+        port: 80,
+        logLine: "listening",
+        crash: "crash",
+        stubborn: "stubborn",
+        missing: "missing",
+      },
+      close: () => runtime.close(),
+    };
+  },
+  { command: ["sh", "-c", "exit 0"] },
+);
 
 describe(`what is left behind as ${isRoot ? "root" : "an ordinary user"}`, () => {
   test("an agent killed with SIGKILL takes all pods along and is reported as lost", async () => {

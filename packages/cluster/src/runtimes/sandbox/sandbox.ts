@@ -95,6 +95,10 @@ interface Attempt {
   readonly attempt: number;
   readonly stopSignal: StopSignal;
   running: boolean;
+  /** Whether whoever started it knows its id by now. */
+  announced: boolean;
+  /** The end of a container that was quicker than the news of its start. */
+  early: ContainerExit | undefined;
 }
 
 interface ExecOutput {
@@ -124,8 +128,14 @@ class Runtime implements PodRuntime {
   readonly listeners = {
     exit: (exit: ContainerExit) => {
       const attempt = this.#attempts.get(containerKey(exit.podUid, exit.name));
-      if (attempt !== undefined && exit.id === `sandbox://${attempt.id}`) attempt.running = false;
-      for (const listener of this.#exitListeners) listener(exit);
+      if (attempt !== undefined && exit.id === `sandbox://${attempt.id}`) {
+        attempt.running = false;
+        if (!attempt.announced) {
+          attempt.early = exit;
+          return;
+        }
+      }
+      this.#reportExit(exit);
     },
     event: (event: Parameters<Parameters<PodRuntime["onEvent"]>[0]>[0]) => {
       for (const listener of this.#eventListeners) listener(event);
@@ -139,6 +149,10 @@ class Runtime implements PodRuntime {
       for (const listener of this.#lostListeners) listener(reason);
     },
   };
+
+  #reportExit(exit: ContainerExit): void {
+    for (const listener of this.#exitListeners) listener(exit);
+  }
 
   attach(agent: AgentProcess): void {
     this.#agent = agent;
@@ -194,6 +208,8 @@ class Runtime implements PodRuntime {
       attempt: spec.attempt,
       stopSignal: stopSignalOf(config.StopSignal),
       running: true,
+      announced: false,
+      early: undefined,
     };
     this.#attempts.set(key, attempt);
     try {
@@ -218,6 +234,10 @@ class Runtime implements PodRuntime {
           stopSignal: attempt.stopSignal,
         },
       });
+      attempt.announced = true;
+      // In a later turn, when the caller has had its answer: who hears of an end must know what has ended.
+      const { early } = attempt;
+      if (early !== undefined) setImmediate(() => this.#reportExit(early));
       return { id: `sandbox://${id}`, startedAtMs, imageId: image.id };
     } catch (error) {
       attempt.running = false;
