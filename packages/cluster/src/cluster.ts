@@ -20,6 +20,7 @@ import {
   systemClock,
   systemCode,
   systemRandom,
+  until,
   writeAtomic,
 } from "@slipway/base";
 import {
@@ -27,6 +28,7 @@ import {
   createApi,
   createMemoryClient,
   type KubeClient,
+  type Node,
   openStore,
   type Quantity,
   type Store,
@@ -162,7 +164,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const rendered = kubeconfig({ name: options.name, url, ca, token });
     const kubeconfigPath = join(directory, "kubeconfig");
     await writeAtomic(kubeconfigPath, rendered, 0o600);
-    await driver.idle();
+    await nodesReady(store, clock);
 
     return {
       name: options.name,
@@ -189,6 +191,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await cleanup.run();
     throw error;
   }
+}
+
+/** Not for the controllers to be idle: some object of an earlier run may be refused for ever. */
+async function nodesReady(store: Store, clock: Clock): Promise<void> {
+  const isReady = ({ spec, status }: Node): boolean =>
+    status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true &&
+    spec?.taints?.some(({ key }) => key.startsWith("node.kubernetes.io/not-ready")) !== true;
+  await until("all nodes to be Ready", () => store.list("Node").every(isReady), { clock, everyMs: 1 });
 }
 
 /** What has been opened, closed in reverse order, once; a step that fails does not keep the others from closing. */
