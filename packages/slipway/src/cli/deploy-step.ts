@@ -4,7 +4,7 @@ import { createNotifier } from "../notify/notify.ts";
 import { createAnnouncer } from "../release/announce.ts";
 import type { ReleaseEvent } from "../release/events.ts";
 import type { ReleaseResult } from "../release/model.ts";
-import { planRelease } from "../release/plan.ts";
+import { planRelease, refusalError } from "../release/plan.ts";
 import { deploy } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
 import { renderEvent, renderPlan } from "../release/text.ts";
@@ -43,7 +43,8 @@ export async function deployStep(
       plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
     });
     output.say(renderPlan(plan));
-    return plan.refusals.length > 0 ? 1 : 0;
+    const refused = refusalError(plan.refusals);
+    return refused === undefined ? 0 : (refused.exitCode ?? 1);
   }
   await checkEdge(project, rendered.objects);
   await bucketStep(project, output);

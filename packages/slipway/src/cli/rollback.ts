@@ -17,9 +17,9 @@ export const command: CommandDeclaration = {
     const { registryClientOf, releaseContextOf, targetsOf } = await import("./compose.ts");
     const { outputOf } = await import("./steps.ts");
     const { withProgress } = await import("./deploy-step.ts");
-    const { history, rollback } = await import("../release/release.ts");
-    const { chooseTarget } = await import("../release/rollback.ts");
-    const { whatOf } = await import("../release/text.ts");
+    const { planRollback, rollback } = await import("../release/release.ts");
+    const { refusalError } = await import("../release/plan.ts");
+    const { renderPlan, whatOf } = await import("../release/text.ts");
     const [wanted] = input.arguments;
     const to = wanted === undefined ? undefined : Number(wanted.replace(/^#/, ""));
     if (to !== undefined && !(Number.isInteger(to) && to > 0)) {
@@ -36,15 +36,22 @@ export const command: CommandDeclaration = {
     const registry = registryClientOf(context);
     const release = releaseContextOf(context, project, await targetsOf(context, project), registry);
     if (isSet(input, "dryRun")) {
-      const { target, leaves } = chooseTarget(
-        await history(release),
-        release.targets.map(({ name }) => name),
-        to,
-      );
-      output.emit({ step: "rollback", kind: "would-roll-back", from: leaves.number, to: target.number });
+      const { target, leaves, plan } = await planRollback(release, { to });
+      const refused = refusalError(plan.refusals);
+      const clusters = release.targets.map(({ name }) => name).join(", ");
+      output.emit({
+        step: "rollback",
+        kind: "would-roll-back",
+        from: leaves.number,
+        to: target.number,
+        refused: refused?.toJSON(),
+      });
       output.say(
-        `would take ${release.targets.map(({ name }) => name).join(", ")} from release ${leaves.number} back to release ${target.number} (${target.version.commit} ${whatOf(target)})`,
+        `would take ${clusters} from release ${leaves.number} back to release ${target.number} (${target.version.commit} ${whatOf(target)})`,
       );
+      output.say(renderPlan(plan));
+      await registry.close();
+      if (refused !== undefined) return refused.exitCode ?? 1;
       return 0;
     }
     const result = await withProgress(context, project, output, (onEvent) =>

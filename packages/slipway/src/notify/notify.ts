@@ -6,7 +6,10 @@ import { createPrinted } from "./printed.ts";
 import { createSlackBot } from "./slack/bot.ts";
 import { createSlackWebhook } from "./slack/webhook.ts";
 
-/** A bot token wins over a webhook, because it can edit; without either, messages are written to `write`. */
+/**
+ * A bot token wins over a webhook, because it can edit; without either, messages are written to `write`. Details are
+ * left out there: whoever reads that terminal has just seen them.
+ */
 export function createNotifier(options: {
   readonly slack: SlackConfig | undefined;
   readonly clock: Clock;
@@ -17,5 +20,5 @@ export function createNotifier(options: {
     return createSlackBot({ token: slack.botToken, channel: slack.channel, apiUrl: slack.apiUrl, clock });
   }
   if (slack?.webhookUrl !== undefined) return createSlackWebhook({ url: slack.webhookUrl, clock });
-  return createPrinted(options.write);
+  return { ...createPrinted(options.write), reply: () => Promise.resolve() };
 }
