@@ -241,6 +241,20 @@ describe("state in a directory", () => {
     }));
 });
 
+test("a node that is no longer asked for goes", () =>
+  withDirectory(async (directory) => {
+    await withCluster({ directory, nodes: [{ name: "old" }] }, async (cluster) => {
+      await cluster.client.create(deployment("web:1", 1));
+      await available(cluster, 1);
+    });
+    await withCluster({ directory, nodes: [{ name: "new" }] }, async (cluster) => {
+      assert.deepEqual(
+        cluster.store.list("Node").map(({ metadata }) => metadata.name),
+        ["new"],
+      );
+    });
+  }));
+
 describe("a lost cluster", () => {
   test("refuses what is asked of it, and comes back with its objects", () =>
     withDirectory(async (directory) => {

@@ -24,6 +24,7 @@ import {
   writeAtomic,
 } from "@slipway/base";
 import {
+  type Api,
   bootstrapCluster,
   createApi,
   createMemoryClient,
@@ -131,9 +132,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const { nodeMonitorGraceMs } = options;
     const controllers = allControllers(nodeMonitorGraceMs === undefined ? {} : { nodeMonitorGraceMs });
     const driver = createDriver({ api, controllers, clock, onError });
-    const kubelets = nodeFacts(options, runtime).map((node) =>
-      createKubelet({ api, runtime, clock, node, onError }),
-    );
+    const nodes = nodeFacts(options, runtime);
+    removeOtherNodes(api, nodes);
+    const kubelets = nodes.map((node) => createKubelet({ api, runtime, clock, node, onError }));
     connectRuntime(runtime, kubelets, onError);
     runtime.onLost(() => routes.close());
     const halt = (): void => {
@@ -190,6 +191,14 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   } catch (error) {
     await cleanup.run();
     throw error;
+  }
+}
+
+/** Nodes of an earlier setting have nobody to report for them; their pods are then swept away and made anew. */
+function removeOtherNodes(api: Api, nodes: readonly NodeFacts[]): void {
+  for (const { metadata } of api.store.list("Node")) {
+    if (nodes.some(({ name }) => name === metadata.name)) continue;
+    api.delete({ apiVersion: "v1", kind: "Node", name: metadata.name });
   }
 }
 
