@@ -132,14 +132,18 @@ function judge(object: KubeObject, snapshot: Snapshot): readonly Command[] {
 }
 
 function withoutOwners(object: KubeObject, isDropped: (reference: OwnerReference) => boolean): Command {
-  const ownerReferences = object.metadata.ownerReferences?.filter((reference) => !isDropped(reference)) ?? [];
-  return {
-    do: "update",
-    object: { ...object, metadata: { ...object.metadata, ownerReferences } } as AnyObject,
-  };
+  const { ownerReferences: all = [], ...metadata } = object.metadata;
+  const ownerReferences = all.filter((reference) => !isDropped(reference));
+  return updated(object, ownerReferences.length === 0 ? metadata : { ...metadata, ownerReferences });
 }
 
 function withoutFinalizer(object: KubeObject, finalizer: string): Command {
-  const finalizers = object.metadata.finalizers?.filter((other) => other !== finalizer) ?? [];
-  return { do: "update", object: { ...object, metadata: { ...object.metadata, finalizers } } as AnyObject };
+  const { finalizers: all = [], ...metadata } = object.metadata;
+  const finalizers = all.filter((other) => other !== finalizer);
+  return updated(object, finalizers.length === 0 ? metadata : { ...metadata, finalizers });
+}
+
+/** Empty lists are left out, as Kubernetes leaves them out. */
+function updated(object: KubeObject, metadata: KubeObject["metadata"]): Command {
+  return { do: "update", object: { ...object, metadata } as AnyObject };
 }
