@@ -22,8 +22,16 @@ export const command: CommandDeclaration = {
       });
     }
     const survey = await surveyProject(context.cwd);
-    const { text, notes } = renderStarter(survey);
-    if (!isSet(input, "dryRun")) await writeAtomic(file, text);
+    const { text, notes: guesses } = renderStarter(survey);
+    const notes = [...guesses];
+    // Without one, COPY . . would take the whole repository's history into the image, which `ship` refuses.
+    const ignoreFile = join(context.cwd, ".dockerignore");
+    const needsIgnore = survey.dockerfiles.some((found) => found.context === ".") && !existsSync(ignoreFile);
+    if (needsIgnore) notes.push("images: .dockerignore keeps .git out of the image");
+    if (!isSet(input, "dryRun")) {
+      await writeAtomic(file, text);
+      if (needsIgnore) await writeAtomic(ignoreFile, ".git\n");
+    }
     if (isSet(input, "json"))
       context.write(`${JSON.stringify({ file, written: !isSet(input, "dryRun"), text, notes })}\n`);
     else {

@@ -1,6 +1,6 @@
 /**
  * Release events on a terminal: finished lines stay, and one line below them moves while something is waited for.
- * Anywhere else only lines are printed, and of the progress only what changed, at most once in two seconds.
+ * Anywhere else only lines are printed, and of the progress what is the newest after two seconds without other news.
  */
 import type { ReleaseEvent } from "../release/events.ts";
 import { progressText } from "../release/text.ts";
@@ -17,20 +17,44 @@ export interface ProgressPrinter {
 export function progressPrinter(context: CliContext, output: StepOutput): ProgressPrinter {
   const moving = new Map<string, string>();
   let isShown = false;
-  let printedAt = Number.NEGATIVE_INFINITY;
   let printed: string | undefined;
+  let pending: string | undefined;
+  let timer: AbortController | undefined;
   const clear = (): void => {
     if (isShown) context.write("\r\x1b[2K");
     isShown = false;
   };
+  const say = (line: string): void => {
+    pending = undefined;
+    if (line === printed) return;
+    printed = line;
+    output.say(`  ${line}`);
+  };
+  /** The newest progress is printed when two seconds have passed without any other news. */
+  const sayLater = (line: string): void => {
+    pending = line;
+    if (timer !== undefined) return;
+    timer = new AbortController();
+    context.clock.sleep(PROGRESS_EVERY_MS, timer.signal).then(
+      () => {
+        timer = undefined;
+        if (pending !== undefined) say(pending);
+      },
+      () => {},
+    );
+  };
+  const cancel = (): void => {
+    timer?.abort();
+    timer = undefined;
+    pending = undefined;
+  };
   return {
     show(event, line) {
       if (!context.isTerminal) {
-        if (line === undefined || line === printed) return;
-        if (event.type === "progress" && context.clock.monotonic() < printedAt + PROGRESS_EVERY_MS) return;
-        if (event.type === "progress") printedAt = context.clock.monotonic();
-        printed = line;
-        return output.say(`  ${line}`);
+        if (line === undefined) return;
+        if (event.type === "progress") return sayLater(line);
+        cancel();
+        return say(line);
       }
       if (event.type === "verdict" || event.type === "finished") moving.clear();
       clear();
@@ -42,6 +66,9 @@ export function progressPrinter(context: CliContext, output: StepOutput): Progre
       context.write(text.length > context.columns - 1 ? `${text.slice(0, context.columns - 2)}…` : text);
       isShown = true;
     },
-    end: clear,
+    end() {
+      cancel();
+      clear();
+    },
   };
 }

@@ -41,6 +41,12 @@ export async function verifyStep(
   if (options.isShip && report.results.length === 0) return 0;
   output.emit({ step: "verify", ...report });
   output.say(indent(renderResults(report, { isVerbose: options.verbose ?? false })));
+  const hasLeak = report.results.some(
+    ({ verdict, place, subject }) =>
+      verdict === "fail" && place === "built-in" && subject.startsWith("files "),
+  );
+  if (hasLeak)
+    output.say("  Keep such files out of the image with .dockerignore, or copy only what it needs.");
   return report.exitCode;
 }
 

@@ -167,11 +167,12 @@ class ImageBuild {
     refuseUnsupported(dockerfile, stages, name);
     this.#warnUnusedArgs(name, dockerfile, from.args);
 
-    const ignore = parseIgnore(
+    const ignoreText =
       (await readTextIfExists(`${from.dockerfile}.dockerignore`)) ??
-        (await readTextIfExists(join(from.context, ".dockerignore"))) ??
-        "",
-    );
+      (await readTextIfExists(join(from.context, ".dockerignore"))) ??
+      "";
+    // The local world's state (keys, the registry's own content) never belongs to an image, whatever is written there.
+    const ignore = parseIgnore(`${ignoreText}\n**/.slipway`);
     const context = contextTree(
       from.context,
       `the build context ${relative(this.#options.root, from.context) || "."}`,
