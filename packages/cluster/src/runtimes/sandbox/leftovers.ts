@@ -37,6 +37,8 @@ export async function removeSandboxLeftovers(directory: string, clock: Clock): P
   }
   await rm(stateFile(directory), { force: true });
   await rm(join(directory, "run"), { recursive: true, force: true });
+  // Copies may belong to subordinate ids, which only an agent can remove; the next one does.
+  await rm(join(directory, "copies"), { recursive: true, force: true }).catch(() => {});
   return killed;
 }
 
