@@ -19,7 +19,7 @@ const server = createServer(async (incoming, outgoing) => {
     outgoing.end(`${JSON.stringify(value)}\n`);
   };
   if (incoming.method === "POST")
-    return setTimeout(() => answer(201, { ...about, order: JSON.parse(text) }), 50);
+    return setTimeout(() => answer(201, { ...about, order: JSON.parse(text) }), 150);
   answer(200, about);
 });
 

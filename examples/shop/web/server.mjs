@@ -27,7 +27,7 @@ async function takeOrder(incoming, outgoing) {
   let text = "";
   for await (const chunk of incoming) text += chunk;
   // What a payment provider would take. Requests of this length are in flight whenever a pod is told to stop.
-  setTimeout(() => json(outgoing, 201, { service: "web", release, node, pod, order: JSON.parse(text) }), 50);
+  setTimeout(() => json(outgoing, 201, { service: "web", release, node, pod, order: JSON.parse(text) }), 150);
 }
 
 function pass(incoming, outgoing, host, path, timing) {

@@ -212,7 +212,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     response.writeHead(404, {
       "content-type": "text/plain; charset=utf-8",
       "content-length": Buffer.byteLength(text),
-      "x-slipway-edge": "error",
+      "x-slipway-edge": "no-route",
     });
     response.end(text);
     record(request, response, {

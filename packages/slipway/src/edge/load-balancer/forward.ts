@@ -136,7 +136,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
         const canReplay = body?.kind !== "stream" || !body.used;
         const isSafe = !wasSent || IDEMPOTENT.has(request.method ?? "");
         if (canReplay && isSafe && tried.size <= options.retries) return attempt();
-        answerError(502, `${backend.cluster}/${backend.pod}: ${error.message || error.name}`);
+        answerError(502, `${backend.cluster}/${backend.pod}: ${error.message || error.name}`, wasSent);
       },
     };
     options.upstreams.pool(backend).dispatch(
@@ -150,7 +150,8 @@ export async function forward(options: ForwardOptions): Promise<void> {
     );
   }
 
-  function answerError(status: number, reason: string): void {
+  /** `wasSent`: the service may have acted on the request, so the client must not simply repeat it. */
+  function answerError(status: number, reason: string, wasSent = false): void {
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return finish();
@@ -160,7 +161,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
     response.writeHead(status, {
       "content-type": "text/plain; charset=utf-8",
       "content-length": sentBytes,
-      "x-slipway-edge": "error",
+      "x-slipway-edge": wasSent ? "lost-after-send" : "not-sent",
     });
     response.end(text);
   }
