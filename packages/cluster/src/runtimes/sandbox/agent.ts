@@ -56,6 +56,7 @@ class Agent {
   readonly #names: NameServer;
   readonly #proxy: ServiceProxy;
   readonly #pods = new Map<string, Pod>();
+  readonly #startingPods = new Map<string, Promise<string>>();
   readonly #execs = new Map<number, RunningExec>();
   readonly #dials = new Map<number, { resolve(socket: Socket): void; reject(error: Error): void }>();
   readonly #told = new Set<string>();
@@ -108,14 +109,16 @@ class Agent {
   async handle(request: Exclude<Request, { do: "init" | "dial" }>): Promise<unknown> {
     switch (request.do) {
       case "start-pod":
-        return { podIP: await this.#startPod(request) };
+        return { podIP: await this.#startPodOnce(request) };
       case "stop-pod":
         return await this.#stopPod(request.uid);
       case "start-container": {
         const pod = this.#pods.get(request.container.podUid);
         if (pod === undefined || pod.stopping)
           throw new ContainerStartError("CreateContainerError", "the pod is stopped");
-        return { startedAtMs: (await this.#containers.start(pod, request.container)).startedAtMs };
+        const starting = this.#containers.start(pod, request.container);
+        pod.starting.add(starting);
+        return { startedAtMs: (await starting.finally(() => pod.starting.delete(starting))).startedAtMs };
       }
       case "signal":
         return this.#containers.signal(this.#container(request.podUid, request.name), request.signal);
@@ -138,6 +141,15 @@ class Agent {
       case "flatten":
         return await this.#unpack(request);
     }
+  }
+
+  async #startPodOnce(request: Extract<Request, { do: "start-pod" }>): Promise<string> {
+    let starting = this.#startingPods.get(request.uid);
+    if (starting === undefined) {
+      starting = this.#startPod(request).finally(() => this.#startingPods.delete(request.uid));
+      this.#startingPods.set(request.uid, starting);
+    }
+    return await starting;
   }
 
   async #startPod(request: Extract<Request, { do: "start-pod" }>): Promise<string> {
@@ -166,20 +178,24 @@ class Agent {
       network,
       directory,
       containers: new Map(),
+      starting: new Set(),
       stopping: false,
     });
     return network.ip;
   }
 
   async #stopPod(uid: string): Promise<void> {
+    await this.#startingPods.get(uid)?.catch(() => {});
     const pod = this.#pods.get(uid);
     if (pod === undefined) return;
     pod.stopping = true;
+    await Promise.allSettled(pod.starting); // a container on its way is killed as soon as it is there
     const containers = [...pod.containers.values()];
     for (const container of containers) this.#containers.signal(container, "SIGKILL");
     await Promise.all(containers.map((container) => container.exited));
     if (!this.#pods.delete(uid)) return;
     this.#unreachable.delete(uid);
+    for (const key of this.#told) if (key.startsWith(`${uid} `)) this.#told.delete(key);
     rmSync(pod.directory, { recursive: true, force: true });
     await this.#networks.release(pod.network);
   }

@@ -67,6 +67,7 @@ export interface Pod {
   readonly network: PodNetwork;
   readonly directory: string;
   readonly containers: Map<string, Container>;
+  readonly starting: Set<Promise<unknown>>;
   stopping: boolean;
 }
 

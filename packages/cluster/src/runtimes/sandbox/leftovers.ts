@@ -2,10 +2,12 @@
  * What a world that died may have left: in the worst case an agent that did not hear of it, and the folder where
  * its mounts were. A state file names the agent by pid, start time and boot, so that no stranger is ever killed.
  */
-import { rm } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, readTextIfExists, until, writeAtomic } from "@slipway/base";
 import { bootId, processStart } from "./system.ts";
+
+const UNFINISHED_MS = 3_600_000;
 
 interface State {
   readonly pid: number;
@@ -40,6 +42,16 @@ export async function removeSandboxLeftovers(directory: string, clock: Clock): P
   // Copies may belong to subordinate ids, which only an agent can remove; the next one does.
   await rm(join(directory, "copies"), { recursive: true, force: true }).catch(() => {});
   return killed;
+}
+
+/** Downloads and half-unpacked layers (hidden names) of worlds that died; younger ones may still be in work. */
+export async function removeUnfinishedLayers(layersDirectory: string, clock: Clock): Promise<void> {
+  for (const name of await readdir(layersDirectory)) {
+    const path = join(layersDirectory, name);
+    const age = clock.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? clock.now());
+    if (name.startsWith(".") && age > UNFINISHED_MS)
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+  }
 }
 
 function isAlive(state: State): boolean {

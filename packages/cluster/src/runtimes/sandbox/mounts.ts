@@ -2,7 +2,16 @@
  * The mount table of one container, as lines for `mount --all --fstab`: one process mounts everything. Nothing is
  * mounted here; the container's own mount namespace does that, so that the mounts go when its processes go.
  */
-import { chmodSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { type ContainerMount, ContainerStartError } from "../runtime.ts";
 import { RootView } from "./root-view.ts";
@@ -144,11 +153,19 @@ function sourceOf(plan: MountPlan, volume: ContainerMount): string {
   );
 }
 
-/** Each file is replaced as a whole, so that a reader in another container never sees half of one. */
+/**
+ * Each file is replaced as a whole, so that a reader in another container never sees half of one; files that are no
+ * longer listed go.
+ */
 function writeFiles(
   directory: string,
   files: readonly { readonly path: string; readonly content: Uint8Array; readonly mode: number }[],
 ): void {
+  const listed = new Set(files.map((file) => join(directory, posix.normalize(`/${file.path}`))));
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    const path = join(directory, name);
+    if (!listed.has(path) && statSync(path, { throwIfNoEntry: false })?.isFile()) rmSync(path);
+  }
   for (const file of files) {
     const path = join(directory, posix.normalize(`/${file.path}`));
     mkdirSync(dirname(path), { recursive: true });

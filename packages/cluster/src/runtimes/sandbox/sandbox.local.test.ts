@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,9 +18,10 @@ import { fileURLToPath } from "node:url";
 import { exec, systemClock, until } from "@slipway/base";
 import { runtimeCases } from "../cases.ts";
 import type { ContainerExit, ContainerSpec, ServiceRoute } from "../runtime.ts";
+import { removeSandboxLeftovers } from "./leftovers.ts";
 import { probeSandbox } from "./probe.ts";
 import { createSandboxRuntime, type SandboxRuntime } from "./sandbox.ts";
-import { findTool } from "./system.ts";
+import { bootId, findTool } from "./system.ts";
 import { hostLayer, hostTree, TestImages } from "./testing.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -532,6 +542,25 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     await world.runtime.stopPod("volumes");
   });
 
+  test("a pod that is stopped while its container starts leaves nothing running", async () => {
+    const starting = startPod(world, "race", shell("sleep 61616161"));
+    const again = world.runtime.startPod({
+      uid: "race",
+      namespace: "default",
+      name: "race",
+      hostname: "race",
+      hostAliases: [],
+    });
+    const { podIP } = await again;
+    await world.runtime.stopPod("race");
+    await starting.then(
+      (ip) => assert.equal(ip, podIP, "one pod has one address"),
+      () => {},
+    );
+    await until("nothing of it to run", () => processesWith("61616161").length === 0);
+    await world.runtime.stopPod("race");
+  });
+
   test("readOnlyRootFilesystem refuses writes, except into volumes", async () => {
     const output = await outputOf(world, "readonly", {
       readOnlyRootFilesystem: true,
@@ -673,6 +702,29 @@ describe(`what is left behind as ${isRoot ? "root" : "an ordinary user"}`, () =>
     await assert.rejects(world.runtime.dial("10.244.0.2", 80), { code: "SANDBOX_AGENT_LOST" });
     await world.runtime.close();
     assert.deepEqual(readdirSync(world.directory).sort(), ["logs"]);
+  });
+
+  test("the next start ends an agent that is left, and never a stranger with its pid", async () => {
+    const directory = join(scratch, "left");
+    const world = await openWorld(directory, layersDirectory);
+    const pid = world.runtime.agentPid;
+    assert.equal(await removeSandboxLeftovers(directory, systemClock), pid);
+    await until("the loss to be noticed", () => world.lost.length === 1);
+    const state = { pid: process.pid, start: "1", boot: bootId() };
+    writeFileSync(join(directory, "agent.json"), JSON.stringify(state));
+    assert.equal(await removeSandboxLeftovers(directory, systemClock), undefined, "this test is still here");
+  });
+
+  test("a system that refuses namespaces is told what to change", {
+    skip: isRoot ? false : "only root can drop the right",
+  }, async () => {
+    const probe = new URL("probe.ts", import.meta.url).href;
+    const script = `const { probeSandbox } = await import(${JSON.stringify(probe)}); const p = await probeSandbox(); console.log(p.ok, p.error?.code, p.error?.message, p.error?.hint)`;
+    const { stdout } = await exec([
+      ...[findTool("setpriv") as string, "--inh-caps=-all", "--bounding-set=-sys_admin", "--"],
+      ...[process.execPath, "--input-type=module", "-e", script],
+    ]);
+    assert.match(stdout, /^false SANDBOX_REFUSED this system refuses to create namespaces: .*CAP_SYS_ADMIN/s);
   });
 
   test("a world killed with SIGKILL leaves no process and no mount", async () => {

@@ -27,7 +27,7 @@ import {
 import { AgentProcess } from "./agent-process.ts";
 import { logPath, readLog } from "./container-log.ts";
 import { LayerStore } from "./layers.ts";
-import { rememberAgent, removeSandboxLeftovers } from "./leftovers.ts";
+import { rememberAgent, removeSandboxLeftovers, removeUnfinishedLayers } from "./leftovers.ts";
 import { probeSandbox } from "./probe.ts";
 import { findIds, findTools } from "./system.ts";
 
@@ -66,6 +66,7 @@ export async function createSandboxRuntime(options: SandboxOptions): Promise<San
   mkdirSync(join(options.directory, "logs"), { recursive: true });
   mkdirSync(options.layersDirectory, { recursive: true });
   await removeSandboxLeftovers(options.directory, options.clock);
+  await removeUnfinishedLayers(options.layersDirectory, options.clock);
   const runtime = new Runtime(options);
   try {
     const { agent } = await AgentProcess.start(
