@@ -46,7 +46,7 @@ export async function deployStep(
     const refused = refusalError(plan.refusals);
     return refused === undefined ? 0 : (refused.exitCode ?? 1);
   }
-  await checkEdge(project, rendered.objects);
+  checkEdge(project, rendered.objects);
   await bucketStep(project, output);
   if (world !== undefined && project.config.edge !== undefined)
     await callWorld(world, "edge", { config: servedEdge(project) });
@@ -61,6 +61,20 @@ export async function deployStep(
   );
   await registry.close();
   return result.exitCode;
+}
+
+/** What can be wrong in manifests, patches and routes, found before anything is built, started or pushed. */
+export async function checkFiles(project: Project): Promise<void> {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const unbuilt = project.config.images.map(({ name }) => ({
+    name,
+    digest,
+    reference: `unbuilt/${name}@${digest}`,
+    layout: "",
+  }));
+  const version = { commit: "", message: "", author: "", dirty: false };
+  const { objects } = await renderRelease({ config: project.config, images: unbuilt, version });
+  checkEdge(project, objects);
 }
 
 /** Runs a release with its events printed, emitted and announced; announcing never delays or fails it. */
@@ -105,10 +119,10 @@ export function servedEdge({ config, paths }: Project): Project["config"]["edge"
 }
 
 /** A route to a Service that is neither in the release nor in any cluster would only ever answer 503. */
-async function checkEdge(
+function checkEdge(
   project: Project,
   objects: readonly { kind: string; metadata: { name: string; namespace?: string } }[],
-): Promise<void> {
+): void {
   for (const { path, target } of project.config.edge?.routes ?? []) {
     if (target.kind !== "service") continue;
     const services = objects.filter(({ kind }) => kind === "Service") as {

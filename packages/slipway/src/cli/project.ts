@@ -83,7 +83,11 @@ export async function ensureWorld(project: Project, say: (line: string) => void)
       exitCode: 3,
     });
   }
-  if (presence.kind === "died") say("the local world had died; starting it again with what it had stored");
+  say(
+    presence.kind === "died"
+      ? "the local world had died; starting it again with what it had stored"
+      : "starting the local world",
+  );
   const { launchWorld } = await import("../world/process.ts");
   return launchWorld(spec);
 }

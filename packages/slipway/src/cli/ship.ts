@@ -22,7 +22,7 @@ export const command: CommandDeclaration = {
     const { versionTag } = await import("./git.ts");
     const { buildStep, outputOf, pushStep } = await import("./steps.ts");
     const { verifyStep } = await import("./verify-step.ts");
-    const { deployStep } = await import("./deploy-step.ts");
+    const { checkFiles, deployStep } = await import("./deploy-step.ts");
     const project = await openProject(context, input);
     const { config } = project;
     const version = await shippableVersion(context, input, config);
@@ -31,17 +31,19 @@ export const command: CommandDeclaration = {
       `${config.name} ${versionTag(version)} → ${config.environment} (${config.release.waves.map((wave) => wave.join(" + ")).join(", then ")})`,
     );
 
-    const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;
+    // What can be found wrong in files and images is, before the world is started or anything leaves this machine.
+    await checkFiles(project);
     output.say("build");
     const built = await buildStep(context, project, version, output);
     if (!isSet(input, "skipVerify")) {
       output.say("verify");
-      const verified = await verifyStep(context, project, built, world, output, {
+      const verified = await verifyStep(context, project, built, undefined, output, {
         only: "image",
         isShip: true,
       });
       if (verified !== 0) return verified;
     }
+    const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;
     // A dry run pushes too: a plan needs digests that the clusters could pull, and a push changes nothing that runs.
     output.say("push");
     const pushed = await pushStep(context, project, built, world, output);

@@ -94,6 +94,20 @@ export async function buildImages(options: BuildOptions): Promise<readonly Built
   return built;
 }
 
+/** The registry's failure, at the place that named the image. */
+function atPlace(error: unknown, where: string): unknown {
+  if (!(error instanceof SlipwayError) || error.where === where) return error;
+  const { code, message, hint, exitCode } = error;
+  return new SlipwayError({
+    code,
+    where,
+    message: error.where === undefined ? message : `${error.where}: ${message}`,
+    hint,
+    cause: error,
+    exitCode,
+  });
+}
+
 class ImageBuild {
   readonly #options: BuildOptions;
   readonly #platform: Platform;
@@ -278,7 +292,7 @@ class ImageBuild {
       ? await buildHostBase(from, layout, { isLocal, allowHostBases }, where, platform)
       : images.some((one) => one.name === from) && from !== image
         ? await this.image(from, path)
-        : await this.#pull(from, image, platform);
+        : await this.#pull(from, image, platform, where);
     const { manifest, config } = await readImageAt(layout, descriptor, platform);
     refuseTriggers(config, from, where);
     return {
@@ -328,7 +342,13 @@ class ImageBuild {
    * Copies an image of a registry. A digest that is here already needs no network; a tag is asked for each time,
    * and only when the registry cannot be reached is the copy of the last time used, with a warning.
    */
-  async #pull(text: string, image: string, platform: Platform): Promise<Descriptor> {
+  /** `where`: what names the image, for a failure: a line of a Dockerfile, or a key of the configuration. */
+  async #pull(
+    text: string,
+    image: string,
+    platform: Platform,
+    where = `images/${image}`,
+  ): Promise<Descriptor> {
     const { layout, registry, onProgress } = this.#options;
     const reference = parseReference(text, `images/${image}`);
     const repository = `${reference.registry}/${reference.repository}`;
@@ -341,7 +361,7 @@ class ImageBuild {
       return descriptor;
     } catch (error) {
       const isOffline = error instanceof SlipwayError && error.code === "REGISTRY_UNREACHABLE";
-      if (!isOffline || kept === undefined) throw error;
+      if (!isOffline || kept === undefined) throw atPlace(error, where);
       const message = `${formatReference(reference)} cannot be reached; taking ${kept.digest}, pulled before`;
       onProgress?.({ kind: "warning", image, message });
       return kept;

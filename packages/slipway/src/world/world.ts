@@ -61,7 +61,13 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   );
   const images = createImageSource({
     layout: registry.layout,
-    own: [registry.host, `127.0.0.1:${wantedPort}`],
+    // Releases of before name the registry with the port it had then.
+    own: [
+      registry.host,
+      ...Object.entries(ports).flatMap(([name, port]) =>
+        name.startsWith("registry") ? [`127.0.0.1:${port}`] : [],
+      ),
+    ],
     remote: createRegistryClient({ credentials: dockerCredentials(process.env) }),
   });
   const ended = Promise.withResolvers<void>();
@@ -78,7 +84,14 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   });
   // In parallel: the agents' start is mostly waiting for the kernel.
   const started = await Promise.allSettled(
-    spec.clusters.map((name) => startCluster(optionsOf(name, ports[`cluster/${name}`] ?? 0))),
+    spec.clusters.map(async (name) => {
+      const lastTime = ports[`cluster/${name}`] ?? 0;
+      return startCluster(optionsOf(name, lastTime)).catch((error: unknown) => {
+        if (lastTime === 0 || !isPortTaken(error)) throw error;
+        log(`cluster ${name}: port ${lastTime} is taken now, taking another`);
+        return startCluster(optionsOf(name, 0)); // last time's port is only a wish
+      });
+    }),
   );
   const failure = started.find((result) => result.status === "rejected");
   if (failure !== undefined) {
@@ -147,7 +160,10 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
 
   async function remember(): Promise<void> {
     const state = currentState();
-    const used: Record<string, number> = { registry: registry.port };
+    const used: Record<string, number> = {
+      registry: registry.port,
+      [`registry/${registry.port}`]: registry.port,
+    };
     for (const { name, url } of state.clusters) used[`cluster/${name}`] = Number(new URL(url).port);
     if (edge !== undefined) used["edge"] = edge.port;
     await writeAtomic(paths.ports, JSON.stringify({ ...ports, ...used } satisfies Ports));
@@ -254,6 +270,10 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     await removeWorld(paths);
     ended.resolve();
   }
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof SlipwayError && error.code === "CLUSTER_PORT_TAKEN";
 }
 
 /** The edge sees a cluster as any client does, over HTTPS, so that a lost API server is lost for it too. */
