@@ -13,7 +13,7 @@ import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
 import { progressPrinter } from "./progress.ts";
-import type { Project } from "./project.ts";
+import { type Project, servedEdge } from "./project.ts";
 import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
 
 export async function deployStep(
@@ -25,7 +25,10 @@ export async function deployStep(
   output: StepOutput,
 ): Promise<number> {
   const registry = registryClientOf(context);
-  const release = releaseContextOf(context, project, await targetsOf(context, project, world), registry);
+  const targets = await targetsOf(context, project, world);
+  // The plan of `ship --dry-run` names images that nobody has pushed yet: there is nothing to ask the registry.
+  const isPlanOfUnpushed = isSet(input, "dryRun") && record.isPushed !== true;
+  const release = releaseContextOf(context, project, targets, isPlanOfUnpushed ? undefined : registry);
   const rendered = await renderRelease({
     config: project.config,
     images: record.images,
@@ -48,8 +51,6 @@ export async function deployStep(
   }
   checkEdge(project, rendered.objects);
   await bucketStep(project, output);
-  if (world !== undefined && project.config.edge !== undefined)
-    await callWorld(world, "edge", { config: servedEdge(project) });
   const result = await withProgress(context, project, output, (onEvent) =>
     deploy(release, rendered, {
       ...planOptions,
@@ -60,6 +61,10 @@ export async function deployStep(
     }),
   );
   await registry.close();
+  // Routes follow the release that serves them: a failed one leaves the edge as it was.
+  if (result.exitCode === 0 && world !== undefined && project.config.edge !== undefined) {
+    await callWorld(world, "edge", { config: servedEdge(project) });
+  }
   return result.exitCode;
 }
 
@@ -104,18 +109,6 @@ export async function withProgress(
     printer.end();
     await announcer.settle();
   }
-}
-
-/** The edge serves buckets from where `bucketStep` put them. */
-export function servedEdge({ config, paths }: Project): Project["config"]["edge"] {
-  if (config.edge === undefined) return undefined;
-  return {
-    ...config.edge,
-    routes: config.edge.routes.map(({ path, target }) => ({
-      path,
-      target: target.kind === "bucket" ? { ...target, from: paths.bucket(target.name) } : target,
-    })),
-  };
 }
 
 /** A route to a Service that is neither in the release nor in any cluster would only ever answer 503. */

@@ -48,7 +48,8 @@ export const allowDirtyOption = {
   description: "ship uncommitted changes to an environment that is not local",
 } as const;
 
-export function worldSpec(config: Config): WorldSpec {
+export function worldSpec(project: Project): WorldSpec {
+  const { config } = project;
   if (!config.isLocal) {
     throw new SlipwayError({
       code: "WORLD_NOT_LOCAL",
@@ -62,13 +63,13 @@ export function worldSpec(config: Config): WorldSpec {
     projectRoot: config.root,
     clusters: config.clusters.map(({ name }) => name),
     egress: config.egress,
-    edge: config.edge,
+    edge: servedEdge(project),
   };
 }
 
 /** The running world, started first when there is none. `say` tells the person what is going on. */
 export async function ensureWorld(project: Project, say: (line: string) => void): Promise<WorldState> {
-  const spec = worldSpec(project.config);
+  const spec = worldSpec(project);
   const presence = await findWorld(project.paths);
   if (presence.kind === "running") {
     const missing = spec.clusters.find(
@@ -106,4 +107,16 @@ export async function requireWorld(project: Project): Promise<WorldState> {
     hint: "Start it with `slipway local up`; objects, history and images are kept.",
     exitCode: 3,
   });
+}
+
+/** The edge serves buckets from where `bucketStep` put them. */
+export function servedEdge({ config, paths }: Project): Project["config"]["edge"] {
+  if (config.edge === undefined) return undefined;
+  return {
+    ...config.edge,
+    routes: config.edge.routes.map(({ path, target }) => ({
+      path,
+      target: target.kind === "bucket" ? { ...target, from: paths.bucket(target.name) } : target,
+    })),
+  };
 }

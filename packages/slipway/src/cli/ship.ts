@@ -18,9 +18,9 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
   async run(context, input) {
-    const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
+    const { ensureWorld, openProject, requireWorld, shippableVersion } = await import("./project.ts");
     const { versionTag } = await import("./git.ts");
-    const { buildStep, outputOf, pushStep } = await import("./steps.ts");
+    const { buildStep, outputOf, pushStep, withReferences } = await import("./steps.ts");
     const { verifyStep } = await import("./verify-step.ts");
     const { checkFiles, deployStep } = await import("./deploy-step.ts");
     const project = await openProject(context, input);
@@ -43,15 +43,18 @@ export const command: CommandDeclaration = {
       });
       if (verified !== 0) return verified;
     }
+    if (isSet(input, "dryRun")) {
+      // Nothing is started and nothing leaves this machine: the plan names what a push would make.
+      const running = config.isLocal ? await requireWorld(project) : undefined;
+      output.say("plan");
+      return deployStep(context, input, project, withReferences(project, built, running), running, output);
+    }
     const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;
-    // A dry run pushes too: a plan needs digests that the clusters could pull, and a push changes nothing that runs.
     output.say("push");
     const pushed = await pushStep(context, project, built, world, output);
-    output.say(isSet(input, "dryRun") ? "plan" : "deploy");
+    output.say("deploy");
     const deployed = await deployStep(context, input, project, pushed, world, output);
-    if (deployed !== 0 || isSet(input, "dryRun") || isSet(input, "skipVerify")) return deployed;
-    if (config.isLocal)
-      return verifyStep(context, project, pushed, world, output, { only: "service", isShip: true });
-    return 0;
+    if (deployed !== 0 || isSet(input, "skipVerify") || !config.isLocal) return deployed;
+    return verifyStep(context, project, pushed, world, output, { only: "service", isShip: true });
   },
 };

@@ -19,6 +19,8 @@ export interface BuildRecord {
   readonly tag: string;
   readonly version: VersionInfo;
   readonly images: readonly BuiltImage[];
+  /** True once `slipway push` has brought all of them to the registry. */
+  readonly isPushed?: boolean;
 }
 
 export interface StepOutput {
@@ -133,7 +135,7 @@ export async function pushStep(
         hint: "Run `slipway build`.",
         exitCode: 2,
       });
-    const target = `${prefix}/${image.name.split("/").at(-1)}:${record.tag}`;
+    const target = targetOf(prefix, image, record);
     const startedAt = context.clock.monotonic();
     // Images of one service share their base: the registry already has its layers under the one pushed before.
     const result = await registry.push(layout, descriptor, target, { mountFrom: repositories });
@@ -151,9 +153,27 @@ export async function pushStep(
     );
   }
   await registry.close();
-  const done = { ...record, images: pushed };
+  const done: BuildRecord = { ...record, images: pushed, isPushed: true };
   await writeAtomic(recordPath(project), JSON.stringify(done));
   return done;
+}
+
+/** The record as a push would leave it, for plans: the same references, nothing pushed. */
+export function withReferences(
+  project: Project,
+  record: BuildRecord,
+  world: WorldState | undefined,
+): BuildRecord {
+  const prefix = registryPrefix(project.config, world);
+  const images = record.images.map((image) => ({
+    ...image,
+    reference: image.reference ?? `${targetOf(prefix, image, record)}@${image.digest}`,
+  }));
+  return { ...record, images };
+}
+
+function targetOf(prefix: string, image: BuiltImage, record: BuildRecord): string {
+  return `${prefix}/${image.name.split("/").at(-1)}:${record.tag}`;
 }
 
 /**

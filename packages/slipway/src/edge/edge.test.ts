@@ -334,6 +334,24 @@ describe("the load balancer", () => {
     assert.equal(line.release, "7");
   });
 
+  test("new routes take effect at once and leave a request in flight alone", async () => {
+    const arrived = Promise.withResolvers<void>();
+    let release: () => void = () => {};
+    const slow = await backend((_request, response) => {
+      release = () => response.end("old");
+      arrived.resolve();
+    });
+    const tokyo = manualSource("tokyo");
+    tokyo.set([slow.port]);
+    const edge = await edgeFor([tokyo]);
+    const answer = fetch(`${edge.url}/x`);
+    await arrived.promise;
+    edge.update({ hosts: [], routes: [], port: edge.port, retries: 2, drainMs: 2000 });
+    assert.equal((await fetch(`${edge.url}/x`)).status, 404);
+    release();
+    assert.equal(await (await answer).text(), "old");
+  });
+
   test("a taken port is one clear error", async () => {
     const web = await backend((_request, response) => response.end());
     await assert.rejects(edgeFor([manualSource("tokyo")], { port: web.port }), { code: "EDGE_PORT_TAKEN" });

@@ -51,6 +51,8 @@ export interface EdgeStatus {
 export interface Edge {
   readonly url: string;
   readonly port: number;
+  /** New hosts, routes and retries, from the next request on; connections and requests in flight are not touched. */
+  update(config: EdgeConfig): void;
   status(): EdgeStatus;
   /** Stops listening, lets what runs finish within the drain time, then closes. */
   close(): Promise<void>;
@@ -60,12 +62,15 @@ interface ServiceState {
   readonly name: string;
   readonly balancer: Balancer;
   readonly policy: HealthPolicy;
+  /** Aborts when no route leads to the service any more. */
+  readonly stop: AbortController;
 }
 
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
-  const { config, clock, random } = options;
+  const { clock, random } = options;
+  let config = options.config;
   const dial: Dial = options.dial ?? ((backend, timeoutMs) => dialTcp(backend.ip, backend.port, timeoutMs));
-  const table = compileRoutes(config.hosts, config.routes);
+  let table = compileRoutes(config.hosts, config.routes);
   const stop = new AbortController();
   const upstreams = createUpstreams({ dial: options.dial, clock, drainMs: config.drainMs });
   const services = new Map<string, ServiceState>();
@@ -73,17 +78,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const counters: Record<string, number> = {};
   const lines = lineBuffer(options.accessLog, clock);
 
-  for (const target of table.services) {
-    const key = serviceKey(target);
-    if (services.has(key)) continue;
-    const policy = { ...defaultHealthPolicy, path: target.health };
-    const state: ServiceState = { name: target.name, balancer: new Balancer(policy), policy };
-    services.set(key, state);
-    for (const source of options.sources) followCluster(source, target, state);
-    checkForEver(state).catch((error: unknown) => options.onProblem?.(error));
-  }
-  for (const { target } of config.routes)
-    if (target.kind === "bucket") buckets.set(target.name, createBucket(target.from));
+  openTargets();
 
   const server = createServer(
     { keepAliveTimeout: 620_000, headersTimeout: 625_000, requestTimeout: 0 },
@@ -106,6 +101,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    update(next) {
+      config = next;
+      table = compileRoutes(next.hosts, next.routes);
+      openTargets();
+    },
     status: () => ({
       services: [...services.values()].map(({ name, balancer }) => ({
         name,
@@ -135,6 +135,34 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       lines.flush();
     },
   };
+
+  /** Follows the services that routes lead to, and lets go of those that none leads to any more. */
+  function openTargets(): void {
+    const wanted = new Map(table.services.map((target) => [serviceKey(target), target]));
+    for (const [key, state] of services) {
+      if (wanted.has(key)) continue;
+      state.stop.abort();
+      services.delete(key);
+    }
+    for (const [key, target] of wanted) {
+      if (services.has(key)) continue;
+      const policy = { ...defaultHealthPolicy, path: target.health };
+      const state: ServiceState = {
+        name: target.name,
+        balancer: new Balancer(policy),
+        policy,
+        stop: new AbortController(),
+      };
+      stop.signal.addEventListener("abort", () => state.stop.abort(), { once: true });
+      services.set(key, state);
+      for (const source of options.sources) followCluster(source, target, state);
+      checkForEver(state).catch((error: unknown) => options.onProblem?.(error));
+    }
+    buckets.clear();
+    for (const { target } of config.routes) {
+      if (target.kind === "bucket") buckets.set(target.name, createBucket(target.from));
+    }
+  }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAt = clock.monotonic();
@@ -279,13 +307,15 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       for (const backend of removed)
         upstreams.drain(backend).catch((error: unknown) => options.onProblem?.(error));
     };
-    source.follow(target, onChange, stop.signal).catch((error: unknown) => options.onProblem?.(error));
+    source.follow(target, onChange, state.stop.signal).catch((error: unknown) => options.onProblem?.(error));
   }
 
-  async function checkForEver({ balancer, policy }: ServiceState): Promise<void> {
-    while (!stop.signal.aborted) {
-      await clock.sleep(policy.intervalMs, stop.signal).catch(() => {});
-      if (stop.signal.aborted) return;
+  async function checkForEver(state: ServiceState): Promise<void> {
+    const { balancer, policy } = state;
+    const { signal } = state.stop;
+    while (!signal.aborted) {
+      await clock.sleep(policy.intervalMs, signal).catch(() => {});
+      if (signal.aborted) return;
       await Promise.all(
         balancer.backends().map(async ({ backend }) => {
           const problem = await check(backend, policy, { dial, upstreams });
@@ -324,8 +354,9 @@ function serviceKey(target: {
   readonly namespace: string;
   readonly name: string;
   readonly port: number | string;
+  readonly health: string | undefined;
 }): string {
-  return `${target.namespace}/${target.name}:${target.port}`;
+  return `${target.namespace}/${target.name}:${target.port}${target.health ?? ""}`;
 }
 
 function remoteIp(request: IncomingMessage): string {

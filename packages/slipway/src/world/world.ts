@@ -110,7 +110,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
 
   let edge: Edge | undefined;
   let edgeConfig: EdgeConfig | undefined;
-  const releases = followReleases();
+  const releases = new Map<string, string>();
   await openEdge(spec.edge);
 
   const token = random.name(32);
@@ -174,10 +174,12 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   async function openEdge(config: EdgeConfig | undefined): Promise<void> {
     if (JSON.stringify(config) === JSON.stringify(edgeConfig) && edge !== undefined) return;
     const before = edge;
-    // The port stays the same across a change of routes, so the old edge must have let go of it first.
+    const isSamePort =
+      config !== undefined && config.port === edgeConfig?.port && config.drainMs === edgeConfig.drainMs;
+    edgeConfig = config;
+    if (before !== undefined && config !== undefined && isSamePort) return before.update(config);
     if (before !== undefined) await before.close();
     edge = undefined;
-    edgeConfig = config;
     if (config === undefined) return;
     const port = before?.port ?? (config.port === 0 ? (ports["edge"] ?? 0) : config.port);
     const open = (onPort: number): Promise<Edge> =>
@@ -190,7 +192,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         clock: systemClock,
         random,
         accessLog: (lines) => accessLog.write(lines),
-        releaseOf: (backend) => releases.of(backend),
+        releaseOf,
         onProblem: reportProblem,
       });
     // A free port was asked for: last time's is only a wish.
@@ -237,19 +239,17 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     });
   }
 
-  /** Pods tell their release by a label; the access log names it for every request. */
-  function followReleases(): { of(backend: Backend): string } {
-    return {
-      of(backend) {
-        const pods = clusters.get(backend.cluster)?.cluster.store;
-        const pod = pods?.list("Pod").find((candidate) => candidate.metadata.name === backend.pod);
-        return (
-          pod?.metadata.annotations?.["slipway.dev/release"] ??
-          pod?.metadata.labels?.["slipway.dev/release"] ??
-          ""
-        );
-      },
-    };
+  /** The tag of the image that a pod runs: the commit. Read once for each pod, because every log line asks. */
+  function releaseOf(backend: Backend): string {
+    const key = `${backend.cluster}/${backend.pod}`;
+    const known = releases.get(key);
+    if (known !== undefined) return known;
+    const pods = clusters.get(backend.cluster)?.cluster.store.list("Pod") ?? [];
+    const image = pods.find(({ metadata }) => metadata.name === backend.pod)?.spec.containers[0]?.image ?? "";
+    const release = /:([\w.-]+)(?:@|$)/.exec(image.slice(image.lastIndexOf("/")))?.[1] ?? "";
+    if (releases.size > 1000) releases.clear(); // pods come and go; the world stays
+    releases.set(key, release);
+    return release;
   }
 
   function reportProblem(error: unknown): void {

@@ -10,7 +10,7 @@ export const command: CommandDeclaration = {
     const { openProject, worldSpec } = await import("../project.ts");
     const { renderWorld } = await import("./status.ts");
     const project = await openProject(context, input);
-    const spec = worldSpec(project.config);
+    const spec = worldSpec(project);
     if (isSet(input, "dryRun")) {
       context.write(
         isSet(input, "json")
