@@ -251,7 +251,10 @@ export class Containers {
     closeSync(stderr.writeEnd);
     const drained = Promise.all([
       pump(stdout.reader, (chunk) => log.write("stdout", chunk)),
-      pump(stderr.reader, (chunk) => log.write("stderr", chunk)),
+      pump(stderr.reader, (chunk) => {
+        log.write("stderr", chunk);
+        if (config.idMode === "one-uid") this.#explainIds(spec, chunk.toString("utf8"));
+      }),
     ]);
     const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
       child.once("close", (code, signal) => {
@@ -290,7 +293,6 @@ export class Containers {
         log.close();
         const exit = exitOf(spec, code, signal, startedAtMs, Math.floor(ports.now()), message);
         rmSync(directory, { recursive: true, force: true });
-        if (exit.exitCode !== 0 && config.idMode === "one-uid") this.#explainIds(spec, log.tail);
         ports.exited(exit);
       }),
     };
@@ -301,14 +303,14 @@ export class Containers {
   }
 
   /**
-   * With one uid, changing to another fails in the kernel with EINVAL or EPERM. Only the program sees that, so its
-   * last words are searched for the system call; this is a hint for people and decides nothing.
+   * With one uid, changing to another fails in the kernel with EINVAL or EPERM. Only the program sees that, and it may
+   * go on without its workers (nginx does), so what it writes is searched for the system call that failed. This is
+   * a hint for people and decides nothing.
    */
-  #explainIds(spec: StartContainer, lastWords: string): void {
-    const call = /\b(set(?:res|re|e|fs)?[ug]id|setgroups|initgroups|[fl]?chown(?:at)?)\b/i.exec(
-      lastWords,
-    )?.[1];
-    if (call === undefined) return;
+  #explainIds(spec: StartContainer, written: string): void {
+    const call = /\b(set(?:res|re|e|fs)?[ug]id|setgroups|[fl]?chown(?:at)?)\b/i.exec(written)?.[1];
+    const isRefused = /EINVAL|EPERM|\((?:22|1): |invalid argument|not permitted/i.test(written);
+    if (call === undefined || !isRefused) return;
     this.#options.ports.warn(
       spec.podUid,
       "SecondUserNeeded",

@@ -543,7 +543,8 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
   });
 
   test("a pod that is stopped while its container starts leaves nothing running", async () => {
-    const starting = startPod(world, "race", shell("sleep 61616161"));
+    // The start may win or lose; both are right as long as nothing is left.
+    const starting = startPod(world, "race", shell("sleep 61616161")).catch(() => undefined);
     const again = world.runtime.startPod({
       uid: "race",
       namespace: "default",
@@ -553,10 +554,7 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     });
     const { podIP } = await again;
     await world.runtime.stopPod("race");
-    await starting.then(
-      (ip) => assert.equal(ip, podIP, "one pod has one address"),
-      () => {},
-    );
+    assert.ok([podIP, undefined].includes(await starting), "one pod has one address");
     await until("nothing of it to run", () => processesWith("61616161").length === 0);
     await world.runtime.stopPod("race");
   });
@@ -617,17 +615,18 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
   });
 
   test("an image that changes to a second user works as root, and is explained where there is one uid", async () => {
-    const script = "process.setgid(33);process.setuid(33);console.log(process.getuid())";
+    const script =
+      "try{process.setgid(33);process.setuid(33);console.log(process.getuid())}catch(e){console.error(e)};setInterval(()=>{},1e6)";
     await startPod(world, "second", { command: ["node", "-e", script] });
-    const exit = await exitOf(world, "second");
-    if (exit.exitCode === 0) assert.equal(await logOf(world, "second"), "33\n");
-    else {
-      assert.equal(isRoot, false);
+    const written = await until("its word", async () => await logOf(world, "second"));
+    const probe = await probeSandbox();
+    if (probe.ok && probe.ids === "one-uid") {
       const event = await until("the event", () =>
         world.events.find(({ reason }) => reason === "SecondUserNeeded"),
       );
-      assert.match(event.message, /uidmap/);
-    }
+      assert.equal(event.podUid, "second");
+      assert.match(event.message, /setgid.*uidmap/);
+    } else assert.equal(written, "33\n");
     await world.runtime.stopPod("second");
   });
 
