@@ -72,12 +72,22 @@ function importsOf(file: string): Import[] {
     const specifier = (match[2] ?? match[3]) as string;
     const target = specifier.startsWith(".")
       ? normalize(join(dirname(file), specifier))
-      : specifier in folderOf
-        ? `${folderOf[specifier]}src/index.ts`
-        : undefined;
+      : exportedBy(specifier);
     found.push({ from: file, specifier, target, typeOnly: match[1] !== undefined });
   }
   return found;
+}
+
+/** The file behind `@slipway/kube` or `@slipway/cluster/runtime`, from the package's own exports. */
+function exportedBy(specifier: string): string | undefined {
+  const name = floors.find((candidate) => specifier === candidate || specifier.startsWith(`${candidate}/`));
+  if (name === undefined) return undefined;
+  const folder = folderOf[name] as string;
+  const manifest = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")) as {
+    exports: Record<string, string>;
+  };
+  const path = manifest.exports[`.${specifier.slice(name.length)}`];
+  return path === undefined ? undefined : join(folder, path);
 }
 
 const graph = new Map(sources.map((file) => [file, importsOf(file)]));

@@ -5,7 +5,7 @@
  */
 import type { Readable } from "node:stream";
 import { SlipwayError } from "@slipway/base";
-import { ContainerStartError, type ImageSource, type ResolvedImage } from "@slipway/cluster";
+import { ContainerStartError, type ImageSource, type ResolvedImage } from "@slipway/cluster/runtime";
 import type { ImageLayout } from "./layout.ts";
 import {
   choosePlatform,
