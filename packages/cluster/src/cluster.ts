@@ -28,6 +28,7 @@ import {
   bootstrapCluster,
   createApi,
   createMemoryClient,
+  KUBERNETES_VERSION,
   type KubeClient,
   type Node,
   openStore,
@@ -46,7 +47,7 @@ import type { Behaviours } from "./runtimes/simulated/behaviour.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
 import { ensureCertificates } from "./server/certificate.ts";
 import { kubeconfig } from "./server/kubeconfig.ts";
-import { type ApiServer, createApiServer, KUBERNETES_VERSION } from "./server/server.ts";
+import { type ApiServer, createApiServer } from "./server/server.ts";
 
 export interface ClusterOptions {
   readonly name: string;

@@ -71,3 +71,4 @@ export { type FieldError, type FieldErrorReason, FieldErrors, invalidError } fro
 export { dns1035LabelProblem, dnsLabelProblem, dnsSubdomainProblem } from "./validate/names.ts";
 export { decodeProblem, pruneUnknown, strictProblems } from "./validate/strict.ts";
 export { validateCreate, validateUpdate } from "./validate/validate.ts";
+export { KUBERNETES_VERSION } from "./version.ts";

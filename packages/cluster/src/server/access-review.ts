@@ -6,7 +6,7 @@ import { type Exchange, methodNotAllowed } from "./resources.ts";
 
 export async function serveAccessReview({ request, response }: Exchange): Promise<void> {
   if (request.method !== "POST") throw methodNotAllowed();
-  const review = decodeObject(await readBody(request), contentType(request));
+  const { value: review } = decodeObject(await readBody(request), contentType(request));
   const status = { allowed: true, reason: "the token of a local cluster allows everything" };
   answerJson(request, response, { ...review, status }, { status: 201 });
 }

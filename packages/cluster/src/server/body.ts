@@ -1,7 +1,7 @@
 /** Request bodies: read whole, unpacked, and decoded from JSON, YAML or protobuf by their Content-Type. */
 import type { IncomingMessage } from "node:http";
 import { gunzipSync } from "node:zlib";
-import { badRequest, statusError } from "@slipway/kube";
+import { badRequest, duplicateFields, statusError } from "@slipway/kube";
 import { parseDocument } from "yaml";
 import { decodeProtobuf } from "./protobuf/decode.ts";
 
@@ -38,9 +38,15 @@ export function contentType(request: IncomingMessage): string {
   return type === "" ? "application/json" : type;
 }
 
+/** A body as it was parsed, and what its text gave twice (`duplicate field "spec.replicas"`): the last one counts. */
+export interface Parsed<T> {
+  readonly value: T;
+  readonly duplicateFields: readonly string[];
+}
+
 const OBJECT_TYPES = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
-export function decodeObject(body: Buffer, type: string): JsonObject {
+export function decodeObject(body: Buffer, type: string): Parsed<JsonObject> {
   switch (type) {
     case "application/json":
       return requireObject(parseJson(body));
@@ -48,7 +54,7 @@ export function decodeObject(body: Buffer, type: string): JsonObject {
     case "application/x-yaml":
       return requireObject(parseYaml(body));
     case "application/vnd.kubernetes.protobuf":
-      return decodeProtobuf(body);
+      return { value: decodeProtobuf(body), duplicateFields: [] };
     default:
       throw unsupported(OBJECT_TYPES);
   }
@@ -59,31 +65,41 @@ export function unsupported(accepted: readonly string[]): Error {
   return statusError(415, "UnsupportedMediaType", message);
 }
 
-export function parseJson(body: Buffer): unknown {
+export function parseJson(body: Buffer): Parsed<unknown> {
+  const text = body.toString("utf8");
   try {
-    return JSON.parse(body.toString("utf8"));
+    return { value: JSON.parse(text), duplicateFields: duplicateFields(text) };
   } catch (error) {
     throw badRequest(`json parse error: ${(error as Error).message}`);
   }
 }
 
 /** JSON is YAML, so this also reads the JSON that kubectl sends as `application/apply-patch+yaml`. */
-export function parseYaml(body: Buffer): unknown {
+export function parseYaml(body: Buffer): Parsed<unknown> {
   const text = body.toString("utf8");
   if (text.trimStart().startsWith("{")) {
     try {
-      return JSON.parse(text);
+      return { value: JSON.parse(text), duplicateFields: duplicateFields(text) };
     } catch {
       // Flow-style YAML begins with a brace too; the YAML parser words the error otherwise.
     }
   }
   const document = parseDocument(text, { uniqueKeys: true });
-  const [error] = document.errors;
-  if (error !== undefined) throw badRequest(`error parsing YAML: ${error.message.split("\n", 1)[0]}`);
-  return document.toJS();
+  const duplicates: string[] = [];
+  for (const { code, message, pos } of document.errors) {
+    if (code !== "DUPLICATE_KEY") throw badRequest(`error parsing YAML: ${message.split("\n", 1)[0]}`);
+    const key = /^[^\s:]+/.exec(text.slice(pos[0]))?.[0] ?? "";
+    const line = text.slice(0, pos[0]).split("\n").length;
+    duplicates.push(
+      `line ${line}: key ${JSON.stringify(key.replace(/^["']|["']$/g, ""))} already set in map`,
+    );
+  }
+  return { value: document.toJS(), duplicateFields: duplicates };
 }
 
-export function requireObject(value: unknown): JsonObject {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+export function requireObject({ value, duplicateFields }: Parsed<unknown>): Parsed<JsonObject> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return { value: value as JsonObject, duplicateFields };
+  }
   throw badRequest("the body must be an object");
 }

@@ -136,8 +136,8 @@ function includeObjectOf(query: URLSearchParams): IncludeObject {
 
 async function create(context: WatchContext, exchange: Exchange, path: ResourcePath): Promise<void> {
   const { request, query } = exchange;
-  const body = decodeObject(await readBody(request), contentType(request));
-  const options = writeOptions(query, request.headers["user-agent"]);
+  const { value: body, duplicateFields } = decodeObject(await readBody(request), contentType(request));
+  const options = { ...writeOptions(query, request.headers["user-agent"]), duplicateFields };
   const { subresource } = path;
   if (subresource === "binding" || subresource === "eviction") {
     const action = subresource === "binding" ? "Binding" : "Eviction";
@@ -157,8 +157,8 @@ async function create(context: WatchContext, exchange: Exchange, path: ResourceP
 async function replace(context: WatchContext, exchange: Exchange, path: ResourcePath): Promise<void> {
   const { request, query } = exchange;
   if (path.name === undefined) throw methodNotAllowed();
-  const body = decodeObject(await readBody(request), contentType(request));
-  const options = writeOptions(query, request.headers["user-agent"]);
+  const { value: body, duplicateFields } = decodeObject(await readBody(request), contentType(request));
+  const options = { ...writeOptions(query, request.headers["user-agent"]), duplicateFields };
   if (path.subresource === "scale") {
     const scale = completed(body, { apiVersion: "autoscaling/v1", kind: "Scale" }, path, path.name);
     const result = context.api.replace(scale, { ...options, subresource: "scale", scaleTarget: path.ref });
@@ -187,7 +187,8 @@ async function patch(context: WatchContext, exchange: Exchange, path: ResourcePa
   if (type === APPLY_PATCH) return apply(context, exchange, path, raw, options);
   const patchType = PATCH_TYPES[type];
   if (patchType === undefined) throw unsupported([...Object.keys(PATCH_TYPES), APPLY_PATCH]);
-  const patched = context.api.patch(refOf(path), patchType, parseJson(raw), options);
+  const { value, duplicateFields } = parseJson(raw);
+  const patched = context.api.patch(refOf(path), patchType, value, { ...options, duplicateFields });
   answerObject(context, exchange, path, patched, 200);
 }
 
@@ -208,12 +209,17 @@ function apply(
       causes: [{ reason: "FieldValueRequired", message: problem, field: "fieldManager" }],
     });
   }
-  const body = requireObject(parseYaml(raw));
+  const { value: body, duplicateFields } = requireObject(parseYaml(raw));
   requireKind(body, path);
   const object = completed(body, path.ref, path, path.name);
   const isNew =
     context.api.store.get(path.type.kind, path.namespace ?? "", path.name as string) === undefined;
-  const applied = context.api.apply(object, { ...options, fieldManager, force: isForced(query) });
+  const applied = context.api.apply(object, {
+    ...options,
+    duplicateFields,
+    fieldManager,
+    force: isForced(query),
+  });
   answerObject(context, exchange, path, applied, isNew ? 201 : 200);
 }
 
@@ -221,7 +227,7 @@ async function remove(context: WatchContext, exchange: Exchange, path: ResourceP
   const { request, response, query } = exchange;
   if (path.subresource !== undefined) throw methodNotAllowed();
   const raw = await readBody(request);
-  const body = raw.length === 0 ? undefined : decodeObject(raw, contentType(request));
+  const body = raw.length === 0 ? undefined : decodeObject(raw, contentType(request)).value;
   const options = deleteOptions(query, body);
   if (path.name === undefined) {
     if (path.type.namespaced && path.namespace === undefined) throw methodNotAllowed();

@@ -170,8 +170,8 @@ describe("the API server", () => {
     assert.deepEqual([wrong.code, wrong.json.reason], [415, "UnsupportedMediaType"]);
     assert.equal((await post("{", JSON_BODY)).code, 400);
     assert.equal((await post("[]", JSON_BODY)).code, 400);
-    const twice = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x, name: y }\n";
-    assert.equal((await post(twice, { "content-type": "application/yaml" })).code, 400);
+    const broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x\n";
+    assert.equal((await post(broken, { "content-type": "application/yaml" })).code, 400);
     assert.equal((await post(Buffer.alloc(4 * 1024 * 1024, 0x20), JSON_BODY)).code, 413);
 
     const secret = recorded.find(({ json: { kind } }) => kind === "Secret");
@@ -239,6 +239,59 @@ describe("the API server", () => {
     assert.equal((await apply("?fieldManager=me")).code, 200);
     const nobody = await apply("");
     assert.deepEqual([nobody.code, nobody.json.details.causes[0].field], [422, "fieldManager"]);
+  });
+
+  it("tells of a field that was given twice, as an error or a warning", async () => {
+    const twice = (name: string) => `{"metadata":{"name":"${name}"},"data":{"a":"1"},"data":{"a":"2"}}`;
+    const post = (query: string, body: string, type = "application/json") =>
+      ask(on, `${MAPS}?${query}`, { method: "POST", body, headers: { "content-type": type } });
+    const strict = await post("fieldValidation=Strict", twice("twice-strict"));
+    assert.deepEqual(
+      [strict.code, strict.json.message],
+      [
+        400,
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: duplicate field "data"',
+      ],
+    );
+    const warned = await post("", twice("twice-warned"));
+    assert.deepEqual([warned.code, warned.json.data], [201, { a: "2" }]);
+    assert.equal(warned.headers["warning"], '299 - "duplicate field \\"data\\""');
+    const ignored = await post("fieldValidation=Ignore", twice("twice-ignored"));
+    assert.deepEqual([ignored.code, ignored.headers["warning"]], [201, undefined]);
+
+    const yaml = "metadata: { name: twice-yaml }\ndata:\n  a: b\n  a: c\n";
+    const refused = await post("fieldValidation=Strict", yaml, "application/yaml");
+    assert.equal(refused.code, 400);
+    assert.match(refused.json.message, /strict decoding error: line 4: key "a" already set in map$/);
+    assert.deepEqual((await post("", yaml, "application/yaml")).json.data, { a: "c" });
+
+    const change = (type: string, body: string) =>
+      ask(on, `${MAPS}/twice-warned?fieldManager=me&force=true&fieldValidation=Strict`, {
+        method: "PATCH",
+        body,
+        headers: { "content-type": `application/${type}` },
+      });
+    const merged = await change("merge-patch+json", '{"data":{"a":"3","a":"4"}}');
+    assert.deepEqual(
+      [merged.code, merged.json.message],
+      [400, 'strict decoding error: duplicate field "data.a"'],
+    );
+    const applied = await change("apply-patch+yaml", twice("twice-warned"));
+    assert.equal(applied.code, 400);
+    assert.match(applied.json.message, /duplicate field "data"/);
+  });
+
+  it("gives a warning to the request that caused it, also when that one fails", async () => {
+    const body = JSON.stringify({ metadata: { name: "Not A Name" }, speck: 1 });
+    assert.equal((await ask(on, MAPS, { method: "POST", body, headers: JSON_BODY })).code, 422);
+    on.api.create({
+      ...configMap("held"),
+      metadata: { name: "held", namespace: "default", finalizers: ["a/b"] },
+    });
+    const failed = { ...configMap("Not A Name"), speck: 1 } as KubeObject;
+    assert.throws(() => on.api.create(failed));
+    const { code, headers } = await ask(on, `${MAPS}/held`, { method: "DELETE" });
+    assert.deepEqual([code, headers["warning"]], [200, undefined]);
   });
 
   it("says that whoever holds the token may do everything", async () => {

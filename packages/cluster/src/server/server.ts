@@ -15,7 +15,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, SlipwayError, systemCode } from "@slipway/base";
-import { type Api, resourceNotFound, statusError } from "@slipway/kube";
+import { type Api, KUBERNETES_VERSION, resourceNotFound, statusError } from "@slipway/kube";
 import { discoveryForm } from "./accept.ts";
 import { serveAccessReview } from "./access-review.ts";
 import { answerError, answerJson, answerText, statusOf } from "./answer.ts";
@@ -29,9 +29,6 @@ import { servePortForward } from "./port-forward.ts";
 import { type ApiPath, parsePath, type ResourcePath } from "./request.ts";
 import { type Exchange, methodNotAllowed, serveResource } from "./resources.ts";
 import { rememberingJson } from "./watch.ts";
-
-/** What `/version` reports. Clients branch on it: newer features are served, older API versions are not. */
-export const KUBERNETES_VERSION = "v1.33.1";
 
 export interface ApiServerOptions {
   readonly api: Api;

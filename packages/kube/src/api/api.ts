@@ -20,6 +20,11 @@ export interface ApiWriteOptions extends WriteOptions {
   readonly subresource?: "status" | "scale" | "binding" | "eviction" | "finalize";
   /** What a Scale is about, when one is replaced: it does not say itself. */
   readonly scaleTarget?: TypeRef;
+  /**
+   * What strict decoding found in the text that was sent and the parsed object no longer shows, like `duplicate field
+   * "spec.replicas"`: an error or a warning by `fieldValidation`, as unknown fields are.
+   */
+  readonly duplicateFields?: readonly string[];
 }
 
 export interface Api {

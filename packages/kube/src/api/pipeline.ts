@@ -111,6 +111,7 @@ class SynchronousApi implements Api {
   }
 
   replace(object: KubeObject, options: ApiWriteOptions = {}): KubeObject {
+    this.#warnings = [];
     if (options.subresource === "scale") return this.#replaceScale(object, options);
     const type = requireType(object);
     const taken = this.#takeIn(object, options, "body");
@@ -122,6 +123,7 @@ class SynchronousApi implements Api {
   }
 
   patch(ref: ObjectRef, patchType: PatchType, body: unknown, options: ApiWriteOptions = {}): KubeObject {
+    this.#warnings = [];
     const type = requireType(ref);
     const old = this.#require(type, ref.namespace, ref.name);
     if (options.subresource === "scale") {
@@ -177,6 +179,7 @@ class SynchronousApi implements Api {
   }
 
   delete(ref: ObjectRef, options: DeleteOptions = {}): KubeObject | undefined {
+    this.#warnings = [];
     const type = requireType(ref);
     const object = this.#require(type, ref.namespace, ref.name);
     if (!this.#isTrusted) checkDeletable(object);
@@ -268,7 +271,8 @@ class SynchronousApi implements Api {
 
   #takeIn(object: KubeObject, options: ApiWriteOptions, from: "body" | "patch"): KubeObject {
     if (this.#isTrusted) return object;
-    const decoded = decode(takeIn(object), options.fieldValidation ?? "Warn", from);
+    const { fieldValidation = "Warn", duplicateFields = [] } = options;
+    const decoded = decode(takeIn(object), { mode: fieldValidation, from, duplicates: duplicateFields });
     this.#warnings = decoded.warnings;
     return decoded.object;
   }

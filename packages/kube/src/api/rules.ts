@@ -54,20 +54,28 @@ export function requireDeclaredFields(object: KubeObject): void {
  */
 export function decode(
   object: KubeObject,
-  mode: "Strict" | "Warn" | "Ignore",
-  from: "body" | "patch",
+  {
+    mode,
+    from,
+    duplicates,
+  }: {
+    readonly mode: "Strict" | "Warn" | "Ignore";
+    readonly from: "body" | "patch";
+    /** Fields that the text gave twice; the object holds the last of each. */
+    readonly duplicates: readonly string[];
+  },
 ): { readonly object: KubeObject; readonly warnings: readonly string[] } {
   const prefix = `${object.kind} in version "${object.apiVersion.split("/").at(-1)}" cannot be handled as a ${object.kind}: `;
   const mismatch = decodeProblem(object);
   if (mismatch !== undefined) {
     throw from === "body" ? badRequest(mismatch) : invalidPatch(object, mismatch.replace(prefix, ""));
   }
-  const unknown = strictProblems(object);
-  if (unknown.length === 0) return { object, warnings: [] };
+  const problems = [...duplicates, ...strictProblems(object)];
+  if (problems.length === 0) return { object, warnings: [] };
   if (mode === "Strict") {
-    throw badRequest(`${from === "body" ? prefix : ""}strict decoding error: ${unknown.join(", ")}`);
+    throw badRequest(`${from === "body" ? prefix : ""}strict decoding error: ${problems.join(", ")}`);
   }
-  return { object: pruneUnknown(object), warnings: mode === "Warn" ? unknown : [] };
+  return { object: pruneUnknown(object), warnings: mode === "Warn" ? problems : [] };
 }
 
 function invalidPatch(object: KubeObject, problem: string): StatusError {

@@ -9,6 +9,7 @@ import { parseResourceVersion } from "../api/list.ts";
 import { watchSelected } from "../api/selection.ts";
 import { resourceTypeOf } from "../resources/kinds.ts";
 import type { KubeList, KubeObject } from "../resources/meta.ts";
+import { KUBERNETES_VERSION } from "../version.ts";
 import type {
   ClientWatchEvent,
   ExecOutcome,
@@ -40,7 +41,7 @@ export interface MemoryClientOptions {
   readonly name: string;
   readonly api: Api;
   readonly pods?: PodAccess;
-  /** What `version()` answers. Default v1.33.0. */
+  /** What `version()` answers. Default `KUBERNETES_VERSION`. */
   readonly gitVersion?: string;
   /** Ends a watch after `timeoutSeconds`; without it, watches end by their signal alone. */
   readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
@@ -57,7 +58,7 @@ export function createMemoryClient(options: MemoryClientOptions): KubeClient {
   return {
     name,
     version: async () => {
-      const gitVersion = options.gitVersion ?? "v1.33.0";
+      const gitVersion = options.gitVersion ?? KUBERNETES_VERSION;
       const [major = "1", minor = "33"] = gitVersion.replace(/^v/, "").split(".");
       return { gitVersion, major, minor };
     },
