@@ -3,11 +3,14 @@ import { spawn } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Socket } from "node:net";
@@ -756,17 +759,33 @@ test("all of this also works for an ordinary user with one uid", {
   mkdirSync(home);
   chmodSync(scratch, 0o755);
   chownSync(home, Number(NOBODY), Number(NOBODY));
+  const readable = readableCopy(join(scratch, "copy"));
+  await exec(["chmod", "-R", "a+rX", join(scratch, "copy")]);
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const result = await exec(
     [
       ...[findTool("setpriv") as string, "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"],
-      ...[process.execPath, "--test", "--test-reporter=tap", fileURLToPath(import.meta.url)],
+      ...[readable.node, "--test", "--test-reporter=tap", readable.test],
     ],
     { env: { ...env, HOME: home, TMPDIR: home }, cwd: "/" },
   );
   const failures = result.stdout.split("\n").filter((line) => /^\s*not ok/.test(line));
   assert.equal(result.exitCode, 0, `${failures.join("\n")}\n${result.stdout.slice(-6000)}${result.stderr}`);
 });
+
+/** Another user may not enter the folder where this checkout lies, nor the one with its Node. */
+function readableCopy(to: string): { node: string; test: string } {
+  const packages = fileURLToPath(new URL("../../../../", import.meta.url));
+  mkdirSync(join(to, "node_modules/@slipway"), { recursive: true });
+  for (const name of ["base", "cluster"]) {
+    for (const part of ["src", "package.json"])
+      cpSync(join(packages, name, part), join(to, name, part), { recursive: true });
+    symlinkSync(`../../${name}`, join(to, "node_modules/@slipway", name));
+  }
+  copyFileSync(process.execPath, join(to, "node"));
+  const test = fileURLToPath(import.meta.url).slice(packages.length);
+  return { node: join(to, "node"), test: join(to, test) };
+}
 
 function once(emitter: NodeJS.EventEmitter, event: string): Promise<unknown[]> {
   return new Promise((resolve, reject) => {
