@@ -19,7 +19,9 @@ for (const [program, where] of [
 ]) {
   const folders = `${process.env.PATH ?? ""}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter);
   if (!folders.some((folder) => isExecutable(join(folder, program)))) {
-    problems.push(`needs ${program}\n  Install it: apt-get install -y ${where} (Debian, Ubuntu), dnf install ${where} (Fedora).`);
+    problems.push(
+      `needs ${program}\n  Install it: apt-get install -y ${where} (Debian, Ubuntu), dnf install ${where} (Fedora).`,
+    );
   }
 }
 for (const problem of problems) console.error(`slipway: ${problem}`);

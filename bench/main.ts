@@ -1,0 +1,36 @@
+/**
+ * Runs the benchmarks one after the other: `node bench/main.ts` for the figures in results/, `--short` to see that each
+ * still runs. A goal that is missed fails only the full run: a busy machine must not fail a build.
+ */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+const isShort = process.argv.includes("--short");
+const benchmarks: readonly {
+  readonly file: string;
+  readonly short: readonly string[];
+  readonly hasTimedGoal: boolean;
+}[] = [
+  { file: "simulation.bench.ts", short: ["1", "60"], hasTimedGoal: false },
+  { file: "store.bench.ts", short: ["1"], hasTimedGoal: true },
+  { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
+  { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
+  { file: "demo.bench.ts", short: [], hasTimedGoal: true },
+];
+
+let failed = 0;
+for (const { file, short, hasTimedGoal } of benchmarks) {
+  if (isShort && short.length === 0) continue; // long by nature
+  console.log(`\n── ${file} ${isShort ? short.join(" ") : ""}`);
+  const { status } = spawnSync(
+    process.execPath,
+    [join(import.meta.dirname, file), ...(isShort ? short : [])],
+    { stdio: "inherit" },
+  );
+  const isMissedGoal = status === 1 && hasTimedGoal;
+  if (status !== 0 && !(isShort && isMissedGoal)) {
+    failed += 1;
+    console.error(`bench: ${file} ended with ${status}`);
+  }
+}
+process.exitCode = failed > 0 ? 1 : 0;
