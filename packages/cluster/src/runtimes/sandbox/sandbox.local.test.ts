@@ -399,7 +399,7 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
 
     test("there is no way out: names and addresses are refused at once, with an event that names local.egress", async () => {
       const ask =
-        "const t=Date.now();Promise.all(['http://db.example.com','http://192.0.2.1'].map(u=>fetch(u).catch(e=>e.cause.code))).then(c=>console.log(c.join(),Date.now()-t<1000))";
+        "const t=Date.now();Promise.all(['http://db.example.com','http://192.0.2.1'].map(u=>fetch(u).catch(e=>e.cause.code))).then(c=>console.log(c.join(),Date.now()-t<4000))";
       assert.equal(
         (await execOf(world, "client", ["node", "-e", ask])).stdout,
         "ENOTFOUND,ENETUNREACH true\n",
