@@ -12,11 +12,11 @@ const columns = Math.max(...lines.map((line) => [...line].length));
 const width = Math.ceil(columns * CHARACTER + 2 * PADDING);
 const height = lines.length * LINE + 2 * PADDING;
 
-const escape = (line: string): string =>
+const escaped = (line: string): string =>
   line.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const drawn = lines.map((line, index) => {
   const weight = /^[▸✓]/.test(line) ? ' class="strong"' : "";
-  return `<text${weight} x="${PADDING}" y="${PADDING + 12 + index * LINE}" xml:space="preserve">${escape(line)}</text>`;
+  return `<text${weight} x="${PADDING}" y="${PADDING + 12 + index * LINE}" xml:space="preserve">${escaped(line)}</text>`;
 });
 console.log(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
 <style>
