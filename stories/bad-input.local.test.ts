@@ -134,6 +134,13 @@ describe("with a world and a release", () => {
       assert.equal(history.length, 1);
     }));
 
+  test("a field that Kubernetes does not know", () =>
+    spoiled(["k8s/web.yaml", "replicas: 3", "replicsa: 3"], async () => {
+      const { stderr } = await project.fails(2, "ship");
+      assert.match(stderr, /Deployment web.*\.spec\.replicsa: field not declared in schema/);
+      assert.match(stderr, /Correct the manifest; nothing was changed/);
+    }));
+
   test("a world that is already running", async () => {
     const { stderr } = await project.fails(2, "local", "up");
     assert.match(stderr, /local world: is running already \(process \d+, clusters tokyo, osaka\)/);

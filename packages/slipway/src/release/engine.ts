@@ -278,6 +278,7 @@ class Run {
       emit({ type: "applied", cluster: name, objects: applied.objects });
       const startedAt = this.#startedAt(name);
       this.#set(name, { forward: { step: "rolling", startedAt, okSince: undefined } });
+      this.#save();
       const from = { applied, baseline, observer, signal };
       await this.#follow(name, record, from, (fact) => this.#onFact(name, fact));
     } catch (error) {

@@ -276,7 +276,9 @@ function selectorChange(cluster: string, object: AnyObject, live: KubeObject): S
 }
 
 function applyRefusal(cluster: string, object: AnyObject, error: StatusError): SlipwayError {
-  const isOverload = error.httpCode === 429 || error.httpCode >= 500;
+  // Kubernetes answers 500 for a field that its schema does not know, which is the manifest's fault all the same.
+  const isSchema = error.message.includes("failed to create typed patch object");
+  const isOverload = !isSchema && (error.httpCode === 429 || error.httpCode >= 500);
   return new SlipwayError({
     code: isOverload ? "DRY_RUN_IMPOSSIBLE" : "MANIFEST_REFUSED",
     where: `${cluster}/${object.kind} ${object.metadata.name}`,

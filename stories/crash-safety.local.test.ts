@@ -1,0 +1,234 @@
+/** `kill -9` at any moment leaves a state that the next command explains and goes on from, and nothing behind. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { exec, until } from "@slipway/base";
+import { findWorld, startTicksOf, worldPaths } from "../packages/slipway/src/world/state.ts";
+import { commitRelease, type Project, smallShop } from "./testing.ts";
+
+let project: Project;
+before(async () => {
+  project = await smallShop();
+  await project.ok("ship");
+});
+after(() => project.remove());
+
+/** Runs `ship` until it prints this, and kills it in that moment. */
+async function killedWhen(seen: string | RegExp): Promise<void> {
+  const running = project.start("ship");
+  await running.sees(seen);
+  running.child.kill("SIGKILL");
+  await running.ended;
+}
+
+interface Record {
+  readonly number: number;
+  readonly outcome: string;
+  readonly kind: string;
+  readonly clusters: { readonly [name: string]: { readonly step: string } };
+}
+
+async function newest(): Promise<Record> {
+  return (JSON.parse((await project.ok("history", "--json")).stdout) as [Record])[0];
+}
+
+/** Runs `ship` until the history holds that this is being done in the cluster, and kills it then. */
+async function killedWhile(step: string, cluster = "tokyo"): Promise<void> {
+  const running = project.start("ship");
+  await until(`${cluster} to be ${step}`, async () => (await newest()).clusters[cluster]?.step === step, {
+    timeoutMs: 20_000,
+    describe: running.text,
+  });
+  running.child.kill("SIGKILL");
+  await running.ended;
+}
+
+const served = async (): Promise<string> =>
+  (JSON.parse((await project.get("/")).body) as { release: string }).release;
+
+/** A lock that is waited for takes 30 s to run out; going on "at once" means well below that. */
+async function atOnce(...command: readonly string[]): Promise<string> {
+  const startedAt = performance.now();
+  const { stdout } = await project.ok(...command);
+  assert.ok(performance.now() - startedAt < 20_000, `slipway ${command.join(" ")} did not go on at once`);
+  return stdout;
+}
+
+describe("the command line is killed", () => {
+  test("while it builds or pushes: nothing has begun", async () => {
+    await commitRelease(project, "v2");
+    await killedWhen(/^build$/m);
+    await killedWhen(/^push$/m);
+    const { stdout } = await project.ok("status");
+    assert.match(stdout, /newest release: 1 healthy/);
+    assert.doesNotMatch(stdout, /cut off/);
+  });
+
+  test("in the first wave: status says where, and ship goes on at once", async () => {
+    await killedWhen("wave 1 of 2: tokyo");
+    assert.match(
+      (await project.ok("status")).stdout,
+      /release 2 \(deploy\) by story was cut off (?:before the first wave: tokyo untouched|in wave 1 of 2: tokyo \w+), osaka untouched/,
+    );
+    await killedWhile("judging");
+    assert.match(
+      (await project.ok("status")).stdout,
+      /release 3 .* was cut off in wave 1 of 2: tokyo judging, osaka untouched/,
+    );
+    await killedWhile("judging", "osaka");
+    assert.match(
+      (await project.ok("status")).stdout,
+      /release 4 .* was cut off in wave 2 of 2: tokyo healthy, osaka judging/,
+    );
+
+    const stdout = await atOnce("ship");
+    assert.match(stdout, /release 4 .* was cut off .* This one goes on from there\./);
+    assert.partialDeepStrictEqual(await newest(), { number: 5, outcome: "healthy" });
+    assert.equal(await served(), "v2");
+  });
+
+  test("while a wave bakes: rollback goes back at once", async () => {
+    await commitRelease(project, "v3");
+    await project.edit("slipway.config.ts", 'bake: "0s"', 'bake: "60s"');
+    await project.commit("bake for long");
+    await killedWhile("baking");
+    await project.edit("slipway.config.ts", 'bake: "60s"', 'bake: "0s"');
+    await project.commit("bake no more");
+    assert.match(
+      (await project.ok("status")).stdout,
+      /release 6 .* in wave 1 of 2: tokyo baking, osaka untouched/,
+    );
+    await atOnce("rollback");
+    assert.partialDeepStrictEqual(await newest(), { number: 7, kind: "rollback", outcome: "healthy" });
+    assert.equal(await served(), "v2");
+  });
+
+  test("while it rolls back: the next rollback finishes it", async () => {
+    const server = await project.read("web/server.mjs");
+    await project.write("web/server.mjs", `throw new Error("no payment address");\n${server}`);
+    await commitRelease(project, "v4");
+    await killedWhen("rolling back to release");
+    assert.match(
+      (await project.ok("status")).stdout,
+      /release 8 .* was cut off in wave 1 of 2: tokyo (?:failed|restoring), osaka untouched/,
+    );
+    await atOnce("rollback");
+    assert.partialDeepStrictEqual(await newest(), { number: 9, outcome: "healthy" });
+    assert.equal(await served(), "v2");
+  });
+});
+
+/** The processes below this one, with their start time, which tells a reused number. */
+function descendantsOf(root: number): Map<number, string> {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
+      parents.set(Number(entry), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+    } catch {
+      // Ended in between.
+    }
+  }
+  const found = new Map<number, string>();
+  const isBelow = (pid: number | undefined): boolean =>
+    pid !== undefined && pid !== 0 && (pid === root || isBelow(parents.get(pid)));
+  for (const pid of parents.keys()) {
+    const ticks = startTicksOf(pid);
+    if (ticks !== undefined && isBelow(pid)) found.set(pid, ticks);
+  }
+  return found;
+}
+
+function namespacesOf(pids: Iterable<number>): Set<string> {
+  const found = new Set<string>();
+  for (const pid of pids)
+    for (const kind of ["mnt", "net", "pid", "uts", "ipc"]) {
+      try {
+        found.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
+      } catch {
+        // Ended in between.
+      }
+    }
+  return found;
+}
+
+/** Numbers of namespaces are given out again, so those of a world that runs now do not count. */
+async function survivors(): Promise<number[]> {
+  const found = await findWorld(worldPaths(project.folder));
+  const current = found.kind === "running" ? descendantsOf(found.state.pid) : new Map();
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => startTicksOf(pid) !== undefined && !current.has(pid));
+}
+
+describe("the world is killed", () => {
+  const kill = async (): Promise<{ pids: Map<number, string>; namespaces: Set<string> }> => {
+    const { pid } = await project.world();
+    const pids = descendantsOf(pid);
+    const own = namespacesOf([process.pid]);
+    const namespaces = new Set([...namespacesOf(pids.keys())].filter((name) => !own.has(name)));
+    assert.ok(pids.size >= 5 && namespaces.size >= 6, "agents and pods are among them");
+    process.kill(pid, "SIGKILL");
+    return { pids, namespaces };
+  };
+  const assertNothingIsLeft = async (before: {
+    pids: Map<number, string>;
+    namespaces: Set<string>;
+  }): Promise<void> => {
+    const left = [...before.pids].filter(([pid, ticks]) => startTicksOf(pid) === ticks).map(([pid]) => pid);
+    assert.deepEqual(left, [], "no process is left");
+    const alive = namespacesOf(await survivors());
+    assert.deepEqual(
+      [...before.namespaces].filter((name) => alive.has(name)),
+      [],
+      "no namespace is left",
+    );
+    assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(project.folder), "no mount is left");
+    assert.equal((await exec(["ip", "netns", "list"])).stdout, "");
+  };
+
+  test("the next up leaves nothing of it behind and has everything again, up to the last second", async () => {
+    const history = (await project.ok("history", "--json")).stdout;
+    const client = await project.client("tokyo");
+    await client.create({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "last-second", namespace: "default" },
+      data: { written: "just now" },
+    } as never);
+    const before = await kill();
+    await client.close();
+    await project.ok("local", "up");
+    await assertNothingIsLeft(before);
+
+    const again = await project.client("tokyo");
+    const kept = await again.get({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      namespace: "default",
+      name: "last-second",
+    });
+    assert.deepEqual((kept as unknown as { data: unknown }).data, { written: "just now" });
+    await again.close();
+    assert.equal((await project.ok("history", "--json")).stdout, history);
+    assert.equal(await served(), "v2");
+  });
+
+  test("the next down leaves nothing of it behind and says that it had died", async () => {
+    const before = await kill();
+    const { stdout } = await project.ok("local", "down");
+    assert.match(stdout, /had died; its leftovers are removed/);
+    await assertNothingIsLeft(before);
+    assert.match((await project.ok("local", "down")).stdout, /no local world is running/);
+    assert.match((await project.fails(3, "status")).stderr, /is not running\n.*slipway local up/);
+  });
+
+  test("ship starts the world again, and what it had stored is there", async () => {
+    await project.git("revert", "--no-edit", "HEAD");
+    const { stdout } = await project.ok("ship");
+    assert.match(stdout, /starting the local world/);
+    assert.match(stdout, /release 10 is healthy everywhere/);
+  });
+});
