@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { resourceTypes } from "@slipway/kube";
 import { discoveryForm, resourceForm } from "./accept.ts";
 import { aggregatedDiscovery, groupVersions, legacyDiscovery } from "./discovery.ts";
-import { createOpenApi } from "./openapi.ts";
+import { createOpenApi, emptyOpenApiV2 } from "./openapi.ts";
 
 interface Aggregated {
   readonly apiVersion: string;
@@ -64,6 +64,11 @@ test("every OpenAPI document is whole: each reference leads to a schema in it", 
     assert.ok(openApi.index().includes(document.hash));
   }
   assert.equal(openApi.document("apps/v9"), undefined);
+});
+
+test("the frame of OpenAPI v2 is a protobuf Document with a version, a title and no paths", () => {
+  const hex = emptyOpenApiV2("v1.33.1").toString("hex");
+  assert.equal(hex, "0a03322e30" + "1215" + "0a0a4b756265726e65746573" + "120776312e33332e31" + "4200");
 });
 
 test("OpenAPI tells kubectl how lists merge, and that dry runs and strict fields are there", () => {

@@ -272,6 +272,14 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
         (await run("create", "-f", "selector.yaml")).stderr,
         /`selector` does not match template `labels`/,
       );
+      await writeFile(
+        join(home, "set.yaml"),
+        manifest("talk:1").replace("kind: Deployment", "kind: StatefulSet"),
+      );
+      assert.match(
+        (await run("apply", "-f", "set.yaml")).stderr,
+        /no matches for kind "StatefulSet" in version "apps\/v1"/,
+      );
       assert.match(await ok("explain", "deployment.spec.replicas"), /FIELD: replicas <integer>/);
     });
   });

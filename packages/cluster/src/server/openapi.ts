@@ -1,6 +1,6 @@
 /**
  * OpenAPI v3 documents, one per group version, made from the schema table: what kubectl validates, explains and
- * computes its patches with. There is no v2 (kubectl up to 1.28 would need it as protobuf); its path answers 404.
+ * computes its patches with. Of v2, which kubectl asks about kinds that v3 does not have, there is only the frame.
  *
  * Each document is made when it is first asked for and then kept. Its URL in the index carries the hash of its
  * content, so a client may keep it for ever.
@@ -29,6 +29,25 @@ export interface OpenApi {
   /** `apps/v1` → its document; undefined for a group version that is not served. */
   document(groupVersion: string): Document | undefined;
 }
+
+/**
+ * An OpenAPI v2 document that names no path and no type, as the protobuf message that client-go asks for
+ * (`openapi.v2.Document`: field 1 swagger, 2 info { 1 title, 2 version }, 8 paths). With it kubectl finds out by itself
+ * that a kind is not served, and says so; without it, it stops at the missing document.
+ */
+export function emptyOpenApiV2(version: string): Buffer {
+  const info = Buffer.concat([lengthDelimited(1, "Kubernetes"), lengthDelimited(2, version)]);
+  return Buffer.concat([lengthDelimited(1, "2.0"), lengthDelimited(2, info), lengthDelimited(8, "")]);
+}
+
+/** A protobuf field of at most 127 bytes: its length then is one byte. */
+function lengthDelimited(field: number, content: string | Buffer): Buffer {
+  const bytes = Buffer.from(content as string);
+  return Buffer.concat([Buffer.from([(field << 3) | 2, bytes.length]), bytes]);
+}
+
+/** Asked for with `@v1.0`; answered with a dot, because client-go cannot read its own name for it. */
+export const OPENAPI_V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 export function createOpenApi(version: string): OpenApi {
   const documents = new Map<string, Document>();

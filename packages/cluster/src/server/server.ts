@@ -23,7 +23,7 @@ import { type Certificates, ensureCertificates } from "./certificate.ts";
 import { aggregatedDiscovery, groupVersions, legacyDiscovery } from "./discovery.ts";
 import { serveExec } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
-import { createOpenApi, type OpenApi } from "./openapi.ts";
+import { createOpenApi, emptyOpenApiV2, OPENAPI_V2_TYPE, type OpenApi } from "./openapi.ts";
 import type { PodStreams } from "./pods.ts";
 import { servePortForward } from "./port-forward.ts";
 import { type ApiPath, parsePath, type ResourcePath } from "./request.ts";
@@ -211,6 +211,7 @@ class RequestHandler {
     if (path === "/openapi/v3") {
       return answerText(request, response, this.#openApi.index(), { contentType: "application/json" });
     }
+    if (path === "/openapi/v2") return answerOpenApiV2(request, response, this.#version);
     if (path.startsWith("/openapi/v3/")) return this.#serveOpenApi(request, response, path.slice(12));
     if (path === "/") return answerJson(request, response, { paths: servedPaths() });
 
@@ -240,6 +241,15 @@ class RequestHandler {
     }
     answerText(request, response, document.text, { contentType: "application/json", headers });
   }
+}
+
+/** client-go wants it as protobuf; there is no other form here. */
+function answerOpenApiV2(request: IncomingMessage, response: ServerResponse, version: string): void {
+  const isWanted = /proto-openapi|\*\/\*|application\/\*/.test(request.headers.accept ?? "*/*");
+  if (!isWanted) throw statusError(406, "NotAcceptable", `only ${OPENAPI_V2_TYPE} is served`);
+  const body = emptyOpenApiV2(version);
+  response.writeHead(200, { "Content-Type": OPENAPI_V2_TYPE, "Content-Length": body.length });
+  response.end(request.method === "HEAD" ? undefined : body);
 }
 
 /** Not through `URL`, which would take `//x/y` for a host and throw on what it cannot read. */

@@ -23,7 +23,8 @@ export function validateConfigMap(configMap: Sent<ConfigMap>, errors: FieldError
     errors.check(`binaryData[${key}]`, key, configKeyProblem(key));
     bytes += Buffer.byteLength(value, "base64");
   }
-  if (bytes > MAX_CONFIG_BYTES) errors.tooLong("", MAX_CONFIG_BYTES);
+  // The object as a whole: Go prints the path without a name like this.
+  if (bytes > MAX_CONFIG_BYTES) errors.tooLong("[]", MAX_CONFIG_BYTES);
 }
 
 /** Keys that a type of Secret promises to its readers. */
