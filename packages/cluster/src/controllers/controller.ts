@@ -16,13 +16,16 @@ export type Key = string;
 
 /**
  * Commands are applied in order, and the first that is refused ends the decision: what follows it was decided in
- * the belief that it would succeed. A delete of what is already gone is no refusal.
+ * the belief that it would succeed. Commands of one batch are meant side by side: the rest of the batch is still
+ * tried. A delete of what is already gone is no refusal.
  */
 export type Command =
   | {
       readonly do: "create";
       /** `metadata.name` may be empty when there is a `generateName`. */
       readonly object: KubeObject;
+      /** Neighbours with the same number are one batch (slow start). */
+      readonly batch?: number;
       /** What follows from the object as stored, where only the server knows its name (an event that names it). */
       readonly followUp?: (created: KubeObject) => readonly Command[];
     }

@@ -39,7 +39,9 @@ export function execute(decision: Decision, executor: Executor): Outcome {
     const written = Number(stored?.metadata.resourceVersion ?? executor.api.store.resourceVersion);
     resourceVersion = Math.max(resourceVersion ?? 0, written);
   };
+  let refused: { readonly command: Command; readonly error: StatusError } | undefined;
   for (const command of decision.commands) {
+    if (refused !== undefined && !isSameBatch(refused.command, command)) break;
     try {
       run(command, executor, wrote);
     } catch (error) {
@@ -49,15 +51,23 @@ export function execute(decision: Decision, executor: Executor): Outcome {
         ["Conflict", "AlreadyExists", "NotFound"].includes(error.reason) &&
         !isNamespaceGone(command, error)
       ) {
-        return { kind: "conflict", resourceVersion };
+        // After a refusal nobody knows whether that write was stored: the stronger answer counts.
+        return refused === undefined
+          ? { kind: "conflict", resourceVersion }
+          : { kind: "refused", resourceVersion, ...refused };
       }
       const refusal = { reason: error.reason, message: error.message };
       for (const followUp of decision.ifRefused?.(command, refusal) ?? [])
         runQuietly(followUp, executor, wrote);
-      return { kind: "refused", resourceVersion, command, error };
+      refused ??= { command, error };
     }
   }
+  if (refused !== undefined) return { kind: "refused", resourceVersion, ...refused };
   return { kind: "applied", resourceVersion };
+}
+
+function isSameBatch(a: Command, b: Command): boolean {
+  return a.do === "create" && b.do === "create" && a.batch !== undefined && a.batch === b.batch;
 }
 
 function run(command: Command, executor: Executor, wrote: (stored: KubeObject | undefined) => void): void {

@@ -118,7 +118,6 @@ describe("the API server", () => {
     for (const path of [
       "/nope",
       "/apis/batch/v1/jobs",
-      "/openapi/v2",
       "/openapi/v3/apis/batch/v1",
       "/api/v1/podz",
       "//x/api/v1/pods",
@@ -130,6 +129,16 @@ describe("the API server", () => {
     assert.equal((await ask(on, "/api/v1/namespaces/%zz/pods")).code, 400);
     assert.equal((await ask(on, "/api/v1/pods", { method: "DELETE" })).code, 405);
     assert.equal((await ask(on, MAPS, { headers: { accept: "text/csv" } })).code, 406);
+  });
+
+  it("serves the frame of OpenAPI v2 as the protobuf that client-go asks for, and in no other form", async () => {
+    const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const { code, headers, raw } = await ask(on, "/openapi/v2", { headers: { accept } });
+    assert.deepEqual(
+      [code, headers["content-type"], raw.subarray(2, 5).toString()],
+      [200, accept.replace("@", "."), "2.0"],
+    );
+    assert.equal((await ask(on, "/openapi/v2", { headers: { accept: "application/json" } })).code, 406);
   });
 
   it("serves OpenAPI documents that may be kept by their hash", async () => {

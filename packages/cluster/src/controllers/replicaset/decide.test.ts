@@ -207,12 +207,13 @@ test("a pod concerns its owner; an orphan concerns every ReplicaSet that matches
   );
 });
 
-test("slow start: a quota with room for three takes three pods and costs one refused request", () => {
+/** What ten wanted pods come to when the API accepts only so many. */
+function slowStart(accepted: (request: number) => boolean) {
   addReplicaSet(10);
   const api = createApi({ store, now: () => NOW, random: seededRandom(1), trusted: true });
   let requests = 0;
   const events: string[] = [];
-  const withQuota: Api = {
+  const choosy: Api = {
     store,
     get: (ref) => api.get(ref),
     list: (type, options) => api.list(type, options),
@@ -223,18 +224,44 @@ test("slow start: a quota with room for three takes three pods and costs one ref
     takeWarnings: () => api.takeWarnings(),
     create: (object, options) => {
       requests += 1;
-      if (requests > 3) throw statusError(403, "Forbidden", "exceeded quota");
+      if (!accepted(requests)) throw statusError(403, "Forbidden", "exceeded quota");
       return api.create(object, options);
     },
   };
-  const outcome = execute(decideReplicaSet(store, KEY, NOW), {
-    api: withQuota,
+  const { kind } = execute(decideReplicaSet(store, KEY, NOW), {
+    api: choosy,
     recordEvent: ({ reason }) => events.push(reason),
   });
-  assert.equal(outcome.kind, "refused");
-  assert.equal(requests, 4);
-  assert.equal(store.list("Pod", "default").length, 3);
-  assert.deepEqual(events, ["SuccessfulCreate", "SuccessfulCreate", "SuccessfulCreate", "FailedCreate"]);
-  const { status } = store.get("ReplicaSet", "default", "web") ?? {};
-  assert.equal(status?.conditions?.[0]?.reason, "FailedCreate");
+  const pods = store.list("Pod", "default").length;
+  const failure = store.get("ReplicaSet", "default", "web")?.status?.conditions?.[0]?.reason;
+  return {
+    kind,
+    requests,
+    pods,
+    failed: events.filter((reason) => reason === "FailedCreate").length,
+    failure,
+  };
+}
+
+describe("slow start of ten pods", () => {
+  const failure = "FailedCreate";
+  test("a full quota costs one request", () => {
+    const seen = slowStart(() => false);
+    assert.deepEqual(seen, { kind: "refused", requests: 1, pods: 0, failed: 1, failure });
+  });
+
+  test("a quota with room for three takes three, and costs the batch of four", () => {
+    const seen = slowStart((request) => request <= 3);
+    assert.deepEqual(seen, { kind: "refused", requests: 7, pods: 3, failed: 4, failure });
+  });
+
+  test("the batch in which one is refused is finished, and is the last", () => {
+    const seen = slowStart((request) => request !== 2);
+    assert.deepEqual(seen, { kind: "refused", requests: 3, pods: 2, failed: 1, failure });
+  });
+
+  test("when nothing is refused, all come at once", () => {
+    const seen = slowStart(() => true);
+    assert.deepEqual(seen, { kind: "applied", requests: 10, pods: 10, failed: 0, failure: undefined });
+  });
 });

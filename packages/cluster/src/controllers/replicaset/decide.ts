@@ -3,14 +3,11 @@
  * pods minus wanted; everything else is whom to count (`claim.ts`), who dies first (`ranking.ts`) and what to report
  * (`status.ts`). Behaves as Kubernetes 1.22 and newer.
  *
- * Two things differ in form, not in effect:
- * - Expectations. Upstream remembers, per ReplicaSet, the creations and deletions that its cache does not show yet,
- *   and does nothing until it does. Here the drivers promise more: a controller never decides on a picture older
- *   than its own last write for that key (`execute` returns that version; `world/` holds the key back until the
- *   picture has caught up). Without this promise a stale picture would create or delete twice.
- * - Slow start. Upstream creates in batches of 1, 2, 4, … and stops after a batch with an error, so that a full quota
- *   does not cost a storm of refused requests. Commands are applied in order and the first refusal ends the decision:
- *   a full quota costs one request, and one with room for three is filled with three.
+ * One thing differs in form, not in effect: expectations. Upstream remembers, per ReplicaSet, the creations and
+ * deletions that its cache does not show yet, and does nothing until it does. Here the drivers promise more: a
+ * controller never decides on a picture older than its own last write for that key (`execute` returns that version;
+ * `world/` holds the key back until the picture has caught up). Without this promise a stale picture would create or
+ * delete twice.
  */
 import type { KubeObject, Pod, ReplicaSet } from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Refusal, Snapshot } from "../controller.ts";
@@ -18,6 +15,7 @@ import { keyOf, splitKey } from "../controller.ts";
 import { claim, controllerOf, controllerReference } from "./claim.ts";
 import { isActive } from "./pods.ts";
 import { podsToDelete } from "./ranking.ts";
+import { slowStartBatches } from "./slow-start.ts";
 import { countStatus, isSameStatus } from "./status.ts";
 
 /** The most pods that one decision creates or deletes, as upstream's burstReplicas. */
@@ -50,7 +48,9 @@ export function decideReplicaSet(snapshot: Snapshot, key: Key, now: number): Dec
   const commands: Command[] = [];
   if (!isLeaving && owned.length < wanted) {
     const missing = Math.min(wanted - owned.length, BURST_REPLICAS);
-    for (let created = 0; created < missing; created += 1) commands.push(createPod(replicaSet));
+    slowStartBatches(missing).forEach((size, batch) => {
+      for (let created = 0; created < size; created += 1) commands.push(createPod(replicaSet, batch));
+    });
   } else if (!isLeaving && owned.length > wanted) {
     const surplus = Math.min(owned.length - wanted, BURST_REPLICAS);
     const related = relatedPods(snapshot, replicaSet, candidates);
@@ -71,7 +71,7 @@ export function decideReplicaSet(snapshot: Snapshot, key: Key, now: number): Dec
   };
 }
 
-function createPod(replicaSet: ReplicaSet): Command {
+function createPod(replicaSet: ReplicaSet, batch: number): Command {
   const { template } = replicaSet.spec;
   const { namespace, name } = replicaSet.metadata;
   const { labels, annotations, finalizers } = template.metadata ?? {};
@@ -92,6 +92,7 @@ function createPod(replicaSet: ReplicaSet): Command {
   return {
     do: "create",
     object: pod,
+    batch,
     followUp: (created) => [
       event(replicaSet, "Normal", "SuccessfulCreate", `Created pod: ${created.metadata.name}`),
     ],
