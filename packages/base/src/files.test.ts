@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { readTextIfExists, writeAtomic } from "./files.ts";
+
+test("an atomic write makes its folders, replaces the file, and leaves nothing else behind", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "slipway-files-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, "a/b.json");
+  assert.equal(await readTextIfExists(path), undefined);
+  await writeAtomic(path, "one", 0o600);
+  await writeAtomic(path, "two", 0o600);
+  assert.equal(await readFile(path, "utf8"), "two");
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.deepEqual(await readdir(join(folder, "a")), ["b.json"]);
+  await assert.rejects(writeAtomic(join(folder, "a"), "a folder cannot be replaced by a file"));
+  assert.deepEqual(await readdir(folder), ["a"]);
+});
