@@ -213,23 +213,28 @@ class Draft {
     const failedAtMs = exit.finishedAtMs;
     const leftMs = backoffLeftMs(own.crashBackoff, failedAtMs, this.#now);
     if (leftMs > 0) {
+      this.#tellBackOff(pod, container, own.phase);
       this.#wakeAt(this.#now + leftMs);
       return;
-    }
-    if (own.crashBackoff !== undefined && exit.exitCode !== 0) {
-      const { name, namespace, uid } = pod.metadata;
-      this.events.push({
-        type: "Warning",
-        reason: "BackOff",
-        message: `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${uid})`,
-        container: container.name,
-      });
     }
     this.#start(container, {
       attempt: own.attempt + 1,
       last: exit,
       crashBackoff: nextBackoff(own.crashBackoff, failedAtMs, this.#now),
     });
+  }
+
+  /** Once per wait, as soon as it begins; upstream says it again with each of its rounds. */
+  #tellBackOff(pod: Pod, container: Container, phase: Extract<ContainerPhase, { kind: "exited" }>): void {
+    if (phase.isBackOffTold === true) return;
+    const { name, namespace, uid } = pod.metadata;
+    this.events.push({
+      type: "Warning",
+      reason: "BackOff",
+      message: `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${uid})`,
+      container: container.name,
+    });
+    this.state = withContainer(this.state, container.name, { phase: { ...phase, isBackOffTold: true } });
   }
 
   #start(container: Container, change: Partial<ContainerState> & { readonly attempt: number }): void {

@@ -255,13 +255,28 @@ describe("crashes", () => {
     assert.equal(lastState?.terminated?.containerID, "c2");
     assert.equal(restartCount, 1);
     assert.equal(life.status.phase, "Running");
-    life.wake();
-    assert.deepEqual(life.events.at(-1), {
+  });
+
+  test("an event tells of the wait as soon as it begins, once", () => {
+    const life = running();
+    const told = () => life.events.filter(({ reason }) => reason === "BackOff");
+    life.exited(1);
+    life.started("web", "c2");
+    assert.deepEqual(told(), [], "the first restart does not wait");
+    life.exited(1);
+    const event = {
       type: "Warning",
       reason: "BackOff",
       message: "Back-off restarting failed container web in pod web-x_default(u1)",
       container: "web",
-    });
+    };
+    assert.deepEqual(told(), [event]);
+    life.step();
+    life.wake();
+    assert.deepEqual(told(), [event]);
+    life.started("web", "c3");
+    life.exited(1);
+    assert.deepEqual(told(), [event, event], "each wait is told");
   });
 
   test("ten quiet minutes clear the account", () => {

@@ -57,7 +57,8 @@ export type ContainerPhase =
       readonly doomed: { readonly message: string; readonly graceMs: number } | undefined;
       readonly stop: Stop | undefined;
     }
-  | { readonly kind: "exited"; readonly exit: Exit };
+  /** `isBackOffTold`: its event has said that a restart has to wait. */
+  | { readonly kind: "exited"; readonly exit: Exit; readonly isBackOffTold?: boolean };
 
 export interface ContainerState {
   /** restartCount: 0 for the first attempt, also before it has started. */

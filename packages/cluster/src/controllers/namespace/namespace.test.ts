@@ -44,6 +44,43 @@ test("a leaving namespace deletes what it holds, each once, and waits", () => {
   );
 });
 
+test("it says what it waits for once nothing is left to delete, and does not repeat itself", () => {
+  const store = createStore();
+  const leaving = { namespace: "a", deletionTimestamp: "t" };
+  put(store, namespace("a", "t"), aPod("p", { metadata: leaving }), aPod("q", { metadata: leaving }));
+  put(store, {
+    ...configMap("held", "a", "PEM"),
+    metadata: { ...leaving, name: "held", finalizers: ["example.com/x"] },
+  });
+  const [command, ...rest] = namespaceController.decide(store, "a", NOW).commands;
+  assert.ok(command?.do === "update-status");
+  assert.deepEqual(rest, []);
+  const lastTransitionTime = "2026-01-01T00:00:00Z";
+  assert.deepEqual((command.object as Namespace).status, {
+    phase: "Terminating",
+    conditions: [
+      {
+        type: "NamespaceContentRemaining",
+        status: "True",
+        reason: "SomeResourcesRemain",
+        message:
+          "Some resources are remaining: configmaps. has 1 resource instances, pods. has 2 resource instances",
+        lastTransitionTime,
+      },
+      {
+        type: "NamespaceFinalizersRemaining",
+        status: "True",
+        reason: "SomeFinalizersRemain",
+        message:
+          "Some content in the namespace has finalizers remaining: example.com/x in 1 resource instances",
+        lastTransitionTime,
+      },
+    ],
+  });
+  store.commit({ op: "update", object: command.object });
+  assert.deepEqual(namespaceController.decide(store, "a", NOW + 5000).commands, []);
+});
+
 test("an empty one is let go", () => {
   const store = createStore();
   put(store, namespace("a", "t"));

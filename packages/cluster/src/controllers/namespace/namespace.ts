@@ -1,9 +1,11 @@
 /**
  * namespace-controller: empties a namespace that is being deleted, then lets it go by removing its finalizer
- * `kubernetes`. Pods keep their grace period, so a namespace with running pods takes as long as they do.
+ * `kubernetes`. Pods keep their grace period, so a namespace with running pods takes as long as they do. What it
+ * waits for stands in the namespace's conditions (`remaining.ts`).
  */
 import { type KubeObject, resourceTypes } from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Snapshot } from "../controller.ts";
+import { withRemaining } from "./remaining.ts";
 
 const contentKinds = resourceTypes.filter(({ namespaced }) => namespaced).map(({ kind }) => kind);
 
@@ -29,12 +31,12 @@ function terminatingNamespaceOf(
   return namespace?.metadata.deletionTimestamp === undefined ? [] : [name];
 }
 
-function decide(snapshot: Snapshot, key: Key): Decision {
+function decide(snapshot: Snapshot, key: Key, now: number): Decision {
   const namespace = snapshot.get("Namespace", "", key);
   if (namespace === undefined || namespace.metadata.deletionTimestamp === undefined) return { commands: [] };
   const content = contentKinds.flatMap((kind): readonly KubeObject[] => snapshot.list(kind, key));
   if (content.length > 0) {
-    const commands = content
+    const deletions = content
       .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
       .map(
         (object): Command => ({
@@ -45,7 +47,10 @@ function decide(snapshot: Snapshot, key: Key): Decision {
           propagationPolicy: "Background",
         }),
       );
-    return { commands };
+    // What goes at once is not worth a word: the conditions are written when there is nothing left to delete.
+    if (deletions.length > 0) return { commands: deletions };
+    const told = withRemaining(namespace, content, now);
+    return { commands: told === undefined ? [] : [{ do: "update-status", object: told }] };
   }
   const finalizers = namespace.spec?.finalizers ?? [];
   if (!finalizers.includes("kubernetes")) return { commands: [] };
