@@ -63,7 +63,16 @@ export async function emptyProject(): Promise<Project> {
     const child = spawn(bin, [...args], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, CI: undefined, NODE_OPTIONS: undefined, ...env },
+      env: {
+        ...process.env,
+        ...{
+          CI: undefined,
+          NODE_OPTIONS: undefined,
+          SLACK_BOT_TOKEN: undefined,
+          SLACK_WEBHOOK_URL: undefined,
+        },
+        ...env,
+      },
     });
     running.add(child);
     let [stdout, stderr, text] = ["", "", ""];
