@@ -81,7 +81,13 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   openTargets();
 
   const server = createServer(
-    { keepAliveTimeout: 620_000, headersTimeout: 625_000, requestTimeout: 0 },
+    {
+      keepAliveTimeout: 620_000,
+      headersTimeout: 625_000,
+      requestTimeout: 0,
+      // An offer to speak HTTP/2, not a wish to leave HTTP: answered as if it were not there (RFC 9110, section 7.8).
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() !== "h2c",
+    },
     (request, response) => {
       handle(request, response).catch((error: unknown) => {
         options.onProblem?.(error);
@@ -130,6 +136,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       ]);
       giveUp.abort();
       server.closeAllConnections();
+      upstreams.cutUpgraded();
       await closed;
       await upstreams.close();
       lines.flush();
@@ -166,10 +173,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAt = clock.monotonic();
-    const url = request.url ?? "/";
+    const host = takeAuthority(request) ?? request.headers.host;
     if (stop.signal.aborted) response.setHeader("connection", "close");
-    const path = url.split("?", 1)[0] as string;
-    const route = table.match(request.headers.host, path);
+    const path = (request.url ?? "/").split("?", 1)[0] as string;
+    const route = table.match(host, path);
     if (route === undefined) return noRoute(request, response, startedAt);
     const requestId = requestIdOf(request, random);
     if (route.target.kind === "bucket") {
@@ -202,8 +209,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
   function handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const startedAt = clock.monotonic();
+    const host = takeAuthority(request) ?? request.headers.host;
     const route: MatchedRoute | undefined = table.match(
-      request.headers.host,
+      host,
       (request.url ?? "/").split("?", 1)[0] as string,
     );
     if (route?.target.kind !== "service") {
@@ -218,10 +226,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       head,
       balancer: state.balancer,
       dial,
+      upstreams,
       forwarded: { remoteIp: remoteIp(request), proto: "http", requestId },
       retries: config.retries,
-      onDone: (backend, connected) => {
-        const status = connected ? 101 : 503;
+      onDone: (backend, status) => {
         count(backend?.cluster ?? "edge", status);
         if (options.accessLog === undefined) return;
         const attempts =
@@ -357,6 +365,18 @@ function serviceKey(target: {
   readonly health: string | undefined;
 }): string {
   return `${target.namespace}/${target.name}:${target.port}${target.health ?? ""}`;
+}
+
+/**
+ * A client may send the whole URL as if to a proxy (RFC 9112, section 3.2.2); its authority then stands above the
+ * Host header. The request goes on with the path alone.
+ */
+function takeAuthority(request: IncomingMessage): string | undefined {
+  const match = /^https?:\/\/([^/?#]*)([^#]*)/i.exec(request.url ?? "");
+  if (match === null) return undefined;
+  const rest = match[2] as string;
+  request.url = rest.startsWith("/") ? rest : `/${rest}`;
+  return match[1];
 }
 
 function remoteIp(request: IncomingMessage): string {

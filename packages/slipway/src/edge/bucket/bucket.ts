@@ -7,6 +7,7 @@ import { createReadStream } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join, sep } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { brotliCompress, gzip, constants as zlibConstants } from "node:zlib";
 import { systemCode } from "@slipway/base";
@@ -87,7 +88,8 @@ export function createBucket(folder: string): Bucket {
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, entry: Entry): Promise<void> {
-    const range = request.headers.range;
+    // A range of a HEAD has no meaning (RFC 9110, section 14.2).
+    const range = request.method === "GET" ? request.headers.range : undefined;
     const canCompress =
       COMPRESSIBLE.test(entry.type) &&
       entry.size >= COMPRESS_FLOOR_BYTES &&
@@ -127,9 +129,8 @@ export function createBucket(folder: string): Bucket {
     headers["content-length"] = end - start + 1;
     response.writeHead(part === undefined ? 200 : 206, headers);
     if (request.method === "HEAD" || entry.size === 0) return void response.end();
-    createReadStream(entry.file, { start, end })
-      .on("error", () => response.destroy())
-      .pipe(response);
+    // A client that leaves, or a file that cannot be read to its end, closes both; there is nobody left to tell.
+    await pipeline(createReadStream(entry.file, { start, end }), response).catch(() => {});
   }
 }
 

@@ -5,9 +5,9 @@
  * the connection broke before the first byte of the answer and the method is idempotent (RFC 9110, section 9.2.2).
  * A POST that was sent and lost may have been carried out, so it is answered 502 and never repeated.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { Readable } from "node:stream";
-import type { Clock } from "@slipway/base";
+import { type Clock, systemCode } from "@slipway/base";
 import type { Dispatcher } from "undici";
 import type { Backend, Balancer } from "./balancer.ts";
 import { type ForwardedFor, requestHeaders, responseHeaders } from "./headers.ts";
@@ -38,6 +38,8 @@ export interface ForwardOptions {
 /** Bodies up to this size are kept for a retry of an idempotent request. */
 const REPLAY_LIMIT_BYTES = 64 * 1024;
 const SMALL_BODY_BYTES = 16 * 1024;
+/** undici's codes for a request that it refuses to write. */
+const UNSENDABLE = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
 const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
 
 type Body =
@@ -132,6 +134,8 @@ export async function forward(options: ForwardOptions): Promise<void> {
           response.destroy();
           return finish();
         }
+        // What can be sent to no endpoint (two Host headers, say) is the client's fault, not the endpoint's.
+        if (UNSENDABLE.has(systemCode(error) ?? "")) return answerError(400, error.message);
         if (!wasSent) options.balancer.refused(backend.id, error.message);
         const canReplay = body?.kind !== "stream" || !body.used;
         const isSafe = !wasSent || IDEMPOTENT.has(request.method ?? "");
@@ -156,7 +160,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
       response.destroy();
       return finish();
     }
-    const text = `${status} ${status === 503 ? "Service Unavailable" : "Bad Gateway"}: ${reason}\n`;
+    const text = `${status} ${STATUS_CODES[status]}: ${reason}\n`;
     sentBytes = Buffer.byteLength(text);
     response.writeHead(status, {
       "content-type": "text/plain; charset=utf-8",

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Backend, Balancer } from "./balancer.ts";
 import type { ForwardedFor } from "./headers.ts";
-import type { Dial } from "./upstreams.ts";
+import type { Dial, Upstreams } from "./upstreams.ts";
 
 export interface UpgradeOptions {
   readonly request: IncomingMessage;
@@ -11,9 +11,11 @@ export interface UpgradeOptions {
   readonly head: Buffer;
   readonly balancer: Balancer;
   readonly dial: Dial;
+  readonly upstreams: Upstreams;
   readonly forwarded: ForwardedFor;
   readonly retries: number;
-  readonly onDone: (backend: Backend | undefined, connected: boolean) => void;
+  /** `status`: what the pod answered to the upgrade, 503 when there was none to ask. */
+  readonly onDone: (backend: Backend | undefined, status: number) => void;
 }
 
 export async function forwardUpgrade(options: UpgradeOptions): Promise<void> {
@@ -24,7 +26,7 @@ export async function forwardUpgrade(options: UpgradeOptions): Promise<void> {
     const backend = tried.size <= options.retries ? balancer.pick(tried) : undefined;
     if (backend === undefined) {
       socket.end("HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-      return options.onDone(undefined, false);
+      return options.onDone(undefined, 503);
     }
     tried.add(backend.id);
     let upstream: Duplex;
@@ -41,14 +43,20 @@ export async function forwardUpgrade(options: UpgradeOptions): Promise<void> {
   function join({ head, forwarded, onDone }: UpgradeOptions, backend: Backend, upstream: Duplex): void {
     balancer.started(backend.id);
     let isOver = false;
+    let status = 502;
     const close = (): void => {
       if (isOver) return;
       isOver = true;
+      forget();
       balancer.finished(backend.id);
       upstream.destroy();
       socket.destroy();
-      onDone(backend, true);
+      onDone(backend, status);
     };
+    const forget = options.upstreams.upgraded(backend, close);
+    upstream.once("data", (chunk: Buffer) => {
+      status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(chunk.toString("latin1", 0, 16))?.[1] ?? 502);
+    });
     for (const end of [upstream, socket]) end.on("error", close).on("close", close);
     upstream.write(requestHead(request, forwarded));
     if (head.length > 0) upstream.write(head);

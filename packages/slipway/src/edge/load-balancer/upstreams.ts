@@ -1,6 +1,7 @@
 /**
- * Connections to endpoints: one pool each, opened when first used. An endpoint that leaves is drained: no new
- * requests, those in flight finish, and what still runs after the drain time is cut off.
+ * Connections to endpoints: one pool each, opened when first used, and the upgraded ones (websockets) beside it. An
+ * endpoint that leaves is drained: no new requests, those in flight finish, and what still runs after the drain time
+ * is cut off.
  */
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
@@ -12,6 +13,10 @@ export type Dial = (backend: Backend, timeoutMs: number) => Promise<Duplex>;
 
 export interface Upstreams {
   pool(backend: Backend): Pool;
+  /** Tells of a connection that left HTTP; `cut` ends it. Returns what to call when it has ended by itself. */
+  upgraded(backend: Backend, cut: () => void): () => void;
+  /** Ends every upgraded connection now. */
+  cutUpgraded(): void;
   /** Resolves when the last request has finished or the drain time is over. */
   drain(backend: Backend): Promise<void>;
   close(): Promise<void>;
@@ -25,6 +30,7 @@ export function createUpstreams(options: {
   readonly drainMs: number;
 }): Upstreams {
   const pools = new Map<string, Pool>();
+  const tunnels = new Set<{ readonly backend: Backend; readonly cut: () => void }>();
   const { clock, drainMs, dial } = options;
   return {
     pool(backend) {
@@ -53,11 +59,19 @@ export function createUpstreams(options: {
       pools.set(backend.id, pool);
       return pool;
     },
+    upgraded(backend, cut) {
+      const tunnel = { backend, cut };
+      tunnels.add(tunnel);
+      return () => tunnels.delete(tunnel);
+    },
+    cutUpgraded() {
+      for (const { cut } of [...tunnels]) cut();
+    },
     async drain(backend) {
       const pool = pools.get(backend.id);
-      if (pool === undefined) return;
+      // An endpoint that comes back under the same address starts with a new one.
       pools.delete(backend.id);
-      await finish(pool);
+      await Promise.all([pool && finish(pool), finishTunnels(backend)]);
     },
     async close() {
       const all = [...pools.values()];
@@ -65,6 +79,14 @@ export function createUpstreams(options: {
       await Promise.all(all.map(finish));
     },
   };
+
+  /** They rarely end by themselves, so nothing watches for it: whoever is still there after the drain time goes. */
+  async function finishTunnels({ id }: Backend): Promise<void> {
+    const open = [...tunnels].filter(({ backend }) => backend.id === id);
+    if (open.length === 0) return;
+    if (drainMs > 0) await clock.sleep(drainMs);
+    for (const tunnel of open) if (tunnels.has(tunnel)) tunnel.cut();
+  }
 
   async function finish(pool: Pool): Promise<void> {
     if (pool.destroyed || pool.closed) return;

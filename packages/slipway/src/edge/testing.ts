@@ -1,0 +1,91 @@
+/** Endpoints, sources and edges for the tests of this folder. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { seededRandom, systemClock } from "@slipway/base";
+import type { EdgeConfig } from "../config/types.ts";
+import { type Edge, type EdgeOptions, startEdge } from "./edge.ts";
+import type { EndpointSource } from "./endpoints.ts";
+import type { Backend } from "./load-balancer/balancer.ts";
+
+export const cleanups: (() => Promise<unknown> | unknown)[] = [];
+
+/** For `afterEach`. */
+export async function cleanUp(): Promise<void> {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+}
+
+/** A source whose endpoints the test sets. */
+export function manualSource(cluster: string): EndpointSource & { set(ports: readonly number[]): void } {
+  let publish: (backends: readonly Backend[]) => void = () => {};
+  let current: readonly Backend[] = [];
+  return {
+    cluster,
+    set(ports) {
+      current = ports.map((port) => ({
+        id: `${cluster}/127.0.0.1:${port}`,
+        cluster,
+        ip: "127.0.0.1",
+        port,
+        pod: `pod-${port}`,
+      }));
+      publish(current);
+    },
+    async follow(_service, onChange) {
+      publish = onChange;
+      onChange(current);
+    },
+  };
+}
+
+export async function backend(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<{ port: number; server: Server }> {
+  const server = createServer(handle);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, server };
+}
+
+/** A port on which nothing listens. */
+export async function deadPort(): Promise<number> {
+  const server = createTcpServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+export async function edgeFor(
+  sources: readonly EndpointSource[],
+  config: Partial<EdgeConfig> = {},
+  rest: Partial<EdgeOptions> = {},
+): Promise<Edge> {
+  const edge = await startEdge({
+    config: {
+      hosts: [],
+      routes: [
+        {
+          path: "/*",
+          target: { kind: "service", name: "web", namespace: "default", port: 80, health: undefined },
+        },
+      ],
+      port: 0,
+      retries: 2,
+      drainMs: 2000,
+      ...config,
+    },
+    sources,
+    clock: systemClock,
+    random: seededRandom(1),
+    ...rest,
+  });
+  cleanups.push(() => edge.close());
+  return edge;
+}
