@@ -233,6 +233,22 @@ describe("volumes", () => {
     ]);
   });
 
+  test("the downward API gives files for fields and for resources", () => {
+    const lim = { containerName: "web", resource: "limits.memory", divisor: "1Mi" };
+    const items = [
+      { path: "name", fieldRef: { fieldPath: "metadata.name" } },
+      { path: "limit", resourceFieldRef: lim },
+    ];
+    const { mounts } = specOf(
+      { resources: { limits: { memory: "64Mi" } }, volumeMounts: [{ name: "v", mountPath: "/v" }] },
+      { volumes: [{ name: "v", downwardAPI: { items } }] },
+    );
+    assert.deepEqual(text(mounts), [
+      ["name", "web-x", "644"],
+      ["limit", "64", "644"],
+    ]);
+  });
+
   test("emptyDir and hostPath keep their options", () => {
     assert.deepEqual(mounted({ emptyDir: {} }, { subPath: "x" }), [
       { kind: "empty", volume: "v", path: "/v", subPath: "x", readOnly: false },

@@ -115,7 +115,7 @@ function formatMap(map: StringMap | undefined): string {
 }
 
 /** `limits.cpu` in units of the divisor, rounded up; without a limit, what the node can give. */
-function resourceValue(
+export function resourceValue(
   ref: { readonly resource: string; readonly containerName?: string; readonly divisor?: Quantity },
   context: EnvContext,
 ): string {

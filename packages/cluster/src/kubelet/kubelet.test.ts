@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seededRandom, VirtualClock } from "@slipway/base";
-import { bootstrapCluster, createApi, createStore, type Node, type Pod } from "@slipway/kube";
+import {
+  bootstrapCluster,
+  createApi,
+  createStore,
+  type KubeObject,
+  type Node,
+  type Pod,
+} from "@slipway/kube";
 import type { Behaviours } from "../runtimes/simulated/behaviour.ts";
 import { createSimulatedRuntime } from "../runtimes/simulated/runtime.ts";
 import { aContainer } from "../testing.ts";
@@ -130,6 +137,34 @@ describe("a pod", () => {
     await clock.advance(100);
     const status = pod()?.status?.containerStatuses?.[0];
     assert.equal(status?.lastState?.terminated?.message, "no database\n");
+    subject.stop();
+  });
+
+  test("sees its ConfigMaps and Secrets change while it runs, and keeps them when they are deleted", async () => {
+    const { api, clock, runtime, create, errors, subject } = kubelet();
+    const written: string[] = [];
+    runtime.writeFiles = async (_uid, mounts) => {
+      for (const mount of mounts) {
+        if (mount.kind !== "files") continue;
+        for (const { path, content } of mount.files) written.push(`${path}=${Buffer.from(content)}`);
+      }
+    };
+    const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "conf", namespace: "default" } };
+    const other = { ...config, metadata: { name: "other", namespace: "default" } };
+    api.create({ ...config, data: { a: "1" } } as KubeObject);
+    create(
+      { volumeMounts: [{ name: "v", mountPath: "/v" }] },
+      { volumes: [{ name: "v", configMap: { name: "conf" } }] },
+    );
+    await clock.advance(10);
+    written.length = 0;
+    api.replace({ ...config, data: { a: "2", b: "3" } } as KubeObject);
+    await clock.advance(0);
+    assert.deepEqual(written, ["a=2", "b=3"]);
+    api.create(other);
+    api.delete({ apiVersion: "v1", kind: "ConfigMap", ...config.metadata });
+    await clock.advance(0);
+    assert.deepEqual([written, errors], [["a=2", "b=3"], []]);
     subject.stop();
   });
 

@@ -8,9 +8,15 @@ import type { Clock } from "@slipway/base";
 import { type Api, isReason, type Pod, StatusError, type Watch } from "@slipway/kube";
 import { referenceTo } from "../controllers/reference.ts";
 import { createRecorder, type EventRecorder } from "../drive/recorder.ts";
-import { type ContainerExit, ContainerStartError, type PodRuntime } from "../runtimes/runtime.ts";
+import {
+  type ContainerExit,
+  type ContainerMount,
+  ContainerStartError,
+  type PodRuntime,
+} from "../runtimes/runtime.ts";
 import { containerSpecOf, sandboxSpecOf } from "./container-spec.ts";
 import { type Action, decidePod, type PodEvent } from "./decide.ts";
+import type { EnvContext } from "./env.ts";
 import { type HandlerTarget, runHook, runProbe } from "./handlers.ts";
 import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
 import type { NodeFacts } from "./node-facts.ts";
@@ -18,7 +24,7 @@ import { type Observation, observe } from "./observe.ts";
 import { probeOf } from "./probes.ts";
 import { adopt, allContainers, containerState, type PodState } from "./state.ts";
 import { podStatus } from "./status.ts";
-import { dependenciesOf } from "./volumes.ts";
+import { dependenciesOf, mountsOf } from "./volumes.ts";
 
 export interface KubeletOptions {
   readonly api: Api;
@@ -143,10 +149,42 @@ class RealKubelet implements Kubelet {
   #dependencyChanged(object: { readonly kind: string; readonly metadata: Pod["metadata"] }): void {
     for (const worker of this.#workers.values()) {
       if (worker.namespace !== object.metadata.namespace) continue;
-      const isBlocked = Object.values(worker.state.containers).some(({ phase }) => phase.kind === "blocked");
-      if (!isBlocked || !dependenciesOf(worker.pod).has(`${object.kind}/${object.metadata.name}`)) continue;
-      this.#observe(worker, { saw: "dependencies-changed" });
+      if (!dependenciesOf(worker.pod).has(`${object.kind}/${object.metadata.name}`)) continue;
+      const phases = Object.values(worker.state.containers).map(({ phase }) => phase.kind);
+      if (phases.includes("blocked")) this.#observe(worker, { saw: "dependencies-changed" });
+      for (const container of allContainers(worker.pod)) {
+        if (containerState(worker.state, container.name).phase.kind === "running") {
+          this.#follow(this.#refreshFiles(worker, container.name));
+        }
+      }
     }
+  }
+
+  /**
+   * Files of ConfigMaps and Secrets follow their objects while a container runs; environment variables do not. What
+   * was deleted stays as it was last, as upstream leaves it.
+   */
+  async #refreshFiles(worker: Worker, name: string): Promise<void> {
+    let mounts: readonly ContainerMount[];
+    try {
+      mounts = mountsOf(this.#contextOf(worker, name));
+    } catch (error) {
+      if (error instanceof ContainerStartError) return;
+      throw error;
+    }
+    if (mounts.some(({ kind }) => kind === "files")) await this.#runtime.writeFiles(worker.uid, mounts);
+  }
+
+  #contextOf(worker: Worker, name: string): EnvContext {
+    const { sandbox } = worker.state;
+    return {
+      pod: worker.pod,
+      container: this.#container(worker, name),
+      snapshot: this.#api.store,
+      podIP: sandbox.kind === "ready" ? sandbox.podIP : "",
+      hostIP: this.#node.address,
+      node: this.#api.store.get("Node", "", this.#node.name),
+    };
   }
 
   /** The stored object, if it still is the same pod on this node. */
@@ -258,18 +296,7 @@ class RealKubelet implements Kubelet {
     const image = container.image ?? "";
     const about = { type: "Normal" as const, container: name };
     try {
-      const { sandbox } = worker.state;
-      const spec = containerSpecOf(
-        {
-          pod: worker.pod,
-          container,
-          snapshot: this.#api.store,
-          podIP: sandbox.kind === "ready" ? sandbox.podIP : "",
-          hostIP: this.#node.address,
-          node: this.#api.store.get("Node", "", this.#node.name),
-        },
-        attempt,
-      );
+      const spec = containerSpecOf(this.#contextOf(worker, name), attempt);
       const pulls = spec.imagePullPolicy === "Always" || !this.#seenImages.has(image);
       if (pulls)
         this.#record(worker.pod, { ...about, reason: "Pulling", message: `Pulling image "${image}"` });
@@ -281,6 +308,8 @@ class RealKubelet implements Kubelet {
         : `Container image "${image}" already present on machine`;
       this.#record(worker.pod, { ...about, reason: "Pulled", message });
       this.#observe(worker, { saw: "container-started", container: name, ...started });
+      // A pull can take long: what changed meanwhile is caught up with.
+      if (spec.mounts.some(({ kind }) => kind === "files")) this.#follow(this.#refreshFiles(worker, name));
       this.#releaseExit(worker, name);
     } catch (error) {
       worker.heldExits.delete(name);

@@ -1,7 +1,7 @@
 /** A pod's volumes as mounts that a runtime understands. What cannot be mounted is refused with FailedMount. */
 import type { Container, KeyToPath, Pod, StringMap, Volume } from "@slipway/kube";
 import { type ContainerMount, ContainerStartError } from "../runtimes/runtime.ts";
-import { type EnvContext, fieldValue } from "./env.ts";
+import { type EnvContext, fieldValue, resourceValue } from "./env.ts";
 
 type Files = Extract<ContainerMount, { kind: "files" }>["files"];
 
@@ -122,11 +122,15 @@ function keyedFiles(volume: string, content: ReadonlyMap<string, Uint8Array>, op
 }
 
 function downwardFiles(volume: NonNullable<Volume["downwardAPI"]>, context: EnvContext): Files {
-  return (volume.items ?? []).map(({ path, fieldRef }) => ({
-    path,
-    content: Buffer.from(fieldRef === undefined ? "" : fieldValue(fieldRef.fieldPath, context), "utf8"),
-    mode: DEFAULT_MODE,
-  }));
+  return (volume.items ?? []).map(({ path, fieldRef, resourceFieldRef }) => {
+    const value =
+      fieldRef !== undefined
+        ? fieldValue(fieldRef.fieldPath, context)
+        : resourceFieldRef !== undefined
+          ? resourceValue(resourceFieldRef, context)
+          : "";
+    return { path, content: Buffer.from(value, "utf8"), mode: DEFAULT_MODE };
+  });
 }
 
 /** The ConfigMaps and Secrets that a pod's start depends on, as `Kind/name`. */

@@ -119,6 +119,11 @@ export interface PodRuntime {
   forgetPod(podUid: string): Promise<void>;
   /** Pulls if need be, then starts. Rejects with ContainerStartError. */
   startContainer(spec: ContainerSpec): Promise<StartedContainer>;
+  /**
+   * Writes the files of `files` mounts anew in a running pod, each replaced as a whole, and removes those no longer
+   * listed. Mounts of other kinds, and volumes that no container has been started with yet, are passed over.
+   */
+  writeFiles(podUid: string, mounts: readonly ContainerMount[]): Promise<void>;
   /** Sends the signal to the container's first process; exits are reported through `onExit`. */
   signal(
     podUid: string,

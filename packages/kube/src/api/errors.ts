@@ -35,7 +35,8 @@ export function notFound(kind: string, name: string): StatusError {
 
 /** For a path, group or kind that nobody serves. */
 export function resourceNotFound(): StatusError {
-  return statusError(404, "NotFound", "the server could not find the requested resource");
+  // Empty details are better than none: kubectl debug reads them without asking whether they are there.
+  return statusError(404, "NotFound", "the server could not find the requested resource", {});
 }
 
 export function alreadyExists(kind: string, name: string): StatusError {

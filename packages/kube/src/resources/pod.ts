@@ -130,7 +130,15 @@ export interface Volume {
     readonly optional?: boolean;
   };
   readonly downwardAPI?: {
-    readonly items?: readonly { readonly path: string; readonly fieldRef?: { readonly fieldPath: string } }[];
+    readonly items?: readonly {
+      readonly path: string;
+      readonly fieldRef?: { readonly fieldPath: string };
+      readonly resourceFieldRef?: {
+        readonly containerName?: string;
+        readonly resource: string;
+        readonly divisor?: Quantity;
+      };
+    }[];
   };
   readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };

@@ -14,6 +14,7 @@ import { NameServer } from "../../network/dns.ts";
 import { ServiceProxy } from "../../network/service-proxy.ts";
 import { ContainerStartError } from "../runtime.ts";
 import { type Container, Containers, type ExecHandle, type Pod } from "./containers.ts";
+import { rewriteFiles } from "./mounts.ts";
 import { PodNetworks, shellEnvironment } from "./pod-networks.ts";
 import type { AgentConfig, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
 
@@ -119,6 +120,11 @@ class Agent {
         const starting = this.#containers.start(pod, request.container);
         pod.starting.add(starting);
         return { startedAtMs: (await starting.finally(() => pod.starting.delete(starting))).startedAtMs };
+      }
+      case "write-files": {
+        const pod = this.#pods.get(request.podUid);
+        if (pod !== undefined && !pod.stopping) rewriteFiles(pod.directory, request.mounts);
+        return;
       }
       case "signal":
         return this.#containers.signal(this.#container(request.podUid, request.name), request.signal);

@@ -154,6 +154,17 @@ function sourceOf(plan: MountPlan, volume: ContainerMount): string {
 }
 
 /**
+ * What ConfigMaps and Secrets hold now, for containers that run. A file that was mounted by its subPath stays as it
+ * was when the container started, as in Kubernetes.
+ */
+export function rewriteFiles(podDirectory: string, mounts: readonly ContainerMount[]): void {
+  for (const mount of mounts) {
+    const directory = join(podDirectory, "files", mount.volume);
+    if (mount.kind === "files" && existsSync(directory)) writeFiles(directory, mount.files);
+  }
+}
+
+/**
  * Each file is replaced as a whole, so that a reader in another container never sees half of one; files that are no
  * longer listed go.
  */

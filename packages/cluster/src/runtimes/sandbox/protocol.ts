@@ -64,6 +64,7 @@ export type Request =
     }
   | { readonly do: "stop-pod"; readonly uid: string }
   | { readonly do: "start-container"; readonly container: StartContainer }
+  | { readonly do: "write-files"; readonly podUid: string; readonly mounts: readonly ContainerMount[] }
   | { readonly do: "signal"; readonly podUid: string; readonly name: string; readonly signal: NodeJS.Signals }
   | { readonly do: "dial"; readonly ip: string; readonly port: number; readonly timeoutMs: number }
   | {
@@ -96,6 +97,7 @@ export interface Answers {
   "start-pod": { readonly podIP: string };
   "stop-pod": undefined;
   "start-container": { readonly startedAtMs: number };
+  "write-files": undefined;
   signal: undefined;
   dial: undefined;
   exec: { readonly exitCode: number };

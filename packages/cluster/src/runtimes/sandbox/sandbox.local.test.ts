@@ -545,6 +545,30 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     await world.runtime.stopPod("volumes");
   });
 
+  test("files that change or go are seen by a container that runs", async () => {
+    const files = (entries: Record<string, string>): ContainerSpec["mounts"] => [
+      {
+        kind: "files",
+        volume: "config",
+        path: "/config",
+        readOnly: true,
+        files: Object.entries(entries).map(([path, text]) => ({
+          path,
+          content: Buffer.from(text),
+          mode: 0o644,
+        })),
+      },
+    ];
+    const show = "cd /config; cat a; ls; until [ -f c ]; do sleep 0.02; done; cat a c; ls";
+    await startPod(world, "files", { mounts: files({ a: "old\n", b: "" }), ...shell(show) });
+    await until("the first look", async () => (await logOf(world, "files")).endsWith("b\n"));
+    await world.runtime.writeFiles("files", files({ a: "new\n", c: "more\n" }));
+    await exitOf(world, "files");
+    assert.equal(await logOf(world, "files"), "old\na\nb\nnew\nmore\na\nc\n");
+    await world.runtime.stopPod("files");
+    await world.runtime.writeFiles("files", files({ a: "too late" }));
+  });
+
   test("a pod that is stopped while its container starts leaves nothing running", async () => {
     // The start may win or lose; both are right as long as nothing is left.
     const starting = startPod(world, "race", shell("sleep 61616161")).catch(() => undefined);

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import type { Clock } from "@slipway/base";
 import {
   type ContainerExit,
+  type ContainerMount,
   type ContainerSpec,
   ContainerStartError,
   type ImageSource,
@@ -281,6 +282,10 @@ class Runtime implements PodRuntime {
         `failed to pull and unpack image "${image.reference}": ${messageOf(error)}`,
       );
     }
+  }
+
+  async writeFiles(podUid: string, mounts: readonly ContainerMount[]): Promise<void> {
+    await this.#running.ask({ do: "write-files", podUid, mounts });
   }
 
   async signal(podUid: string, containerName: string, signal: NodeJS.Signals): Promise<void> {

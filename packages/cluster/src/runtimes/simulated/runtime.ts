@@ -148,6 +148,7 @@ export function createSimulatedRuntime(options: {
         imageId: `${spec.image.replace(/[:@].*$/, "")}@sha256:${digest}`,
       };
     },
+    async writeFiles() {}, // Nothing that is simulated reads files.
     async signal(podUid, containerName, signal) {
       const container = pods.get(podUid)?.containers.get(containerName);
       if (container === undefined) return;
