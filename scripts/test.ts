@@ -4,6 +4,7 @@
  *   unit        tables, golden files, properties, the architecture test       needs nothing
  *   simulation  seeded worlds with faults                                     needs nothing
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
+ *   real        the release engine against a real Kubernetes                  needs SLIPWAY_REAL_KUBERNETES
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
