@@ -8,7 +8,6 @@
  *   npm run demo -- --sabotage no-prestop    takes away one thing that makes it lossless (also no-retry, no-drain):
  *                                            must end non-zero, with failed requests counted
  */
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatDuration, renderTable } from "@slipway/base";
 import type { StepReport } from "./load.ts";
@@ -160,11 +159,13 @@ async function finish(on: Stage): Promise<void> {
   }
   console.log(`\n${renderTable(table)}\n`);
   console.log(`total ${formatDuration(performance.now() - startedAt)}`);
-  if (values.keep && complaints.length === 0)
+  // What went wrong is worth a look as well.
+  const left = values.keep ? await on.describe().catch(() => undefined) : undefined;
+  if (left === undefined) await on.strike();
+  else
     console.log(
-      `\nThe world is left up:\n${await on.describe()}\nStop it with: cd ${on.folder} && ${join(on.bin)} local down --delete`,
+      `\nThe world is left up:\n${left}\nStop it with: (cd ${on.folder} && ${on.bin} local down --delete) && rm -r ${on.folder}`,
     );
-  else await on.strike();
   if (complaints.length > 0) {
     console.error(`\n${bold("✗ not as it must be")}\n  ${complaints.join("\n  ")}`);
     process.exitCode = 1;

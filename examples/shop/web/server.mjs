@@ -18,10 +18,34 @@ const server = createServer((incoming, outgoing) => {
   if (prefix)
     return pass(incoming, outgoing, upstreams[prefix], incoming.url.slice(prefix.length - 1), timing);
   if (incoming.url === "/healthz") return outgoing.end("ok\n");
+  if (incoming.url === "/readyz") return answerReadiness(outgoing);
   if (incoming.url === "/orders" && incoming.method === "POST") return takeOrder(incoming, outgoing);
   if (incoming.url === "/") return json(outgoing, 200, { service: "web", release, node, pod });
   json(outgoing, 404, { error: "not found", release });
 });
+
+// Ready as soon as every backend has answered once. A front that is up before its backends, as after the loss of a whole
+// cluster, would answer 502. Once seen is enough: a backend that fails later must not take the front away with it.
+const unseen = new Set(Object.values(upstreams));
+async function answerReadiness(outgoing) {
+  await Promise.all([...unseen].map(async (host) => (await hasAnswered(host)) && unseen.delete(host)));
+  if (unseen.size === 0) return outgoing.end("ok\n");
+  json(outgoing, 503, { error: `no answer yet from ${[...unseen].join(", ")}`, release });
+}
+
+function hasAnswered(host) {
+  return new Promise((resolve) => {
+    request({ host, port: 80, path: "/healthz", agent, timeout: 500 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    })
+      .on("timeout", function () {
+        this.destroy();
+      })
+      .on("error", () => resolve(false))
+      .end();
+  });
+}
 
 async function takeOrder(incoming, outgoing) {
   let text = "";
@@ -60,7 +84,7 @@ function json(outgoing, status, value) {
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 function log(incoming, outgoing, ms, upstreamMs) {
-  if (incoming.url === "/healthz") return;
+  if (incoming.url === "/healthz" || incoming.url === "/readyz") return;
   const [date, time] = new Date().toISOString().split("T");
   const [year, month, day] = date.split("-");
   const at = `${day}/${months[month - 1]}/${year}:${time.slice(0, 8)} +0000`;
