@@ -186,6 +186,9 @@ describe("from bound to ready", () => {
     life.step();
     assert.deepEqual(life.saw({ saw: "pod-started", podIP: "10.244.0.2" }), ["start one#0"]);
     assert.deepEqual(life.container().state, { waiting: { reason: "PodInitializing" } });
+    assert.deepEqual(life.status.initContainerStatuses?.[0]?.state, {
+      waiting: { reason: "PodInitializing" },
+    });
     assert.equal(life.condition("Initialized"), "False ContainersNotInitialized");
     life.started("one");
     assert.deepEqual(life.exited(0, "one"), ["start two#0"]);

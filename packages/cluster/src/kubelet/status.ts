@@ -22,8 +22,7 @@ import {
 export function podStatus(pod: Pod, state: PodState, hostIP: string, now: number): PodStatus {
   const inits = pod.spec.initContainers ?? [];
   const initDone = state.isInitialized || inits.every((container) => isInitDone(container, state));
-  const statusOf = (container: Container): ContainerStatus =>
-    containerStatus(pod, container, state, initDone, now);
+  const statusOf = (container: Container): ContainerStatus => containerStatus(pod, container, state, now);
   const initContainerStatuses = inits.map(statusOf);
   const containerStatuses = pod.spec.containers.map(statusOf);
   const phase = phaseOf(pod, state, containerStatuses);
@@ -60,17 +59,11 @@ function isInitDone(container: Container, state: PodState): boolean {
   return phase.kind === "exited" && phase.exit.exitCode === 0;
 }
 
-function containerStatus(
-  pod: Pod,
-  container: Container,
-  state: PodState,
-  initDone: boolean,
-  now: number,
-): ContainerStatus {
+function containerStatus(pod: Pod, container: Container, state: PodState, now: number): ContainerStatus {
   const own = containerState(state, container.name);
   const { phase } = own;
   const isInit = pod.spec.initContainers?.includes(container) === true;
-  const current = apiState(pod, container, own, state, initDone, now);
+  const current = apiState(pod, container, own, state, now);
   // While an exited container waits for its next start, the exit is the *last* state.
   const last = phase.kind === "exited" && current.terminated === undefined ? phase.exit : own.last;
   const id = phase.kind === "running" ? phase.id : phase.kind === "exited" ? phase.exit.id : (last?.id ?? "");
@@ -105,19 +98,15 @@ function apiState(
   container: Container,
   own: ContainerState,
   state: PodState,
-  initDone: boolean,
   now: number,
 ): ApiState {
   const { phase } = own;
   switch (phase.kind) {
     case "waiting":
-    case "starting": {
-      const isInit = pod.spec.initContainers?.includes(container) === true;
-      const reason = initDone || isInit ? "ContainerCreating" : "PodInitializing";
-      return { waiting: { reason } };
-    }
+    case "starting":
+      return { waiting: { reason: waitingReason(pod) } };
     case "blocked":
-      return { waiting: blockedReason(container, phase, now) };
+      return { waiting: blockedReason(pod, container, phase, now) };
     case "running":
       return { running: { startedAt: timestamp(phase.startedAtMs) } };
     case "exited": {
@@ -133,14 +122,20 @@ function apiState(
   }
 }
 
+/** The same for all containers of a pod, init or not: kubectl then counts (`Init:0/1`) instead of quoting it. */
+function waitingReason(pod: Pod): string {
+  return (pod.spec.initContainers ?? []).length > 0 ? "PodInitializing" : "ContainerCreating";
+}
+
 function blockedReason(
+  pod: Pod,
   container: Container,
   phase: Extract<ContainerState["phase"], { kind: "blocked" }>,
   now: number,
 ): { reason: string; message?: string } {
   const { reason, message, sinceMs } = phase;
   // A volume that cannot be set up keeps the container in creation; the event FailedMount says why.
-  if (reason === "FailedMount") return { reason: "ContainerCreating" };
+  if (reason === "FailedMount") return { reason: waitingReason(pod) };
   if (!PULL_REASONS.includes(reason) || reason === "InvalidImageName") return { reason, message };
   if (reason === "ErrImageNeverPull" || now < sinceMs + PULL_ERROR_SHOWN_MS) return { reason, message };
   return {
