@@ -38,7 +38,7 @@ let url: string;
 before(async () => {
   await new Promise<void>((resolve) => slack.listen(0, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${(slack.address() as AddressInfo).port}/`;
-  project = await smallShop();
+  project = await smallShop({ waves: 2 });
 });
 afterEach(() => {
   calls = [];

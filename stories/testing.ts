@@ -196,7 +196,7 @@ spec:
       terminationGracePeriodSeconds: 5
       containers:
         - name: ${name}
-          readinessProbe: { periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 3 }
+          readinessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 1, timeoutSeconds: 5 }
           lifecycle: { preStop: null }
 `;
 
@@ -215,9 +215,11 @@ export async function shopProject(): Promise<Project> {
   return project;
 }
 
-/** The shop with `web` alone: one pod in each cluster. */
-export async function smallShop(): Promise<Project> {
+/** The shop with `web` alone: one pod in each cluster. Both clusters are one wave unless the story is about waves. */
+export async function smallShop(options: { readonly waves?: 1 | 2 } = {}): Promise<Project> {
   const project = await shopProject();
+  if (options.waves !== 2)
+    await project.edit("slipway.config.ts", 'waves: [["tokyo"], ["osaka"]]', 'waves: [["tokyo", "osaka"]]');
   await project.edit(
     "slipway.config.ts",
     ', backend1: { context: "backend1" }, backend2: { context: "backend2" }',
