@@ -679,7 +679,10 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
       ],
     });
     assert.match(await get(world, front, 80), /upstream$/, await logOf(world, "nginx"));
-    assert.match(await logOf(world, "nginx"), /"GET \/ HTTP\/1\.0" 200/);
+    // nginx writes the line after it has answered.
+    await until("the access log's line", async () =>
+      /"GET \/ HTTP\/1\.0" 200/.test(await logOf(world, "nginx")),
+    );
     await world.runtime.stopPod("nginx");
     await world.runtime.stopPod("upstream");
   });
