@@ -56,6 +56,12 @@ export function viewAfter(view: ReleaseMessage | undefined, event: ReleaseEvent)
       }
       return set(event.cluster, "unknown", `unknown: ${event.reason ?? "no answer"}`);
     }
+    case "evidence": {
+      // What the dead container said was not known yet when its cluster failed.
+      const { cause } = event.evidence;
+      const isOnTop = view.cause === causeSentence({ ...cause, said: undefined });
+      return isOnTop ? { ...view, cause: causeSentence(cause) } : view;
+    }
     case "rolling-back":
       return {
         ...view,

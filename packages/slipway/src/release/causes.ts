@@ -118,6 +118,8 @@ export interface Cause {
   readonly object: CauseObject;
   /** One sentence, without the place. */
   readonly why: string;
+  /** The line of the dead container's log that names its error, where one could be told from the others. */
+  readonly said?: string | undefined;
   /** One action. */
   readonly todo: string;
   /** One read-only command, pinned to the right cluster. */
@@ -177,8 +179,13 @@ export function renderObjectPath(object: CauseObject): string {
   return parts.filter((part) => part !== undefined && part !== "").join(", ");
 }
 
+/** `crashed twice: exit code 1: Error: PAYMENT_URL is not set`. */
+export function whyOf(cause: Cause): string {
+  return cause.said === undefined ? cause.why : `${cause.why}: ${cause.said}`;
+}
+
 /** `tokyo: Deployment web, pod web-7f-x, container web: crashed twice: exit code 1 (ContainerCrash)`. */
 export function causeSentence(cause: Cause): string {
   const path = renderObjectPath(cause.object);
-  return `${cause.cluster}: ${path === "" ? "" : `${path}: `}${cause.why} (${cause.code})`;
+  return `${cause.cluster}: ${path === "" ? "" : `${path}: `}${whyOf(cause)} (${cause.code})`;
 }

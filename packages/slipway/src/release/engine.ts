@@ -9,7 +9,7 @@ import { APPLY_PATIENCE_MS, type Applied, applyObjects, patiently, stamp } from 
 import { type Cause, causeSentence, makeCause } from "./causes.ts";
 import { type ClusterState, decide, type Forward, type WaveCommand, type WaveState } from "./decide.ts";
 import type { Progress, ReleaseNews } from "./events.ts";
-import { type Evidence, takeEvidence } from "./evidence.ts";
+import { countsOf, type Evidence, takeEvidence } from "./evidence.ts";
 import { writeRecord } from "./history.ts";
 import { baselineOf } from "./judge-pod.ts";
 import type { ClusterRecord, Outcome, ReleaseContext, ReleaseRecord, Target } from "./model.ts";
@@ -47,6 +47,7 @@ class Run {
   /** Ends what goes forward in a cluster, before it is restored. */
   readonly #forwarding = new Map<string, { readonly abort: AbortController; readonly task: Promise<void> }>();
   readonly #doomed = new Map<string, Pod | undefined>();
+  readonly #eventsBefore = new Map<string, ReadonlyMap<string, number>>();
   readonly #evidence: Evidence[] = [];
   readonly #tasks = new Set<Promise<void>>();
   readonly #stop = new AbortController();
@@ -273,7 +274,9 @@ class Run {
     const { record, emit } = this.#input;
     try {
       const observer = await this.#observer(name);
-      const baseline = baselineOf(observer.current().pods);
+      const { pods, events } = observer.current();
+      const baseline = baselineOf(pods);
+      this.#eventsBefore.set(name, countsOf(events));
       const applied = await this.#apply(name, record, signal);
       emit({ type: "applied", cluster: name, objects: applied.objects });
       const startedAt = this.#startedAt(name);
@@ -446,13 +449,15 @@ class Run {
       observation: observer?.current() ?? { deployments: [], replicaSets: [], pods: [], events: [] },
       cause: forward.cause,
       pod: this.#doomed.get(name),
+      before: this.#eventsBefore.get(name) ?? new Map(),
     });
+    const { cause } = evidence;
     this.#evidence.push(evidence);
     this.#input.emit({ type: "evidence", cluster: name, evidence });
     // Stored before anything is rolled back, so that a crash from here on cannot lose it.
     this.#save();
     await this.#saving;
-    this.#set(name, { forward: { ...forward, evidence: "taken" } });
+    this.#set(name, { forward: { ...forward, cause, evidence: "taken" } });
   }
 
   #beginRestore(name: string): void {

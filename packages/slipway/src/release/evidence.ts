@@ -5,6 +5,7 @@
 import type { Clock } from "@slipway/base";
 import type { ContainerStatus, Event, KubeClient, Pod } from "@slipway/kube";
 import type { Cause } from "./causes.ts";
+import { errorLine } from "./last-words.ts";
 import { type Observation, timeOf } from "./observe.ts";
 
 /** What was seen when a cluster failed, kept with the release: taken before anything is rolled back. */
@@ -57,18 +58,16 @@ export async function takeEvidence(input: {
   readonly observation: Observation;
   readonly cause: Cause;
   readonly pod: Pod | undefined;
+  /** Events from before the release: uid to their count then. */
+  readonly before: ReadonlyMap<string, number>;
 }): Promise<Evidence> {
-  const { cause, observation, clock } = input;
+  const { observation, clock } = input;
   // The newest state of the pod: it may have been restarted since it was judged.
   const pod = observation.pods.find((one) => one.metadata.uid === input.pod?.metadata.uid) ?? input.pod;
   const gaps: string[] = [];
-  const base = {
-    cluster: cause.cluster,
-    cause,
-    takenAt: clock.now(),
-    events: groupEvents(relatedEvents(observation, cause, pod)),
-    exit: exitOf(pod, cause.object.container),
-  };
+  const takenAt = clock.now();
+  const events = groupEvents(relatedEvents(since(observation.events, input.before), input.cause, pod));
+  const exit = exitOf(pod, input.cause.object.container);
   const stop = new AbortController();
   const limit = new AbortController();
   const timeout = clock
@@ -83,17 +82,45 @@ export async function takeEvidence(input: {
     timeout.then(() => undefined),
   ]);
   limit.abort();
-  return { ...base, log, gaps };
+  const said = CRASHES.has(input.cause.code) ? errorLine(exit?.message, log) : undefined;
+  const cause = said === undefined ? input.cause : { ...input.cause, said };
+  return { cluster: cause.cluster, cause, takenAt, events, exit, log, gaps };
 }
 
-function relatedEvents(observation: Observation, cause: Cause, pod: Pod | undefined): readonly Event[] {
-  const { deployment, replicaSet } = cause.object;
-  return observation.events.filter(({ involvedObject: about }) =>
-    pod !== undefined && about.kind === "Pod"
-      ? about.uid === pod.metadata.uid
-      : (about.kind === "ReplicaSet" && about.name === replicaSet) ||
-        (about.kind === "Deployment" && about.name === deployment),
-  );
+/** Where the container's own words say more than its exit code. */
+const CRASHES: ReadonlySet<string> = new Set([
+  "ContainerCrash",
+  "ContainerCompleted",
+  "RestartedWhileBaking",
+]);
+
+/** What is already there before a release; give it to `takeEvidence`. */
+export function countsOf(events: readonly Event[]): ReadonlyMap<string, number> {
+  return new Map(events.map((event) => [event.metadata.uid ?? event.metadata.name, countOf(event)]));
+}
+
+function countOf(event: Event): number {
+  return event.series?.count ?? event.count ?? 1;
+}
+
+/** What happened since: told by counts, because the cluster's clock need not agree with ours. */
+function since(events: readonly Event[], before: ReadonlyMap<string, number>): readonly Event[] {
+  return events.flatMap((event) => {
+    const times = countOf(event) - (before.get(event.metadata.uid ?? event.metadata.name) ?? 0);
+    return times > 0 ? [{ ...event, series: undefined, count: times }] : [];
+  });
+}
+
+function relatedEvents(events: readonly Event[], cause: Cause, pod: Pod | undefined): readonly Event[] {
+  const { namespace, deployment, replicaSet } = cause.object;
+  return events.filter(({ involvedObject: about }) => {
+    if (about.kind === "Pod") return pod !== undefined && about.uid === pod.metadata.uid;
+    if (about.namespace !== namespace) return false;
+    return (
+      (about.kind === "ReplicaSet" && about.name === replicaSet) ||
+      (about.kind === "Deployment" && about.name === deployment)
+    );
+  });
 }
 
 /** Equal events become one with a count; warnings are kept before others when there are too many. */
@@ -102,7 +129,7 @@ export function groupEvents(events: readonly Event[]): Evidence["events"] {
   for (const event of events) {
     const key = `${event.involvedObject.kind}/${event.involvedObject.name} ${event.reason} ${event.message}`;
     const known = groups.get(key);
-    const count = (known?.count ?? 0) + (event.series?.count ?? event.count ?? 1);
+    const count = (known?.count ?? 0) + countOf(event);
     groups.set(key, { event, count, at: timeOf(event) });
   }
   const all = [...groups.values()];

@@ -132,6 +132,19 @@ test("a damaged record is named", async () => {
   });
 });
 
+test("a damaged record does not hide the others", async () => {
+  const client = apiClient();
+  for (const number of [1, 2, 3]) await writeRecord(client, record(number));
+  await client.patch(
+    { apiVersion: "v1", kind: "Secret", namespace: "default", name: "slipway.shop.3" },
+    "merge",
+    { data: { release: "AAAA" } },
+  );
+  const damaged: number[] = [];
+  const records = await readRecords(client, place, (_error, number) => damaged.push(number));
+  assert.deepEqual([records.map((one) => one.number), damaged], [[2, 1], [3]]);
+});
+
 test("of the copies in several clusters the one that was written last counts", () => {
   const merged = mergeRecords([
     [record(1, { revision: 3, outcome: "healthy" })],
@@ -202,11 +215,12 @@ test("a later release that is healthy everywhere lifts the hold on what it carri
   assert.deepEqual([...heldBy([again, bad, record(1)])], [["digest-8", 2]]);
 });
 
-test("records leave the history beyond `keep`, but never what runs somewhere or the newest healthy one", () => {
-  const records = [failed(5), failed(4), failed(3), record(2), record(1)];
+test("records leave the history beyond `keep`, but never what runs somewhere, the newest healthy one or the way back from it", () => {
+  const same = record(2, { content: "content-3" });
+  const records = [failed(6), failed(5), failed(4), record(3), same, record(1), record(0)];
   assert.deepEqual(
     expired(records, 2, names).map((one) => one.number),
-    [3, 1],
+    [4, 2, 0],
   );
 });
 

@@ -24,6 +24,12 @@ const REVISION = "slipway.dev/revision";
 const FENCE = "slipway.dev/fence";
 const SHA256 = "slipway.dev/sha256";
 
+/** What a release leaves behind for later ones to look at. */
+export type PastRelease = Pick<
+  ReleaseRecord,
+  "number" | "outcome" | "clusters" | "objects" | "images" | "content" | "held"
+>;
+
 interface Place {
   readonly service: string;
   readonly namespace: string;
@@ -129,8 +135,15 @@ async function deleteStaleParts(client: KubeClient, record: ReleaseRecord): Prom
   }
 }
 
-/** All records that this cluster holds, newest first. A damaged one is an error that names it. */
-export async function readRecords(client: KubeClient, place: Place): Promise<readonly ReleaseRecord[]> {
+/**
+ * All records that this cluster holds, newest first. One that is damaged is an error that names it; `onDamaged` takes
+ * it instead, with the release's number, and the others are returned.
+ */
+export async function readRecords(
+  client: KubeClient,
+  place: Place,
+  onDamaged?: (error: SlipwayError, number: number) => void,
+): Promise<readonly ReleaseRecord[]> {
   const { items } = await client.list<Secret>(
     { apiVersion: "v1", kind: "Secret" },
     { namespace: place.namespace, labelSelector: `${SERVICE_LABEL}=${place.service},${RECORD_LABEL}` },
@@ -138,7 +151,15 @@ export async function readRecords(client: KubeClient, place: Place): Promise<rea
   const byName = new Map(items.map((secret) => [secret.metadata.name, secret]));
   return items
     .filter((secret) => secret.metadata.labels?.[RECORD_LABEL] === "main")
-    .map((main) => unpack(client.name, main, byName))
+    .flatMap((main) => {
+      try {
+        return [unpack(client.name, main, byName)];
+      } catch (error) {
+        if (onDamaged === undefined || !(error instanceof SlipwayError)) throw error;
+        onDamaged(error, Number(main.metadata.labels?.[NUMBER_LABEL] ?? 0));
+        return [];
+      }
+    })
     .sort((a, b) => b.number - a.number);
 }
 
@@ -195,7 +216,7 @@ async function remove(client: KubeClient, namespace: string, name: string): Prom
 }
 
 /** What runs in each cluster: the newest release that says so. */
-export function runningIn(records: readonly ReleaseRecord[], cluster: string): ReleaseRecord | undefined {
+export function runningIn<T extends PastRelease>(records: readonly T[], cluster: string): T | undefined {
   for (const record of records) {
     const runs = record.clusters[cluster]?.runs;
     if (runs !== undefined) return records.find((one) => one.number === runs) ?? record;
@@ -203,7 +224,7 @@ export function runningIn(records: readonly ReleaseRecord[], cluster: string): R
   return undefined;
 }
 
-export function isHealthyEverywhere(record: ReleaseRecord): boolean {
+export function isHealthyEverywhere(record: PastRelease): boolean {
   const clusters = Object.values(record.clusters);
   return (
     record.outcome === "healthy" &&
@@ -212,8 +233,13 @@ export function isHealthyEverywhere(record: ReleaseRecord): boolean {
   );
 }
 
+/** Is its content, or one of its images, among the held? */
+export function isHeld(record: PastRelease, held: ReadonlyMap<string, number>): boolean {
+  return held.has(record.content) || record.images.some((image) => held.has(image.digest));
+}
+
 /** Digests and contents that no release may bring back until a later healthy one lifts the hold. */
-export function heldBy(records: readonly ReleaseRecord[]): ReadonlyMap<string, number> {
+export function heldBy(records: readonly PastRelease[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
   for (const record of [...records].sort((a, b) => a.number - b.number)) {
     if (isHealthyEverywhere(record)) {
@@ -225,19 +251,24 @@ export function heldBy(records: readonly ReleaseRecord[]): ReadonlyMap<string, n
   return held;
 }
 
-/** Which records may go: all but the newest `keep`, what runs anywhere, and the newest healthy one. */
-export function expired(
-  records: readonly ReleaseRecord[],
+/**
+ * Which records may go: all but the newest `keep`, what runs anywhere, the newest healthy one, and the one that a
+ * rollback from there goes to, which many failed releases in a row must not push out.
+ */
+export function expired<T extends PastRelease>(
+  records: readonly T[],
   keep: number,
   clusters: readonly string[],
-): readonly ReleaseRecord[] {
+): readonly T[] {
   const needed = new Set<number>();
   for (const cluster of clusters) {
     const runs = runningIn(records, cluster);
     if (runs !== undefined) needed.add(runs.number);
   }
-  const healthy = records.find(isHealthyEverywhere);
-  if (healthy !== undefined) needed.add(healthy.number);
+  const healthy = records.filter(isHealthyEverywhere);
+  const held = heldBy(records);
+  const wayBack = healthy.find((record) => record.content !== healthy[0]?.content && !isHeld(record, held));
+  for (const record of [healthy[0], wayBack]) if (record !== undefined) needed.add(record.number);
   return records.slice(Math.max(1, keep)).filter((record) => !needed.has(record.number));
 }
 

@@ -8,7 +8,7 @@ import { type AnyObject, type Deployment, isReason, type KubeObject, StatusError
 import { FIELD_MANAGER, isUnreachable } from "./apply.ts";
 import { canonicalJson } from "./config-names.ts";
 import { describeChanges, withoutBookkeeping } from "./diff.ts";
-import { expired, heldBy, mergeRecords, readRecords, runningIn } from "./history.ts";
+import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn } from "./history.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { refOf, toPrune } from "./prune.ts";
 import { missingReferences } from "./references.ts";
@@ -60,12 +60,12 @@ export async function readKnowledge(context: ReleaseContext): Promise<Knowledge>
   const copies = await Promise.all(
     context.targets.map(async (target) => {
       try {
-        return await readRecords(target.client, context);
+        return await readRecords(target.client, context, (damage) => {
+          warnings.push(`${damage.where}: ${damage.message}`);
+        });
       } catch (error) {
-        if (isUnreachable(error)) unreachable.set(target.name, (error as Error).message);
-        else if (error instanceof SlipwayError && error.code === "RECORD_DAMAGED") {
-          warnings.push(`${error.where}: ${error.message}`);
-        } else throw error;
+        if (!isUnreachable(error)) throw error;
+        unreachable.set(target.name, (error as Error).message);
         return [];
       }
     }),
@@ -150,7 +150,7 @@ async function missingImages(
     );
 }
 
-function heldRefusals(
+export function heldRefusals(
   rendered: Pick<RenderedRelease, "images" | "content">,
   records: readonly ReleaseRecord[],
 ): readonly SlipwayError[] {
@@ -178,7 +178,7 @@ function heldRefusals(
 async function planCluster(input: {
   readonly context: ReleaseContext;
   readonly target: Target;
-  readonly rendered: Pick<RenderedRelease, "objects">;
+  readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content">;
   readonly knowledge: Knowledge;
   readonly refusals: SlipwayError[];
 }): Promise<ClusterPlan> {
@@ -189,28 +189,45 @@ async function planCluster(input: {
   }
   refusals.push(...(await missingReferences(target, rendered.objects)));
   const running = runningIn(knowledge.records, target.name);
-  for (const ref of pruneRefs(context, knowledge.records, running, rendered.objects)) {
+  const records = [onceHealthy(context, rendered, knowledge.records), ...knowledge.records];
+  for (const ref of pruneRefs(context, records, running)) {
     const { kind, name, namespace } = ref;
     objects.push({ kind, name, namespace, action: "prune", changes: [] });
   }
   return { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
 }
 
-/** What goes when this release is healthy: the inventory before it, and config of releases that leave the history. */
+/** The release as its record will be if all goes well. */
+function onceHealthy(
+  context: ReleaseContext,
+  rendered: Pick<RenderedRelease, "objects" | "images" | "content">,
+  records: readonly ReleaseRecord[],
+): PastRelease {
+  const number = (records[0]?.number ?? 0) + 1;
+  const clusters = Object.fromEntries(
+    context.targets.map(({ name }) => [name, { verdict: "healthy", step: "done", runs: number } as const]),
+  );
+  return { ...rendered, number, outcome: "healthy", clusters, held: [] };
+}
+
+/**
+ * What goes when the first of `records` is healthy: the inventory before it, and the config of releases that leave
+ * the history.
+ */
 export function pruneRefs(
   context: ReleaseContext,
-  records: readonly ReleaseRecord[],
-  running: ReleaseRecord | undefined,
-  after: readonly AnyObject[],
+  records: readonly PastRelease[],
+  running: PastRelease | undefined,
 ): ReturnType<typeof toPrune> {
-  const leaving = expired(records, Math.max(1, context.release.keep - 1), []);
+  const names = context.targets.map((target) => target.name);
+  const leaving = expired(records, context.release.keep, names);
   const staying = records.filter((record) => !leaving.includes(record));
   const config = leaving
     .flatMap((record) => record.objects)
     .filter((object) => object.kind === "ConfigMap" || object.kind === "Secret");
   return toPrune({
     before: [...(running?.objects ?? []), ...config],
-    after,
+    after: records[0]?.objects ?? [],
     kept: staying.flatMap((record) => record.objects),
   });
 }

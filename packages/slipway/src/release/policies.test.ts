@@ -247,3 +247,31 @@ async function has(
     },
   );
 }
+
+test("of two deploys of the same bad image at once, the one that waited for the lock is refused", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1"));
+  const first = deploy(context, of("crash"));
+  const waited = recordEvents();
+  const second = deploy({ ...context, pid: 4712 }, of("crash"), { ...waited, lockWaitMs: 60_000 });
+  await assert.rejects(second, { code: "RELEASE_HELD" });
+  assert.ok(waited.events.some((event) => event.type === "lock-waiting"));
+  assert.equal((await first).record.outcome, "rolled-back");
+  assert.deepEqual(
+    (await history(context)).map((record) => record.number),
+    [2, 1],
+  );
+});
+
+test("a number is not given twice, even when the newest record cannot be read", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1"));
+  await deploy(context, of("v2"));
+  for (const { client } of context.targets) {
+    const record = { apiVersion: "v1", kind: "Secret", namespace: context.namespace, name: "slipway.shop.2" };
+    await client.patch(record, "merge", { data: { release: "AAAA" } });
+  }
+  const result = await deploy(context, of("v3"));
+  assert.equal(result.record.number, 3);
+  assert.equal(result.record.outcome, "healthy");
+});

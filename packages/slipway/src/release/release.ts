@@ -15,6 +15,7 @@ import {
   expired,
   heldBy,
   isHealthyEverywhere,
+  isHeld,
   mergeRecords,
   readRecords,
   runningIn,
@@ -33,6 +34,7 @@ import type {
   Target,
 } from "./model.ts";
 import {
+  heldRefusals,
   noClusterAnswers,
   planWith,
   pruneRefs,
@@ -90,6 +92,10 @@ export async function deploy(
   const skipped = skippedOf(plan);
   const waves = wavesOf(context);
   return underLock(context, { ...options, skipped, emit }, async (locked) => {
+    // Planned before the lock was ours: the release that was waited for may have been found bad since.
+    const held = options.allowHeld === true ? [] : heldRefusals(rendered, locked.records);
+    const heldSince = refusalError(held);
+    if (heldSince !== undefined) throw heldSince;
     const backTo = newestHealthy(locked.records);
     const isSame = backTo?.content === rendered.content;
     return runNumbered(context, locked, {
@@ -195,16 +201,13 @@ function wavesOf(context: ReleaseContext): readonly (readonly string[])[] {
 
 function newestHealthy(records: readonly ReleaseRecord[]): ReleaseRecord | undefined {
   const held = heldBy(records);
-  return records.find(
-    (record) =>
-      isHealthyEverywhere(record) &&
-      !held.has(record.content) &&
-      !record.images.some((image) => held.has(image.digest)),
-  );
+  return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
 }
 
 interface Locked {
   readonly records: readonly ReleaseRecord[];
+  /** The number of the newest release, readable or not. */
+  readonly highest: number;
   readonly fence: number;
   readonly signal: AbortSignal;
   readonly skipped: ReadonlyMap<string, string>;
@@ -234,10 +237,11 @@ async function underLock(
     for (const target of targets) locks.push(await lockOne(context, target, request));
     request.emit({ type: "locked", clusters: targets.map((target) => target.name) });
     const fence = Math.max(0, ...locks.map((lock) => lock.fence));
-    const records = await settleInterrupted(context, targets, { fence, emit: request.emit });
+    const { records, highest } = await settleInterrupted(context, targets, { fence, emit: request.emit });
     const signals = [...locks.map((lock) => lock.lost), ...(request.signal ? [request.signal] : [])];
     return await work({
       records,
+      highest,
       fence,
       signal: AbortSignal.any(signals),
       skipped: request.skipped,
@@ -282,10 +286,18 @@ async function settleInterrupted(
   context: ReleaseContext,
   targets: readonly Target[],
   options: { readonly fence: number; readonly emit: Emit },
-): Promise<readonly ReleaseRecord[]> {
+): Promise<Pick<Locked, "records" | "highest">> {
+  let highest = 0;
   const records = mergeRecords(
-    await Promise.all(targets.map((target) => readRecords(target.client, context).catch(onlyDamaged))),
+    await Promise.all(
+      targets.map((target) =>
+        readRecords(target.client, context, (_damage, number) => {
+          highest = Math.max(highest, number);
+        }),
+      ),
+    ),
   );
+  highest = Math.max(highest, ...records.map((record) => record.number));
   const settled: ReleaseRecord[] = [];
   for (const record of records) {
     if (record.outcome !== "in-progress") {
@@ -304,12 +316,7 @@ async function settleInterrupted(
     await Promise.all(targets.map((target) => writeRecord(target.client, closed)));
     settled.push(closed);
   }
-  return settled;
-}
-
-function onlyDamaged(error: unknown): readonly ReleaseRecord[] {
-  if (error instanceof SlipwayError && error.code === "RECORD_DAMAGED") return [];
-  throw error;
+  return { records: settled, highest };
 }
 
 interface NumberedRun {
@@ -381,7 +388,7 @@ function firstRecord(
       : { verdict: "not-started", step: "pending" };
   }
   return {
-    number: Math.max(0, ...locked.records.map((record) => record.number)) + 1,
+    number: locked.highest + 1,
     service: context.service,
     namespace: context.namespace,
     environment: context.environment,
@@ -423,10 +430,11 @@ async function warnIfGone(
 
 /** After a release that is healthy everywhere: prune what it no longer has, and drop what leaves the history. */
 async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecord): Promise<void> {
+  const all = [final, ...locked.records];
   if (final.outcome === "healthy") {
     for (const target of context.targets) {
       const running = runningIn(locked.records, target.name);
-      const refs = pruneRefs(context, locked.records, running, final.objects);
+      const refs = pruneRefs(context, all, running);
       const { deleted, failed } = await prune(target.client, refs, final.service);
       if (deleted.length > 0) locked.emit({ type: "pruned", cluster: target.name, objects: deleted });
       for (const message of failed) {
@@ -434,7 +442,6 @@ async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecor
       }
     }
   }
-  const all = [final, ...locked.records];
   const names = context.targets.map((target) => target.name);
   for (const record of expired(all, context.release.keep, names)) {
     for (const target of context.targets) {

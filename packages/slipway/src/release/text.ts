@@ -1,6 +1,6 @@
 /** Releases as plain lines: for terminals without cursor control, CI logs and golden files. Pure. */
 import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
-import { type Cause, renderObjectPath } from "./causes.ts";
+import { type Cause, renderObjectPath, whyOf } from "./causes.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence.ts";
 import { AFTER_INTERRUPTION } from "./interruption.ts";
@@ -204,7 +204,7 @@ export function renderCause(cause: Cause): string {
   const path = renderObjectPath(cause.object);
   return [
     `  ${cause.code} in ${cause.cluster}${path === "" ? "" : `: ${path}`}`,
-    `    why:  ${cause.why}`,
+    `    why:  ${whyOf(cause)}`,
     `    do:   ${cause.todo}`,
     `    look: ${cause.command}`,
   ].join("\n");
