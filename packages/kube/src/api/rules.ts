@@ -4,7 +4,7 @@
 import type { PatchType } from "../client/client.ts";
 import { type StatusError, statusError } from "../client/status-error.ts";
 import { setDefaults } from "../defaults/defaults.ts";
-import { serverSideApply } from "../patch/apply.ts";
+import { serverSideApply, untypedPatch } from "../patch/apply.ts";
 import { applyJsonPatch } from "../patch/json.ts";
 import { trackManagedFields } from "../patch/managed-fields.ts";
 import { applyMergePatch } from "../patch/merge.ts";
@@ -36,15 +36,8 @@ export function requireValidUpdate(object: KubeObject, old: KubeObject): void {
 export function requireDeclaredFields(object: KubeObject): void {
   const [problem] = strictProblems(object);
   if (problem === undefined) return;
-  const { namespace = "", name } = object.metadata;
-  const groupVersion = object.apiVersion.includes("/") ? object.apiVersion : `/${object.apiVersion}`;
   const path = problem.replace(/^unknown field "(.*)"$/, ".$1");
-  const what = `(${namespace}/${name}; ${groupVersion}, Kind=${object.kind})`;
-  throw statusError(
-    500,
-    "",
-    `failed to create typed patch object ${what}: ${path}: field not declared in schema`,
-  );
+  throw untypedPatch(object, `${path}: field not declared in schema`);
 }
 
 /**

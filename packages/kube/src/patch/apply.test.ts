@@ -258,15 +258,16 @@ test("a main apply leaves the status alone", () => {
   assert.equal(object.status, undefined);
 });
 
-test("what cannot be applied is a bad request", () => {
-  const bad = { reason: "BadRequest" };
+test("what cannot be applied is refused in Kubernetes' words and codes", () => {
   assert.throws(() => apply(undefined, created(deployment({}, [c("web")]))), {
-    ...bad,
+    httpCode: 400,
+    reason: "BadRequest",
     message: "metadata.managedFields must be nil",
   });
   assert.throws(() => apply(undefined, deployment({}, [c("web"), c("web")])), {
-    ...bad,
-    message: /\.spec\.template\.spec\.containers: duplicate entries for key \[name="web"\]$/,
+    httpCode: 500,
+    message:
+      /^failed to create typed patch object \(.*\/.*; apps\/v1, Kind=Deployment\): \.spec\.template\.spec\.containers: duplicate entries for key \[name="web"\]$/,
   });
 });
 

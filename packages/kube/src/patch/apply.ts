@@ -49,7 +49,7 @@ export interface Apply {
 
 /**
  * The object to store, with its managedFields; `live` itself when nothing changes. Throws a StatusError: 409 Conflict
- * with one cause per field, 400 for a configuration that carries managedFields or repeats a list key.
+ * with one cause per field, 400 for a configuration that carries managedFields, 500 for one that repeats a list key.
  */
 export function serverSideApply(apply: Apply): KubeObject {
   const { live, manager, subresource } = apply;
@@ -58,7 +58,8 @@ export function serverSideApply(apply: Apply): KubeObject {
   }
   const schema = schemaFor(apply.applied);
   const applied = relevantParts(withoutNulls(apply.applied) as KubeObject, subresource);
-  checkDuplicates(applied, schema, "");
+  const duplicate = duplicateEntry(applied, schema, "");
+  if (duplicate !== undefined) throw untypedPatch(applied, duplicate);
   const self: Owner = { manager, operation: "Apply", apiVersion: applied.apiVersion, subresource };
   const owners = live === undefined ? [] : liveOwners(live, apply.now);
   const mine = owners.find((owner) => isSameOwner(owner, self));
@@ -126,19 +127,26 @@ function withoutNulls(value: unknown): unknown {
   return result;
 }
 
-function checkDuplicates(value: unknown, schema: FieldSchema, path: string): void {
+/** The first element of a list that is there twice, by its key: `.spec.ports: duplicate entries for key [port=80]`. */
+function duplicateEntry(value: unknown, schema: FieldSchema, path: string): string | undefined {
   const merging = mergingOf(value, schema);
-  if (merging === "leaf") return;
+  if (merging === "leaf") return undefined;
   const seen = new Set<string>();
   for (const [element, child, childSchema] of childrenOf(value, merging, schema)) {
     const [printed] = pathsOf({ [element]: {} });
-    if (seen.has(element)) {
-      const message = `failed to create typed patch object: ${path}: duplicate entries for key ${printed}`;
-      throw statusError(400, "BadRequest", message);
-    }
+    if (seen.has(element)) return `${path}: duplicate entries for key ${printed}`;
     seen.add(element);
-    checkDuplicates(child, childSchema, `${path}${printed}`);
+    const below = duplicateEntry(child, childSchema, `${path}${printed}`);
+    if (below !== undefined) return below;
   }
+  return undefined;
+}
+
+/** What the server says of a configuration that it cannot merge by its types. It is a 500 there, so it is one here. */
+export function untypedPatch({ apiVersion, kind, metadata }: KubeObject, problem: string): StatusError {
+  const groupVersion = apiVersion.includes("/") ? apiVersion : `/${apiVersion}`;
+  const what = `(${metadata.namespace ?? ""}/${metadata.name}; ${groupVersion}, Kind=${kind})`;
+  return statusError(500, "", `failed to create typed patch object ${what}: ${problem}`);
 }
 
 // --- merging ---
