@@ -144,7 +144,20 @@ function parse(body: Buffer): ManifestFacts {
   if ((document as { schemaVersion?: unknown }).schemaVersion !== 2) {
     throw new RegistryError(400, "MANIFEST_INVALID", "only manifests of schemaVersion 2 are stored");
   }
+  const { layers, manifests, subject } = document as Record<string, unknown>;
+  for (const list of [layers, manifests]) {
+    if (list === undefined || (Array.isArray(list) && list.every(isDescriptor))) continue;
+    throw new RegistryError(400, "MANIFEST_INVALID", "layers and manifests are lists of descriptors");
+  }
+  if (subject !== undefined && !isDescriptor(subject)) {
+    throw new RegistryError(400, "MANIFEST_INVALID", "the subject is not a descriptor");
+  }
   return document as ManifestFacts;
+}
+
+function isDescriptor(value: unknown): boolean {
+  const { digest } = (value ?? {}) as { digest?: unknown };
+  return typeof digest === "string" && parseDigest(digest) !== undefined;
 }
 
 function mediaTypeOf(exchange: Exchange, facts: ManifestFacts): string {
@@ -168,8 +181,8 @@ async function requireParts(exchange: Exchange, facts: ManifestFacts): Promise<v
   const isIndex = isIndexType(facts.mediaType ?? "") || facts.manifests !== undefined;
   const parts = isIndex ? (facts.manifests ?? []) : [facts.config, ...(facts.layers ?? [])];
   for (const part of parts) {
-    if (part === undefined || typeof part.digest !== "string" || parseDigest(part.digest) === undefined) {
-      throw new RegistryError(400, "MANIFEST_INVALID", "the manifest lacks a descriptor with a digest");
+    if (part === undefined || !isDescriptor(part)) {
+      throw new RegistryError(400, "MANIFEST_INVALID", "the manifest has no config with a digest");
     }
     const isForeign = part.mediaType?.includes("foreign") || part.mediaType?.includes("nondistributable");
     if (isForeign || isIndex) continue; // an index may be sparse: only some of its platforms are copied

@@ -224,6 +224,10 @@ test("a manifest that cannot be right is refused with the reason", async () => {
     [good, ".bad-tag", MEDIA.manifest, 400, "MANIFEST_INVALID"],
     [good.replace(sha256("bad"), sha256("missing")), "v1", MEDIA.manifest, 404, "MANIFEST_BLOB_UNKNOWN"],
     [good.replace(`"size":${"bad".length}`, '"size":99'), "v1", MEDIA.manifest, 400, "SIZE_INVALID"],
+    [JSON.stringify({ ...JSON.parse(good), layers: 3 }), "v1", MEDIA.manifest, 400, "MANIFEST_INVALID"],
+    [JSON.stringify({ ...JSON.parse(good), layers: [null] }), "v1", MEDIA.manifest, 400, "MANIFEST_INVALID"],
+    [JSON.stringify({ ...JSON.parse(good), config: null }), "v1", MEDIA.manifest, 400, "MANIFEST_INVALID"],
+    [JSON.stringify({ ...JSON.parse(good), subject: null }), "v1", MEDIA.manifest, 400, "MANIFEST_INVALID"],
     [" ".repeat(9 * 1024 * 1024), "v1", MEDIA.manifest, 413, "SIZE_INVALID"],
   ];
   for (const [body, reference, type, status, code] of table) {
