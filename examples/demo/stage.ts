@@ -24,6 +24,7 @@ export interface Stage {
   ship(): Promise<ShipResult>;
   rollback(): Promise<ShipResult>;
   commit(release: string, message: string): Promise<void>;
+  /** Only `web` changes: its pods never answer, so nobody may ever hear from this release. */
   commitCrash(release: string, message: string): Promise<void>;
   revert(): Promise<void>;
   startLoad(): Promise<void>;
@@ -153,14 +154,15 @@ export async function setStage(options: {
       await git("commit", "-q", "-a", "-m", `${name}: ${message}`);
     },
     async commitCrash(name, message) {
-      await stage.commit(name, message);
+      // Only the front changes, so that no pod of this release ever serves: the backends stay what they are.
+      await writeFile(join(folder, "web/release.txt"), `${name}\n`);
       const file = join(folder, "web/server.mjs");
       const crash = `if (!process.env.PAYMENT_URL) throw new Error("PAYMENT_URL is not set");\n`;
       await writeFile(
         file,
         (await readFile(file, "utf8")).replace("const release =", `${crash}const release =`),
       );
-      await git("commit", "-q", "-a", "--amend", "-m", `${name}: ${message}`);
+      await git("commit", "-q", "-a", "-m", `${name}: ${message}`);
     },
     revert: () => git("reset", "-q", "--hard", "HEAD~1"),
     async startLoad() {
