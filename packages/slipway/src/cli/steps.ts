@@ -1,7 +1,7 @@
 /** The steps of `slipway ship`, which are also commands of their own: build, verify, push, deploy. */
-import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { publishFolder } from "../edge/bucket/publish.ts";
 import { buildImages } from "../images/build.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
@@ -184,9 +184,8 @@ export async function bucketStep(project: Project, output: StepOutput): Promise<
   for (const { target } of project.config.edge?.routes ?? []) {
     if (target.kind !== "bucket") continue;
     const folder = project.paths.bucket(target.name);
-    await mkdir(folder, { recursive: true });
     try {
-      await cp(target.from, folder, { recursive: true, preserveTimestamps: true });
+      await publishFolder(target.from, folder);
     } catch (cause) {
       throw new SlipwayError({
         code: "EDGE_BUCKET_SOURCE",
