@@ -18,14 +18,17 @@ export interface PodNetwork {
   readonly link: string;
 }
 
-/** $1 folder, $2 link, $3 address/bits, $4 gateway, $5 service range; tools in the environment. */
+/**
+ * $1 folder, $2 link, $3 address/bits, $4 gateway, $5 service range; tools in the environment. The namespace is named
+ * from within the folder, because a batch of `ip` has words, and a path may have spaces.
+ */
 const CREATE = `
 set -e
-mkdir -p "$1"; : >"$1/net"; : >"$1/uts"; : >"$1/ipc"
+mkdir -p "$1"; cd "$1"; : >"$1/net"; : >"$1/uts"; : >"$1/ipc"
 "$UNSHARE" --net="$1/net" --uts="$1/uts" --ipc="$1/ipc" "$SH" -c '
   echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
   { echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range; } 2>/dev/null || :'
-printf 'link add %s type veth peer name eth0 netns %s\\nlink set %s master br0 up\\n' "$2" "$1/net" "$2" | "$IP" -batch -
+printf 'link add %s type veth peer name eth0 netns ./net\\nlink set %s master br0 up\\n' "$2" "$2" | "$IP" -batch -
 printf 'link set lo up\\naddr add %s dev eth0\\nlink set eth0 up\\nroute add %s via %s\\n' "$3" "$5" "$4" |
   "$NSENTER" --net="$1/net" "$IP" -batch -
 `;
