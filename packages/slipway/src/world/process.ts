@@ -26,11 +26,15 @@ export async function launchWorld(spec: WorldSpec): Promise<WorldState> {
   const entry = fileURLToPath(
     new URL(import.meta.url.endsWith(".ts") ? "main.ts" : "main.js", import.meta.url),
   );
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", entry], {
-    cwd: spec.projectRoot,
-    detached: true,
-    stdio: ["pipe", log.fd, log.fd, "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", entry],
+    {
+      cwd: spec.projectRoot,
+      detached: true,
+      stdio: ["pipe", log.fd, log.fd, "pipe"],
+    },
+  );
   child.stdin?.end(JSON.stringify(spec));
   const answer = await text(child.stdio[3] as Readable);
   await log.close();
