@@ -129,3 +129,20 @@ test("a cluster that does not answer is refused, unless the release may go on wi
   );
   assert.deepEqual((await planRelease(context, rendered("v1"), { skipUnreachable: true })).refusals, []);
 });
+
+test("a kind, or a version of it, that the cluster does not serve is refused by name", async () => {
+  const extra = `---
+apiVersion: policy/v99
+kind: PodDisruptionBudget
+metadata: { name: web }
+spec: {}
+`;
+  const plan = await planRelease(
+    contextOf([{ name: "tokyo", client: apiClient() }]),
+    rendered("v1", { extra }),
+  );
+  assert.deepEqual(
+    plan.refusals.map((refusal) => [refusal.code, refusal.message]),
+    [["KIND_NOT_SERVED", "the cluster does not serve PodDisruptionBudget of policy/v99"]],
+  );
+});

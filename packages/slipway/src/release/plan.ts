@@ -263,7 +263,11 @@ async function planObject(
     if (live === undefined && error.httpCode === 404 && (await lacksNamespace(target, object))) {
       return { ...planned, action: "create", changes: [] };
     }
-    refusals.push(applyRefusal(target.name, object, error));
+    refusals.push(
+      error.httpCode === 404
+        ? notServed(target.name, object, error)
+        : applyRefusal(target.name, object, error),
+    );
     return { ...planned, action: live === undefined ? "create" : "change", changes: [] };
   }
 }
@@ -289,6 +293,18 @@ function selectorChange(cluster: string, object: AnyObject, live: KubeObject): S
     message: `is ${is} in the cluster and ${wanted} in the manifest, and Kubernetes never changes it`,
     hint: "Keep the selector, or give the Deployment a new name; the old one is then pruned after the release.",
     exitCode: 2,
+  });
+}
+
+/** Versions come and go: PodDisruptionBudget is policy/v1beta1 up to 1.20 and policy/v1 from 1.21 on. */
+function notServed(cluster: string, object: AnyObject, cause: StatusError): SlipwayError {
+  return new SlipwayError({
+    code: "KIND_NOT_SERVED",
+    where: `${cluster}/${object.kind} ${object.metadata.name}`,
+    message: `the cluster does not serve ${object.kind} of ${object.apiVersion}`,
+    hint: "Write an apiVersion that it serves (kubectl api-resources lists them), or install what defines this kind first.",
+    exitCode: 2,
+    cause,
   });
 }
 
