@@ -1,5 +1,6 @@
 /** The one place that constructs adapters and plugs them into the parts that declare the ports. */
 import { hostname, userInfo } from "node:os";
+import { shellLine } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import { contextClient, readKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
@@ -65,8 +66,11 @@ export function releaseContextOf(
 /** `kubectl` pinned to one cluster, as a line to paste. */
 export function kubectlFor({ config, paths }: Project, cluster: string): string {
   const found = config.clusters.find(({ name }) => name === cluster);
-  if (found?.kind === "context") return `kubectl --context ${found.context}`;
-  return `kubectl --kubeconfig ${paths.kubeconfig} --context ${cluster}`;
+  return shellLine(
+    found?.kind === "context"
+      ? ["kubectl", "--context", found.context]
+      : ["kubectl", "--kubeconfig", paths.kubeconfig, "--context", cluster],
+  );
 }
 
 export function registryClientOf(context: CliContext): RegistryClient {

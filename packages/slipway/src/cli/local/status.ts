@@ -1,4 +1,4 @@
-import { renderTable } from "@slipway/base";
+import { renderTable, shellLine } from "@slipway/base";
 import type { EdgeStatus } from "../../edge/edge.ts";
 import type { WorldState } from "../../world/state.ts";
 import { type CommandDeclaration, isSet } from "../command.ts";
@@ -33,7 +33,7 @@ export function renderWorld(state: WorldState, kubeconfig: string): string {
     ]),
     ["registry", `http://${state.registry}`, ""],
     ["edge", state.edge ?? "no routes configured", ""],
-    ["kubectl", `export KUBECONFIG=${kubeconfig}`, ""],
+    ["kubectl", `export KUBECONFIG=${shellLine([kubeconfig])}`, ""],
   ]);
 }
 
