@@ -162,10 +162,12 @@ async function finish(on: Stage): Promise<void> {
   // What went wrong is worth a look as well.
   const left = values.keep ? await on.describe().catch(() => undefined) : undefined;
   if (left === undefined) await on.strike();
-  else
+  else {
+    on.leave();
     console.log(
-      `\nThe world is left up:\n${left}\nStop it with: (cd ${on.folder} && ${on.bin} local down --delete) && rm -r ${on.folder}`,
+      `\nThe world is left up:\n${left}\nStop it with:\n  (cd ${on.folder} && ${on.bin} local down --delete) && rm -r ${on.folder}`,
     );
+  }
   if (complaints.length > 0) {
     console.error(`\n${bold("✗ not as it must be")}\n  ${complaints.join("\n  ")}`);
     process.exitCode = 1;

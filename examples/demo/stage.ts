@@ -4,7 +4,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { exec, systemClock, until } from "@slipway/base";
+import { exec, shellLine, systemClock, until } from "@slipway/base";
 import { createHttpClient, type KubeClient, type Pod } from "@slipway/kube";
 import { callWorld } from "../../packages/slipway/src/world/control.ts";
 import { findWorld, type WorldState, worldPaths } from "../../packages/slipway/src/world/state.ts";
@@ -36,6 +36,8 @@ export interface Stage {
   /** The lowest number of ready pods since the last call, of the Deployment that was worst off. */
   takeReadyMin(): { readonly name: string; readonly lowest: number; readonly wanted: number };
   describe(): Promise<string>;
+  /** Leaves the world as it is, and only stops watching it. */
+  leave(): void;
   /** Takes everything down and removes the copy. */
   strike(): Promise<void>;
 }
@@ -232,15 +234,18 @@ export async function setStage(options: {
       const { edge } = await world();
       return [
         `  edge        ${edge}/  ${edge}/be1/  ${edge}/static/`,
-        `  kubectl     export KUBECONFIG=${worldPaths(folder).kubeconfig}`,
+        `  kubectl     export KUBECONFIG=${shellLine([worldPaths(folder).kubeconfig])}`,
         `  project     ${folder}`,
       ].join("\n");
+    },
+    leave() {
+      stop.abort();
+      load?.kill("SIGKILL");
     },
     async strike() {
       if (isStruck) return;
       isStruck = true;
-      stop.abort();
-      load?.kill("SIGKILL");
+      stage.leave();
       await exec([bin, "local", "down", "--delete"], { cwd: folder });
       await rm(folder, { recursive: true, force: true });
     },
