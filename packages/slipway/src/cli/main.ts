@@ -3,6 +3,7 @@
  * Nothing heavy is imported here or in the declarations; a command loads what it needs when it runs.
  */
 import { enableCompileCache } from "node:module";
+import { explainRefusal } from "./refusals.ts";
 
 enableCompileCache();
 const { Command, CommanderError } = await import("commander");
@@ -88,7 +89,8 @@ async function run(): Promise<number> {
   try {
     await program.parseAsync(process.argv);
     return Number(process.exitCode ?? 0);
-  } catch (error) {
+  } catch (thrown) {
+    const error = explainRefusal(thrown);
     if (error instanceof CommanderError)
       return ["commander.helpDisplayed", "commander.version", "commander.help"].includes(error.code) &&
         error.exitCode === 0
