@@ -3,13 +3,13 @@
  * Nothing heavy is imported here or in the declarations; a command loads what it needs when it runs.
  */
 import { enableCompileCache } from "node:module";
-import { explainRefusal } from "./refusals.ts";
 
 enableCompileCache();
 const { Command, CommanderError } = await import("commander");
 const { renderError, SlipwayError, systemClock, systemRandom } = await import("@slipway/base");
 const { commonOptions } = await import("./command.ts");
 const { commands, groups } = await import("./commands.ts");
+const { explainRefusal } = await import("./refusals.ts");
 const manifest = (await import("../../package.json", { with: { type: "json" } })).default;
 
 type CliContext = import("./command.ts").CliContext;
