@@ -77,7 +77,7 @@ export function bindSlipwayImports(): void {
 }
 
 /** Imports a user's TypeScript (the configuration, a spec) with the name `slipway` bound to this program. */
-export async function importUserModule(file: string): Promise<Record<string, unknown>> {
+async function importUserModule(file: string): Promise<Record<string, unknown>> {
   bindSlipwayImports();
   const url = pathToFileURL(file);
   url.searchParams.set("mtime", String(statSync(file).mtimeMs));

@@ -26,7 +26,7 @@ const imageName = z
   .string()
   .regex(/^[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*$/, "should be an image name as manifests write it, without a tag");
 
-export const imageSchema = z.union(
+const imageSchema = z.union(
   [
     z.strictObject({
       context: z.string().describe("Folder with the Dockerfile, relative to the configuration file."),
@@ -53,7 +53,7 @@ export const imageSchema = z.union(
   { error: "should be one of { context }, { ref }, { archive } or { command }" },
 );
 
-export const releaseSchema = z.strictObject({
+const releaseSchema = z.strictObject({
   waves: z
     .array(z.array(name).min(1))
     .optional()
@@ -80,7 +80,7 @@ const serviceTarget = z.strictObject({
 
 const bucketTarget = z.strictObject({ kind: z.literal("bucket"), name, from: z.string() });
 
-export const edgeSchema = z.strictObject({
+const edgeSchema = z.strictObject({
   hosts: z
     .array(z.string())
     .optional()
@@ -114,7 +114,7 @@ export const edgeSchema = z.strictObject({
     .describe("How long requests in flight may go on after their endpoint has left. Default: 30s."),
 });
 
-export const notifySchema = z.strictObject({
+const notifySchema = z.strictObject({
   slack: z
     .strictObject({
       channel: z
@@ -128,7 +128,7 @@ export const notifySchema = z.strictObject({
     .describe("Slack; tokens come from the environment only. Without one the message is printed."),
 });
 
-export const environmentSchema = z.strictObject({
+const environmentSchema = z.strictObject({
   clusters: z
     .record(
       name,

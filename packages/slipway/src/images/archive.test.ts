@@ -129,6 +129,11 @@ test("an archive that cannot be used is one error that says why", async () => {
     [saved({ "manifest.json": "[]" }), "IMAGE_ARCHIVE_EMPTY"],
     [saved({ "manifest.json": two }), "IMAGE_ARCHIVE_AMBIGUOUS"],
     [saved({ "manifest.json": "{" }), "IMAGE_ARCHIVE_DAMAGED"],
+    [saved({ "manifest.json": "null" }), "IMAGE_ARCHIVE_DAMAGED"],
+    [saved({ "manifest.json": "[{}]" }), "IMAGE_ARCHIVE_DAMAGED"],
+    [saved({ "config.json": "null" }), "IMAGE_ARCHIVE_DAMAGED"],
+    [gzipSync(saved({})).subarray(0, 200), "IMAGE_ARCHIVE_DAMAGED"],
+    [Buffer.concat([Buffer.from([0x1f, 0x8b]), Buffer.alloc(100)]), "IMAGE_ARCHIVE_DAMAGED"],
     [saved({ "config.json": configOf("s390x") }), "IMAGE_PLATFORM_MISSING"],
   ];
   for (const [archive, code] of table) await assert.rejects(load(archive), { code }, code);

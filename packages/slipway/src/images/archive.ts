@@ -23,7 +23,7 @@ import {
   MEDIA,
   type Platform,
 } from "./oci.ts";
-import { normalPath, type PlacedEntry, readTar } from "./tar.ts";
+import { normalPath, type PlacedEntry, type ReadAt, readerOf, readTar } from "./tar.ts";
 
 /** Named parts of an archive, wherever they lie. */
 interface Parts {
@@ -55,9 +55,9 @@ export async function importArchive(
     const saved = await parts.read("manifest.json");
     const descriptor =
       index !== undefined
-        ? await importLayout(parts, parseJson<ImageIndex>(index, parts.where), layout, platform)
+        ? await importLayout(parts, parseJson(index, parts.where, isIndex), layout, platform)
         : saved !== undefined
-          ? await importSaved(parts, parseJson<readonly SavedImage[]>(saved, parts.where), layout)
+          ? await importSaved(parts, parseJson(saved, parts.where, isSaved), layout)
           : undefined;
     if (descriptor === undefined) {
       throw problem(
@@ -92,11 +92,11 @@ async function importLayout(
   let descriptor =
     digests.size === 1 ? (index.manifests[0] as Descriptor) : choosePlatform(index, platform, parts.where);
   while (isIndexType(descriptor.mediaType)) {
-    const inner = parseJson<ImageIndex>(await blobOf(parts, descriptor), parts.where);
+    const inner = parseJson(await blobOf(parts, descriptor), parts.where, isIndex);
     descriptor = choosePlatform(inner, platform, parts.where);
   }
   const body = await blobOf(parts, descriptor);
-  const manifest = parseJson<ImageManifest>(body, parts.where);
+  const manifest = parseJson(body, parts.where, isManifest);
   for (const blob of [manifest.config, ...manifest.layers]) {
     if ((await layout.size(blob.digest)) === blob.size) continue;
     const stream = await parts.stream(blobName(blob.digest));
@@ -228,10 +228,7 @@ async function tarParts(path: string): Promise<Parts> {
   };
 }
 
-async function* chunks(
-  readAt: (offset: number, length: number) => Promise<Buffer>,
-  entry: PlacedEntry,
-): AsyncGenerator<Buffer> {
+async function* chunks(readAt: ReadAt, entry: PlacedEntry): AsyncGenerator<Buffer> {
   const CHUNK = 1024 * 1024;
   for (let at = 0; at < entry.size; at += CHUNK) {
     yield await readAt(entry.offset + at, Math.min(CHUNK, entry.size - at));
@@ -246,21 +243,15 @@ async function openTar(path: string): Promise<{ file: FileHandle; temporary: str
   await file.close();
   const temporary = await mkdtemp(join(tmpdir(), "slipway-archive-"));
   const unpacked = join(temporary, "archive.tar");
-  await pipeline(createReadStream(path), createGunzip(), createWriteStream(unpacked));
-  return { file: await open(unpacked, "r"), temporary };
-}
-
-function readerOf(file: FileHandle): (offset: number, length: number) => Promise<Buffer> {
-  return async (offset, length) => {
-    const buffer = Buffer.allocUnsafe(length);
-    let filled = 0;
-    while (filled < length) {
-      const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return buffer.subarray(0, filled);
-  };
+  try {
+    await pipeline(createReadStream(path), createGunzip(), createWriteStream(unpacked));
+    return { file: await open(unpacked, "r"), temporary };
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    // The disk may be full; everything that zlib says is about the archive.
+    if (systemCode(error)?.startsWith("Z_") !== true) throw error;
+    throw problem("IMAGE_ARCHIVE_DAMAGED", path, `cannot be unpacked: ${(error as Error).message}`);
+  }
 }
 
 // Checks and errors
@@ -272,7 +263,7 @@ async function requirePlatform(
   where: string,
 ): Promise<void> {
   const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
-  const config = await layout.readJson<ImageConfigFile>(manifest.config.digest);
+  const config = parseJson(await layout.read(manifest.config.digest), where, isConfig);
   if (config.os === platform.os && config.architecture === platform.architecture) return;
   throw problem(
     "IMAGE_PLATFORM_MISSING",
@@ -282,13 +273,32 @@ async function requirePlatform(
   );
 }
 
-function parseJson<T>(body: Buffer, where: string): T {
+function parseJson<T>(body: Buffer, where: string, fits: (value: unknown) => value is T): T {
+  let value: unknown;
   try {
-    return JSON.parse(body.toString("utf8")) as T;
+    value = JSON.parse(body.toString("utf8"));
   } catch {
     throw problem("IMAGE_ARCHIVE_DAMAGED", where, "a document in it is not JSON");
   }
+  if (fits(value)) return value;
+  throw problem("IMAGE_ARCHIVE_DAMAGED", where, "a document in it is not what its name says");
 }
+
+const isIndex = (value: unknown): value is ImageIndex =>
+  Array.isArray((value as Partial<ImageIndex> | null)?.manifests);
+
+const isSaved = (value: unknown): value is readonly SavedImage[] =>
+  Array.isArray(value) &&
+  value.every(
+    (one: Partial<SavedImage> | null) => typeof one?.Config === "string" && Array.isArray(one.Layers),
+  );
+
+const isConfig = (value: unknown): value is ImageConfigFile => typeof value === "object" && value !== null;
+
+const isManifest = (value: unknown): value is ImageManifest => {
+  const { config, layers } = (value ?? {}) as Partial<ImageManifest>;
+  return typeof config?.digest === "string" && Array.isArray(layers);
+};
 
 function ambiguous(where: string, names: readonly string[]): SlipwayError {
   return problem(

@@ -10,13 +10,13 @@
  *
  * Source: OCI image specification, layer.md ("Applying Changesets", "Whiteouts").
  */
-import { type FileHandle, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
 import type { Descriptor, ImageManifest } from "./oci.ts";
-import { HeaderWalk, normalPath, type PlacedEntry, padding, readTar } from "./tar.ts";
+import { HeaderWalk, normalPath, type PlacedEntry, padding, readerOf, readTar } from "./tar.ts";
 
 const MAX_SYMLINKS = 40;
 /** Change when the index's form does: old ones are then made anew. */
@@ -98,7 +98,7 @@ export class ImageFiles {
   async #readAt(layer: Descriptor, offset: number, length: number): Promise<Buffer> {
     const file = await open(this.#layout.blobPath(layer.digest), "r");
     try {
-      return await readFully(file, offset, length);
+      return await readerOf(file)(offset, length);
     } finally {
       await file.close();
     }
@@ -129,7 +129,7 @@ export class ImageFiles {
 // One layer
 
 /** The headers of a layer in their order, from the cache when it was indexed before. */
-export async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<readonly PlacedEntry[]> {
+async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<readonly PlacedEntry[]> {
   const cache = layout.cachePath("indexes", `${layer.digest.replace(":", "-")}.json`);
   const text = await readTextIfExists(cache);
   if (text !== undefined) {
@@ -141,8 +141,7 @@ export async function indexLayer(layout: ImageLayout, layer: Descriptor): Promis
     if ((await layout.size(layer.digest)) === undefined) await layout.read(layer.digest); // throws the clear error
     const file = await open(layout.blobPath(layer.digest), "r");
     try {
-      const readAt = (offset: number, length: number): Promise<Buffer> => readFully(file, offset, length);
-      for await (const entry of readTar(readAt, layer.digest)) entries.push(entry);
+      for await (const entry of readTar(readerOf(file), layer.digest)) entries.push(entry);
     } finally {
       await file.close();
     }
@@ -154,14 +153,14 @@ export async function indexLayer(layout: ImageLayout, layer: Descriptor): Promis
   return entries;
 }
 
-export function compressionOf(layer: Descriptor): "none" | "gzip" | "zstd" {
+function compressionOf(layer: Descriptor): "none" | "gzip" | "zstd" {
   if (/[.+]gzip$/.test(layer.mediaType)) return "gzip";
   if (/[.+]zstd$/.test(layer.mediaType)) return "zstd";
   return "none";
 }
 
 /** The layer's tar as a stream, its digest checked as it flows. */
-export async function openUnpacked(layout: ImageLayout, layer: Descriptor): Promise<Readable> {
+async function openUnpacked(layout: ImageLayout, layer: Descriptor): Promise<Readable> {
   const source = await layout.openBlob(layer.digest);
   const compression = compressionOf(layer);
   if (compression === "none") return source;
@@ -251,24 +250,13 @@ async function readPart(stream: Readable, offset: number, length: number): Promi
   return part;
 }
 
-async function readFully(file: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
-}
-
 // All layers
 
 const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
 
 /** Lays one layer over `root` (which it changes) and returns the new root. */
-export function applyLayer(root: FileNode, entries: readonly PlacedEntry[], layer: number): FileNode {
+function applyLayer(root: FileNode, entries: readonly PlacedEntry[], layer: number): FileNode {
   // Whiteouts first: they mean the layers below, wherever they stand among this layer's entries.
   for (const entry of entries) {
     const name = baseName(entry.path);
@@ -407,7 +395,7 @@ function nodeOf(entry: PlacedEntry, layer: number): FileNode {
   };
 }
 
-export function emptyDirectory(layer: number): FileNode {
+function emptyDirectory(layer: number): FileNode {
   return {
     kind: "directory",
     mode: 0o755,

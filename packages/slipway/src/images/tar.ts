@@ -6,6 +6,7 @@
  *
  * Source: POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
  */
+import type { FileHandle } from "node:fs/promises";
 import { SlipwayError } from "@slipway/base";
 
 const BLOCK = 512;
@@ -127,6 +128,19 @@ function paxRecord(key: string, value: string): Buffer {
 
 /** Answers `length` bytes at `offset`, fewer at the end. */
 export type ReadAt = (offset: number, length: number) => Promise<Buffer>;
+
+export function readerOf(file: FileHandle): ReadAt {
+  return async (offset, length) => {
+    const buffer = Buffer.allocUnsafe(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  };
+}
 
 /** Walks the headers of an uncompressed archive and skips the contents. */
 export async function* readTar(readAt: ReadAt, where: string): AsyncGenerator<PlacedEntry> {

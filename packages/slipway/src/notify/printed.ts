@@ -41,7 +41,7 @@ export function renderMessage(message: ReleaseMessage): string {
   return boxed(lines);
 }
 
-export function renderDetail(detail: DetailMessage): string {
+function renderDetail(detail: DetailMessage): string {
   const lines = [detail.title];
   if (detail.text !== "") lines.push(...detail.text.split("\n").map((line) => `  ${line}`));
   if (detail.code !== undefined) lines.push(...detail.code.split("\n").map((line) => `  ${line}`));

@@ -100,7 +100,7 @@ function finishedView(view: ReleaseMessage, record: ReleaseRecord, durationMs: n
 }
 
 /** Details that belong in the thread; undefined for events that have none. */
-export function detailOf(event: ReleaseEvent): DetailMessage | undefined {
+function detailOf(event: ReleaseEvent): DetailMessage | undefined {
   if (event.type === "evidence") {
     const { cause } = event.evidence;
     return {

@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import type { AnyObject, Container, PodSpec, Volume } from "@slipway/kube";
 import { mapContainers, mapPodSpec } from "./workload.ts";
 
-export const HASH_ANNOTATION = "slipway.dev/hash-suffix";
+const HASH_ANNOTATION = "slipway.dev/hash-suffix";
 
 type Renames = ReadonlyMap<string, string>;
 
@@ -24,7 +24,7 @@ export function hashConfigNames(objects: readonly AnyObject[]): readonly AnyObje
   return objects.map((object) => rewrite(object, renames));
 }
 
-export function isHashed(object: AnyObject): boolean {
+function isHashed(object: AnyObject): boolean {
   if (object.kind !== "ConfigMap" && object.kind !== "Secret") return false;
   if (object.metadata.annotations?.[HASH_ANNOTATION] === "false") return false;
   // The token controller fills this Secret and the ServiceAccount names it.

@@ -124,7 +124,7 @@ function relatedEvents(events: readonly Event[], cause: Cause, pod: Pod | undefi
 }
 
 /** Equal events become one with a count; warnings are kept before others when there are too many. */
-export function groupEvents(events: readonly Event[]): Evidence["events"] {
+function groupEvents(events: readonly Event[]): Evidence["events"] {
   const groups = new Map<string, { event: Event; count: number; at: number }>();
   for (const event of events) {
     const key = `${event.involvedObject.kind}/${event.involvedObject.name} ${event.reason} ${event.message}`;
@@ -217,7 +217,7 @@ function mostTellingContainer(pod: Pod | undefined): string | undefined {
   return (failed ?? statuses.find((status) => !status.ready) ?? statuses[0])?.name;
 }
 
-export function headAndTail(text: string): {
+function headAndTail(text: string): {
   readonly head: readonly string[];
   readonly omittedLines: number;
   readonly tail: readonly string[];

@@ -14,7 +14,7 @@ import { FIELD_MANAGER } from "./apply.ts";
 import type { ReleaseRecord } from "./model.ts";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
 
-export const RECORD_TYPE = "slipway.dev/release.v1";
+const RECORD_TYPE = "slipway.dev/release.v1";
 /** Bytes per Secret before base64, which makes 900 kB of them; an object may have 1 MiB. */
 const PART_BYTES = 675_000;
 const RECORD_LABEL = "slipway.dev/record";

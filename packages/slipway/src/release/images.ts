@@ -8,7 +8,7 @@ import type { ReleaseImage } from "./model.ts";
 import { mapContainers, mapPodSpec, podSpecPath } from "./workload.ts";
 
 /** `host/path`, tag and digest of an image reference. */
-export function splitReference(reference: string): {
+function splitReference(reference: string): {
   readonly repository: string;
   readonly tag: string | undefined;
   readonly digest: string | undefined;

@@ -225,7 +225,7 @@ export function baselineOf(pods: readonly Pod[]): ReadonlyMap<string, number> {
   return baseline;
 }
 
-export function baselineKey(pod: Pod, container: string): string {
+function baselineKey(pod: Pod, container: string): string {
   return `${pod.metadata.uid}/${container}`;
 }
 

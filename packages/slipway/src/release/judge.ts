@@ -83,7 +83,7 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
   return { judgement: { verdict: "ok", notes }, progress, seen: nextSeen };
 }
 
-export function deploymentKey(deployment: Deployment): string {
+function deploymentKey(deployment: Deployment): string {
   return `${deployment.metadata.namespace ?? "default"}/${deployment.metadata.name}`;
 }
 

@@ -12,7 +12,7 @@ import { type Clock, formatDuration, SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
 
-export const LOCK_TTL_MS = 30_000;
+const LOCK_TTL_MS = 30_000;
 const RENEW_EVERY_MS = LOCK_TTL_MS / 3;
 
 export interface LockHolder {

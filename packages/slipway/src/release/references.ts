@@ -13,7 +13,7 @@ interface Reference {
 }
 
 /** What a pod cannot start without; references marked `optional` are left out. */
-export function requiredReferences(spec: PodSpec): readonly Reference[] {
+function requiredReferences(spec: PodSpec): readonly Reference[] {
   const found = new Map<string, Reference>();
   const add = (kind: Reference["kind"], ref: { name?: string; optional?: boolean } | undefined): void => {
     if (ref?.name === undefined || ref.name === "" || ref.optional === true) return;

@@ -161,7 +161,7 @@ const CLUSTER_SCOPED = new Set([
   "MutatingWebhookConfiguration",
 ]);
 
-export function isClusterScoped(kind: string): boolean {
+function isClusterScoped(kind: string): boolean {
   return CLUSTER_SCOPED.has(kind);
 }
 

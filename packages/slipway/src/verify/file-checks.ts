@@ -321,7 +321,7 @@ const expressionOf = (glob: string): RegExp => {
   return new RegExp(`^/(?:${alternatives.join("|")})$`, "su");
 };
 
-export function expandBraces(glob: string): readonly string[] {
+function expandBraces(glob: string): readonly string[] {
   const match = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(glob);
   if (match === null) return [glob];
   const [, before, inside, after] = match as unknown as [string, string, string, string];

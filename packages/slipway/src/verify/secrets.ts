@@ -25,7 +25,7 @@ export function secretInVariable(name: string, value: string): string | undefine
   return form === undefined ? undefined : `${name} holds ${form}`;
 }
 
-export function secretForm(text: string): string | undefined {
+function secretForm(text: string): string | undefined {
   return FORMS.find(([, expression]) => expression.test(text))?.[0];
 }
 

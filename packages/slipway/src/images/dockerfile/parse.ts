@@ -116,7 +116,7 @@ const SUPPORTED = new Set([
 const COPY_FLAGS = new Set(["from", "chown", "chmod", "link"]);
 
 /** Why this instruction needs a build engine; undefined when it does not. */
-export function unsupportedReason(instruction: Instruction): string | undefined {
+function unsupportedReason(instruction: Instruction): string | undefined {
   const { keyword } = instruction;
   if (keyword === "RUN") return "runs a program while building";
   if (keyword === "ONBUILD") return "acts in later builds";

@@ -103,7 +103,7 @@ async function readCache(path: string): Promise<ReadonlyMap<string, readonly str
   return data === undefined ? new Map() : parseLibraryCache(data);
 }
 
-export function parseLibraryCache(data: Buffer): ReadonlyMap<string, readonly string[]> {
+function parseLibraryCache(data: Buffer): ReadonlyMap<string, readonly string[]> {
   const HEADER = 48;
   const ENTRY = 24;
   const libraries = new Map<string, string[]>();

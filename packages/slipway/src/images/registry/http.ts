@@ -243,7 +243,7 @@ export async function discard(response: HttpResponse): Promise<void> {
   await response.body.bytes().catch(() => {});
 }
 
-export const isLoopback = (host: string): boolean =>
+const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "[::1]" || host === "::1" || /^127\./.test(host);
 
 function absolute(request: HttpRequest): string {
