@@ -1,6 +1,7 @@
 /** `kill -9` at any moment leaves a state that the next command explains and goes on from, and nothing behind. */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { until } from "@slipway/base";
 import { findWorld, startTicksOf, worldPaths } from "../packages/slipway/src/world/state.ts";
@@ -236,5 +237,17 @@ describe("the world is killed", () => {
     const { stdout } = await project.ok("ship");
     assert.match(stdout, /starting the local world/);
     assert.match(stdout, /release 10 is healthy everywhere/);
+  });
+
+  test("who deletes what it stores has ended it, with all its pods", async () => {
+    const { pid } = await project.world();
+    const before = descendantsOf(pid);
+    await rm(worldPaths(project.folder).root, { recursive: true, force: true });
+    const left = () => [...before].filter(([one, ticks]) => startTicksOf(one) === ticks);
+    await until("the world and its pods to end", () => left().length === 0, {
+      timeoutMs: 20_000,
+      describe: () => left().join(" "),
+    });
+    assert.match((await project.ok("local", "down")).stdout, /no local world is running/);
   });
 });

@@ -22,6 +22,7 @@ import { serveControl } from "./control.ts";
 import { fetchService, type ServiceRequest } from "./service-fetch.ts";
 import {
   type ClusterState,
+  findWorld,
   type Ports,
   readPorts,
   removeWorld,
@@ -38,6 +39,8 @@ export interface World {
   readonly ended: Promise<void>;
   stop(): Promise<void>;
 }
+
+const LOOK_EVERY_MS = 2000;
 
 interface LocalCluster {
   readonly name: string;
@@ -71,6 +74,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     remote: createRegistryClient({ credentials: dockerCredentials(process.env) }),
   });
   const ended = Promise.withResolvers<void>();
+  const stopping = new AbortController();
   const accessLog = createWriteStream(paths.accessLog, { flags: "a" });
 
   const optionsOf = (name: string, port: number): ClusterOptions => ({
@@ -133,8 +137,27 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     token,
   );
   await remember();
+  void watchProject();
 
   return { state: currentState(), ended: ended.promise, stop };
+
+  /** Who deletes the project, or `.slipway` in it, means the world as well: nothing else could find and stop it. */
+  async function watchProject(): Promise<void> {
+    while (await isNamedOnDisk()) {
+      await systemClock.sleep(LOOK_EVERY_MS, stopping.signal).catch(() => {});
+      if (stopping.signal.aborted) return;
+    }
+    if (stopping.signal.aborted) return;
+    log("what the world stores was deleted: stopping");
+    await stop().catch(reportProblem); // files are missing by now
+    ended.resolve();
+  }
+
+  /** Whether world.json is this world's; after a deletion it may be that of another. */
+  async function isNamedOnDisk(): Promise<boolean> {
+    const found = await findWorld(paths);
+    return found.kind !== "absent" && found.state.pid === process.pid;
+  }
 
   function currentState(): WorldState {
     return {
@@ -257,6 +280,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   }
 
   async function stop(): Promise<void> {
+    stopping.abort();
     control.close();
     await edge?.close().catch(reportProblem);
     await Promise.all(
@@ -267,7 +291,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     );
     await registry.close();
     await new Promise<void>((resolve) => accessLog.end(resolve));
-    await removeWorld(paths);
+    if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
   }
 }
