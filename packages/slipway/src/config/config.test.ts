@@ -57,12 +57,42 @@ describe("a wrong configuration", () => {
     [
       "a duration without a unit",
       { release: { bake: "60" } },
-      "CONFIG_INVALID slipway.config.ts/release/bake: should be a duration like 300ms, 2s, 1m30s or 1h",
+      'CONFIG_INVALID slipway.config.ts/release/bake: should be a duration like 300ms, 2s, 1m30s or 1h, got "60"',
     ],
     [
       "no clusters",
       { environments: { local: { clusters: {} } } },
       "CONFIG_INVALID slipway.config.ts/environments/local/clusters: should name at least one cluster",
+    ],
+    [
+      "a policy that does not exist",
+      { release: { onFailure: "panic" } },
+      'CONFIG_INVALID slipway.config.ts/release/onFailure: should be "rollback-all" or "rollback-wave" or "halt", got "panic"',
+    ],
+    [
+      "a port out of range",
+      { edge: { routes: {}, port: 70000 } },
+      "CONFIG_INVALID slipway.config.ts/edge/port: should be at most 65535, got 70000",
+    ],
+    [
+      "a route that is no path",
+      { edge: { routes: { "static/*": { kind: "bucket", name: "assets", from: "public" } } } },
+      'CONFIG_INVALID slipway.config.ts/edge/routes: the name "static/*" should be a path like "/healthz" or a prefix like "/static/*"',
+    ],
+    [
+      "an image that comes from nowhere",
+      { images: { web: { contxt: "web" } } },
+      "CONFIG_INVALID slipway.config.ts/images/web: should be one of { context }, { ref }, { archive } or { command }",
+    ],
+    [
+      "a name that no label can hold",
+      { name: "x".repeat(64) },
+      `CONFIG_INVALID slipway.config.ts/name: should have at most 63 characters, got "${"x".repeat(64)}"`,
+    ],
+    [
+      "two misspelt keys",
+      { manifest: [], imagez: {} },
+      'CONFIG_UNKNOWN_KEY slipway.config.ts: unknown key "manifest" (Did you mean "manifests"?)\nslipway.config.ts: unknown key "imagez" (Did you mean "images"?)',
     ],
     [
       "a missing key",

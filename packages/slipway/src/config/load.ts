@@ -99,7 +99,10 @@ async function evaluate(file: string, cwd: string): Promise<unknown> {
           ? relative(cwd, file) || file
           : `${relative(cwd, file) || file}:${place[1]}${place[2] === undefined ? "" : `:${place[2]}`}`,
       message: cause instanceof Error ? cause.message : String(cause),
-      hint: "It is TypeScript run by Node's type stripping: no enums, no namespaces, no parameter properties.",
+      hint:
+        cause instanceof SyntaxError
+          ? "It is TypeScript run by Node's type stripping: no enums, no namespaces, no parameter properties."
+          : undefined,
       cause,
       exitCode: 2,
     });

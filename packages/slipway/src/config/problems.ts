@@ -6,12 +6,15 @@ import { configSchema } from "./schema.ts";
 export function configError(file: string, error: z.ZodError): SlipwayError {
   const problems = error.issues.flatMap((issue) => describe(issue, []));
   const [first, ...rest] = problems;
-  const more = rest.map(({ path, message }) => `\n${[file, ...path].join("/")}: ${message}`).join("");
+  // Of several problems each carries its own advice; below them all it would seem to belong to the last.
+  const told = ({ message, hint }: Problem): string =>
+    rest.length === 0 || hint === undefined ? message : `${message} (${hint.replace(/\.$/, "")})`;
+  const more = rest.map((problem) => `\n${[file, ...problem.path].join("/")}: ${told(problem)}`).join("");
   return new SlipwayError({
     code: first?.code ?? "CONFIG_INVALID",
     where: [file, ...(first?.path ?? [])].join("/"),
-    message: `${first?.message ?? "is not valid"}${more}`,
-    hint: first?.hint,
+    message: `${first === undefined ? "is not valid" : told(first)}${more}`,
+    hint: rest.length === 0 ? first?.hint : undefined,
     exitCode: 2,
   });
 }
@@ -39,33 +42,62 @@ function describe(issue: z.core.$ZodIssue, prefix: readonly string[]): Problem[]
   }
   if (issue.code === "invalid_union") {
     // The branch that got furthest is what the author meant: an unknown key beside a right one, or a wrong type.
-    const branches = issue.errors.filter(
-      (errors) =>
-        !errors.some(
-          (inner) => inner.code === "invalid_type" && inner.message.includes("received undefined"),
-        ),
-    );
+    const branches = issue.errors.filter((errors) => !errors.some(isMissing));
     const best = branches.sort((a, b) => a.length - b.length)[0];
     if (best !== undefined && best.length > 0) return best.flatMap((inner) => describe(inner, path));
     return [{ code: "CONFIG_INVALID", path, message: issue.message }];
   }
   if (issue.code === "invalid_type") {
-    const isMissing = issue.message.includes("received undefined");
+    const lacks = isMissing(issue);
     return [
       {
-        code: isMissing ? "CONFIG_MISSING_KEY" : "CONFIG_WRONG_TYPE",
+        code: lacks ? "CONFIG_MISSING_KEY" : "CONFIG_WRONG_TYPE",
         path,
-        message: isMissing
+        message: lacks
           ? `is missing; it should be ${article(issue.expected)}`
           : `should be ${article(issue.expected)}${got(issue)}`,
       },
     ];
   }
-  return [{ code: "CONFIG_INVALID", path, message: issue.message }];
+  if (issue.code === "invalid_key") {
+    // The last part of the path is the key itself, which may hold slashes.
+    const message = `the name "${path.at(-1)}" ${issue.issues[0]?.message ?? "is not valid"}`;
+    return [{ code: "CONFIG_INVALID", path: path.slice(0, -1), message }];
+  }
+  const isPlain = typeof issue.input !== "object";
+  return [{ code: "CONFIG_INVALID", path, message: `${factOf(issue)}${isPlain ? got(issue) : ""}` }];
+}
+
+/** Our own schema's messages say what should be; zod's are translated. */
+function factOf(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "too_big":
+    case "too_small": {
+      if (issue.message.startsWith("should")) return issue.message;
+      if (issue.code === "too_small" && issue.origin !== "number" && issue.minimum === 1)
+        return "should not be empty";
+      const bound = issue.code === "too_big" ? `at most ${issue.maximum}` : `at least ${issue.minimum}`;
+      if (issue.origin === "array") return `should have ${bound} entries`;
+      return issue.origin === "string" ? `should have ${bound} characters` : `should be ${bound}`;
+    }
+    case "invalid_value":
+      return `should be ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
+    default:
+      return issue.message;
+  }
+}
+
+/** A key that is not there at all, be its type simple or a choice. */
+function isMissing(issue: z.core.$ZodIssue): boolean {
+  if (issue.code === "invalid_type") return issue.message.includes("received undefined");
+  return issue.code === "invalid_union" && issue.path.length > 0 && issue.input === undefined;
 }
 
 function got(issue: z.core.$ZodIssue): string {
-  return "input" in issue && issue.input !== undefined ? `, got ${JSON.stringify(issue.input)}` : "";
+  if (!("input" in issue) || issue.input === undefined) return "";
+  if (typeof issue.input === "function") return ", got a function";
+  const text = JSON.stringify(issue.input);
+  return `, got ${text.length <= 80 ? text : `${text.slice(0, 79)}…`}`;
 }
 
 function article(expected: string): string {

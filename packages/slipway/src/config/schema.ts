@@ -7,7 +7,9 @@ import { z } from "zod";
 
 const name = z
   .string()
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "should be lower case letters, digits and dashes");
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "should be lower case letters, digits and dashes")
+  // As a label's value, which the service's name becomes on every object.
+  .max(63, "should have at most 63 characters");
 
 const duration = z.string().refine(
   (text) => {
