@@ -8,7 +8,21 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Tools } from "./protocol.ts";
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
+
+/** A failure says what the program said: the script itself means nothing to who reads the pod's event. */
+async function run(
+  program: string,
+  parameters: readonly string[],
+  options: { readonly env?: Record<string, string> } = {},
+): Promise<void> {
+  try {
+    await execute(program, parameters, options);
+  } catch (error) {
+    const said = String((error as { stderr?: unknown }).stderr ?? "").trim();
+    throw said === "" ? error : new Error(said.replaceAll(/\s*\n\s*/g, "; "), { cause: error });
+  }
+}
 const READY_AHEAD = 4;
 
 export interface PodNetwork {
