@@ -239,6 +239,15 @@ describe("the world is killed", () => {
     assert.match(stdout, /release 10 is healthy everywhere/);
   });
 
+  test("a terminal that closes while a ship runs leaves a record of where it was", async () => {
+    const ship = project.start("ship");
+    await ship.sees(/objects applied/);
+    ship.child.kill("SIGHUP");
+    assert.equal((await ship.ended).code, 130);
+    const [newest] = JSON.parse((await project.ok("history", "--json")).stdout) as { outcome: string }[];
+    assert.equal(newest?.outcome, "interrupted");
+  });
+
   test("who deletes what it stores has ended it, with all its pods", async () => {
     const { pid } = await project.world();
     const before = descendantsOf(pid);

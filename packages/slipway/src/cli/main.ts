@@ -21,9 +21,12 @@ process.on("SIGINT", () => {
   process.stderr.write("\ninterrupted; finishing the step (press Ctrl-C again to stop at once)\n");
   interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "interrupted", exitCode: 130 }));
 });
-process.on("SIGTERM", () =>
-  interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "terminated", exitCode: 130 })),
-);
+// A terminal that closes (SIGHUP) takes its text with it, not the release's record.
+for (const signal of ["SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () =>
+    interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "terminated", exitCode: 130 })),
+  );
+process.stderr.on("error", () => {}); // nobody is left to read it
 // `slipway history | head` must not end in a stack trace.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
