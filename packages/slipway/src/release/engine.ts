@@ -577,7 +577,7 @@ class Run {
     const problem = await Promise.race([write, limit]);
     timer.abort();
     if (problem !== undefined && isFinal) {
-      const message = `the record of release ${record.number} could not be stored here (${problem}); other clusters hold it`;
+      const message = `the record of release ${record.number} could not be stored here (${problem})`;
       this.#input.emit({ type: "warning", cluster: target.name, message });
     }
   }
