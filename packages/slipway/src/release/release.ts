@@ -270,6 +270,7 @@ async function lockOne(context: ReleaseContext, target: Target, request: LockReq
         ...context,
         message: request.message ?? "",
         steal: request.stealLock,
+        signal: request.signal,
       });
     } catch (error) {
       const isHeld = error instanceof SlipwayError && error.code === "LOCK_HELD";
@@ -484,7 +485,11 @@ export function exitCodeOf(record: Pick<ReleaseRecord, "outcome" | "clusters">):
     case "interrupted":
       return 130;
     case "unknown":
-      return Object.values(record.clusters).every((cluster) => cluster.verdict === "unknown") ? 4 : 1;
+      return Object.values(record.clusters).every(
+        ({ verdict }) => verdict === "unknown" || verdict === "not-started",
+      )
+        ? 4
+        : 1;
     default:
       return 1;
   }

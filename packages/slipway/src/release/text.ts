@@ -165,8 +165,12 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
       return `${event.cluster}: pruned ${event.objects.join(", ")}`;
     case "warning":
       return `warning: ${event.cluster === undefined ? "" : `${event.cluster}: `}${event.message}`;
-    case "finished":
-      return `release ${event.record.number} ${outcomeText(event.record)} after ${formatDuration(event.durationMs)}`;
+    case "finished": {
+      // The first sentence gets the duration; what to do next, if anything, follows.
+      const [fact, ...advice] = outcomeText(event.record).split(". ");
+      const took = `release ${event.record.number} ${fact} after ${formatDuration(event.durationMs)}`;
+      return [took, ...advice].join(". ");
+    }
     default:
       return assertNever(event);
   }
