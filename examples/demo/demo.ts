@@ -136,6 +136,7 @@ async function finish(on: Stage): Promise<void> {
   const table: string[][] = [
     ["STEP", "TIME", "REQUESTS", "FAILED", "EXCUSED", "LOWEST READY", "VERDICT", "CAUSE"],
   ];
+  const notes: string[] = [];
   for (const row of rows) {
     const load = await row.load;
     table.push([
@@ -155,9 +156,12 @@ async function finish(on: Stage): Promise<void> {
         `${row.step}: ${load.failed} of ${load.sent} requests failed, for example\n    ${load.samples.join("\n    ")}`,
       );
     if (load.excused > 0)
-      say(`${row.step}: ${load.excused} requests were on their way to osaka in the instant it vanished`);
+      notes.push(
+        `excused in "${row.step}": ${load.excused} requests that were on their way to osaka in the instant it vanished`,
+      );
   }
   console.log(`\n${renderTable(table)}\n`);
+  for (const note of notes) console.log(note);
   console.log(`total ${formatDuration(performance.now() - startedAt)}`);
   // What went wrong is worth a look as well.
   const left = values.keep ? await on.describe().catch(() => undefined) : undefined;
