@@ -81,6 +81,31 @@ test("a lock whose holder died is free after its 30 s, not before", async () => 
   await clock.advance(29_000);
   await assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
   await clock.advance(1_000);
+  const taking = takeLock(client, options("mio"));
+  await clock.advance(15_000);
+  await (await taking).release();
+});
+
+test("a holder whose clock is behind keeps its lock, because it goes on renewing", async () => {
+  const { clock, client, options } = setup();
+  const behind = {
+    now: () => clock.now() - 60_000,
+    monotonic: () => clock.monotonic(),
+    sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+  };
+  await clock.advance(120_000);
+  const lock = await takeLock(client, options("aki", { clock: behind }));
+  const refused = assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
+  await clock.advance(15_000);
+  await refused;
+  assert.equal(lock.lost.aborted, false);
+  await lock.release();
+});
+
+test("a lock that ran out long ago is not watched first", async () => {
+  const { clock, client, options } = setup();
+  await takeAndDie(client, options("aki"));
+  await clock.advance(11 * 60_000);
   await (await takeLock(client, options("mio"))).release();
 });
 

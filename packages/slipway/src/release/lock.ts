@@ -2,8 +2,10 @@
  * The lock: one Lease per service and cluster, together one logical lock, taken in the order of the cluster names.
  *
  * It frees itself: a lease that was not renewed for its TTL may be taken by anyone, and at once when the process
- * that held it is known to be dead (`kill -9` on this machine). `leaseTransitions` rises with every taking and is the
- * fencing token: it goes into every record written under the lock, so a late writer is recognised.
+ * that held it is known to be dead (`kill -9` on this machine). The times in a lease are its holder's, whose clock may
+ * be behind ours; so before one is taken that ran out only lately, it is watched for longer than a renewal takes.
+ * `leaseTransitions` rises with every taking and is the fencing token: it goes into every record written under the
+ * lock, so a late writer is recognised.
  *
  * Every take and renewal is a compare-and-swap on resourceVersion. A holder that finds somebody else in its lease
  * has lost it and stops at its next step.
@@ -14,6 +16,10 @@ import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
 
 const LOCK_TTL_MS = 30_000;
 const RENEW_EVERY_MS = LOCK_TTL_MS / 3;
+/** A living holder renews within this time, whatever its clock says. */
+const WATCH_MS = RENEW_EVERY_MS * 1.5;
+/** Clocks of two machines differ by less than this. */
+const SKEW_MS = 10 * 60_000;
 
 export interface LockHolder {
   readonly who: string;
@@ -28,6 +34,8 @@ export interface LockState {
   readonly holder: LockHolder | undefined;
   /** Held, but not renewed in time or by a process that is gone: free for the next one. */
   readonly isStale: boolean;
+  /** Stale because its process is known to be gone. */
+  readonly isDead: boolean;
 }
 
 export interface LockOptions {
@@ -40,6 +48,8 @@ export interface LockOptions {
   readonly message: string;
   readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
   readonly steal?: boolean | undefined;
+  /** Ends the wait for a sign of life. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface HeldLock {
@@ -66,7 +76,7 @@ export async function readLock(
   options: Pick<LockOptions, "service" | "namespace" | "clock" | "isHolderAlive">,
 ): Promise<LockState> {
   const lease = await getLease(client, options.service, options.namespace);
-  return lease === undefined ? { holder: undefined, isStale: false } : stateOf(lease, options);
+  return lease === undefined ? { holder: undefined, isStale: false, isDead: false } : stateOf(lease, options);
 }
 
 /** Takes the lock in one cluster, or throws LOCK_HELD naming who has it. */
@@ -79,6 +89,8 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
       if (state.holder !== undefined && !state.isStale && options.steal !== true) {
         throw lockHeld(client.name, options, state.holder);
       }
+      const living = await holderAfterAll(client, options, { lease: current, state });
+      if (living !== undefined) throw lockHeld(client.name, options, living);
     }
     const taken = await writeTaken(client, options, current);
     if (taken !== undefined) return hold(client, options, taken);
@@ -89,6 +101,21 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
     message: `somebody else took the lock of ${options.service} at the same moment`,
     hint: "Run the command again.",
   });
+}
+
+/** The holder of a lease that looks run out but was renewed while we watched; undefined when it is free to take. */
+async function holderAfterAll(
+  client: KubeClient,
+  options: LockOptions,
+  seen: { readonly lease: Lease; readonly state: LockState },
+): Promise<LockHolder | undefined> {
+  const { holder, isDead } = seen.state;
+  if (holder === undefined || isDead || options.steal === true) return undefined;
+  if (options.clock.now() - holder.renewedAt > SKEW_MS) return undefined;
+  await options.clock.sleep(WATCH_MS, options.signal);
+  const now = await getLease(client, options.service, options.namespace);
+  if (now?.spec?.renewTime === seen.lease.spec?.renewTime) return undefined;
+  return now === undefined ? undefined : stateOf(now, options).holder;
 }
 
 async function getLease(client: KubeClient, service: string, namespace: string): Promise<Lease | undefined> {
@@ -103,7 +130,7 @@ async function getLease(client: KubeClient, service: string, namespace: string):
 function stateOf(lease: Lease, options: Pick<LockOptions, "clock" | "isHolderAlive">): LockState {
   const spec = lease.spec ?? {};
   if (spec.holderIdentity === undefined || spec.holderIdentity === "")
-    return { holder: undefined, isStale: false };
+    return { holder: undefined, isStale: false, isDead: false };
   const annotations = lease.metadata.annotations ?? {};
   const holder: LockHolder = {
     who: spec.holderIdentity.split("@")[0] ?? spec.holderIdentity,
@@ -115,7 +142,8 @@ function stateOf(lease: Lease, options: Pick<LockOptions, "clock" | "isHolderAli
   };
   const ttlMs = (spec.leaseDurationSeconds ?? LOCK_TTL_MS / 1000) * 1000;
   const isExpired = holder.renewedAt + ttlMs <= options.clock.now();
-  return { holder, isStale: isExpired || options.isHolderAlive?.(holder) === false };
+  const isDead = options.isHolderAlive?.(holder) === false;
+  return { holder, isStale: isExpired || isDead, isDead };
 }
 
 function lockHeld(cluster: string, options: LockOptions, holder: LockHolder): SlipwayError {
