@@ -1,5 +1,5 @@
 /**
- * Draws terminal text as an SVG for the documentation: `node scripts/picture.ts < text > docs/demo.svg`. Lines that
+ * Draws terminal text as an SVG for the documentation: `node scripts/picture.ts TITLE < text > docs/demo.svg`. Lines that
  * begin with ▸ or ✓ are bold; colours follow the reader's light or dark theme.
  */
 import { text } from "node:stream/consumers";
@@ -19,6 +19,7 @@ const drawn = lines.map((line, index) => {
   return `<text${weight} x="${PADDING}" y="${PADDING + 12 + index * LINE}" xml:space="preserve">${escaped(line)}</text>`;
 });
 console.log(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+<title>${escaped(process.argv[2] ?? "Terminal output")}</title>
 <style>
 rect { fill: #f6f8fa; stroke: #d0d7de }
 text { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1f2328 }

@@ -242,7 +242,7 @@ function processesWith(marker: string): string[] {
   });
 }
 
-const scratch = mkdtempSync(join(tmpdir(), "slipway sandbox ")) // a path with spaces is as good as any;
+const scratch = mkdtempSync(join(tmpdir(), "slipway sandbox ")); // a path with spaces is as good as any;
 const layersDirectory = join(scratch, "layers");
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
