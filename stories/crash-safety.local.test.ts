@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { until } from "@slipway/base";
-import { findWorld, startTicksOf, worldPaths } from "../packages/slipway/src/world/state.ts";
+import { startTicksOf } from "../packages/slipway/src/world/state.ts";
 import { commitRelease, type Project, smallShop } from "./testing.ts";
 
 let project: Project;
@@ -154,33 +154,41 @@ function namespacesOf(pids: Iterable<number>): Set<string> {
   return found;
 }
 
-/** Numbers of namespaces are given out again, so those of a world that runs now do not count. */
-async function survivors(): Promise<number[]> {
-  const found = await findWorld(worldPaths(project.folder));
-  const current = found.kind === "running" ? descendantsOf(found.state.pid) : new Map();
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => startTicksOf(pid) !== undefined && !current.has(pid));
+/** Every process of the machine, with its start time. */
+function allProcesses(): Map<number, number> {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return new Map(pids.map((pid) => [Number(pid), Number(startTicksOf(Number(pid)) ?? Number.NaN)]));
+}
+
+/**
+ * Numbers of namespaces are given out again at once, so whoever started after the kill does not count: whatever is
+ * left of the killed world has a process that is older.
+ */
+function olderThan(ticks: number): number[] {
+  return [...allProcesses()].filter(([, started]) => started <= ticks).map(([pid]) => pid);
 }
 
 describe("the world is killed", () => {
-  const kill = async (): Promise<{ pids: Map<number, string>; namespaces: Set<string> }> => {
+  interface Killed {
+    readonly pids: Map<number, string>;
+    readonly namespaces: Set<string>;
+    /** When the youngest process of the machine had started, in clock ticks. */
+    readonly ticks: number;
+  }
+  const kill = async (): Promise<Killed> => {
     const { pid } = await project.world();
     const pids = descendantsOf(pid);
     const own = namespacesOf([process.pid]);
     const namespaces = new Set([...namespacesOf(pids.keys())].filter((name) => !own.has(name)));
     assert.ok(pids.size >= 5 && namespaces.size >= 6, "agents and pods are among them");
+    const ticks = Math.max(...[...allProcesses().values()].filter((started) => !Number.isNaN(started)));
     process.kill(pid, "SIGKILL");
-    return { pids, namespaces };
+    return { pids, namespaces, ticks };
   };
-  const assertNothingIsLeft = async (before: {
-    pids: Map<number, string>;
-    namespaces: Set<string>;
-  }): Promise<void> => {
+  const assertNothingIsLeft = (before: Killed): void => {
     const left = [...before.pids].filter(([pid, ticks]) => startTicksOf(pid) === ticks).map(([pid]) => pid);
     assert.deepEqual(left, [], "no process is left");
-    const alive = namespacesOf(await survivors());
+    const alive = namespacesOf(olderThan(before.ticks));
     assert.deepEqual(
       [...before.namespaces].filter((name) => alive.has(name)),
       [],
@@ -208,7 +216,7 @@ describe("the world is killed", () => {
     const before = await kill();
     await client.close();
     await project.ok("local", "up");
-    await assertNothingIsLeft(before);
+    assertNothingIsLeft(before);
 
     const again = await project.client("tokyo");
     const kept = await again.get({
@@ -227,7 +235,7 @@ describe("the world is killed", () => {
     const before = await kill();
     const { stdout } = await project.ok("local", "down");
     assert.match(stdout, /had died; its leftovers are removed/);
-    await assertNothingIsLeft(before);
+    assertNothingIsLeft(before);
     assert.match((await project.ok("local", "down")).stdout, /no local world is running/);
     assert.match((await project.fails(3, "status")).stderr, /is not running\n.*slipway local up/);
   });

@@ -5,7 +5,7 @@ import { createAnnouncer } from "../release/announce.ts";
 import type { ReleaseEvent } from "../release/events.ts";
 import type { ReleaseResult } from "../release/model.ts";
 import { planRelease, refusalError } from "../release/plan.ts";
-import { deploy } from "../release/release.ts";
+import { deploy, history } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
 import { renderEvent, renderPlan } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";
@@ -14,7 +14,7 @@ import { type CliContext, type CommandInput, isSet, textOption } from "./command
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
 import { progressPrinter } from "./progress.ts";
 import { type Project, servedEdge } from "./project.ts";
-import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
+import { type BuildRecord, bucketStep, keepReferences, type StepOutput } from "./steps.ts";
 
 export async function deployStep(
   context: CliContext,
@@ -31,7 +31,8 @@ export async function deployStep(
   const release = releaseContextOf(context, project, targets, isPlanOfUnpushed ? undefined : registry);
   const rendered = await renderRelease({
     config: project.config,
-    images: record.images,
+    // A cluster that does not answer is told by the plan; here it only means that nothing earlier is known.
+    images: keepReferences(record.images, await history(release).catch(() => [])),
     version: record.version,
   });
   for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);

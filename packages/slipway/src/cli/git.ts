@@ -24,6 +24,18 @@ export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise
   return { commit, dirty: status.trim() !== "", message, author, timeMs: Number(seconds) * 1000 };
 }
 
+/** The commit that last touched any of these paths; undefined when none did, or outside a git repository. */
+export async function lastCommitOf(
+  root: string,
+  paths: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ readonly commit: string; readonly timeMs: number } | undefined> {
+  const command = ["git", "-C", root, "log", "-1", "--format=%H %ct", "--", ...paths];
+  const result = await exec(command, { env }).catch(() => undefined);
+  const [commit, seconds] = result?.exitCode === 0 ? result.stdout.trim().split(" ") : [];
+  return commit && seconds ? { commit, timeMs: Number(seconds) * 1000 } : undefined;
+}
+
 /** `3f2a91b`, `3f2a91b-dirty`, or `uncommitted`: the tag of the images and the name people see. */
 export function versionTag(version: Version): string {
   if (version.commit === undefined) return "uncommitted";

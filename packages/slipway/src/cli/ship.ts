@@ -18,7 +18,8 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
   async run(context, input) {
-    const { ensureWorld, openProject, requireWorld, shippableVersion } = await import("./project.ts");
+    const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
+    const { findWorld } = await import("../world/state.ts");
     const { versionTag } = await import("./git.ts");
     const { buildStep, outputOf, pushStep, withReferences } = await import("./steps.ts");
     const { verifyStep } = await import("./verify-step.ts");
@@ -45,8 +46,18 @@ export const command: CommandDeclaration = {
     }
     if (isSet(input, "dryRun")) {
       // Nothing is started and nothing leaves this machine: the plan names what a push would make.
-      const running = config.isLocal ? await requireWorld(project) : undefined;
       output.say("plan");
+      const presence = config.isLocal ? await findWorld(project.paths) : undefined;
+      if (presence !== undefined && presence.kind !== "running") {
+        const names = config.clusters.map(({ name }) => name);
+        output.emit({ step: "plan", kind: "no-world", clusters: names });
+        output.say(
+          `  would start the local world (${names.join(", ")}), push ${built.images.length} images and deploy`,
+        );
+        output.say("  the plan against what it has stored needs it running: slipway local up");
+        return 0;
+      }
+      const running = presence?.state;
       return deployStep(context, input, project, withReferences(project, built, running), running, output);
     }
     const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import { publishFolder } from "../edge/bucket/publish.ts";
-import { buildImages } from "../images/build.ts";
+import { buildImages, type ImageVersion } from "../images/build.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
 
@@ -10,7 +10,7 @@ import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
-import { type Version, versionTag } from "./git.ts";
+import { lastCommitOf, type Version, versionTag } from "./git.ts";
 import type { Project } from "./project.ts";
 
 /** What `slipway build` leaves for the steps after it, in `.slipway/build/images.json`. */
@@ -59,6 +59,7 @@ export async function buildStep(
     root: config.root,
     commitTimeMs: version.timeMs,
     revision: version.commit,
+    versions: await imageVersions(context, project),
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,
     bases: config.bases,
@@ -89,6 +90,47 @@ export async function buildStep(
   };
   await writeAtomic(recordPath(project), JSON.stringify(record));
   return record;
+}
+
+/** An image is as old as the last commit that touched its context, so that other commits do not change its digest. */
+async function imageVersions(
+  context: CliContext,
+  { config }: Project,
+): Promise<Record<string, ImageVersion>> {
+  const entries = await Promise.all(
+    config.images.map(async ({ name, from }) => {
+      if (from.kind !== "context") return [];
+      const last = await lastCommitOf(config.root, [from.context, from.dockerfile], context.env);
+      return last === undefined
+        ? []
+        : [[name, { commitTimeMs: last.timeMs, revision: last.commit }] as const];
+    }),
+  );
+  return Object.fromEntries(entries.flat());
+}
+
+/**
+ * Pods are replaced when their template changes, and the tag is part of it. An image that is the same as in an earlier
+ * release therefore keeps the reference it had there, so that a commit replaces only the pods it concerns.
+ */
+export function keepReferences(
+  images: readonly BuiltImage[],
+  releases: readonly {
+    readonly images: readonly { readonly digest: string; readonly reference: string }[];
+  }[],
+): readonly BuiltImage[] {
+  const repositoryOf = (reference: string): string =>
+    reference.slice(0, reference.lastIndexOf(":", reference.indexOf("@")));
+  return images.map((image) => {
+    const { reference } = image;
+    if (reference === undefined) return image;
+    const known = releases
+      .flatMap((release) => release.images)
+      .find(
+        (other) => other.digest === image.digest && repositoryOf(other.reference) === repositoryOf(reference),
+      );
+    return known === undefined ? image : { ...image, reference: known.reference };
+  });
 }
 
 /** What was built for this environment from the tree as it is now. */

@@ -23,12 +23,7 @@ export function renderStarter(survey: Survey): Starter {
   ];
   if (images.length > 0) {
     lines.push("  images: {");
-    for (const { image, context, dockerfile } of images) {
-      const file = dockerfile === "Dockerfile" ? "" : `, dockerfile: ${quoted(dockerfile)}`;
-      lines.push(
-        `    ${/^[a-z0-9]+$/i.test(image) ? image : quoted(image)}: { context: ${quoted(context)}${file} },`,
-      );
-    }
+    for (const found of images) lines.push(`    ${imageLine(found)}`);
     lines.push("  },");
   }
   lines.push(
@@ -54,6 +49,12 @@ export function renderStarter(survey: Survey): Starter {
   if (route !== undefined) {
     lines.push("  edge: {", `    routes: { "/*": service(${quoted(route.name)}, ${route.port}) },`, "  },");
     notes.push(`edge: every path goes to Service ${route.name}, port ${route.port}`);
+    const others = survey.objects.filter(({ kind, name }) => kind === "Service" && name !== route.name);
+    if (others.length > 0) {
+      notes.push(
+        `edge: no route leads to ${others.map(({ name }) => name).join(", ")}; add one for what people reach`,
+      );
+    }
   } else
     notes.push(
       "edge: no Service with a port was found, so nothing is routed; add an edge section when there is one",
@@ -64,8 +65,23 @@ export function renderStarter(survey: Survey): Starter {
 
 interface MatchedImage {
   readonly image: string;
-  readonly context: string;
-  readonly dockerfile: string;
+  readonly found: FoundDockerfile;
+}
+
+function pathOf({ context, dockerfile }: FoundDockerfile): string {
+  return context === "." ? dockerfile : `${context}/${dockerfile}`;
+}
+
+/** `web: { context: "web" },`, or the command that builds what the daemonless builder cannot. */
+function imageLine({ image, found }: MatchedImage): string {
+  const key = /^[a-z0-9]+$/i.test(image) ? image : JSON.stringify(image);
+  if (found.hasRun) {
+    const tag = image.split("/").at(-1);
+    const build = `docker build -t ${tag} -f ${pathOf(found)} ${found.context} && docker save ${tag} -o $SLIPWAY_ARCHIVE`;
+    return `${key}: { command: ${JSON.stringify(build)} },`;
+  }
+  const file = found.dockerfile === "Dockerfile" ? "" : `, dockerfile: ${JSON.stringify(found.dockerfile)}`;
+  return `${key}: { context: ${JSON.stringify(found.context)}${file} },`;
 }
 
 /** Which Dockerfile makes which image of the manifests: by the folder's name, or because there is only one of each. */
@@ -76,7 +92,12 @@ function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
   const matched: MatchedImage[] = [];
   const take = (image: string, found: FoundDockerfile): void => {
     free.delete(found);
-    matched.push({ image, context: found.context, dockerfile: found.dockerfile });
+    matched.push({ image, found });
+    if (found.hasRun) {
+      notes.push(
+        `images: ${pathOf(found)} has RUN, so docker builds it; without docker, let another program make the archive, or use { ref }`,
+      );
+    }
   };
   const left: string[] = [];
   for (const repository of new Set(named)) {
@@ -147,5 +168,5 @@ function findRoute(
 /** Official Node images: the local world has a base of its own that needs no registry. */
 function nodeBases(dockerfiles: readonly FoundDockerfile[]): string[] {
   const isNode = (base: string): boolean => /^(?:docker\.io\/)?(?:library\/)?node(?::[\w.-]+)?$/.test(base);
-  return [...new Set(dockerfiles.flatMap(({ bases }) => bases.filter(isNode)))];
+  return [...new Set(dockerfiles.flatMap(({ bases, hasRun }) => (hasRun ? [] : bases.filter(isNode))))];
 }

@@ -10,6 +10,8 @@ export interface FoundDockerfile {
   readonly dockerfile: string;
   /** What its FROM lines name, in order, stage names left out. */
   readonly bases: readonly string[];
+  /** It has RUN, which only a builder with a running container can do. */
+  readonly hasRun: boolean;
 }
 
 export interface FoundObject {
@@ -73,7 +75,12 @@ async function readDockerfile(root: string, file: string): Promise<FoundDockerfi
     if (!stages.has(base.toLowerCase())) bases.push(base);
     if (match[2] !== undefined) stages.add(match[2].toLowerCase());
   }
-  return { context: dirname(file), dockerfile: basename(file), bases };
+  return {
+    context: dirname(file),
+    dockerfile: basename(file),
+    bases,
+    hasRun: /^[ \t]*RUN[ \t]/im.test(text),
+  };
 }
 
 /** YAML that does not parse or is not Kubernetes is somebody else's file: not an error here. */

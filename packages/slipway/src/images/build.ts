@@ -59,6 +59,11 @@ export interface BuildOptions {
   readonly commitTimeMs: number;
   /** Label org.opencontainers.image.revision; undefined leaves it out. */
   readonly revision?: string | undefined;
+  /**
+   * By image: the commit that last touched what it is made of. An image whose sources did not change then keeps its
+   * digest, however many commits pass. Without an entry `commitTimeMs` and `revision` count.
+   */
+  readonly versions?: Readonly<Record<string, ImageVersion>>;
   /** Label org.opencontainers.image.source. */
   readonly source?: string | undefined;
   readonly isLocal: boolean;
@@ -70,6 +75,11 @@ export interface BuildOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: BuildEvent) => void;
+}
+
+export interface ImageVersion {
+  readonly commitTimeMs: number;
+  readonly revision: string | undefined;
 }
 
 export type BuildEvent =
@@ -224,16 +234,17 @@ class ImageBuild {
           treeOf,
           buildArgs: from.args,
           globalArgs,
-          mtime: this.#mtime,
+          mtime: Math.floor(this.#versionOf(name).commitTimeMs / 1000),
         }),
       );
     }
     const last = stages.at(-1) as Stage;
-    return this.#write(results.get(last) as StageImage, platforms.get(last) as Platform);
+    return this.#write(name, results.get(last) as StageImage, platforms.get(last) as Platform);
   }
 
-  get #mtime(): number {
-    return Math.floor(this.#options.commitTimeMs / 1000);
+  #versionOf(image: string): ImageVersion {
+    const { versions, commitTimeMs, revision } = this.#options;
+    return versions?.[image] ?? { commitTimeMs, revision };
   }
 
   /** ARG before the first FROM, under the names that Docker gives by itself. */
@@ -305,8 +316,9 @@ class ImageBuild {
     };
   }
 
-  async #write(image: StageImage, platform: Platform): Promise<Descriptor> {
-    const { layout, commitTimeMs, revision, source } = this.#options;
+  async #write(name: string, image: StageImage, platform: Platform): Promise<Descriptor> {
+    const { layout, source } = this.#options;
+    const { commitTimeMs, revision } = this.#versionOf(name);
     const created = new Date(Math.floor(commitTimeMs / 1000) * 1000).toISOString();
     const labels: Record<string, string> = {
       "org.opencontainers.image.created": created,
