@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { until } from "@slipway/base";
-import { startTicksOf } from "../packages/slipway/src/world/state.ts";
+import { startTicksOf, worldPaths } from "../packages/slipway/src/world/state.ts";
 import { commitRelease, type Project, smallShop } from "./testing.ts";
 
 let project: Project;
