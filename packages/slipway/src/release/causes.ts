@@ -17,6 +17,7 @@ export type CauseCode =
   | "ContainerOOMKilled"
   | "ContainerCompleted"
   | "ContainerStartFailed"
+  | "PodSandboxFailed"
   | "ConfigMissing"
   | "LivenessFailed"
   | "StartupFailed"
@@ -60,6 +61,10 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
     todo: "A Deployment's container must keep running: start the server in the foreground.",
   },
   ContainerStartFailed: { blame: "release", todo: "Correct the command, its path or its mode in the image." },
+  PodSandboxFailed: {
+    blame: "cluster",
+    todo: "Look at the node: its pod network or its container runtime refuses new pods.",
+  },
   ConfigMissing: { blame: "release", todo: "Add what is missing to the manifests, or correct its name." },
   LivenessFailed: {
     blame: "release",

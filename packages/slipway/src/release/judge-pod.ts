@@ -195,7 +195,7 @@ function creating(pod: Pod, status: ContainerStatus, view: PodView): Finding | u
   const message = trouble.message ?? trouble.reason ?? "";
   if (trouble.reason === "FailedCreatePodSandBox") {
     return of(pod, status.name, {
-      code: "ContainerStartFailed",
+      code: "PodSandboxFailed",
       why: `the pod's sandbox cannot be created: ${message}`,
       budgetMs: 120_000,
     });

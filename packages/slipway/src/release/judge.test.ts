@@ -423,6 +423,18 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    what: "the node cannot make the pod's sandbox",
+    of: snapshot({
+      pods: [pod(waiting("ContainerCreating"))],
+      events: [event("FailedCreatePodSandBox", "Failed to create pod sandbox: no free address")],
+    }),
+    verdicts: [
+      [0, "waiting", "PodSandboxFailed"],
+      [120_000, "doomed", "PodSandboxFailed"],
+    ],
+    why: /no free address/,
+  },
+  {
     what: "a quota refuses the pods",
     of: snapshot({
       replicaSets: [
