@@ -67,7 +67,9 @@ interface ServiceState {
 }
 
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
-  const { clock, random } = options;
+  const { clock } = options;
+  const idPrefix = options.random.name(8);
+  let requests = 0;
   let config = options.config;
   const dial: Dial = options.dial ?? ((backend, timeoutMs) => dialTcp(backend.ip, backend.port, timeoutMs));
   let table = compileRoutes(config.hosts, config.routes);
@@ -89,11 +91,16 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() !== "h2c",
     },
     (request, response) => {
-      handle(request, response).catch((error: unknown) => {
+      const fail = (error: unknown): void => {
         options.onProblem?.(error);
         if (response.headersSent) response.destroy();
         else response.writeHead(500, { "content-length": 0 }).end();
-      });
+      };
+      try {
+        handle(request, response)?.catch(fail);
+      } catch (error) {
+        fail(error);
+      }
     },
   );
   server.on("upgrade", (request, socket, head) => handleUpgrade(request, socket, head));
@@ -171,14 +178,14 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     }
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  function handle(request: IncomingMessage, response: ServerResponse): void | Promise<void> {
     const startedAt = clock.monotonic();
     const host = takeAuthority(request) ?? request.headers.host;
     if (stop.signal.aborted) response.setHeader("connection", "close");
     const path = (request.url ?? "/").split("?", 1)[0] as string;
     const route = table.match(host, path);
     if (route === undefined) return noRoute(request, response, startedAt);
-    const requestId = requestIdOf(request, random);
+    const requestId = requestIdOf(request);
     if (route.target.kind === "bucket") {
       const name = route.target.name;
       response.on("close", () =>
@@ -193,7 +200,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       return (buckets.get(name) as Bucket).handle(request, response, route.rest);
     }
     const state = services.get(serviceKey(route.target)) as ServiceState;
-    await forward({
+    return forward({
       request,
       response,
       balancer: state.balancer,
@@ -219,7 +226,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       return;
     }
     const state = services.get(serviceKey(route.target)) as ServiceState;
-    const requestId = requestIdOf(request, random);
+    const requestId = requestIdOf(request);
     forwardUpgrade({
       request,
       socket,
@@ -253,11 +260,19 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     response.end(text);
     record(request, response, {
       startedAt,
-      requestId: requestIdOf(request, random),
+      requestId: requestIdOf(request),
       service: "",
       attempts: [],
       bytes: text.length,
     });
+  }
+
+  /** The client's own id when it is a plain one; else one that no other request of this edge has. */
+  function requestIdOf(request: IncomingMessage): string {
+    const given = request.headers["x-request-id"];
+    if (typeof given === "string" && /^[\w.-]{1,128}$/.test(given)) return given;
+    requests += 1;
+    return `${idPrefix}${requests.toString(36).padStart(8, "0")}`;
   }
 
   interface Outcome {
@@ -381,11 +396,6 @@ function takeAuthority(request: IncomingMessage): string | undefined {
 
 function remoteIp(request: IncomingMessage): string {
   return (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-}
-
-function requestIdOf(request: IncomingMessage, random: Random): string {
-  const given = request.headers["x-request-id"];
-  return typeof given === "string" && /^[\w.-]{1,128}$/.test(given) ? given : random.name(16);
 }
 
 const LOG_EVERY_MS = 25;

@@ -36,13 +36,26 @@ export function formatAccess(record: AccessRecord): string {
     `,"status":${record.status},"responseSize":"${record.responseSize}","userAgent":${quote(record.userAgent)}` +
     `,"remoteIp":${quote(record.remoteIp)},"referer":${quote(record.referer)},"latency":"${latency}s","protocol":${quote(record.protocol)}}`;
   return (
-    `{"time":"${new Date(record.endMs).toISOString()}","msec":"${(record.endMs / 1000).toFixed(3)}","severity":"${severity}"` +
+    `{"time":"${isoTime(record.endMs)}","msec":"${(record.endMs / 1000).toFixed(3)}","severity":"${severity}"` +
     `,"httpRequest":${request}` +
     `,"upstream_time":"${record.upstreamMs.map((ms) => (ms / 1000).toFixed(3)).join(", ")}"` +
     `,"upstream_status":"${record.upstreamStatus.map((status) => (status === 0 ? "-" : status)).join(", ")}"` +
     `,"upstream_addr":"${record.upstreamAddr.join(", ")}","req_id":${quote(record.requestId)}` +
     `,"cluster":${quote(record.cluster)},"service":${quote(record.service)},"pod":${quote(record.pod)},"release":${quote(record.release)}}\n`
   );
+}
+
+let second = Number.NaN;
+let secondText = "";
+
+/** RFC 3339 with milliseconds; only the first line of a second pays for the calendar. */
+function isoTime(ms: number): string {
+  const whole = Math.floor(ms / 1000);
+  if (whole !== second) {
+    second = whole;
+    secondText = new Date(whole * 1000).toISOString().slice(0, 20);
+  }
+  return `${secondText}${String(Math.floor(ms - whole * 1000)).padStart(3, "0")}Z`;
 }
 
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;

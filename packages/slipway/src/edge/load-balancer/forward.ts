@@ -47,7 +47,17 @@ type Body =
   | { readonly kind: "buffer"; readonly bytes: Buffer }
   | { readonly kind: "stream"; used: boolean };
 
-export async function forward(options: ForwardOptions): Promise<void> {
+/** Synchronous unless a body has to be read first, because a turn of the event loop for each request is felt. */
+export function forward(options: ForwardOptions): void | Promise<void> {
+  const { request } = options;
+  if (!hasBody(request)) return exchange(options, NO_BODY);
+  return readBody(request).then((body) => {
+    if (body === undefined) return options.onDone([], 0); // the client left while it was still sending
+    exchange(options, body);
+  });
+}
+
+function exchange(options: ForwardOptions, body: Body): void {
   const { request, response } = options;
   const attempts: Attempt[] = [];
   let sentBytes = 0;
@@ -57,8 +67,6 @@ export async function forward(options: ForwardOptions): Promise<void> {
     done = true;
     options.onDone(attempts, sentBytes);
   };
-  const body = await readBody(request);
-  if (body === undefined) return finish(); // the client left while it was still sending
   const headers = requestHeaders(request.rawHeaders, request.headers.connection, options.forwarded);
   if (body.kind === "stream" && request.headers["content-length"] !== undefined) {
     headers.push("content-length", request.headers["content-length"]);
@@ -137,7 +145,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
         // What can be sent to no endpoint (two Host headers, say) is the client's fault, not the endpoint's.
         if (UNSENDABLE.has(systemCode(error) ?? "")) return answerError(400, error.message);
         if (!wasSent) options.balancer.refused(backend.id, error.message);
-        const canReplay = body?.kind !== "stream" || !body.used;
+        const canReplay = body.kind !== "stream" || !body.used;
         const isSafe = !wasSent || IDEMPOTENT.has(request.method ?? "");
         if (canReplay && isSafe && tried.size <= options.retries) return attempt();
         answerError(502, `${backend.cluster}/${backend.pod}: ${error.message || error.name}`, wasSent);
@@ -148,7 +156,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
         path: request.url as string,
         method: request.method as Dispatcher.HttpMethod,
         headers,
-        body: bodyOf(request, body as Body),
+        body: bodyOf(request, body),
       },
       handler,
     );
@@ -171,11 +179,16 @@ export async function forward(options: ForwardOptions): Promise<void> {
   }
 }
 
+const NO_BODY: Body = { kind: "none" };
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers["content-length"];
+  return length === undefined ? headers["transfer-encoding"] !== undefined : length !== "0";
+}
+
 /** Undefined when the client went away before its body was complete. */
 async function readBody(request: IncomingMessage): Promise<Body | undefined> {
   const length = request.headers["content-length"];
-  if (length === undefined && request.headers["transfer-encoding"] === undefined) return { kind: "none" };
-  if (length === "0") return { kind: "none" };
   if (length === undefined || Number(length) > REPLAY_LIMIT_BYTES) return { kind: "stream", used: false };
   const chunks: Buffer[] = [];
   try {

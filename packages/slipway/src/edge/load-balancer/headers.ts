@@ -17,6 +17,17 @@ export interface ForwardedFor {
   readonly requestId: string;
 }
 
+const lowered = new Map<string, string>();
+
+/** The few names that clients send, lowered once; the bound keeps a client from filling memory with new ones. */
+function lowerCase(name: string): string {
+  const known = lowered.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  if (lowered.size < 1000) lowered.set(name, lower);
+  return lower;
+}
+
 /** Flat name, value, name, value …, in the order received. `raw` is Node's `rawHeaders`. */
 export function requestHeaders(
   raw: readonly string[],
@@ -31,7 +42,7 @@ export function requestHeaders(
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] as string;
     const value = raw[index + 1] as string;
-    const lower = name.toLowerCase();
+    const lower = lowerCase(name);
     if (HOP_BY_HOP.has(lower) || named?.has(lower)) continue;
     if (lower === "x-forwarded-for") forwardedFor = forwardedFor === "" ? value : `${forwardedFor}, ${value}`;
     else if (lower === "via") via = via === "" ? value : `${via}, ${value}`;
