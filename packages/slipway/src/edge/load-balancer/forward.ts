@@ -50,132 +50,183 @@ type Body =
 /** Synchronous unless a body has to be read first, because a turn of the event loop for each request is felt. */
 export function forward(options: ForwardOptions): void | Promise<void> {
   const { request } = options;
-  if (!hasBody(request)) return exchange(options, NO_BODY);
+  if (!hasBody(request)) return new Exchange(options, NO_BODY).begin();
   return readBody(request).then((body) => {
     if (body === undefined) return options.onDone([], 0); // the client left while it was still sending
-    exchange(options, body);
+    new Exchange(options, body).begin();
   });
 }
 
-function exchange(options: ForwardOptions, body: Body): void {
-  const { request, response } = options;
-  const attempts: Attempt[] = [];
-  let sentBytes = 0;
-  let done = false;
-  const finish = (): void => {
-    if (done) return;
-    done = true;
-    options.onDone(attempts, sentBytes);
-  };
-  const headers = requestHeaders(request.rawHeaders, request.headers.connection, options.forwarded);
-  if (body.kind === "stream" && request.headers["content-length"] !== undefined) {
-    headers.push("content-length", request.headers["content-length"]);
-  }
-  const tried = new Set<string>();
-  let abort: ((reason: Error) => void) | undefined;
-  response.on("close", () => {
-    if (!response.writableFinished) abort?.(new Error("client left"));
-    finish();
-  });
-  attempt();
+/** The request, over all its attempts. A class rather than closures: there is one for every request. */
+class Exchange {
+  readonly options: ForwardOptions;
+  readonly body: Body;
+  readonly attempts: Attempt[] = [];
+  sentBytes = 0;
+  readonly #headers: string[];
+  readonly #tried = new Set<string>();
+  #isDone = false;
+  #current: Try | undefined;
 
-  function attempt(): void {
-    const backend = options.balancer.pick(tried);
+  constructor(options: ForwardOptions, body: Body) {
+    const { request } = options;
+    this.options = options;
+    this.body = body;
+    this.#headers = requestHeaders(request.rawHeaders, request.headers.connection, options.forwarded);
+    const length = request.headers["content-length"];
+    if (body.kind === "stream" && length !== undefined) this.#headers.push("content-length", length);
+  }
+
+  begin(): void {
+    this.options.response.on("close", () => {
+      if (!this.options.response.writableFinished) this.#current?.abort(new Error("client left"));
+      this.finish();
+    });
+    this.#attempt();
+  }
+
+  finish(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.options.onDone(this.attempts, this.sentBytes);
+  }
+
+  #attempt(): void {
+    const { balancer, service, clock, upstreams, request } = this.options;
+    const backend = balancer.pick(this.#tried);
     if (backend === undefined) {
-      const reason =
-        tried.size === 0
-          ? `service ${options.service} has no endpoint in any cluster`
-          : `no other endpoint of ${options.service} is left`;
-      return answerError(tried.size === 0 ? 503 : 502, reason);
+      return this.#tried.size === 0
+        ? this.answerError(503, `service ${service} has no endpoint in any cluster`)
+        : this.answerError(502, `no other endpoint of ${service} is left`);
     }
-    tried.add(backend.id);
-    const record: Attempt = { backend, startedAt: options.clock.monotonic(), ms: 0, status: 0 };
-    attempts.push(record);
-    options.balancer.started(backend.id);
-    let wasSent = false;
-    let hasAnswer = false;
-    let isOver = false;
-    let expectedBytes = -1;
-    const over = (): void => {
-      if (isOver) return;
-      isOver = true;
-      record.ms = options.clock.monotonic() - record.startedAt;
-      options.balancer.finished(backend.id);
-    };
-    const handler: Dispatcher.DispatchHandler = {
-      onRequestStart(controller) {
-        wasSent = true;
-        abort = (reason) => controller.abort(reason);
-        if (response.destroyed) controller.abort(new Error("client left"));
-      },
-      onResponseStart(controller, statusCode, upstreamHeaders, statusMessage) {
-        if (statusCode < 200) return; // 100 Continue and 103 Early Hints stay between the edge and the pod
-        hasAnswer = true;
-        record.status = statusCode;
-        expectedBytes = request.method === "HEAD" ? -1 : Number(upstreamHeaders["content-length"] ?? -1);
-        response.writeHead(statusCode, statusMessage, responseHeaders(upstreamHeaders));
-        if (response.destroyed) controller.abort(new Error("client left"));
-      },
-      onResponseData(controller, chunk) {
-        // A small body that is complete leaves in one write with the head: Node joins the two only for strings.
-        // Worth 10 % of all requests a second.
-        if (sentBytes === 0 && chunk.length === expectedBytes && chunk.length <= SMALL_BODY_BYTES) {
-          sentBytes = chunk.length;
-          response.end(chunk.toString("latin1"), "latin1");
-          return;
-        }
-        sentBytes += chunk.length;
-        if (!response.write(chunk)) {
-          controller.pause();
-          response.once("drain", () => controller.resume());
-        }
-      },
-      onResponseEnd() {
-        over();
-        if (!response.writableEnded) response.end();
-      },
-      onResponseError(_controller, error) {
-        over();
-        if (response.destroyed) return finish();
-        if (hasAnswer) {
-          // Too late for another endpoint: breaking the connection tells the client that the answer is not whole.
-          response.destroy();
-          return finish();
-        }
-        // What can be sent to no endpoint (two Host headers, say) is the client's fault, not the endpoint's.
-        if (UNSENDABLE.has(systemCode(error) ?? "")) return answerError(400, error.message);
-        if (!wasSent) options.balancer.refused(backend.id, error.message);
-        const canReplay = body.kind !== "stream" || !body.used;
-        const isSafe = !wasSent || IDEMPOTENT.has(request.method ?? "");
-        if (canReplay && isSafe && tried.size <= options.retries) return attempt();
-        answerError(502, `${backend.cluster}/${backend.pod}: ${error.message || error.name}`, wasSent);
-      },
-    };
-    options.upstreams.pool(backend).dispatch(
+    this.#tried.add(backend.id);
+    const record: Attempt = { backend, startedAt: clock.monotonic(), ms: 0, status: 0 };
+    this.attempts.push(record);
+    balancer.started(backend.id);
+    this.#current = new Try(this, record);
+    upstreams.pool(backend).dispatch(
       {
         path: request.url as string,
         method: request.method as Dispatcher.HttpMethod,
-        headers,
-        body: bodyOf(request, body),
+        headers: this.#headers,
+        body: bodyOf(request, this.body),
       },
-      handler,
+      this.#current,
     );
   }
 
+  /** After an attempt that brought no answer: another endpoint where that is safe, else the end. */
+  failed({ backend }: Attempt, error: Error, wasSent: boolean): void {
+    const { balancer, request, retries } = this.options;
+    // What can be sent to no endpoint (two Host headers, say) is the client's fault, not the endpoint's.
+    if (UNSENDABLE.has(systemCode(error) ?? "")) return this.answerError(400, error.message);
+    if (!wasSent) balancer.refused(backend.id, error.message);
+    const canReplay = this.body.kind !== "stream" || !this.body.used;
+    const isSafe = !wasSent || IDEMPOTENT.has(request.method ?? "");
+    if (canReplay && isSafe && this.#tried.size <= retries) return this.#attempt();
+    this.answerError(502, `${backend.cluster}/${backend.pod}: ${error.message || error.name}`, wasSent);
+  }
+
   /** `wasSent`: the service may have acted on the request, so the client must not simply repeat it. */
-  function answerError(status: number, reason: string, wasSent = false): void {
+  answerError(status: number, reason: string, wasSent = false): void {
+    const { response } = this.options;
     if (response.headersSent || response.destroyed) {
       response.destroy();
-      return finish();
+      return this.finish();
     }
     const text = `${status} ${STATUS_CODES[status]}: ${reason}\n`;
-    sentBytes = Buffer.byteLength(text);
+    this.sentBytes = Buffer.byteLength(text);
     response.writeHead(status, {
       "content-type": "text/plain; charset=utf-8",
-      "content-length": sentBytes,
+      "content-length": this.sentBytes,
       "x-slipway-edge": wasSent ? "lost-after-send" : "not-sent",
     });
     response.end(text);
+  }
+}
+
+/** One attempt: undici calls these methods as the answer comes. */
+class Try implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange;
+  readonly #record: Attempt;
+  readonly #response: ServerResponse;
+  #controller: Dispatcher.DispatchController | undefined;
+  #hasAnswer = false;
+  #isOver = false;
+  #expectedBytes = -1;
+
+  constructor(exchange: Exchange, record: Attempt) {
+    this.#exchange = exchange;
+    this.#record = record;
+    this.#response = exchange.options.response;
+  }
+
+  abort(reason: Error): void {
+    this.#controller?.abort(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#response.destroyed) controller.abort(new Error("client left"));
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+    statusMessage?: string,
+  ): void {
+    if (statusCode < 200) return; // 100 Continue and 103 Early Hints stay between the edge and the pod
+    this.#hasAnswer = true;
+    this.#record.status = statusCode;
+    const isHead = this.#exchange.options.request.method === "HEAD";
+    this.#expectedBytes = isHead ? -1 : Number(headers["content-length"] ?? -1);
+    this.#response.writeHead(statusCode, statusMessage, responseHeaders(headers));
+    if (this.#response.destroyed) controller.abort(new Error("client left"));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const exchange = this.#exchange;
+    // A small body that is complete leaves in one write with the head: Node joins the two only for strings.
+    // Worth 10 % of all requests a second.
+    if (
+      exchange.sentBytes === 0 &&
+      chunk.length === this.#expectedBytes &&
+      chunk.length <= SMALL_BODY_BYTES
+    ) {
+      exchange.sentBytes = chunk.length;
+      this.#response.end(chunk.toString("latin1"), "latin1");
+      return;
+    }
+    exchange.sentBytes += chunk.length;
+    if (!this.#response.write(chunk)) {
+      controller.pause();
+      this.#response.once("drain", () => controller.resume());
+    }
+  }
+
+  onResponseEnd(): void {
+    this.#over();
+    if (!this.#response.writableEnded) this.#response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#over();
+    if (this.#response.destroyed) return this.#exchange.finish();
+    if (this.#hasAnswer) {
+      // Too late for another endpoint: breaking the connection tells the client that the answer is not whole.
+      this.#response.destroy();
+      return this.#exchange.finish();
+    }
+    this.#exchange.failed(this.#record, error, this.#controller !== undefined);
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { clock, balancer } = this.#exchange.options;
+    this.#record.ms = clock.monotonic() - this.#record.startedAt;
+    balancer.finished(this.#record.backend.id);
   }
 }
 
