@@ -16,11 +16,18 @@ import { dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 const folders = ["packages/*/src", "test", "stories", "examples", "docs"];
-const suffixes: Readonly<Record<string, { readonly suffix: RegExp; readonly concurrency: number }>> = {
+interface Lane {
+  readonly suffix: RegExp;
+  readonly concurrency: number;
+  /** Files that may run two at a time all the same: they mostly wait for pods to come and go. */
+  readonly inPairs?: RegExp;
+}
+
+const suffixes: Readonly<Record<string, Lane>> = {
   unit: { suffix: /(?<!\.(?:local|simulation|sabotage|real|engine|browser))\.test\.ts$/, concurrency: 2 },
   simulation: { suffix: /\.simulation\.test\.ts$/, concurrency: 2 },
   // Namespaces, ports and processor time are shared: one file at a time keeps timing honest.
-  local: { suffix: /\.local\.test\.ts$/, concurrency: 1 },
+  local: { suffix: /\.local\.test\.ts$/, concurrency: 1, inPairs: /^(?:stories|docs)\// },
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
   real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
@@ -44,11 +51,19 @@ for (const lane of lanes) {
   }
   const files = all.filter((file) => rule.suffix.test(file));
   console.log(`\n── lane ${lane}: ${files.length} files ──`);
-  const counts = await runLane(files, rule.concurrency);
-  totals.pass += counts.pass;
-  totals.fail += counts.fail + (counts.pass + counts.fail === 0 ? 1 : 0);
-  totals.skipped += counts.skipped;
-  if (counts.pass + counts.fail === 0) console.error(`test: lane ${lane} ran no test`);
+  const pairs = files.filter((file) => rule.inPairs?.test(file));
+  const counts = await runLane(
+    files.filter((file) => !pairs.includes(file)),
+    rule.concurrency,
+  );
+  const more = await runLane(pairs, 2);
+  totals.pass += counts.pass + more.pass;
+  totals.fail += counts.fail + more.fail;
+  totals.skipped += counts.skipped + more.skipped;
+  if (counts.pass + counts.fail + more.pass + more.fail === 0) {
+    totals.fail += 1;
+    console.error(`test: lane ${lane} ran no test`);
+  }
 }
 
 if (process.env["CI"] && totals.skipped > 0) {
