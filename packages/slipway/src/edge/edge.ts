@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, SlipwayError, systemCode } from "@slipway/base";
-import type { EdgeConfig } from "../config/types.ts";
+import type { EdgeConfig, EdgeTarget } from "../config/types.ts";
 import { type Bucket, createBucket } from "./bucket/bucket.ts";
 import type { EndpointSource } from "./endpoints.ts";
 import { type AccessRecord, formatAccess } from "./load-balancer/access-log.ts";
@@ -76,8 +76,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const stop = new AbortController();
   const upstreams = createUpstreams({ dial: options.dial, clock, drainMs: config.drainMs });
   const services = new Map<string, ServiceState>();
+  /** The same by the route's target itself, so that a request needs no key made. */
+  const byTarget = new Map<EdgeTarget, ServiceState>();
   const buckets = new Map<string, Bucket>();
-  const counters: Record<string, number> = {};
+  /** By cluster, then by class of status: index 2 counts 2xx. */
+  const counters = new Map<string, number[]>();
   const lines = lineBuffer(options.accessLog, clock);
 
   openTargets();
@@ -130,7 +133,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
           inFlight,
         })),
       })),
-      counters: { ...counters },
+      counters: Object.fromEntries(
+        [...counters].flatMap(([cluster, classes]) =>
+          classes.flatMap((sum, index) => (sum === 0 ? [] : [[`${cluster} ${index}xx`, sum] as const])),
+        ),
+      ),
     }),
     async close() {
       stop.abort();
@@ -172,6 +179,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       for (const source of options.sources) followCluster(source, target, state);
       checkForEver(state).catch((error: unknown) => options.onProblem?.(error));
     }
+    byTarget.clear();
+    for (const target of table.services)
+      byTarget.set(target, services.get(serviceKey(target)) as ServiceState);
     buckets.clear();
     for (const { target } of config.routes) {
       if (target.kind === "bucket") buckets.set(target.name, createBucket(target.from));
@@ -199,7 +209,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       );
       return (buckets.get(name) as Bucket).handle(request, response, route.rest);
     }
-    const state = services.get(serviceKey(route.target)) as ServiceState;
+    const state = byTarget.get(route.target) as ServiceState;
     return forward({
       request,
       response,
@@ -225,7 +235,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       return;
     }
-    const state = services.get(serviceKey(route.target)) as ServiceState;
+    const state = byTarget.get(route.target) as ServiceState;
     const requestId = requestIdOf(request);
     forwardUpgrade({
       request,
@@ -291,8 +301,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   }
 
   function count(cluster: string, status: number): void {
-    const key = `${cluster} ${Math.floor(status / 100)}xx`;
-    counters[key] = (counters[key] ?? 0) + 1;
+    const known = counters.get(cluster);
+    const classes = known ?? [0, 0, 0, 0, 0, 0];
+    if (known === undefined) counters.set(cluster, classes);
+    const index = Math.floor(status / 100);
+    classes[index] = (classes[index] ?? 0) + 1;
   }
 
   function accessRecord(request: IncomingMessage, status: number, outcome: Outcome): AccessRecord {

@@ -30,19 +30,33 @@ export interface AccessRecord {
 
 export function formatAccess(record: AccessRecord): string {
   const severity = record.status >= 500 ? "ERROR" : "INFO";
-  const latency = (record.durationMs / 1000).toFixed(3);
+  const latency = seconds(record.durationMs);
   const request =
     `{"requestMethod":${quote(record.method)},"requestUrl":${quote(record.url)},"requestSize":"${record.requestSize}"` +
     `,"status":${record.status},"responseSize":"${record.responseSize}","userAgent":${quote(record.userAgent)}` +
     `,"remoteIp":${quote(record.remoteIp)},"referer":${quote(record.referer)},"latency":"${latency}s","protocol":${quote(record.protocol)}}`;
   return (
-    `{"time":"${isoTime(record.endMs)}","msec":"${(record.endMs / 1000).toFixed(3)}","severity":"${severity}"` +
+    `{"time":"${isoTime(record.endMs)}","msec":"${seconds(record.endMs)}","severity":"${severity}"` +
     `,"httpRequest":${request}` +
-    `,"upstream_time":"${record.upstreamMs.map((ms) => (ms / 1000).toFixed(3)).join(", ")}"` +
-    `,"upstream_status":"${record.upstreamStatus.map((status) => (status === 0 ? "-" : status)).join(", ")}"` +
-    `,"upstream_addr":"${record.upstreamAddr.join(", ")}","req_id":${quote(record.requestId)}` +
+    `,"upstream_time":"${listed(record.upstreamMs, seconds)}"` +
+    `,"upstream_status":"${listed(record.upstreamStatus, statusText)}"` +
+    `,"upstream_addr":"${listed(record.upstreamAddr, String)}","req_id":${quote(record.requestId)}` +
     `,"cluster":${quote(record.cluster)},"service":${quote(record.service)},"pod":${quote(record.pod)},"release":${quote(record.release)}}\n`
   );
+}
+
+/** Nearly every request has one attempt, for which no list has to be made. */
+function listed<T>(values: readonly T[], write: (value: T) => string): string {
+  return values.length === 1 ? write(values[0] as T) : values.map(write).join(", ");
+}
+
+const statusText = (status: number): string => (status === 0 ? "-" : String(status));
+
+/** Seconds with three decimals; whole milliseconds, because `toFixed` costs ten times as much. */
+function seconds(ms: number): string {
+  const whole = Math.round(ms);
+  const rest = whole % 1000;
+  return `${(whole - rest) / 1000}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`;
 }
 
 let second = Number.NaN;
