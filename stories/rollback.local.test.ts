@@ -61,6 +61,7 @@ test("--dry-run starts no world, and of the first release it plans everything an
     (await project.ok("ship", "--dry-run")).stdout,
     /would start the local world[\s\S]*slipway local up/,
   );
+  assert.match((await project.fails(3, "deploy", "--dry-run")).stderr, /is not running\n.*slipway local up/);
   await project.ok("local", "up");
   const { stdout } = await project.ok("ship", "--dry-run");
   assert.match(stdout, /\+ .*Deployment.*web/);

@@ -62,6 +62,19 @@ export const dryRunOption: OptionDeclaration = {
   description: "say what would be done and change nothing",
 };
 
+/** What `deploy` takes and `ship` hands on to it. */
+export const deployOptions: readonly OptionDeclaration[] = [
+  { flags: "--allow-dirty", description: "take uncommitted changes to an environment that is not local" },
+  { flags: "--allow-held", description: "deploy although a rollback has put these images on hold" },
+  {
+    flags: "--skip-unreachable",
+    description: "go on without clusters that cannot be reached; the release cannot become healthy then",
+  },
+  { flags: "--message <text>", description: "shown to whoever meets the lock" },
+  { flags: "--wait <duration>", description: "wait this long for a lock that somebody holds" },
+  dryRunOption,
+];
+
 export function textOption(input: CommandInput, name: string): string | undefined {
   const value = input.options[name];
   return typeof value === "string" ? value : undefined;

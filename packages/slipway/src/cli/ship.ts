@@ -1,21 +1,10 @@
-import { type CommandDeclaration, dryRunOption, isSet } from "./command.ts";
+import { type CommandDeclaration, deployOptions, isSet } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "build, verify, push and deploy: the whole way of a commit",
   description:
     "Takes the work tree to the clusters: build, verify the images, push, deploy wave by wave, check the deployed service.\nFor a local environment it starts the local world first.",
-  options: [
-    { flags: "--allow-dirty", description: "ship uncommitted changes to an environment that is not local" },
-    { flags: "--allow-held", description: "deploy although a rollback has put these images on hold" },
-    {
-      flags: "--skip-unreachable",
-      description: "go on without clusters that cannot be reached; the release cannot become healthy then",
-    },
-    { flags: "--skip-verify", description: "leave out the checks" },
-    { flags: "--message <text>", description: "shown to whoever meets the lock" },
-    { flags: "--wait <duration>", description: "wait this long for a lock that somebody holds" },
-    dryRunOption,
-  ],
+  options: [{ flags: "--skip-verify", description: "leave out the checks" }, ...deployOptions],
   examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
   async run(context, input) {
     const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");

@@ -52,7 +52,7 @@ function listed<T>(values: readonly T[], write: (value: T) => string): string {
 
 const statusText = (status: number): string => (status === 0 ? "-" : String(status));
 
-/** Seconds with three decimals; whole milliseconds, because `toFixed` costs ten times as much. */
+/** Seconds with three decimals; by whole numbers, because every request is written. */
 function seconds(ms: number): string {
   const whole = Math.round(ms);
   const rest = whole % 1000;
