@@ -11,6 +11,7 @@ export { createMemoryClient, type MemoryClientOptions, type PodAccess } from "./
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
 export { setDefaults } from "./defaults/defaults.ts";
 export { type Apply, serverSideApply } from "./patch/apply.ts";
+export { type DriftOptions, type FieldDifference, type FieldOwner, fieldDrift } from "./patch/drift.ts";
 export { applyJsonPatch, type JsonPatchOperation } from "./patch/json.ts";
 export { trackManagedFields, type Write as ManagedWrite } from "./patch/managed-fields.ts";
 export { applyMergePatch, createMergePatch } from "./patch/merge.ts";
