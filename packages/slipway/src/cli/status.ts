@@ -1,16 +1,28 @@
 import { type CommandDeclaration, isSet } from "./command.ts";
 
 export const command: CommandDeclaration = {
-  summary: "show what runs in each cluster, and an interrupted release",
-  examples: ["slipway status", "slipway status --env production --json"],
+  summary: "show what runs in each cluster, whether it is well, and what was changed by hand",
+  description:
+    "For each cluster: the release, its health, and every field that differs from what the release applied, with whoever\nowns it now (from managedFields). Also who is releasing, and an interrupted release. Reads only.",
+  options: [{ flags: "-w, --watch", description: "show it again whenever it changes, until Ctrl-C" }],
+  examples: ["slipway status", "slipway status --watch", "slipway status --env production --json"],
   async run(context, input) {
     const { openProject } = await import("./project.ts");
     const { releaseContextOf, targetsOf } = await import("./compose.ts");
     const { status } = await import("../release/release.ts");
     const { renderStatus } = await import("../release/text.ts");
     const project = await openProject(context, input);
-    const report = await status(releaseContextOf(context, project, await targetsOf(context, project)));
-    context.write(isSet(input, "json") ? `${JSON.stringify(report)}\n` : `${renderStatus(report)}\n`);
-    return 0;
+    const release = releaseContextOf(context, project, await targetsOf(context, project));
+    const isJson = isSet(input, "json");
+    const show = async (): Promise<string> => {
+      const report = await status(release);
+      return isJson ? `${JSON.stringify(report)}\n` : `${renderStatus(report)}\n`;
+    };
+    if (!isSet(input, "watch")) {
+      context.write(await show());
+      return 0;
+    }
+    const { watchStatus } = await import("./watch-status.ts");
+    return watchStatus(context, release, { show, redraws: context.isTerminal && !isJson });
   },
 };

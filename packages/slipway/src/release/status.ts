@@ -1,8 +1,16 @@
-/** What is where: the answer to "what runs, is it well, and is somebody at it". Read-only. */
-import type { Deployment } from "@slipway/kube";
+/**
+ * What is where: the answer to "what runs, is it well, has somebody changed it by hand, and is somebody at it".
+ * Read-only.
+ */
+import { assertNever } from "@slipway/base";
+import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
 import { isUnreachable, RELEASE_ANNOTATION } from "./apply.ts";
+import type { Cause } from "./causes.ts";
+import { driftOf, type ObjectDrift } from "./drift.ts";
 import { heldBy, runningIn, withoutSecrets } from "./history.ts";
 import { describeInterruption } from "./interruption.ts";
+import { judge } from "./judge.ts";
+import { baselineOf } from "./judge-pod.ts";
 import { type LockHolder, type LockState, readLock } from "./lock.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { noClusterAnswers, readKnowledge } from "./plan.ts";
@@ -21,12 +29,22 @@ export interface DeploymentStatus {
   readonly release: number | undefined;
 }
 
+export interface ClusterHealth {
+  /** The judge's three answers, at this moment: `waiting` is a rollout that goes on, `doomed` one that will not end well. */
+  readonly verdict: "ok" | "waiting" | "doomed";
+  readonly causes: readonly Cause[];
+}
+
 export interface ClusterStatus {
   readonly name: string;
   readonly reachable: boolean;
   readonly reason: string | undefined;
   readonly runs: number | undefined;
   readonly deployments: readonly DeploymentStatus[];
+  /** Undefined where nothing of the service runs, or the cluster did not answer. */
+  readonly health: ClusterHealth | undefined;
+  /** What differs from what the release applied; empty when nothing does. */
+  readonly drift: readonly ObjectDrift[];
   readonly lock: LockState | undefined;
 }
 
@@ -86,26 +104,93 @@ async function clusterStatus(
   target: Target,
   records: readonly ReleaseRecord[],
 ): Promise<ClusterStatus> {
+  const running = runningIn(records, target.name);
   try {
-    const [lock, deployments] = await Promise.all([
+    const [lock, deployments, drift] = await Promise.all([
       readLock(target.client, context),
       target.client.list<Deployment>(
         { apiVersion: "apps/v1", kind: "Deployment" },
         { labelSelector: `${SERVICE_LABEL}=${context.service}` },
       ),
+      driftOf(target, running?.objects ?? []),
     ]);
     return {
       name: target.name,
       reachable: true,
       reason: undefined,
-      runs: runningIn(records, target.name)?.number,
+      runs: running?.number,
       deployments: deployments.items.map(deploymentStatus),
+      health: await healthOf(context, target, deployments.items),
+      drift,
       lock,
     };
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    const reason = (error as Error).message;
-    return { name: target.name, reachable: false, reason, runs: undefined, deployments: [], lock: undefined };
+    return {
+      name: target.name,
+      reachable: false,
+      reason: (error as Error).message,
+      runs: undefined,
+      deployments: [],
+      health: undefined,
+      drift: [],
+      lock: undefined,
+    };
+  }
+}
+
+/** One look, judged as a release would judge it: what has no budget left or needs none is told, the rest is waiting. */
+async function healthOf(
+  context: ReleaseContext,
+  target: Target,
+  deployments: readonly Deployment[],
+): Promise<ClusterHealth | undefined> {
+  if (deployments.length === 0) return undefined;
+  const namespaces = [...new Set(deployments.map(({ metadata }) => metadata.namespace ?? "default"))];
+  const listAll = async <T extends ReplicaSet | Pod | Event>(
+    apiVersion: string,
+    kind: string,
+  ): Promise<T[]> => {
+    const lists = await Promise.all(
+      namespaces.map((namespace) => target.client.list<T>({ apiVersion, kind }, { namespace })),
+    );
+    return lists.flatMap(({ items }) => items.map((item) => ({ ...item, apiVersion, kind })));
+  };
+  const [replicaSets, pods, events] = await Promise.all([
+    listAll<ReplicaSet>("apps/v1", "ReplicaSet"),
+    listAll<Pod>("v1", "Pod"),
+    listAll<Event>("v1", "Event"),
+  ]);
+  const expected = new Map(
+    deployments.map(({ metadata }) => [
+      `${metadata.namespace ?? "default"}/${metadata.name}`,
+      metadata.generation ?? 1,
+    ]),
+  );
+  const { judgement } = judge(
+    {
+      cluster: target.name,
+      kubectl: context.kubectl?.(target.name) ?? `kubectl --context ${target.name}`,
+      deployments,
+      expected,
+      replicaSets,
+      pods,
+      events,
+      baseline: baselineOf(pods),
+      images: new Map(),
+    },
+    new Map(),
+    context.clock.now(),
+  );
+  switch (judgement.verdict) {
+    case "ok":
+      return { verdict: "ok", causes: [] };
+    case "waiting":
+      return { verdict: "waiting", causes: judgement.causes };
+    case "doomed":
+      return { verdict: "doomed", causes: [judgement.cause] };
+    default:
+      return assertNever(judgement);
   }
 }
 

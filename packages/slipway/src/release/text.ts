@@ -1,13 +1,14 @@
 /** Releases as plain lines: for terminals without cursor control, CI logs and golden files. Pure. */
 import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
-import { type Cause, renderObjectPath, whyOf } from "./causes.ts";
+import { type Cause, causeSentence, renderObjectPath, whyOf } from "./causes.ts";
+import type { ObjectDrift } from "./drift.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence.ts";
 import { AFTER_INTERRUPTION } from "./interruption.ts";
 import { describeExit } from "./judge-pod.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 import type { ClusterPlan, ReleasePlan } from "./plan.ts";
-import type { StatusReport } from "./status.ts";
+import type { ClusterStatus, StatusReport } from "./status.ts";
 
 const MARKS = { create: "+", change: "~", unchanged: "=", prune: "-" } as const;
 
@@ -109,12 +110,47 @@ export function renderStatus(report: StatusReport): string {
     }
   }
   lines.push("", renderTable(rows));
+  for (const cluster of report.clusters) lines.push(...healthLines(cluster), ...driftLines(cluster));
   if (report.held.length > 0) {
     lines.push("", "held (found bad, not deployed again without --allow-held):");
     for (const { what, by } of report.held) lines.push(`  ${what.slice(0, 19)} since release ${by}`);
   }
   for (const warning of report.warnings) lines.push(`warning: ${warning}`);
   return lines.join("\n");
+}
+
+/** Nothing for a cluster that is well; the cause in a line for one that is not. */
+function healthLines({ health }: ClusterStatus): readonly string[] {
+  if (health === undefined || health.verdict === "ok") return [];
+  const word = health.verdict === "doomed" ? "NOT HEALTHY" : "waiting";
+  return health.causes
+    .flatMap((cause) => [
+      `${word}: ${causeSentence(cause)}`,
+      ...(health.verdict === "doomed" ? [`  do:   ${cause.todo}`, `  look: ${cause.command}`] : []),
+    ])
+    .map((line, index) => (index === 0 ? `\n${line}` : line));
+}
+
+/** `tokyo differs from release 4:` and a line for each field, with its owner. */
+function driftLines({ name, runs, drift }: ClusterStatus): readonly string[] {
+  if (drift.length === 0) return [];
+  const lines = ["", `${name} differs from what release ${runs} applied:`];
+  for (const { kind, name: object, state, reason, differences } of drift) {
+    if (state !== "changed") {
+      lines.push(`  ${kind} ${object}: ${state}${reason === undefined ? "" : ` (${reason})`}`);
+      continue;
+    }
+    lines.push(`  ${kind} ${object}`);
+    for (const { path, applied, live, by } of differences) {
+      lines.push(`    ${path}: ${applied ?? "(not applied)"} -> ${live ?? "(removed)"}${ownerText(by)}`);
+    }
+  }
+  return lines;
+}
+
+function ownerText(by: ObjectDrift["differences"][number]["by"]): string {
+  if (by === undefined) return "";
+  return `, by ${by.manager}${by.time === undefined ? "" : ` at ${by.time}`}`;
 }
 
 function shortImage(image: string): string {
