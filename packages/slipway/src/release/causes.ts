@@ -11,6 +11,8 @@ export type CauseCode =
   | "ImagePullAuth"
   | "ImagePullRateLimited"
   | "ImagePullNetwork"
+  | "ImagePullTLS"
+  | "ImageArchitecture"
   | "ImageNotFound"
   | "ImageNameInvalid"
   | "ContainerCrash"
@@ -27,7 +29,17 @@ export type CauseCode =
   | "Unschedulable"
   | "VolumePending"
   | "QuotaExceeded"
+  | "LimitRangeExceeded"
+  | "PriorityClassMissing"
+  | "ServiceAccountMissing"
+  | "WebhookRefused"
+  | "WebhookUnavailable"
   | "CreationRefused"
+  | "NodeLost"
+  | "PodEvicted"
+  | "JobFailed"
+  | "ReplicasContested"
+  | "ObjectTerminating"
   | "ContainerStarting"
   | "OldPodsTerminating"
   | "RolloutNotObserved"
@@ -36,6 +48,13 @@ export type CauseCode =
   | "ProgressDeadlineExceeded"
   | "RestartedWhileBaking"
   | "ApplyRefused"
+  | "FieldImmutable"
+  | "HookFailed"
+  | "HookTimedOut"
+  | "GateFailed"
+  | "ClusterUnreachable"
+  | "ClusterOverloaded"
+  | "ClusterIdentityMismatch"
   | "LockLost";
 
 /** Everything that is fixed for a code; the sentence itself is made where the facts are known. */
@@ -49,6 +68,14 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
     todo: "Wait for the registry's limit, or pull through a mirror.",
   },
   ImagePullNetwork: { blame: "cluster", todo: "Check that the nodes reach the registry, then deploy again." },
+  ImagePullTLS: {
+    blame: "cluster",
+    todo: "Give the nodes the registry's certificate authority, or renew the registry's certificate; then deploy again.",
+  },
+  ImageArchitecture: {
+    blame: "release",
+    todo: "Build the image for the architecture of the nodes, or choose such nodes with a nodeSelector.",
+  },
   ImageNotFound: { blame: "release", todo: "Push the image again, then deploy." },
   ImageNameInvalid: { blame: "release", todo: "Correct the image name in the manifest." },
   ContainerCrash: { blame: "release", todo: "Read the log below, correct the program, ship again." },
@@ -92,7 +119,41 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
     blame: "cluster",
     todo: "Raise the ResourceQuota or lower the requests; the surge needs room.",
   },
+  LimitRangeExceeded: {
+    blame: "release",
+    todo: "Bring the container's requests and limits within the namespace's LimitRange.",
+  },
+  PriorityClassMissing: {
+    blame: "release",
+    todo: "Create the PriorityClass, or correct priorityClassName.",
+  },
+  ServiceAccountMissing: {
+    blame: "release",
+    todo: "Add the ServiceAccount to the manifests, or correct serviceAccountName.",
+  },
+  WebhookRefused: { blame: "release", todo: "Change the manifest as the admission webhook says." },
+  WebhookUnavailable: {
+    blame: "cluster",
+    todo: "See why the admission webhook does not answer, then deploy again.",
+  },
   CreationRefused: { blame: "cluster", todo: "See who refuses the pods: a webhook or an admission policy." },
+  NodeLost: {
+    blame: "cluster",
+    todo: "Look at the node; its pods are made again elsewhere after five minutes.",
+  },
+  PodEvicted: {
+    blame: "cluster",
+    todo: "See what the node ran out of; requests and limits that say what the pod uses prevent it.",
+  },
+  JobFailed: { blame: "release", todo: "Read the log of the Job's pod, correct the program, ship again." },
+  ReplicasContested: {
+    blame: "release",
+    todo: "Leave replicas to one side: drop spec.replicas from the manifest, or take the autoscaler away.",
+  },
+  ObjectTerminating: {
+    blame: "cluster",
+    todo: "See which finalizer keeps the object, and why its controller does not remove it.",
+  },
   ContainerStarting: { blame: "cluster", todo: "Nothing yet: the container is being started." },
   OldPodsTerminating: { blame: "cluster", todo: "Nothing yet: old pods have their grace period." },
   RolloutNotObserved: {
@@ -104,6 +165,25 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
   ProgressDeadlineExceeded: { blame: "release", todo: "Look at the pods of the new ReplicaSet." },
   RestartedWhileBaking: { blame: "release", todo: "Read the log below, correct the program, ship again." },
   ApplyRefused: { blame: "release", todo: "Correct the manifest as the API server says." },
+  FieldImmutable: {
+    blame: "release",
+    todo: "Leave the field as it is, or give the object another name.",
+  },
+  HookFailed: { blame: "release", todo: "Read the hook's log below, correct it, ship again." },
+  HookTimedOut: { blame: "release", todo: "See what the hook waits for, or give it more time." },
+  GateFailed: { blame: "release", todo: "See what the gate measured; the new version may do harm." },
+  ClusterUnreachable: {
+    blame: "cluster",
+    todo: "See why the cluster's API does not answer, then deploy again.",
+  },
+  ClusterOverloaded: {
+    blame: "cluster",
+    todo: "Wait until the cluster's API has room again, then deploy again.",
+  },
+  ClusterIdentityMismatch: {
+    blame: "cluster",
+    todo: "Check that the kubeconfig's context names the cluster that you mean.",
+  },
   LockLost: { blame: "cluster", todo: "See who took the lock with slipway status, then deploy again." },
 };
 
@@ -160,7 +240,29 @@ const READS_LOG: ReadonlySet<CauseCode> = new Set([
   "LivenessFailed",
   "StartupFailed",
   "RestartedWhileBaking",
+  "HookFailed",
 ]);
+
+/** What shows it where neither the pod nor its ReplicaSet does. */
+const ASKS: Partial<Readonly<Record<CauseCode, { readonly namespaced: boolean; readonly what: string }>>> = {
+  QuotaExceeded: { namespaced: true, what: "describe resourcequota" },
+  LimitRangeExceeded: { namespaced: true, what: "describe limitrange" },
+  PriorityClassMissing: { namespaced: false, what: "get priorityclasses" },
+  ServiceAccountMissing: { namespaced: true, what: "get serviceaccounts" },
+  WebhookRefused: {
+    namespaced: false,
+    what: "get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+  },
+  WebhookUnavailable: {
+    namespaced: false,
+    what: "get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+  },
+  NodeLost: { namespaced: false, what: "get nodes" },
+  ReplicasContested: { namespaced: true, what: "get horizontalpodautoscalers" },
+  ClusterUnreachable: { namespaced: false, what: "get --raw /readyz" },
+  ClusterOverloaded: { namespaced: false, what: "get --raw /readyz" },
+  ClusterIdentityMismatch: { namespaced: false, what: "get namespace kube-system" },
+};
 
 function commandFor(code: CauseCode, kubectl: string, object: CauseObject): string {
   const prefix = `${kubectl} -n ${object.namespace}`;
@@ -168,6 +270,8 @@ function commandFor(code: CauseCode, kubectl: string, object: CauseObject): stri
     const container = object.container === undefined ? "" : ` -c ${object.container}`;
     return `${prefix} logs ${object.pod}${container} --previous`;
   }
+  const asked = ASKS[code];
+  if (asked !== undefined) return asked.namespaced ? `${prefix} ${asked.what}` : `${kubectl} ${asked.what}`;
   if (object.pod !== undefined) return `${prefix} describe pod ${object.pod}`;
   if (object.replicaSet !== undefined) return `${prefix} describe replicaset ${object.replicaSet}`;
   if (object.deployment !== undefined) return `${prefix} describe deployment ${object.deployment}`;
