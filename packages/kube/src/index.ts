@@ -6,6 +6,7 @@ export { type ApiOptions, createApi } from "./api/pipeline.ts";
 export { type Selection, selectorOf, watchSelected } from "./api/selection.ts";
 export { type Scale, scaleOf } from "./api/subresources.ts";
 export type * from "./client/client.ts";
+export type * from "./client/credentials.ts";
 export { createHttpClient, type HttpClientOptions } from "./client/http.ts";
 export { createMemoryClient, type MemoryClientOptions, type PodAccess } from "./client/memory.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";

@@ -33,7 +33,8 @@ export async function execInPod(
   ]);
   const path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/exec`;
   const { headers, accept } = upgradeHeaders([V5, V4]);
-  const request = { method: "GET", path, query, signal: options.signal } as const;
+  // A command runs again each time it is asked for.
+  const request = { method: "GET", path, query, signal: options.signal, repeatable: "once" } as const;
   const { socket, head, response } = await transport.upgrade(request, headers);
   const onAbort = (): void => {
     socket.destroy();

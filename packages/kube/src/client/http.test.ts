@@ -8,11 +8,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { afterEach, describe, it } from "node:test";
-import { SlipwayError, until } from "@slipway/base";
+import { type Clock, SlipwayError, systemClock, until } from "@slipway/base";
 import type { ConfigMap } from "../resources/cluster.ts";
 import type { KubeClient } from "./client.ts";
 import { createHttpClient, type HttpClientOptions } from "./http.ts";
 import { isReason } from "./status-error.ts";
+import { Transport } from "./transport.ts";
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -191,6 +192,253 @@ describe("failures of the HTTP client", () => {
     await client.create(configMap);
     await assert.rejects(client.create(configMap), isUnreachable);
     assert.equal(requests, 5);
+  });
+});
+
+describe("retries of the HTTP client", () => {
+  /** Does not wait, but keeps how long it was asked to. */
+  const hurried = (): { readonly pauses: number[]; readonly clock: Clock } => {
+    const pauses: number[] = [];
+    return { pauses, clock: { ...systemClock, sleep: async (ms) => void pauses.push(ms) } };
+  };
+  const busy = (code: number, reason: string) => ({
+    ...{ kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure" },
+    ...{ reason, code, message: reason },
+  });
+  const versioned: ConfigMap = { ...configMap, metadata: { ...configMap.metadata, resourceVersion: "7" } };
+  const bound = { preconditions: { uid: "u-1" } };
+  const calls: readonly [
+    name: string,
+    isRepeated: boolean,
+    call: (client: KubeClient) => Promise<unknown>,
+  ][] = [
+    ["get", true, (client) => client.get(deploymentRef)],
+    ["list", true, (client) => client.list(CONFIG_MAPS)],
+    ["apply", true, (client) => client.apply(configMap, { fieldManager: "me" })],
+    ["replace of a version", true, (client) => client.replace(versioned)],
+    ["delete of a uid", true, (client) => client.delete(deploymentRef, bound)],
+    ["create as a dry run", true, (client) => client.create(configMap, { dryRun: true })],
+    ["create", false, (client) => client.create(configMap)],
+    ["replace of whatever is there", false, (client) => client.replace(configMap)],
+    ["delete of whatever is there", false, (client) => client.delete(deploymentRef)],
+    ["patch", false, (client) => client.patch(deploymentRef, "merge", {})],
+  ];
+  for (const [name, isRepeated, call] of calls) {
+    it(`${isRepeated ? "sends" : "does not send"} ${name} again when the answer was lost or the server was in trouble`, async () => {
+      for (const fail of [
+        ({ socket }: IncomingMessage) => void socket.resetAndDestroy(),
+        (_request: IncomingMessage, response: ServerResponse) =>
+          json(response, busy(503, "ServiceUnavailable"), 503),
+      ]) {
+        let requests = 0;
+        const client = await serve(
+          (request, response) => {
+            requests += 1;
+            if (requests === 1) fail(request, response);
+            else json(response, {});
+          },
+          { clock: hurried().clock },
+        );
+        if (isRepeated) await call(client);
+        else await assert.rejects(call(client));
+        assert.equal(requests, isRepeated ? 2 : 1);
+      }
+    });
+  }
+
+  it("sends anything again that was refused for too many requests, after the time the server asks for", async () => {
+    const { pauses, clock } = hurried();
+    let requests = 0;
+    const client = await serve(
+      (_request, response) => {
+        requests += 1;
+        if (requests > 2) return json(response, configMap, 201);
+        response.setHeader("retry-after", "3");
+        json(response, busy(429, "TooManyRequests"), 429);
+      },
+      { clock },
+    );
+    await client.create(configMap);
+    assert.deepEqual(pauses, [3_000, 3_000]);
+  });
+
+  it("does not wait longer than the request may take", async () => {
+    const { pauses, clock } = hurried();
+    const client = await serve(
+      (_request, response) => {
+        response.setHeader("retry-after", "3600");
+        json(response, busy(429, "TooManyRequests"), 429);
+      },
+      { clock },
+    );
+    await assert.rejects(client.get(deploymentRef), (error) => isReason(error, "TooManyRequests"));
+    assert.deepEqual(pauses, []);
+  });
+
+  it("gives up after four tries and says what the server said last", async () => {
+    let requests = 0;
+    const client = await serve(
+      (_request, response) => {
+        requests += 1;
+        json(response, busy(500, "InternalError"), 500);
+      },
+      { clock: hurried().clock },
+    );
+    await assert.rejects(client.get(deploymentRef), (error) => isReason(error, "InternalError"));
+    assert.equal(requests, 4);
+  });
+
+  it("takes a Conflict for its own write when the answer to it was lost and it is what is stored", async () => {
+    for (const [stored, isOurs] of [
+      ["mine", true],
+      ["theirs", false],
+    ] as const) {
+      let puts = 0;
+      const client = await serve(
+        ({ method, socket }, response) => {
+          if (method === "GET")
+            return json(response, {
+              ...versioned,
+              metadata: { ...versioned.metadata, resourceVersion: "8", uid: "u-1" },
+              data: { by: stored },
+            });
+          puts += 1;
+          if (puts === 1) socket.resetAndDestroy();
+          else json(response, busy(409, "Conflict"), 409);
+        },
+        { clock: hurried().clock },
+      );
+      const writing = client.replace<ConfigMap>({ ...versioned, data: { by: "mine" } });
+      if (isOurs) assert.equal((await writing).metadata.resourceVersion, "8");
+      else await assert.rejects(writing, (error) => isReason(error, "Conflict"));
+    }
+  });
+
+  it("takes NotFound for its own deletion when the answer to it was lost", async () => {
+    let requests = 0;
+    const client = await serve(
+      ({ socket }, response) => {
+        requests += 1;
+        if (requests === 1) socket.resetAndDestroy();
+        else json(response, busy(404, "NotFound"), 404);
+      },
+      { clock: hurried().clock },
+    );
+    await client.delete(deploymentRef, bound);
+    await assert.rejects(client.delete(deploymentRef, bound), (error) => isReason(error, "NotFound"));
+  });
+
+  it("gives up on a body that stops in the middle", async () => {
+    const client = await serve(
+      (_request, response) => {
+        response.writeHead(200, { "content-type": "application/json" });
+        response.write('{"items":[');
+      },
+      { timeoutMs: 50 },
+    );
+    await assert.rejects(client.list(CONFIG_MAPS), /no answer .* within 50 ms/);
+  });
+
+  it("asks the server to end every watch after a while", async () => {
+    let url = "";
+    const client = await serve((request, response) => {
+      url = request.url ?? "";
+      response.flushHeaders();
+    });
+    const { stop, ended } = watchUntil(client);
+    await until("the watch is asked for", () => url !== "");
+    assert.match(url, /timeoutSeconds=300/);
+    stop();
+    await ended;
+  });
+});
+
+describe("limits of a stream", () => {
+  for (const [what, limits, isFed] of [
+    [
+      "lasts longer than it may, as a watch whose connection died without a word",
+      { lastsAtMostMs: 50 },
+      true,
+    ],
+    ["is silent longer than it may, as a log whose server stopped", { silentAtMostMs: 50 }, false],
+  ] as const) {
+    it(`ends one that ${what}`, async () => {
+      const server = createServer((_request, response) => {
+        response.write("first\n");
+        const feed = isFed ? setInterval(() => response.write("more\n"), 10) : undefined;
+        response.on("close", () => clearInterval(feed));
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const transport = new Transport({ name: "test", url });
+      closers.push(() => {
+        transport.close();
+        server.closeAllConnections();
+        server.close();
+      });
+      const reading = (async () => {
+        for await (const _chunk of transport.stream(
+          { method: "GET", path: "/", repeatable: "once" },
+          limits,
+        ));
+      })();
+      await assert.rejects(reading, /no answer from .* within 50 ms/);
+    });
+  }
+});
+
+function watchUntil(client: KubeClient): { readonly stop: () => void; readonly ended: Promise<void> } {
+  const stop = new AbortController();
+  const ended = (async () => {
+    for await (const _event of client.watch(CONFIG_MAPS, { signal: stop.signal })) assert.fail("no event");
+  })();
+  return { stop: () => stop.abort(), ended };
+}
+
+describe("credentials of the HTTP client", () => {
+  const tokens = (list: readonly string[]) => {
+    let index = 0;
+    let refusals = 0;
+    return {
+      refusals: () => refusals,
+      source: {
+        current: async () => ({ headers: { authorization: `Bearer ${list[index]}` } }),
+        refused: async () => {
+          refusals += 1;
+          if (index + 1 >= list.length) return false;
+          index += 1;
+          return true;
+        },
+      },
+    };
+  };
+  const demanding = (good: string) => {
+    const seen: string[] = [];
+    const handler: Handler = ({ headers, method }, response) => {
+      seen.push(`${method} ${headers.authorization}`);
+      if (headers.authorization === `Bearer ${good}`) json(response, configMap, 201);
+      else
+        json(response, { kind: "Status", reason: "Unauthorized", code: 401, message: "Unauthorized" }, 401);
+    };
+    return { seen, handler };
+  };
+
+  it("asks once more with new ones after a 401, for writes too", async () => {
+    const { seen, handler } = demanding("new");
+    const { source } = tokens(["old", "new"]);
+    const client = await serve(handler, { credentials: source });
+    await client.create(configMap);
+    assert.deepEqual(seen, ["POST Bearer old", "POST Bearer new"]);
+  });
+
+  it("does not go on asking", async () => {
+    for (const list of [["old"], ["old", "older", "oldest"]]) {
+      const { seen, handler } = demanding("new");
+      const { source, refusals } = tokens(list);
+      const client = await serve(handler, { credentials: source });
+      await assert.rejects(client.get(deploymentRef), (error) => isReason(error, "Unauthorized"));
+      assert.deepEqual([seen.length, refusals()], [Math.min(list.length, 2), 1]);
+    }
   });
 });
 

@@ -21,7 +21,7 @@ import type {
   WriteOptions,
 } from "./client.ts";
 import { execInPod } from "./exec.ts";
-import { StatusError } from "./status-error.ts";
+import { isReason, StatusError } from "./status-error.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
 
 export type HttpClientOptions = TransportOptions;
@@ -36,19 +36,20 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
   const transport = new Transport(options);
   const where = `clusters/${options.name}`;
   const resources = new Resources(transport);
-  const ofObject = ({ apiVersion, kind, metadata: { name, namespace } }: KubeObject): ObjectRef => ({
-    apiVersion,
-    kind,
-    name,
-    namespace,
-  });
   return {
     name: options.name,
-    version: () => transport.json({ method: "GET", path: "/version" }),
-    get: async (ref) => transport.json({ method: "GET", path: await resources.objectPath(ref) }),
+    version: () => transport.json({ method: "GET", path: "/version", repeatable: "idempotent" }),
+    get: async (ref) =>
+      transport.json({ method: "GET", path: await resources.objectPath(ref), repeatable: "idempotent" }),
     list: async <T extends KubeObject>(type: TypeRef, listOptions: ListOptions = {}) => {
       const path = await resources.listPath(type, listOptions.namespace);
-      const list = await transport.json<KubeList<T>>({ method: "GET", path, query: listQuery(listOptions) });
+      const query = listQuery(listOptions);
+      const list = await transport.json<KubeList<T>>({
+        method: "GET",
+        path,
+        query,
+        repeatable: "idempotent",
+      });
       return withTypes(type, list);
     },
     watch: <T extends KubeObject>(type: TypeRef, watchOptions: WatchOptions = {}) =>
@@ -57,20 +58,18 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
       transport.json({
         method: "POST",
         path: await resources.createPath(object),
+        // After a lost answer the object may exist: a second POST would be AlreadyExists, or with generateName a twin.
+        repeatable: write.dryRun === true ? "idempotent" : "once",
         query: writeQuery(write),
         body: object,
       }),
-    replace: async (object, write = {}) =>
-      transport.json({
-        method: "PUT",
-        path: await resources.objectPath(ofObject(object), write.subresource),
-        query: writeQuery(write),
-        body: object,
-      }),
+    replace: async (object, write = {}) => replaceObject(transport, resources, object, write),
     patch: async (ref, type, body, write = {}) =>
       transport.json({
         method: "PATCH",
         path: await resources.objectPath(ref, write.subresource),
+        // A JSON patch may append to a list, and any of them may overwrite what came in between.
+        repeatable: write.dryRun === true ? "idempotent" : "once",
         query: writeQuery(write),
         body,
         contentType: PATCH_CONTENT_TYPES[type],
@@ -82,19 +81,101 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
       return transport.json({
         method: "PATCH",
         path,
+        // Applying the same configuration twice is applying it once (KEP-555); that is what apply is for.
+        repeatable: "idempotent",
         query,
         body: object, // JSON is YAML
         contentType: "application/apply-patch+yaml",
       });
     },
-    delete: async (ref, deleteOptions = {}) => {
-      const path = await resources.objectPath(ref);
-      await transport.json({ method: "DELETE", path, body: deleteBody(deleteOptions) });
-    },
+    delete: async (ref, deleteOptions = {}) => deleteObject(transport, resources, ref, deleteOptions),
     logs: (pod, logOptions = {}) => logStream(transport, pod, logOptions),
     exec: (pod, execOptions) => execInPod(transport, pod, execOptions, where),
     close: async () => transport.close(),
   };
+}
+
+function ofObject({ apiVersion, kind, metadata: { name, namespace } }: KubeObject): ObjectRef {
+  return { apiVersion, kind, name, namespace };
+}
+
+/**
+ * With a resourceVersion a PUT happens at most once: the version that a second one names is gone. But then the second
+ * one is answered with Conflict although it was our own first that won. So when an answer was lost, a Conflict is
+ * looked into: if what is stored is what was sent, the write is in place.
+ */
+async function replaceObject<T extends KubeObject>(
+  transport: Transport,
+  resources: Resources,
+  object: T,
+  write: Parameters<KubeClient["replace"]>[1] & object,
+): Promise<T> {
+  const isVersioned = object.metadata.resourceVersion !== undefined;
+  const path = await resources.objectPath(ofObject(object), write.subresource);
+  let wasLost = false;
+  try {
+    return await transport.json<T>({
+      method: "PUT",
+      path,
+      repeatable: isVersioned || write.dryRun === true ? "idempotent" : "once",
+      query: writeQuery(write),
+      body: object,
+      onLost: () => {
+        wasLost = true;
+      },
+    });
+  } catch (error) {
+    if (!wasLost || !isReason(error, "Conflict")) throw error;
+    const stored = await transport.json<T>({ method: "GET", path, repeatable: "idempotent" });
+    if (!holds(stored, withoutVersion(object))) throw error;
+    return stored;
+  }
+}
+
+function withoutVersion<T extends KubeObject>({ metadata, ...rest }: T): unknown {
+  const { resourceVersion: _version, generation: _generation, managedFields: _fields, ...own } = metadata;
+  return { ...rest, metadata: own };
+}
+
+/** Does `stored` say everything that `sent` says? Defaults and bookkeeping of the server come on top. */
+function holds(stored: unknown, sent: unknown): boolean {
+  if (Array.isArray(sent)) {
+    return (
+      Array.isArray(stored) &&
+      stored.length === sent.length &&
+      sent.every((item, index) => holds(stored[index], item))
+    );
+  }
+  if (typeof sent !== "object" || sent === null) return stored === sent;
+  if (typeof stored !== "object" || stored === null) return false;
+  return Object.entries(sent).every(
+    ([key, value]) => value === undefined || holds((stored as Record<string, unknown>)[key], value),
+  );
+}
+
+/** With a uid as its precondition a second DELETE can only hit the same object; it may find it gone, by the first. */
+async function deleteObject(
+  transport: Transport,
+  resources: Resources,
+  ref: ObjectRef,
+  options: DeleteOptions,
+): Promise<void> {
+  const isBound = options.preconditions?.uid !== undefined || options.dryRun === true;
+  let wasLost = false;
+  try {
+    await transport.json({
+      method: "DELETE",
+      path: await resources.objectPath(ref),
+      repeatable: isBound ? "idempotent" : "once",
+      body: deleteBody(options),
+      onLost: () => {
+        wasLost = true;
+      },
+    });
+  } catch (error) {
+    if (wasLost && isReason(error, "NotFound")) return;
+    throw error;
+  }
 }
 
 /** Where each kind lives: the static table first, the server's own discovery for everything else. */
@@ -142,7 +223,11 @@ class Resources {
   #discover(apiVersion: string): Promise<ResourceList> {
     let list = this.#discovered.get(apiVersion);
     if (list === undefined) {
-      list = this.#transport.json<ResourceList>({ method: "GET", path: groupPath(apiVersion) });
+      list = this.#transport.json<ResourceList>({
+        method: "GET",
+        path: groupPath(apiVersion),
+        repeatable: "idempotent",
+      });
       this.#discovered.set(apiVersion, list);
       // A failure is not remembered; a kind may be installed later.
       list.catch(() => this.#discovered.delete(apiVersion));
@@ -204,6 +289,15 @@ function withTypes<T extends KubeObject>({ apiVersion, kind }: TypeRef, list: Ku
   return { ...list, items };
 }
 
+/**
+ * A watch whose connection died without a word (a NAT that forgot it, a machine that slept) looks like one where
+ * nothing happens. So the server is asked to end every watch after a while, and when it does not, we do.
+ */
+const WATCH_SECONDS = 300;
+const WATCH_GRACE_MS = 30_000;
+/** A log that is not followed is read to its end; a server that stops in the middle is given up on. */
+const LOG_SILENCE_MS = 30_000;
+
 async function* watchStream<T extends KubeObject>(
   transport: Transport,
   resources: Resources,
@@ -215,9 +309,13 @@ async function* watchStream<T extends KubeObject>(
   const parameters = listQuery(options);
   parameters.set("watch", "true");
   if (options.allowBookmarks === true) parameters.set("allowWatchBookmarks", "true");
-  if (options.timeoutSeconds !== undefined) parameters.set("timeoutSeconds", String(options.timeoutSeconds));
+  const lastsSeconds = options.timeoutSeconds ?? WATCH_SECONDS;
+  parameters.set("timeoutSeconds", String(lastsSeconds));
   const path = await resources.listPath(type, options.namespace);
-  const chunks = transport.stream({ method: "GET", path, query: parameters, signal: options.signal });
+  const chunks = transport.stream(
+    { method: "GET", path, query: parameters, signal: options.signal, repeatable: "idempotent" },
+    { lastsAtMostMs: lastsSeconds * 1000 + WATCH_GRACE_MS },
+  );
   try {
     for await (const line of linesOf(chunks)) {
       const event = JSON.parse(line) as ClientWatchEvent<T> | { type: "ERROR"; object: Status };
@@ -254,10 +352,9 @@ function logStream(
   options: LogOptions,
 ): AsyncIterable<Uint8Array> {
   const { signal, ...parameters } = options;
-  return transport.stream({
-    method: "GET",
-    path: `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/log`,
-    query: query(parameters),
-    signal,
-  });
+  const path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/log`;
+  return transport.stream(
+    { method: "GET", path, query: query(parameters), signal, repeatable: "idempotent" },
+    options.follow === true ? {} : { silentAtMostMs: LOG_SILENCE_MS },
+  );
 }

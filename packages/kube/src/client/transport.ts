@@ -1,14 +1,22 @@
 /**
- * HTTP to one API server over node:https: keep-alive, TLS with the cluster's own CA, a token or a client
- * certificate, deadlines, and errors that say what was tried. The only file that opens a connection.
+ * HTTP to one API server over node:https: keep-alive, TLS with the cluster's own CA, credentials, a proxy, deadlines,
+ * retries, and errors that say what was tried. The only file that opens a connection.
  *
- * Nothing is retried but a GET whose kept-alive connection turned out to be closed: a write may have happened.
+ * Every request has a deadline that covers all its attempts and the answer's body, so that no server, however sick,
+ * holds up whoever asks several. What is sent again is decided in `retry.ts`.
  */
-import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from "node:http";
+import {
+  type AgentOptions,
+  Agent as HttpAgent,
+  type IncomingMessage,
+  request as requestHttp,
+} from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import type { Duplex } from "node:stream";
-import { SlipwayError, systemCode } from "@slipway/base";
+import { type Clock, type Random, SlipwayError, systemClock, systemCode, systemRandom } from "@slipway/base";
 import type { Status, StatusReason } from "../resources/meta.ts";
+import type { CredentialSource, Credentials } from "./credentials.ts";
+import { type Failure, RETRIES, type Repeatable, type RetryPolicy, retryAfterMs } from "./retry.ts";
 import { StatusError, statusError } from "./status-error.ts";
 
 export interface TransportOptions {
@@ -16,44 +24,70 @@ export interface TransportOptions {
   readonly name: string;
   readonly url: string;
   readonly token?: string;
-  /** For tokens that expire: asked before every request, instead of `token`. */
-  readonly tokenSource?: () => Promise<string>;
+  /** For credentials that change; asked before every request, instead of `token` and the client certificate here. */
+  readonly credentials?: CredentialSource;
   /** PEM. Without it the system's authorities are trusted. */
   readonly ca?: string;
   /** PEM, for clusters that know users by certificate. */
   readonly clientCertificate?: string;
   readonly clientKey?: string;
   readonly insecureSkipTlsVerify?: boolean;
-  /** How long a request may take, for streams until their headers. Default 30,000. */
+  /** The name that the server's certificate must have, where it is not the one in `url`. */
+  readonly tlsServerName?: string;
+  /** `http://proxy:3128`, `https://user:password@proxy`: tunnelled through with CONNECT. */
+  readonly proxyUrl?: string;
+  /** Connects in another way, for example through SOCKS. */
+  readonly agent?: HttpAgent;
+  /** How long a request may take with all its attempts and its answer, for streams until their headers. Default 30,000. */
   readonly timeoutMs?: number;
+  readonly retries?: RetryPolicy;
+  /** Waits between attempts. */
+  readonly clock?: Clock;
+  readonly random?: Random;
 }
 
 export interface Request {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
+  readonly repeatable: Repeatable;
   readonly query?: URLSearchParams;
   readonly body?: unknown;
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
+  /** Told when an answer was lost and the request is sent again: then an earlier attempt may have been done. */
+  readonly onLost?: () => void;
 }
+
+/** How long a stream may last, or be silent, once it has begun; without, as long as it likes. */
+export interface StreamLimits {
+  readonly lastsAtMostMs?: number;
+  readonly silentAtMostMs?: number;
+}
+
+type Outgoing = ReturnType<typeof requestHttps>;
+type Listen<T> = (outgoing: Outgoing, resolve: (value: T) => void, reject: (error: unknown) => void) => void;
 
 export class Transport {
   readonly #options: TransportOptions;
   readonly #url: URL;
   readonly #agent: HttpAgent | HttpsAgent;
   readonly #closing = new AbortController();
+  readonly #clock: Clock;
+  readonly #random: Random;
 
   constructor(options: TransportOptions) {
     this.#options = options;
     this.#url = new URL(options.url);
-    const settings = { keepAlive: true, keepAliveMsecs: 15_000, scheduling: "lifo" } as const;
-    this.#agent = this.#url.protocol === "http:" ? new HttpAgent(settings) : new HttpsAgent(settings);
+    this.#agent = options.agent ?? agentFor(this.#url, options.proxyUrl);
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom();
   }
 
   /** The parsed body of a successful answer; rejects with a StatusError for any other. */
   async json<T>(request: Request): Promise<T> {
-    const response = await this.#send(request);
-    const text = await this.#text(response, request);
+    const text = await this.#repeating(request, async (attempt) =>
+      this.#text(await this.#send(request, attempt)),
+    );
     try {
       return JSON.parse(text) as T;
     } catch (cause) {
@@ -66,14 +100,25 @@ export class Transport {
   }
 
   /** The body of a successful answer as it comes. Ends quietly when the request's signal aborts. */
-  async *stream(request: Request): AsyncGenerator<Buffer> {
-    const response = await this.#send(request);
+  async *stream(request: Request, limits: StreamLimits = {}): AsyncGenerator<Buffer> {
+    const response = await this.#repeating(request, (attempt) => this.#send(request, attempt));
+    const { lastsAtMostMs, silentAtMostMs } = limits;
+    const end = (ms: number): NodeJS.Timeout =>
+      setTimeout(() => response.destroy(this.#silent(ms)), ms).unref();
+    const last = lastsAtMostMs === undefined ? undefined : end(lastsAtMostMs);
+    let silence = silentAtMostMs === undefined ? undefined : end(silentAtMostMs);
     try {
-      for await (const chunk of response) yield chunk as Buffer;
+      for await (const chunk of response) {
+        clearTimeout(silence);
+        yield chunk as Buffer;
+        if (silentAtMostMs !== undefined) silence = end(silentAtMostMs);
+      }
     } catch (error) {
       if (request.signal?.aborted || this.#closing.signal.aborted) return;
       throw this.#unreachable(error);
     } finally {
+      clearTimeout(last);
+      clearTimeout(silence);
       response.destroy();
     }
   }
@@ -83,12 +128,14 @@ export class Transport {
     request: Request,
     headers: Readonly<Record<string, string>>,
   ): Promise<{ socket: Duplex; head: Buffer; response: IncomingMessage }> {
-    return this.#attempt(request, headers, (outgoing, resolve, reject) => {
-      outgoing.on("upgrade", (response, socket, head) => resolve({ socket, head, response }));
-      outgoing.on("response", (response) => {
-        this.#text(response, request).then((text) => reject(statusFrom(response, text, this.#where)), reject);
-      });
-    });
+    return this.#repeating(request, (attempt) =>
+      this.#attempt(request, attempt, headers, (outgoing, resolve, reject) => {
+        outgoing.on("upgrade", (response, socket, head) => resolve({ socket, head, response }));
+        outgoing.on("response", (response) => {
+          this.#text(response).then((text) => reject(statusFrom(response, text, this.#where)), reject);
+        });
+      }),
+    );
   }
 
   close(): void {
@@ -100,34 +147,92 @@ export class Transport {
     return `clusters/${this.#options.name}`;
   }
 
-  async #send(request: Request): Promise<IncomingMessage> {
-    const response = await this.#attempt<IncomingMessage>(request, {}, (outgoing, resolve) => {
+  /** Until it succeeds, may not be sent again, or its time is over. */
+  async #repeating<T>(request: Request, once: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const { timeoutMs = 30_000 } = this.#options;
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), timeoutMs);
+    const own = request.signal === undefined ? [] : [request.signal];
+    const signal = AbortSignal.any([deadline.signal, this.#closing.signal, ...own]);
+    const endMs = this.#clock.monotonic() + timeoutMs;
+    try {
+      return await this.#untilItSucceeds(request, once, signal, endMs);
+    } catch (error) {
+      if (request.signal?.aborted) throw request.signal.reason;
+      if (deadline.signal.aborted) throw this.#silent(timeoutMs);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #untilItSucceeds<T>(
+    request: Request,
+    once: (attempt: Attempt) => Promise<T>,
+    signal: AbortSignal,
+    endMs: number,
+  ): Promise<T> {
+    const { retries = RETRIES } = this.#options;
+    let isRenewed = false;
+    for (let attempt = 1; ; ) {
+      if (this.#closing.signal.aborted) throw this.#error("CLUSTER_UNREACHABLE", "the client is closed");
+      signal.throwIfAborted();
+      const credentials = await this.#credentials();
+      try {
+        return await once({ signal, credentials });
+      } catch (error) {
+        if (signal.aborted) throw error;
+        // Who asks is looked at before what is asked: nothing was done, so anything may be sent again.
+        if (!isRenewed && (await this.#isRenewed(error, credentials))) {
+          isRenewed = true;
+          continue;
+        }
+        const failure = failureOf(error);
+        const waitMs = retryAfterMs(failure, request.repeatable, attempt, retries, this.#random);
+        if (waitMs === undefined || this.#clock.monotonic() + waitMs >= endMs) throw error;
+        if (mayHaveBeenDone(failure)) request.onLost?.();
+        await this.#clock.sleep(waitMs, signal);
+        attempt += 1;
+      }
+    }
+  }
+
+  async #credentials(): Promise<Credentials> {
+    const { credentials, token, clientCertificate, clientKey } = this.#options;
+    if (credentials !== undefined) return credentials.current();
+    return {
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+      ...(clientKey === undefined ? {} : { clientKey }),
+    };
+  }
+
+  async #isRenewed(error: unknown, used: Credentials): Promise<boolean> {
+    const source = this.#options.credentials;
+    if (source === undefined || !(error instanceof StatusError) || error.httpCode !== 401) return false;
+    return source.refused(used);
+  }
+
+  async #send(request: Request, attempt: Attempt): Promise<IncomingMessage> {
+    const response = await this.#attempt<IncomingMessage>(request, attempt, {}, (outgoing, resolve) => {
       outgoing.on("response", resolve);
     });
     const code = response.statusCode ?? 0;
     if (code >= 200 && code < 300) return response;
-    throw statusFrom(response, await this.#text(response, request), this.#where);
+    throw statusFrom(response, await this.#text(response), this.#where);
   }
 
   async #attempt<T>(
     request: Request,
+    { signal, credentials }: Attempt,
     headers: Readonly<Record<string, string>>,
-    listen: (
-      outgoing: ReturnType<typeof requestHttps>,
-      resolve: (value: T) => void,
-      reject: (error: unknown) => void,
-    ) => void,
-    isRepeated = false,
+    listen: Listen<T>,
   ): Promise<T> {
-    const { token, tokenSource, timeoutMs = 30_000 } = this.#options;
-    if (this.#closing.signal.aborted) throw this.#error("CLUSTER_UNREACHABLE", "the client is closed");
-    request.signal?.throwIfAborted();
-    const bearer = tokenSource === undefined ? token : await tokenSource();
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     const query = request.query === undefined || request.query.size === 0 ? "" : `?${request.query}`;
     const base = this.#url.pathname.replace(/\/$/, "");
     const open = this.#url.protocol === "http:" ? requestHttp : requestHttps;
-    const signals = [this.#closing.signal, ...(request.signal === undefined ? [] : [request.signal])];
+    const { ca, insecureSkipTlsVerify, tlsServerName } = this.#options;
     const outgoing = open({
       protocol: this.#url.protocol,
       host: this.#url.hostname.replace(/^\[(.*)\]$/, "$1"),
@@ -135,15 +240,16 @@ export class Transport {
       method: request.method,
       path: `${base}${request.path}${query}`,
       agent: this.#agent,
-      signal: AbortSignal.any(signals),
-      ca: this.#options.ca,
-      cert: this.#options.clientCertificate,
-      key: this.#options.clientKey,
-      rejectUnauthorized: this.#options.insecureSkipTlsVerify !== true,
+      signal,
+      ca,
+      cert: credentials.clientCertificate,
+      key: credentials.clientKey,
+      rejectUnauthorized: insecureSkipTlsVerify !== true,
+      ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
       headers: {
         accept: "application/json",
         "user-agent": "slipway",
-        ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(credentials.headers as Record<string, string | string[]> | undefined),
         ...(body === undefined
           ? {}
           : {
@@ -155,58 +261,111 @@ export class Transport {
     });
     try {
       return await new Promise<T>((resolve, reject) => {
-        const deadline = setTimeout(() => {
-          outgoing.destroy(
-            this.#error("CLUSTER_UNREACHABLE", `no answer from ${this.#url.origin} within ${timeoutMs} ms`),
-          );
-        }, timeoutMs);
-        const settle =
-          <V>(done: (value: V) => void) =>
-          (value: V): void => {
-            clearTimeout(deadline);
-            done(value);
-          };
-        outgoing.on("error", settle(reject));
-        listen(outgoing, settle(resolve), settle(reject));
+        outgoing.on("error", reject);
+        listen(outgoing, resolve, reject);
         outgoing.end(body);
       });
     } catch (error) {
-      if (request.signal?.aborted) throw request.signal.reason;
-      const isStale = outgoing.reusedSocket && systemCode(error) === "ECONNRESET";
-      if (isStale && request.method === "GET" && !isRepeated) {
-        return this.#attempt(request, headers, listen, true);
+      if (outgoing.reusedSocket && systemCode(error) === "ECONNRESET") {
+        throw this.#unreachable(new StaleConnection(error));
       }
       throw this.#unreachable(error);
     }
   }
 
-  async #text(response: IncomingMessage, request: Request): Promise<string> {
+  async #text(response: IncomingMessage): Promise<string> {
     const chunks: Buffer[] = [];
     try {
       for await (const chunk of response) chunks.push(chunk as Buffer);
     } catch (error) {
-      if (request.signal?.aborted) throw request.signal.reason;
       throw this.#unreachable(error);
     }
     return Buffer.concat(chunks).toString("utf8");
   }
 
+  #silent(timeoutMs: number): SlipwayError {
+    return this.#error("CLUSTER_UNREACHABLE", `no answer from ${this.#url.origin} within ${timeoutMs} ms`);
+  }
+
   #unreachable(cause: unknown): SlipwayError {
     if (cause instanceof SlipwayError) return cause;
     const code = systemCode(cause) ?? "";
-    const isTls = /^(ERR_TLS|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/.test(code);
+    const isTls = isTlsRefusal(code);
     const reason = cause instanceof Error ? cause.message : String(cause);
     // Node's own sentence goes on with advice about its command line, which helps nobody here.
     const fact = isTls ? `its certificate is not trusted (${code})` : reason;
     const hint = isTls
       ? "It is not signed by the authority that is configured for this cluster, or it is for another name."
       : "Is the cluster running, and is its address right?";
-    return this.#error("CLUSTER_UNREACHABLE", `cannot reach ${this.#url.origin}: ${fact}`, cause, hint);
+    const via =
+      this.#options.proxyUrl === undefined ? "" : ` through ${withoutPassword(this.#options.proxyUrl)}`;
+    return this.#error("CLUSTER_UNREACHABLE", `cannot reach ${this.#url.origin}${via}: ${fact}`, cause, hint);
   }
 
   #error(code: string, message: string, cause?: unknown, hint?: string): SlipwayError {
     return new SlipwayError({ code, where: this.#where, message, cause, hint, exitCode: 3 });
   }
+}
+
+interface Attempt {
+  readonly signal: AbortSignal;
+  readonly credentials: Credentials;
+}
+
+/** A kept-alive connection that the server had closed before it saw this request, as far as anyone can tell. */
+class StaleConnection extends Error {
+  constructor(cause: unknown) {
+    super((cause as Error).message, { cause });
+  }
+}
+
+function agentFor(url: URL, proxyUrl: string | undefined): HttpAgent | HttpsAgent {
+  const settings: AgentOptions = {
+    keepAlive: true,
+    keepAliveMsecs: 15_000,
+    scheduling: "lifo",
+    ...(proxyUrl === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } }),
+  };
+  return url.protocol === "http:" ? new HttpAgent(settings) : new HttpsAgent(settings);
+}
+
+export function withoutPassword(proxyUrl: string): string {
+  const url = new URL(proxyUrl);
+  url.username = "";
+  url.password = "";
+  return url.href.replace(/\/$/, "");
+}
+
+function isTlsRefusal(code: string): boolean {
+  return /^(ERR_TLS|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/.test(code);
+}
+
+/** Codes of a connection that did not come about. */
+const NOT_DELIVERED = new Set([
+  "ECONNREFUSED",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ERR_PROXY_TUNNEL",
+]);
+
+function mayHaveBeenDone(failure: Failure): boolean {
+  return (
+    failure.kind === "lost" || failure.kind === "stale" || (failure.kind === "status" && failure.code !== 429)
+  );
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof StatusError) {
+    const seconds = error.status.details?.retryAfterSeconds;
+    const retryAfterMs = seconds === undefined ? undefined : seconds * 1000;
+    return { kind: "status", code: error.httpCode, message: error.message, retryAfterMs };
+  }
+  if (!(error instanceof SlipwayError) || error.code !== "CLUSTER_UNREACHABLE") return { kind: "lasting" };
+  if (error.cause instanceof StaleConnection) return { kind: "stale" };
+  const code = systemCode(error.cause) ?? "";
+  if (NOT_DELIVERED.has(code)) return { kind: "not-delivered" };
+  return code === "ENOTFOUND" || isTlsRefusal(code) ? { kind: "lasting" } : { kind: "lost" };
 }
 
 const REASONS: Readonly<Record<number, StatusReason>> = {
@@ -230,10 +389,21 @@ const REASONS: Readonly<Record<number, StatusReason>> = {
 /** The server's Status, or one made from the HTTP answer of something in front of it. */
 function statusFrom(response: IncomingMessage, text: string, where: string): StatusError {
   const code = response.statusCode ?? 500;
+  const retryAfterSeconds = retryAfter(response);
+  const details = retryAfterSeconds === undefined ? undefined : { retryAfterSeconds };
   const status = parseStatus(text);
-  if (status !== undefined) return new StatusError({ ...status, code: status.code ?? code }, where);
+  if (status !== undefined) {
+    const told = details === undefined ? {} : { details: { ...status.details, ...details } };
+    return new StatusError({ ...status, ...told, code: status.code ?? code }, where);
+  }
   const message = text.trim().slice(0, 500) || response.statusMessage || `HTTP ${code}`;
-  return new StatusError(statusError(code, REASONS[code] ?? "", message).status, where);
+  return new StatusError(statusError(code, REASONS[code] ?? "", message, details).status, where);
+}
+
+/** Kubernetes sends seconds; the other form of the header, a date, is for caches. */
+function retryAfter(response: IncomingMessage): number | undefined {
+  const value = response.headers["retry-after"];
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
 }
 
 function parseStatus(text: string): Status | undefined {
