@@ -43,7 +43,7 @@ export interface CommandDeclaration {
   readonly arguments?: readonly ArgumentDeclaration[];
   readonly options?: readonly OptionDeclaration[];
   readonly examples?: readonly string[];
-  /** The exit code: 0 ok · 1 check or deploy failed · 2 usage or config · 3 environment · 4 only unknown · 130 interrupted. */
+  /** The exit code: 0 ok · 1 check or deploy failed · 2 usage or config · 3 environment · 4 only unknown · 5 changes (plan) · 130 interrupted. */
   run(context: CliContext, input: CommandInput): Promise<number>;
 }
 
@@ -62,14 +62,24 @@ export const dryRunOption: OptionDeclaration = {
   description: "say what would be done and change nothing",
 };
 
-/** What `deploy` takes and `ship` hands on to it. */
-export const deployOptions: readonly OptionDeclaration[] = [
-  { flags: "--allow-dirty", description: "take uncommitted changes to an environment that is not local" },
+export const allowDirtyOption: OptionDeclaration = {
+  flags: "--allow-dirty",
+  description: "take uncommitted changes to an environment that is not local",
+};
+
+/** What decides whether a release may begin: the same for a plan and for what carries it out. */
+export const planOptions: readonly OptionDeclaration[] = [
   { flags: "--allow-held", description: "deploy although a rollback has put these images on hold" },
   {
     flags: "--skip-unreachable",
     description: "go on without clusters that cannot be reached; the release cannot become healthy then",
   },
+];
+
+/** What `deploy` takes and `ship` hands on to it. */
+export const deployOptions: readonly OptionDeclaration[] = [
+  allowDirtyOption,
+  ...planOptions,
   { flags: "--message <text>", description: "shown to whoever meets the lock" },
   { flags: "--wait <duration>", description: "wait this long for a lock that somebody holds" },
   dryRunOption,

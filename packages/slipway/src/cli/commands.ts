@@ -10,6 +10,7 @@ import { command as localKubeconfig } from "./local/kubeconfig.ts";
 import { command as localStatus } from "./local/status.ts";
 import { command as localUp } from "./local/up.ts";
 import { command as logs } from "./logs.ts";
+import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
 import { command as rollback } from "./rollback.ts";
 import { command as ship } from "./ship.ts";
@@ -22,6 +23,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   build,
   verify,
   push,
+  plan,
   deploy,
   rollback,
   status,

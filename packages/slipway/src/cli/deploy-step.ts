@@ -4,17 +4,16 @@ import { createNotifier } from "../notify/notify.ts";
 import { createAnnouncer } from "../release/announce.ts";
 import type { ReleaseEvent } from "../release/events.ts";
 import type { ReleaseResult } from "../release/model.ts";
-import { planRelease, refusalError } from "../release/plan.ts";
-import { deploy, history } from "../release/release.ts";
+import { deploy } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
-import { renderEvent, renderPlan } from "../release/text.ts";
+import { renderEvent } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";
 import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
-import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
+import { planOptionsOf, planStep, prepareRelease } from "./plan-step.ts";
 import { progressPrinter } from "./progress.ts";
 import { type Project, servedEdge } from "./project.ts";
-import { type BuildRecord, bucketStep, keepReferences, type StepOutput } from "./steps.ts";
+import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
 
 export async function deployStep(
   context: CliContext,
@@ -24,37 +23,14 @@ export async function deployStep(
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<number> {
-  const registry = registryClientOf(context);
-  const targets = await targetsOf(context, project, world);
-  // The plan of `ship --dry-run` names images that nobody has pushed yet: there is nothing to ask the registry.
-  const isPlanOfUnpushed = isSet(input, "dryRun") && record.isPushed !== true;
-  const release = releaseContextOf(context, project, targets, isPlanOfUnpushed ? undefined : registry);
-  const rendered = await renderRelease({
-    config: project.config,
-    // A cluster that does not answer is told by the plan; here it only means that nothing earlier is known.
-    images: keepReferences(record.images, await history(release).catch(() => [])),
-    version: record.version,
-  });
+  if (isSet(input, "dryRun")) return planStep(context, input, project, record, world, output);
+  const { release, rendered, registry } = await prepareRelease(context, project, record, world, "deploy");
   for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);
-  const planOptions = {
-    allowHeld: isSet(input, "allowHeld"),
-    skipUnreachable: isSet(input, "skipUnreachable"),
-  };
-  if (isSet(input, "dryRun")) {
-    const plan = await planRelease(release, rendered, planOptions);
-    output.emit({
-      step: "plan",
-      plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
-    });
-    output.say(renderPlan(plan));
-    const refused = refusalError(plan.refusals);
-    return refused === undefined ? 0 : (refused.exitCode ?? 1);
-  }
   checkEdge(project, rendered.objects);
   await bucketStep(project, output);
   const result = await withProgress(context, project, output, (onEvent) =>
     deploy(release, rendered, {
-      ...planOptions,
+      ...planOptionsOf(input),
       onEvent,
       signal: context.signal,
       message: textOption(input, "message"),

@@ -43,11 +43,6 @@ export async function shippableVersion(
   return version;
 }
 
-export const allowDirtyOption = {
-  flags: "--allow-dirty",
-  description: "ship uncommitted changes to an environment that is not local",
-} as const;
-
 export function worldSpec(project: Project): WorldSpec {
   const { config } = project;
   if (!config.isLocal) {

@@ -19,7 +19,8 @@ export const command: CommandDeclaration = {
     const { withProgress } = await import("./deploy-step.ts");
     const { planRollback, rollback } = await import("../release/release.ts");
     const { refusalError } = await import("../release/plan.ts");
-    const { renderPlan, whatOf } = await import("../release/text.ts");
+    const { renderPlan } = await import("../release/plan-text.ts");
+    const { whatOf } = await import("../release/text.ts");
     const [wanted] = input.arguments;
     const to = wanted === undefined ? undefined : Number(wanted.replace(/^#/, ""));
     if (to !== undefined && !(Number.isInteger(to) && to > 0)) {

@@ -24,6 +24,14 @@ export function hashConfigNames(objects: readonly AnyObject[]): readonly AnyObje
   return objects.map((object) => rewrite(object, renames));
 }
 
+/** `settings` of `settings-4k8f2b9c7d`, by computing the hash again; undefined when the name carries none. */
+export function plainNameOf(object: AnyObject): string | undefined {
+  if (!isHashed(object)) return undefined;
+  const plain = object.metadata.name.replace(/-[a-z0-9]{10}$/, "");
+  const again = hashedName({ ...object, metadata: { ...object.metadata, name: plain } });
+  return again === object.metadata.name ? plain : undefined;
+}
+
 function isHashed(object: AnyObject): boolean {
   if (object.kind !== "ConfigMap" && object.kind !== "Secret") return false;
   if (object.metadata.annotations?.[HASH_ANNOTATION] === "false") return false;

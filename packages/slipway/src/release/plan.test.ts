@@ -6,9 +6,9 @@ import type { KubeClient } from "@slipway/kube";
 import { applyObjects } from "./apply.ts";
 import type { RenderedRelease } from "./model.ts";
 import { planRelease } from "./plan.ts";
+import { renderPlan } from "./plan-text.ts";
 import { deploy } from "./release.ts";
 import { apiClient, contextOf, rendered, webManifest } from "./testing.ts";
-import { renderPlan } from "./text.ts";
 
 const systemClock = contextOf([]).clock;
 
@@ -48,9 +48,9 @@ test("a change is shown by its path, and clusters with the same plan are shown o
   assert.equal(
     renderPlan(plan),
     [
-      "c0, c1:",
+      "c0, c1 (2 clusters, identical):",
       "  ~ Deployment web",
-      "      spec.replicas: 2 -> 5",
+      "      ~ spec.replicas: 2 -> 5",
       "  = 2 unchanged",
       "order: c0, then c1",
     ].join("\n"),

@@ -4,22 +4,48 @@
  * pulled after it was found here is not "nobody pushed it".
  */
 import { SlipwayError } from "@slipway/base";
-import { type AnyObject, type Deployment, isReason, type KubeObject, StatusError } from "@slipway/kube";
+import {
+  type AnyObject,
+  applyMergePatch,
+  applyStrategicPatch,
+  type Deployment,
+  isReason,
+  type KubeObject,
+  type ObjectRef,
+  StatusError,
+  schemaOf,
+} from "@slipway/kube";
 import { FIELD_MANAGER, isUnreachable } from "./apply.ts";
-import { canonicalJson } from "./config-names.ts";
-import { describeChanges, withoutBookkeeping } from "./diff.ts";
+import { atMost } from "./at-most.ts";
+import { canonicalJson, plainNameOf } from "./config-names.ts";
+import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
 import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn } from "./history.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
-import { refOf, toPrune } from "./prune.ts";
+import { isDataToDelete, refOf, toPrune } from "./prune.ts";
 import { missingReferences } from "./references.ts";
+import { SERVICE_LABEL } from "./render.ts";
+
+/** Requests that a plan has open in one cluster at a time: a cluster of many objects must not feel its planning. */
+const AT_ONCE = 8;
+
+/**
+ * `left`: no longer in the release and holding data (a PersistentVolumeClaim, …), so it stays until somebody says
+ * otherwise; see `prune.ts`.
+ */
+export type PlannedAction = "create" | "change" | "unchanged" | "prune" | "left";
 
 export interface PlannedObject {
   readonly kind: string;
   readonly namespace: string | undefined;
+  /** As the manifest has it: without the hash that a ConfigMap or Secret gets. */
   readonly name: string;
-  readonly action: "create" | "change" | "unchanged" | "prune";
-  /** `spec.replicas: 2 -> 3`; values of Secrets are masked. */
-  readonly changes: readonly string[];
+  /** The name in the cluster, where it is another one. */
+  readonly appliedAs?: string | undefined;
+  readonly action: PlannedAction;
+  /** Values of Secrets are masked. */
+  readonly changes: readonly FieldChange[];
+  /** Why the cluster could not try it. The changes are then those of the manifest, without what a cluster adds. */
+  readonly untried?: string | undefined;
 }
 
 export interface ClusterPlan {
@@ -33,6 +59,8 @@ export interface ClusterPlan {
 }
 
 export interface ReleasePlan {
+  /** Of the release, and of the objects that name none. */
+  readonly namespace: string;
   readonly clusters: readonly ClusterPlan[];
   readonly waves: readonly (readonly string[])[];
   /** Why the release may not start; empty when it may. */
@@ -81,41 +109,78 @@ export async function planRelease(
   return planWith(context, rendered, await readKnowledge(context), options);
 }
 
+/** What stood in a cluster where an object of the release will be; `object` is undefined where nothing was. */
+export interface LiveObject {
+  readonly ref: ObjectRef;
+  readonly object: KubeObject | undefined;
+}
+
+/** A plan with what it was made from; the latter holds Secret data and is never shown. */
+export interface DetailedPlan {
+  readonly plan: ReleasePlan;
+  readonly live: ReadonlyMap<string, readonly LiveObject[]>;
+}
+
 export async function planWith(
   context: ReleaseContext,
   rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "warnings">,
   knowledge: Knowledge,
   options: PlanOptions = {},
 ): Promise<ReleasePlan> {
+  return (await planInDetail(context, rendered, knowledge, options)).plan;
+}
+
+export async function planInDetail(
+  context: ReleaseContext,
+  rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "warnings">,
+  knowledge: Knowledge,
+  options: PlanOptions = {},
+): Promise<DetailedPlan> {
   const refusals: SlipwayError[] = [...(await missingImages(context, rendered))];
   if (options.allowHeld !== true) refusals.push(...heldRefusals(rendered, knowledge.records));
-  const clusters = await Promise.all(
-    context.targets.map(async (target) => {
+  const planned = await Promise.all(
+    context.targets.map(async (target): Promise<PlannedCluster> => {
       const reason = knowledge.unreachable.get(target.name);
       if (reason !== undefined) return silent(target.name, reason);
       try {
-        return await planCluster({ context, target, rendered, knowledge, refusals });
+        return await planCluster({ context, target, rendered, knowledge });
       } catch (error) {
         if (isUnreachable(error)) return silent(target.name, (error as Error).message);
         throw error;
       }
     }),
   );
+  const clusters = planned.map(({ cluster }) => cluster);
+  refusals.push(...planned.flatMap((one) => one.refusals));
   for (const cluster of clusters) {
     if (cluster.reachable || options.skipUnreachable === true) continue;
     refusals.push(unreachableRefusal(cluster));
   }
-  return {
+  const plan: ReleasePlan = {
+    namespace: context.namespace,
     clusters,
     waves: context.release.waves,
     refusals,
-    warnings: [...rendered.warnings, ...knowledge.warnings],
-    hasChanges: clusters.some((cluster) => cluster.objects.some((object) => object.action !== "unchanged")),
+    warnings: [...rendered.warnings, ...knowledge.warnings, ...planned.flatMap((one) => one.warnings)],
+    hasChanges: clusters.some((cluster) => cluster.objects.some(isChange)),
   };
+  return { plan, live: new Map(planned.map(({ cluster, live }) => [cluster.name, live])) };
 }
 
-function silent(name: string, reason: string): ClusterPlan {
-  return { name, reachable: false, reason, objects: [], runs: undefined };
+export function isChange({ action }: PlannedObject): boolean {
+  return action !== "unchanged" && action !== "left";
+}
+
+interface PlannedCluster {
+  readonly cluster: ClusterPlan;
+  readonly live: readonly LiveObject[];
+  readonly refusals: readonly SlipwayError[];
+  readonly warnings: readonly string[];
+}
+
+function silent(name: string, reason: string): PlannedCluster {
+  const cluster = { name, reachable: false, reason, objects: [], runs: undefined };
+  return { cluster, live: [], refusals: [], warnings: [] };
 }
 
 function unreachableRefusal(cluster: ClusterPlan): SlipwayError {
@@ -180,21 +245,71 @@ async function planCluster(input: {
   readonly target: Target;
   readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content">;
   readonly knowledge: Knowledge;
-  readonly refusals: SlipwayError[];
-}): Promise<ClusterPlan> {
-  const { context, target, rendered, knowledge, refusals } = input;
-  const objects: PlannedObject[] = [];
-  for (const object of rendered.objects) {
-    objects.push(await planObject(target, object, refusals));
+}): Promise<PlannedCluster> {
+  const { context, target, rendered, knowledge } = input;
+  const refusals: SlipwayError[] = [];
+  const warnings: string[] = [];
+  const running = runningIn(knowledge.records, target.name);
+  const config = configOf(rendered.objects, knowledge.records, running);
+  const tried = await atMost(AT_ONCE, rendered.objects, (object) => planObject(target, object, config));
+  for (const one of tried) {
+    refusals.push(...one.refusals);
+    warnings.push(...one.warnings);
   }
   refusals.push(...(await missingReferences(target, rendered.objects)));
-  const running = runningIn(knowledge.records, target.name);
   const records = [onceHealthy(context, rendered, knowledge.records), ...knowledge.records];
-  for (const ref of pruneRefs(context, records, running)) {
-    const { kind, name, namespace } = ref;
-    objects.push({ kind, name, namespace, action: "prune", changes: [] });
+  const going = await atMost(AT_ONCE, pruneRefs(context, records, running), (ref) =>
+    planPrune(target, ref, context, config),
+  );
+  const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
+  const cluster = { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
+  return { cluster, live: tried.map(({ live }) => live), refusals, warnings };
+}
+
+/** What the hashes in the names of ConfigMaps and Secrets hide: which is a new version of which. */
+interface ConfigVersions {
+  /** `settings-4k8f2b9c7d` → `ConfigMap settings`. */
+  readonly plainNames: ReadonlyMap<string, string>;
+  /** By kind, namespace and plain name: what the running release has. */
+  readonly before: ReadonlyMap<string, AnyObject>;
+}
+
+function configOf(
+  objects: readonly AnyObject[],
+  records: readonly PastRelease[],
+  running: PastRelease | undefined,
+): ConfigVersions {
+  const plainNames = new Map<string, string>();
+  for (const object of [...objects, ...records.flatMap((record) => record.objects)]) {
+    const plain = plainNameOf(object);
+    if (plain !== undefined) plainNames.set(object.metadata.name, `${object.kind} ${plain}`);
   }
-  return { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
+  const before = new Map<string, AnyObject>();
+  for (const object of running?.objects ?? []) {
+    const plain = plainNameOf(object);
+    if (plain !== undefined) before.set(versionKey(object, plain), object);
+  }
+  return { plainNames, before };
+}
+
+const versionKey = ({ kind, metadata }: AnyObject, plain: string): string =>
+  `${kind} ${metadata.namespace ?? ""}/${plain}`;
+
+/** Nothing of what holds data goes unless it says so itself, in the cluster. */
+async function planPrune(
+  target: Target,
+  ref: ObjectRef,
+  context: ReleaseContext,
+  config: ConfigVersions,
+): Promise<readonly PlannedObject[]> {
+  const { kind, namespace } = ref;
+  const plain = config.plainNames.get(ref.name);
+  const named =
+    plain === undefined ? { name: ref.name } : { name: plain.slice(kind.length + 1), appliedAs: ref.name };
+  const live = await liveOf(target, ref);
+  if (live === undefined || live.metadata.labels?.[SERVICE_LABEL] !== context.service) return [];
+  const action = isDataToDelete(live, context.namespace) === false ? "left" : "prune";
+  return [{ kind, namespace, ...named, action, changes: [] }];
 }
 
 /** The release as its record will be if all goes well. */
@@ -232,44 +347,115 @@ export function pruneRefs(
   });
 }
 
-async function planObject(
-  target: Target,
-  object: AnyObject,
-  refusals: SlipwayError[],
-): Promise<PlannedObject> {
+interface Tried {
+  readonly planned: PlannedObject;
+  readonly live: LiveObject;
+  readonly refusals: readonly SlipwayError[];
+  readonly warnings: readonly string[];
+}
+
+async function planObject(target: Target, object: AnyObject, config: ConfigVersions): Promise<Tried> {
   const { kind, metadata } = object;
-  const planned = { kind, namespace: metadata.namespace, name: metadata.name };
-  const live = await target.client.get<KubeObject>(refOf(object)).catch((error: unknown) => {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
+  const ref = refOf(object);
+  const live = await liveOf(target, ref);
+  const plain = plainNameOf(object);
+  const named = plain === undefined ? { name: metadata.name } : { name: plain, appliedAs: metadata.name };
+  const about = { kind, namespace: metadata.namespace, ...named };
+  const result = (
+    action: PlannedAction,
+    changes: readonly FieldChange[],
+    found: { refusal?: SlipwayError; untried?: string } = {},
+  ): Tried => ({
+    planned: {
+      ...about,
+      action,
+      changes,
+      ...(found.untried === undefined ? {} : { untried: found.untried }),
+    },
+    live: { ref, object: live },
+    refusals: found.refusal === undefined ? [] : [found.refusal],
+    warnings:
+      found.untried === undefined
+        ? []
+        : [`${target.name}/${kind} ${named.name}: cannot be tried: ${found.untried}`],
   });
   const moved = live === undefined ? undefined : selectorChange(target.name, object, live);
-  if (moved !== undefined) {
-    refusals.push(moved);
-    return { ...planned, action: "change", changes: [] };
-  }
+  if (moved !== undefined) return result("change", [], { refusal: moved });
+
+  const before = plain === undefined ? undefined : config.before.get(versionKey(object, plain));
+  const isNewVersion = before !== undefined && before.metadata.name !== metadata.name;
+  const whenAbsent = (found: { refusal?: SlipwayError; untried?: string } = {}): Tried =>
+    isNewVersion
+      ? result("change", contentChanges(before, object), found)
+      : result("create", creationChanges(object), found);
   try {
     const after = await target.client.apply(object, {
       fieldManager: FIELD_MANAGER,
       force: true,
       dryRun: true,
     });
-    if (live === undefined) return { ...planned, action: "create", changes: [] };
-    const changes = describeChanges(withoutBookkeeping(live), withoutBookkeeping(after), kind === "Secret");
-    return { ...planned, action: changes.length === 0 ? "unchanged" : "change", changes };
+    // The new content stands there already when an earlier release had it; the pods change to it all the same.
+    if (live === undefined || isNewVersion) return whenAbsent();
+    const changes = objectChanges(live, after, object, config.plainNames);
+    return result(changes.length === 0 ? "unchanged" : "change", changes);
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
     // The namespace comes with this release, or is made with the lock: until then nothing in it can be tried.
     if (live === undefined && error.httpCode === 404 && (await lacksNamespace(target, object))) {
-      return { ...planned, action: "create", changes: [] };
+      return whenAbsent();
     }
-    refusals.push(
+    const untried = withoutDryRun(error);
+    if (untried !== undefined) {
+      return live === undefined || isNewVersion
+        ? whenAbsent({ untried })
+        : result("change", manifestChanges(live, object, config), { untried });
+    }
+    const refusal =
       error.httpCode === 404
         ? notServed(target.name, object, error)
-        : applyRefusal(target.name, object, error),
-    );
-    return { ...planned, action: live === undefined ? "create" : "change", changes: [] };
+        : applyRefusal(target.name, object, error);
+    return result(live === undefined ? "create" : "change", [], { refusal });
   }
+}
+
+async function liveOf(target: Target, ref: ObjectRef): Promise<KubeObject | undefined> {
+  return target.client.get<KubeObject>(ref).catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
+}
+
+/** Two versions of one ConfigMap or Secret, both as their manifests have them. */
+function contentChanges(before: AnyObject, after: AnyObject): readonly FieldChange[] {
+  const content = ({ data, stringData, binaryData, type }: Record<string, unknown>): object => ({
+    data,
+    stringData,
+    binaryData,
+    type,
+  });
+  return describeChanges(content(before), content(after), { masked: after.kind === "Secret" });
+}
+
+/** The fields of the manifest that the cluster has otherwise; all that can be said without a dry run. */
+function manifestChanges(
+  live: KubeObject,
+  object: AnyObject,
+  config: ConfigVersions,
+): readonly FieldChange[] {
+  const merged = schemaOf(object.apiVersion, object.kind)
+    ? applyStrategicPatch(live, object, object.apiVersion, object.kind)
+    : applyMergePatch(live, object);
+  return objectChanges(live, merged as KubeObject, object, config.plainNames);
+}
+
+/**
+ * A webhook whose side effects are undeclared cannot take part in a dry run, and the manifest is not to blame. The API
+ * server says so with a bare 400 (NewDryRunUnsupportedErr, since 1.12), so its text is all there is to know it by.
+ */
+function withoutDryRun(error: StatusError): string | undefined {
+  return error.httpCode === 400 && error.message.includes("does not support dry run")
+    ? error.message
+    : undefined;
 }
 
 async function lacksNamespace(target: Target, object: AnyObject): Promise<boolean> {
@@ -312,16 +498,29 @@ function applyRefusal(cluster: string, object: AnyObject, error: StatusError): S
   // Kubernetes answers 500 for a field that its schema does not know, which is the manifest's fault all the same.
   const isSchema = error.message.includes("failed to create typed patch object");
   const isOverload = !isSchema && (error.httpCode === 429 || error.httpCode >= 500);
+  const isSecret = object.kind === "Secret";
+  const message = isSecret ? withoutValues(object, error.message) : error.message;
   return new SlipwayError({
     code: isOverload ? "DRY_RUN_IMPOSSIBLE" : "MANIFEST_REFUSED",
     where: `${cluster}/${object.kind} ${object.metadata.name}`,
-    message: isOverload ? `cannot be tried: ${error.message}` : error.message,
+    message: isOverload ? `cannot be tried: ${message}` : message,
     hint: isOverload
       ? "The API server, or a webhook of it, did not answer a dry run. Nothing was changed."
       : "Correct the manifest; nothing was changed.",
     exitCode: isOverload ? 3 : 2,
-    cause: error,
+    ...(isSecret ? {} : { cause: error }),
   });
+}
+
+/** A Secret that cannot be decoded is answered with the text around the place, values included. */
+function withoutValues(secret: AnyObject, message: string): string {
+  const { data = {}, stringData = {} } = secret as { data?: object; stringData?: object };
+  const values = [...Object.values(data ?? {}), ...Object.values(stringData ?? {})];
+  let safe = message.split(", error found in")[0] as string;
+  for (const value of values) {
+    if (String(value).length > 0) safe = safe.replaceAll(String(value), "(secret)");
+  }
+  return safe;
 }
 
 /** All refusals as one error: the first one in front, the others listed below it. */

@@ -1,14 +1,24 @@
 /**
- * Prune by inventory: what the release before had and this one has not. Never by a selector over the namespace, and
- * never a Namespace, a PersistentVolumeClaim or a CustomResourceDefinition: deleting those deletes data. Done only
- * after the new release has been verified.
+ * Prune by inventory: what the release before had and this one has not. Never by a selector over the namespace. Done
+ * only after the new release has been verified.
+ *
+ * Deleting a Namespace, a PersistentVolumeClaim or a CustomResourceDefinition deletes data, so those stay, unless the
+ * object in the cluster carries the annotation `slipway.dev/prune: allow`: put there by the manifest of an earlier
+ * release or by hand, in any case by somebody who meant this very object. The namespace that holds the release's own
+ * history stays always.
  *
  * Hash-named ConfigMaps and Secrets stay as long as a kept release names them, because going back needs them.
  */
-import { type AnyObject, isReason, type KubeClient, type ObjectRef } from "@slipway/kube";
+import { type AnyObject, isReason, type KubeClient, type KubeObject, type ObjectRef } from "@slipway/kube";
 import { SERVICE_LABEL } from "./render.ts";
 
-const NEVER = new Set(["Namespace", "PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition"]);
+export const PRUNE_ANNOTATION = "slipway.dev/prune";
+const HOLDS_DATA = new Set([
+  "Namespace",
+  "PersistentVolumeClaim",
+  "PersistentVolume",
+  "CustomResourceDefinition",
+]);
 const KEPT_WITH_HISTORY = new Set(["ConfigMap", "Secret"]);
 
 export function toPrune(input: {
@@ -17,18 +27,25 @@ export function toPrune(input: {
   /** Objects of the other releases that stay in the history. */
   readonly kept: readonly AnyObject[];
 }): readonly ObjectRef[] {
-  const after = new Set(input.after.map(identity));
-  const kept = new Set(input.kept.filter((object) => KEPT_WITH_HISTORY.has(object.kind)).map(identity));
-  return input.before
-    .filter(
-      (object) => !NEVER.has(object.kind) && !after.has(identity(object)) && !kept.has(identity(object)),
-    )
-    .map(refOf)
-    .reverse();
+  const after = new Set(input.after.map(identityOf));
+  const kept = new Set(input.kept.filter((object) => KEPT_WITH_HISTORY.has(object.kind)).map(identityOf));
+  const going = new Map<string, AnyObject>();
+  for (const object of input.before) {
+    const identity = identityOf(object);
+    if (!after.has(identity) && !kept.has(identity)) going.set(identity, object);
+  }
+  return [...going.values()].map(refOf).reverse();
+}
+
+/** Undefined for what holds no data; false for what does and stays. */
+export function isDataToDelete(live: KubeObject, ownNamespace: string): boolean | undefined {
+  if (!HOLDS_DATA.has(live.kind ?? "")) return undefined;
+  if (live.kind === "Namespace" && live.metadata.name === ownNamespace) return false;
+  return live.metadata.annotations?.[PRUNE_ANNOTATION] === "allow";
 }
 
 /** Group, kind, namespace and name: a new API version of the same object is the same object. */
-function identity(object: AnyObject): string {
+export function identityOf(object: AnyObject): string {
   const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
   return `${group} ${object.kind} ${object.metadata.namespace ?? ""}/${object.metadata.name}`;
 }
@@ -40,11 +57,15 @@ export function refOf(object: AnyObject): ObjectRef {
     : { apiVersion, kind, name: metadata.name, namespace: metadata.namespace };
 }
 
-/** Deletes what still belongs to this service; returns what was deleted and what could not be. */
+/**
+ * Deletes what still belongs to this service; returns what was deleted and what could not be. What holds data is
+ * deleted only with `ownNamespace` given, which says that this is the end of a verified release.
+ */
 export async function prune(
   client: KubeClient,
   refs: readonly ObjectRef[],
   service: string,
+  ownNamespace?: string,
 ): Promise<{ readonly deleted: readonly string[]; readonly failed: readonly string[] }> {
   const deleted: string[] = [];
   const failed: string[] = [];
@@ -53,6 +74,10 @@ export async function prune(
       const live = await client.get(ref);
       // Somebody made it theirs since: it is no longer ours to delete.
       if (live.metadata.labels?.[SERVICE_LABEL] !== service) continue;
+      if (
+        ownNamespace === undefined ? HOLDS_DATA.has(ref.kind) : isDataToDelete(live, ownNamespace) === false
+      )
+        continue;
       await client.delete(ref, {
         propagationPolicy: "Background",
         ...(live.metadata.uid === undefined ? {} : { preconditions: { uid: live.metadata.uid } }),

@@ -436,7 +436,7 @@ async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecor
     for (const target of context.targets) {
       const running = runningIn(locked.records, target.name);
       const refs = pruneRefs(context, all, running);
-      const { deleted, failed } = await prune(target.client, refs, final.service);
+      const { deleted, failed } = await prune(target.client, refs, final.service, context.namespace);
       if (deleted.length > 0) locked.emit({ type: "pruned", cluster: target.name, objects: deleted });
       for (const message of failed) {
         locked.emit({ type: "warning", cluster: target.name, message: `not pruned: ${message}` });

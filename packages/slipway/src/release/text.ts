@@ -7,39 +7,7 @@ import type { Evidence } from "./evidence.ts";
 import { AFTER_INTERRUPTION } from "./interruption.ts";
 import { describeExit } from "./judge-pod.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
-import type { ClusterPlan, ReleasePlan } from "./plan.ts";
 import type { ClusterStatus, StatusReport } from "./status.ts";
-
-const MARKS = { create: "+", change: "~", unchanged: "=", prune: "-" } as const;
-
-/** Clusters with the same plan are shown once: `tokyo, osaka:`. */
-export function renderPlan(plan: ReleasePlan): string {
-  const groups = new Map<string, string[]>();
-  for (const cluster of plan.clusters) {
-    const body = renderClusterPlan(cluster);
-    groups.set(body, [...(groups.get(body) ?? []), cluster.name]);
-  }
-  const lines = [...groups].map(([body, names]) => `${names.join(", ")}:\n${body}`);
-  const order = plan.waves.map((wave) => wave.join(" + ")).join(", then ");
-  return [
-    ...lines,
-    `order: ${order}`,
-    ...plan.warnings.map((warning) => `warning: ${warning}`),
-    ...plan.refusals.map((refusal) => `refused: ${refusal.where}: ${refusal.message}`),
-  ].join("\n");
-}
-
-function renderClusterPlan(cluster: ClusterPlan): string {
-  if (!cluster.reachable) return `  unreachable: ${cluster.reason}`;
-  const changing = cluster.objects.filter((object) => object.action !== "unchanged");
-  const same = cluster.objects.length - changing.length;
-  const lines = changing.flatMap((object) => [
-    `  ${MARKS[object.action]} ${object.kind} ${object.name}`,
-    ...object.changes.map((change) => `      ${change}`),
-  ]);
-  if (changing.length === 0) return `  nothing changes (${same} objects)`;
-  return [...lines, ...(same > 0 ? [`  = ${same} unchanged`] : [])].join("\n");
-}
 
 /** One release per line, newest first. */
 export function renderHistory(records: readonly ReleaseRecord[], now: number): string {

@@ -1,0 +1,73 @@
+/** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
+import type { RegistryClient } from "../images/registry/client.ts";
+import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
+import { planInDetail, readKnowledge, refusalError } from "../release/plan.ts";
+import { renderPlan } from "../release/plan-text.ts";
+import { history } from "../release/release.ts";
+import { renderRelease } from "../release/render.ts";
+import type { WorldState } from "../world/state.ts";
+import { type CliContext, type CommandInput, isSet } from "./command.ts";
+import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
+import type { Project } from "./project.ts";
+import { type BuildRecord, keepReferences, type StepOutput, withReferences } from "./steps.ts";
+
+export interface PreparedRelease {
+  readonly release: ReleaseContext;
+  readonly rendered: RenderedRelease;
+  readonly registry: RegistryClient;
+}
+
+/** The objects of a release from what was built, and the clusters it goes to. Images need not be pushed for a plan. */
+export async function prepareRelease(
+  context: CliContext,
+  project: Project,
+  record: BuildRecord,
+  world: WorldState | undefined,
+  use: "plan" | "deploy",
+): Promise<PreparedRelease> {
+  const registry = registryClientOf(context);
+  const targets = await targetsOf(context, project, world);
+  // A plan may name images that nobody has pushed yet: there is nothing to ask the registry.
+  const isUnpushed = use === "plan" && record.isPushed !== true;
+  const release = releaseContextOf(context, project, targets, isUnpushed ? undefined : registry);
+  const { images } = isUnpushed ? withReferences(project, record, world) : record;
+  const rendered = await renderRelease({
+    config: project.config,
+    // A cluster that does not answer is told by the plan; here it only means that nothing earlier is known.
+    images: keepReferences(images, await history(release).catch(() => [])),
+    version: record.version,
+  });
+  return { release, rendered, registry };
+}
+
+export function planOptionsOf(input: CommandInput): { allowHeld: boolean; skipUnreachable: boolean } {
+  return { allowHeld: isSet(input, "allowHeld"), skipUnreachable: isSet(input, "skipUnreachable") };
+}
+
+/** Shows the plan and returns the exit code: that of the first refusal, else 5 for changes when that was asked for. */
+export async function planStep(
+  context: CliContext,
+  input: CommandInput,
+  project: Project,
+  record: BuildRecord,
+  world: WorldState | undefined,
+  output: StepOutput,
+): Promise<number> {
+  const prepared = await prepareRelease(context, project, record, world, "plan");
+  const { release, rendered } = prepared;
+  const knowledge = await readKnowledge(release);
+  const { plan } = await planInDetail(release, rendered, knowledge, planOptionsOf(input));
+  await prepared.registry.close();
+  output.emit({
+    step: "plan",
+    plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
+  });
+  const color = context.isTerminal && (context.env["NO_COLOR"] ?? "") === "";
+  output.say(renderPlan(plan, { color, full: isSet(input, "full") }));
+  if (record.isPushed !== true && record.images.length > 0) {
+    output.say("note: the images are not pushed yet; slipway push, before a deploy");
+  }
+  const refused = refusalError(plan.refusals);
+  if (refused !== undefined) return refused.exitCode ?? 1;
+  return plan.hasChanges && isSet(input, "detailedExitcode") ? 5 : 0;
+}
