@@ -2,6 +2,7 @@ export { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
 export { allControllers } from "./controllers/all.ts";
 export type { Command, Controller, Decision, Key, Snapshot } from "./controllers/controller.ts";
 export { deploymentController } from "./controllers/deployment/decide.ts";
+export { type Limits, limitsOf } from "./controllers/deployment/strategy.ts";
 export { disruptionController } from "./controllers/disruption/disruption.ts";
 export { endpointsController } from "./controllers/endpoints/endpoints.ts";
 export { endpointSliceController } from "./controllers/endpointslice/endpointslice.ts";

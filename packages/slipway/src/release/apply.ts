@@ -8,6 +8,7 @@
  */
 import { type Clock, SlipwayError } from "@slipway/base";
 import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway/kube";
+import { type ExpectedWorkload, JUDGED_KINDS, type WorkloadKind } from "./judge/workload.ts";
 import type { VersionInfo } from "./model.ts";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
 
@@ -42,8 +43,8 @@ export function stamp(
 }
 
 export interface Applied {
-  /** `namespace/name` of each Deployment to the generation that the apply returned. */
-  readonly deployments: ReadonlyMap<string, number>;
+  /** Those whose pods are waited for. */
+  readonly workloads: readonly ExpectedWorkload[];
   readonly objects: number;
 }
 
@@ -53,18 +54,27 @@ export async function applyObjects(
   objects: readonly AnyObject[],
   options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined; readonly patienceMs?: number },
 ): Promise<Applied> {
-  const deployments = new Map<string, number>();
+  const workloads: ExpectedWorkload[] = [];
   for (const object of objects) {
     options.signal?.throwIfAborted();
     const applied = await patiently(options, () =>
       client.apply(object, { fieldManager: FIELD_MANAGER, force: true }),
     );
-    if (applied.kind === "Deployment" || object.kind === "Deployment") {
-      const key = `${applied.metadata.namespace ?? "default"}/${applied.metadata.name}`;
-      deployments.set(key, applied.metadata.generation ?? 1);
-    }
+    const kind = JUDGED_KINDS.find((one) => one === object.kind);
+    if (kind !== undefined) workloads.push(expectedOf(kind, object, applied));
   }
-  return { deployments, objects: objects.length };
+  return { workloads, objects: objects.length };
+}
+
+function expectedOf(kind: WorkloadKind, object: AnyObject, applied: AnyObject): ExpectedWorkload {
+  const spec = object["spec"] as { readonly replicas?: number } | undefined;
+  return {
+    kind,
+    namespace: applied.metadata.namespace ?? "default",
+    name: applied.metadata.name,
+    generation: applied.metadata.generation ?? 1,
+    replicas: spec?.replicas,
+  };
 }
 
 /** Tries again while the failure is one that passes, for `APPLY_PATIENCE_MS`. */

@@ -191,6 +191,9 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
 export interface CauseObject {
   readonly namespace: string;
   readonly deployment?: string | undefined;
+  /** Of anything else that was applied: `StatefulSet` and `db`. */
+  readonly kind?: string | undefined;
+  readonly name?: string | undefined;
   readonly replicaSet?: string | undefined;
   readonly pod?: string | undefined;
   readonly container?: string | undefined;
@@ -209,6 +212,8 @@ export interface Cause {
   readonly todo: string;
   /** One read-only command, pinned to the right cluster. */
   readonly command: string;
+  /** The page about this code; absent in records of before there were pages. */
+  readonly doc?: string | undefined;
 }
 
 /** Makes a cause; the command is chosen by what it is about. `kubectl` names the cluster, like `kubectl --context tokyo`. */
@@ -230,6 +235,7 @@ export function makeCause(
     why: facts.why,
     todo: TABLE[code].todo,
     command: commandFor(code, facts.kubectl, facts.object),
+    doc: `docs/causes/${code}.md`,
   };
 }
 
@@ -275,6 +281,9 @@ function commandFor(code: CauseCode, kubectl: string, object: CauseObject): stri
   if (object.pod !== undefined) return `${prefix} describe pod ${object.pod}`;
   if (object.replicaSet !== undefined) return `${prefix} describe replicaset ${object.replicaSet}`;
   if (object.deployment !== undefined) return `${prefix} describe deployment ${object.deployment}`;
+  if (object.kind !== undefined && object.name !== undefined) {
+    return `${prefix} describe ${object.kind.toLowerCase()} ${object.name}`;
+  }
   return `${prefix} get events --sort-by=.lastTimestamp`;
 }
 
@@ -282,6 +291,7 @@ function commandFor(code: CauseCode, kubectl: string, object: CauseObject): stri
 export function renderObjectPath(object: CauseObject): string {
   const parts = [
     object.deployment === undefined ? undefined : `Deployment ${object.deployment}`,
+    object.kind === undefined ? undefined : `${object.kind} ${object.name ?? ""}`,
     object.pod === undefined ? object.replicaSet && `ReplicaSet ${object.replicaSet}` : `pod ${object.pod}`,
     object.container === undefined ? undefined : `container ${object.container}`,
   ];

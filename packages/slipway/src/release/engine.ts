@@ -11,7 +11,7 @@ import { type ClusterState, decide, type Forward, type WaveCommand, type WaveSta
 import type { Progress, ReleaseNews } from "./events.ts";
 import { countsOf, type Evidence, takeEvidence } from "./evidence.ts";
 import { writeRecord } from "./history.ts";
-import { baselineOf } from "./judge-pod.ts";
+import { baselineOf } from "./judge/crash.ts";
 import type { ClusterRecord, Outcome, ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { type Observer, observe } from "./observe.ts";
 import { prune, toPrune } from "./prune.ts";
@@ -344,7 +344,7 @@ class Run {
       cluster: name,
       kubectl: kubectlFor(context, name),
       observer: from.observer,
-      expected: from.applied.deployments,
+      expected: from.applied.workloads,
       baseline: from.baseline,
       references: release.images.map((image) => image.reference),
       images: context.images,

@@ -12,6 +12,7 @@ import type {
   ReplicaSet,
 } from "@slipway/kube";
 import type { CauseCode } from "./causes.ts";
+import type { StatefulSet } from "./judge/workload.ts";
 import { type Judged, judge, type RolloutSnapshot, type Seen } from "./judge.ts";
 
 const IMAGE = "registry.test/web:v2@sha256:2";
@@ -123,7 +124,7 @@ function snapshot(changes: Partial<RolloutSnapshot> = {}): RolloutSnapshot {
     cluster: "tokyo",
     kubectl: "kubectl --context tokyo",
     deployments: [deployment()],
-    expected: new Map([["default/web", 2]]),
+    expected: [{ kind: "Deployment", namespace: "default", name: "web", generation: 2 }],
     replicaSets: [replicaSet(1), replicaSet(2)],
     pods: [],
     events: [],
@@ -139,6 +140,29 @@ function judgedAfter(of: RolloutSnapshot, laterMs: number): Judged {
   let seen: Seen = new Map();
   seen = judge(of, seen, start).seen;
   return judge(of, seen, start + laterMs);
+}
+
+function unscheduled(message: string): Pod {
+  return pod({
+    phase: "Pending",
+    conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message }],
+  });
+}
+
+function statefulSet(status: { updatedReplicas: number; readyReplicas: number }): StatefulSet {
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: { name: "db", namespace: "default", uid: "s", generation: 2 },
+    spec: { replicas: 3, selector: {}, template: { spec: { containers: [] } } },
+    status: {
+      observedGeneration: 2,
+      replicas: 3,
+      currentRevision: "db-1",
+      updateRevision: "db-2",
+      ...status,
+    },
+  };
 }
 
 interface Row {
@@ -303,7 +327,7 @@ const rows: readonly Row[] = [
     of: snapshot({
       pods: [pod(crashed(0, { exitCode: 128, reason: "StartError", message: "cgroup is busy" }))],
     }),
-    verdicts: [[600_000, "waiting", "ContainerCrash"]],
+    verdicts: [[600_000, "waiting", "ContainerStartFailed"]],
   },
   {
     what: "the node may not pull",
@@ -512,7 +536,286 @@ const rows: readonly Row[] = [
   {
     what: "a new pod was evicted",
     of: snapshot({ pods: [pod({ phase: "Failed", reason: "Evicted" })] }),
+    verdicts: [[600_000, "waiting", "PodEvicted"]],
+  },
+  {
+    what: "new pods are evicted again and again for the disk they use",
+    of: snapshot({
+      pods: ["a", "b"].map((uid) =>
+        pod(
+          {
+            phase: "Failed",
+            reason: "Evicted",
+            message: "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
+          },
+          { metadata: { uid } },
+        ),
+      ),
+    }),
+    verdicts: [[0, "doomed", "PodEvicted"]],
+    why: /2 new pods were taken away: Evicted: .*total limit of containers 10Mi/,
+  },
+  {
+    what: "a node was rebooted and with it the containers ended",
+    of: snapshot({
+      pods: [pod(container({ restartCount: 1, state: { terminated: { exitCode: 255, reason: "Error" } } }))],
+      events: [event("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")],
+      baseline: new Map(),
+    }),
+    verdicts: [[600_000, "waiting", "ContainerCrash"]],
+  },
+  {
+    what: "the node of a pod that was ready does not answer",
+    of: snapshot({
+      pods: [pod({ ...ready, conditions: [{ type: "Ready", status: "False" }] })],
+      events: [event("NodeNotReady", "Node is not ready")],
+    }),
+    verdicts: [[600_000, "waiting", "NodeLost"]],
+  },
+  {
+    what: "no node takes the pod while nodes are away",
+    of: snapshot({
+      pods: [
+        unscheduled(
+          "0/1 nodes are available: 1 node(s) had taint {node.kubernetes.io/not-ready: }, that the pod didn't tolerate.",
+        ),
+      ],
+    }),
+    verdicts: [
+      [299_999, "waiting", "Unschedulable"],
+      [300_000, "doomed", "Unschedulable"],
+    ],
+  },
+  {
+    what: "no node takes the pod while old ones are leaving",
+    of: snapshot({
+      pods: [
+        unscheduled("0/1 nodes are available: 1 Insufficient cpu."),
+        pod(readyPod, {
+          revision: 1,
+          metadata: { deletionTimestamp: "2026-01-01T00:00:00Z", deletionGracePeriodSeconds: 75 },
+        }),
+      ],
+    }),
+    verdicts: [
+      [104_999, "waiting", "Unschedulable"],
+      [105_000, "doomed", "Unschedulable"],
+    ],
+  },
+  {
+    what: "the autoscaler says that it cannot help",
+    of: snapshot({
+      pods: [unscheduled("0/1 nodes are available: 1 Insufficient cpu.")],
+      events: [event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")],
+    }),
+    verdicts: [
+      [29_999, "waiting", "Unschedulable"],
+      [30_000, "doomed", "Unschedulable"],
+    ],
+  },
+  {
+    what: "a claim is being bound",
+    of: snapshot({
+      pods: [unscheduled("0/1 nodes are available: 1 pod has unbound immediate PersistentVolumeClaims.")],
+    }),
+    verdicts: [
+      [119_999, "waiting", "VolumePending"],
+      [120_000, "doomed", "VolumePending"],
+    ],
+  },
+  {
+    what: "the image was built for another architecture, as its log says",
+    of: snapshot({
+      pods: [pod(crashed(1, { exitCode: 1, reason: "Error" }))],
+      logs: new Map([["p2/web", "standard_init_linux.go:219: exec user process caused: exec format error"]]),
+    }),
+    verdicts: [[0, "doomed", "ImageArchitecture"]],
+  },
+  {
+    what: "an init container has crashed twice",
+    of: snapshot({
+      pods: [
+        pod({
+          ...waiting("PodInitializing"),
+          initContainerStatuses: [
+            {
+              name: "migrate",
+              ready: false,
+              restartCount: 1,
+              image: IMAGE,
+              imageID: "",
+              state: { waiting: { reason: "CrashLoopBackOff" } },
+              lastState: { terminated: { exitCode: 2, reason: "Error" } },
+            },
+          ],
+        }),
+      ],
+    }),
+    verdicts: [[0, "doomed", "ContainerCrash"]],
+    why: /exit code 2/,
+  },
+  {
+    what: "only an event says that the pods are refused",
+    of: snapshot({
+      replicaSets: [
+        {
+          ...replicaSet(2, { replicas: 0 }),
+          spec: { replicas: 1, selector: {}, template: { spec: { containers: [] } } },
+        },
+      ],
+      events: [
+        event(
+          "FailedCreate",
+          'Error creating: pods "web-2-" is forbidden: no PriorityClass with name top was found',
+          "rs2",
+        ),
+      ],
+    }),
+    verdicts: [
+      [0, "waiting", "PriorityClassMissing"],
+      [10_000, "doomed", "PriorityClassMissing"],
+    ],
+  },
+  {
+    what: "a refusal has been got over",
+    of: snapshot({
+      replicaSets: [
+        {
+          ...replicaSet(2, { replicas: 0 }),
+          spec: { replicas: 1, selector: {}, template: { spec: { containers: [] } } },
+        },
+      ],
+      events: [
+        event("FailedCreate", "Error creating: exceeded quota", "rs2"),
+        event("SuccessfulCreate", "Created pod: web-2-x", "rs2"),
+      ],
+    }),
     verdicts: [[600_000, "waiting", "RolloutPending"]],
+  },
+  {
+    what: "one pod of many is doomed and the others go on",
+    of: snapshot({
+      deployments: [
+        deployment({
+          spec: { replicas: 10, strategy: { rollingUpdate: { maxSurge: 3, maxUnavailable: 0 } } },
+        }),
+      ],
+      pods: [
+        pod(readyPod, { metadata: { uid: "a" } }),
+        pod(crashed(1, { exitCode: 1 }), { metadata: { uid: "b" } }),
+      ],
+    }),
+    verdicts: [[600_000, "waiting", "ContainerCrash"]],
+  },
+  {
+    what: "the Deployment is being deleted and a finalizer keeps it",
+    of: snapshot({
+      deployments: [
+        {
+          ...deployment({ status: complete }),
+          metadata: {
+            ...deployment().metadata,
+            deletionTimestamp: "2026-01-01T00:00:00Z",
+            finalizers: ["example.com/drain"],
+          },
+        },
+      ],
+    }),
+    verdicts: [
+      [29_999, "waiting", "ObjectTerminating"],
+      [30_000, "doomed", "ObjectTerminating"],
+    ],
+    why: /kept by example.com\/drain/,
+  },
+  {
+    what: "a rollback's new pods are available and old ones drain",
+    of: snapshot({
+      oldPods: "report",
+      deployments: [deployment({ status: { replicas: 3, updatedReplicas: 2, availableReplicas: 3 } })],
+      pods: [pod(readyPod), pod(readyPod, { revision: 1 })],
+    }),
+    verdicts: [[0, "ok"]],
+  },
+  {
+    what: "a StatefulSet has done two of three pods",
+    of: snapshot({
+      expected: [{ kind: "StatefulSet", namespace: "default", name: "db", generation: 2 }],
+      statefulSets: [statefulSet({ updatedReplicas: 2, readyReplicas: 3 })],
+    }),
+    verdicts: [
+      [599_999, "waiting", "RolloutPending"],
+      [600_000, "doomed", "RolloutPending"],
+    ],
+  },
+  {
+    what: "a StatefulSet has done all its pods",
+    of: snapshot({
+      expected: [{ kind: "StatefulSet", namespace: "default", name: "db", generation: 2 }],
+      statefulSets: [statefulSet({ updatedReplicas: 3, readyReplicas: 3 })],
+    }),
+    verdicts: [[0, "ok"]],
+  },
+  {
+    what: "a DaemonSet's new pod crashes",
+    of: snapshot({
+      expected: [{ kind: "DaemonSet", namespace: "default", name: "agent", generation: 2 }],
+      daemonSets: [
+        {
+          apiVersion: "apps/v1",
+          kind: "DaemonSet",
+          metadata: {
+            name: "agent",
+            namespace: "default",
+            uid: "ds",
+            generation: 2,
+            annotations: { "deprecated.daemonset.template.generation": "2" },
+          },
+          spec: { selector: {}, template: { spec: { containers: [] } } },
+          status: {
+            observedGeneration: 2,
+            desiredNumberScheduled: 3,
+            updatedNumberScheduled: 1,
+            numberAvailable: 2,
+          },
+        },
+      ],
+      pods: [
+        pod(crashed(1, { exitCode: 1 }), {
+          metadata: {
+            labels: { "pod-template-generation": "2" },
+            ownerReferences: [
+              { apiVersion: "apps/v1", kind: "DaemonSet", name: "agent", uid: "ds", controller: true },
+            ],
+          },
+        }),
+      ],
+    }),
+    verdicts: [[0, "doomed", "ContainerCrash"]],
+  },
+  {
+    what: "a Job has failed",
+    of: snapshot({
+      expected: [{ kind: "Job", namespace: "default", name: "seed", generation: 1 }],
+      jobs: [
+        {
+          apiVersion: "batch/v1",
+          kind: "Job",
+          metadata: { name: "seed", namespace: "default", uid: "j", generation: 1 },
+          status: {
+            conditions: [
+              {
+                type: "Failed",
+                status: "True",
+                reason: "BackoffLimitExceeded",
+                message: "Job has reached the specified backoff limit",
+              },
+            ],
+          },
+        },
+      ],
+    }),
+    verdicts: [[0, "doomed", "JobFailed"]],
+    why: /backoff limit/,
   },
   {
     what: "the Deployment is paused",

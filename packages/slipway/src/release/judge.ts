@@ -5,35 +5,62 @@
  * `now` go in, the verdict and the next `seen` come out. Budgets are counted on our clock from when we first saw
  * a cause, not from the cluster's timestamps, so that clocks that disagree cannot fail a release.
  *
- * Only pods of the new ReplicaSet count; generations before it never colour the verdict. A pod that was evicted,
- * preempted or lost with its node never fails a release.
+ * Only pods of the new revision count; generations before it never colour the verdict. A pod that was evicted,
+ * preempted or lost with its node never fails a release. The rules stand in `judge/`, each file one idea.
  */
+import { assertNever } from "@slipway/base";
 import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
 import { type Cause, type CauseCode, type CauseObject, makeCause } from "./causes.ts";
 import type { Progress } from "./events.ts";
-import { examinePod, type Finding } from "./judge-pod.ts";
+import { contested } from "./judge/contest.ts";
+import { viewDaemonSet } from "./judge/daemon-set.ts";
+import { viewDeployment } from "./judge/deployment.ts";
+import type { Finding } from "./judge/finding.ts";
+import { unprovenGates } from "./judge/gates.ts";
+import { viewJob } from "./judge/job.ts";
+import { takenAway } from "./judge/nodes.ts";
+import { examinePod } from "./judge/pod.ts";
+import { leavesNoWay } from "./judge/quorum.ts";
+import { viewStatefulSet } from "./judge/stateful-set.ts";
+import type {
+  DaemonSet,
+  ExpectedWorkload,
+  Job,
+  StatefulSet,
+  Workload,
+  WorkloadSurroundings,
+  WorkloadView,
+} from "./judge/workload.ts";
 
 export interface RolloutSnapshot {
   readonly cluster: string;
   /** How a command names this cluster, like `kubectl --context tokyo`. */
   readonly kubectl: string;
+  /** What was applied and is waited for. */
+  readonly expected: readonly ExpectedWorkload[];
+  /** Everything below is of the namespaces of the workloads; what belongs to others is ignored. */
   readonly deployments: readonly Deployment[];
-  /**
-   * What the apply returned: `namespace/name` to generation. A Deployment that is absent or older in this snapshot
-   * has not been seen since the apply, and its status speaks of the release before.
-   */
-  readonly expected: ReadonlyMap<string, number>;
-  /** Of the namespaces of the Deployments; what belongs to others is ignored. */
+  readonly statefulSets?: readonly StatefulSet[];
+  readonly daemonSets?: readonly DaemonSet[];
+  readonly jobs?: readonly Job[];
   readonly replicaSets: readonly ReplicaSet[];
   readonly pods: readonly Pod[];
+  /** Oldest first, by the cluster's own clock. */
   readonly events: readonly Event[];
   /** Terminations by pod uid and container that had happened before this release; see `terminationsOf`. */
   readonly baseline: ReadonlyMap<string, number>;
   /** What the registry said about an image after a node could not find it. */
   readonly images: ReadonlyMap<string, "exists" | "missing" | "unknown">;
+  /** Logs of dead containers by pod uid and container, as far as they were read. */
+  readonly logs?: ReadonlyMap<string, string> | undefined;
+  /**
+   * `wait` (default): ok when old pods are gone too. `report`: ok as soon as the new ones are available, old ones
+   * that still drain are in the notes; for a rollback, where seconds count.
+   */
+  readonly oldPods?: "wait" | "report" | undefined;
 }
 
-/** Since when (our clock, ms) each waiting cause holds. */
+/** Since when (our clock, ms) each waiting cause holds, and what contests of replicas are remembered by. */
 export type Seen = ReadonlyMap<string, number>;
 
 export type Judgement =
@@ -52,15 +79,16 @@ export interface Judged {
   readonly seen: Seen;
 }
 
-/** All Deployments of one cluster together: doomed if one is, ok when all are. */
+/** All workloads of one cluster together: doomed if one is, ok when all are. */
 export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judged {
   const nextSeen = new Map<string, number>();
   const memory: Memory = { seen, nextSeen, now };
-  const judgements = [...snapshot.expected].map(([key, generation]) => {
-    const deployment = snapshot.deployments.find((one) => deploymentKey(one) === key);
-    return deployment === undefined || (deployment.metadata.generation ?? 0) < generation
-      ? notSeen(snapshot, key, memory)
-      : judgeDeployment(snapshot, deployment, memory);
+  const around: WorkloadSurroundings = { ...snapshot, leavingMs: leavingMs(snapshot.pods) };
+  const judgements = snapshot.expected.map((expected) => {
+    const workload = findWorkload(snapshot, expected);
+    return workload === undefined || (workload.metadata.generation ?? 0) < expected.generation
+      ? notSeen(snapshot, expected, memory)
+      : judgeWorkload(snapshot, { workload, expected, around }, memory);
   });
   const progress = judgements.map((one) => one.progress).reduce(addProgress, NO_PROGRESS);
   const doomed = judgements.find((one) => one.judgement.verdict === "doomed");
@@ -83,32 +111,6 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
   return { judgement: { verdict: "ok", notes }, progress, seen: nextSeen };
 }
 
-function deploymentKey(deployment: Deployment): string {
-  return `${deployment.metadata.namespace ?? "default"}/${deployment.metadata.name}`;
-}
-
-function notSeen(
-  snapshot: RolloutSnapshot,
-  key: string,
-  memory: Memory,
-): { readonly judgement: Judgement; readonly progress: Progress } {
-  const [namespace, name] = key.split("/") as [string, string];
-  const cause = makeCause("RolloutNotObserved", {
-    cluster: snapshot.cluster,
-    kubectl: snapshot.kubectl,
-    object: { namespace, deployment: name },
-    why: "the applied Deployment has not been seen in the cluster",
-  });
-  const budgetEndsAt = since(memory, `${key}/not-seen`) + 60_000;
-  return {
-    judgement:
-      memory.now >= budgetEndsAt
-        ? { verdict: "doomed", cause, pod: undefined }
-        : { verdict: "waiting", causes: [cause], budgetEndsAt },
-    progress: NO_PROGRESS,
-  };
-}
-
 interface Memory {
   readonly seen: Seen;
   readonly nextSeen: Map<string, number>;
@@ -122,48 +124,115 @@ function since(memory: Memory, key: string): number {
   return first;
 }
 
-function judgeDeployment(
-  snapshot: RolloutSnapshot,
-  deployment: Deployment,
-  memory: Memory,
-): { readonly judgement: Judgement; readonly progress: Progress } {
-  const parts = partsOf(snapshot, deployment);
-  const progress = progressOf(deployment, parts);
-  const place: CauseObject = {
-    namespace: deployment.metadata.namespace ?? "default",
-    deployment: deployment.metadata.name,
-    ...(parts.newReplicaSet === undefined ? {} : { replicaSet: parts.newReplicaSet.metadata.name }),
+function findWorkload(snapshot: RolloutSnapshot, expected: ExpectedWorkload): Workload | undefined {
+  const all: readonly Workload[] = [
+    ...snapshot.deployments,
+    ...(snapshot.statefulSets ?? []),
+    ...(snapshot.daemonSets ?? []),
+    ...(snapshot.jobs ?? []),
+  ];
+  return all.find(
+    ({ kind, metadata }) =>
+      kind === expected.kind &&
+      metadata.name === expected.name &&
+      (metadata.namespace ?? "default") === expected.namespace,
+  );
+}
+
+/** Pods that go make room and give back quota; a grace period bounds how long that may take. */
+function leavingMs(pods: readonly Pod[]): number {
+  return Math.max(
+    0,
+    ...pods
+      .filter(
+        ({ metadata, status }) => metadata.deletionTimestamp !== undefined && status?.phase !== "Failed",
+      )
+      .map(
+        (pod) =>
+          (pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30) * 1000,
+      ),
+  );
+}
+
+interface JudgedWorkload {
+  readonly judgement: Judgement;
+  readonly progress: Progress;
+}
+
+function placeOf({ kind, namespace, name }: ExpectedWorkload): CauseObject {
+  return kind === "Deployment" ? { namespace, deployment: name } : { namespace, kind, name };
+}
+
+function notSeen(snapshot: RolloutSnapshot, expected: ExpectedWorkload, memory: Memory): JudgedWorkload {
+  const cause = makeCause("RolloutNotObserved", {
+    cluster: snapshot.cluster,
+    kubectl: snapshot.kubectl,
+    object: placeOf(expected),
+    why: `the applied ${expected.kind} has not been seen in the cluster`,
+  });
+  const key = `${expected.kind}/${expected.namespace}/${expected.name}/not-seen`;
+  const budgetEndsAt = since(memory, key) + 60_000;
+  return {
+    judgement:
+      memory.now >= budgetEndsAt
+        ? { verdict: "doomed", cause, pod: undefined }
+        : { verdict: "waiting", causes: [cause], budgetEndsAt },
+    progress: NO_PROGRESS,
   };
-  const findings = findingsOf(snapshot, deployment, parts, memory);
-  const timed = findings.map((finding) => {
-    const start = since(memory, `${deployment.metadata.uid}/${finding.key}`);
+}
+
+interface Subject {
+  readonly workload: Workload;
+  readonly expected: ExpectedWorkload;
+  readonly around: WorkloadSurroundings;
+}
+
+interface Timed {
+  readonly finding: Finding;
+  readonly cause: Cause;
+  readonly start: number;
+  readonly endsAt: number | undefined;
+}
+
+function judgeWorkload(snapshot: RolloutSnapshot, subject: Subject, memory: Memory): JudgedWorkload {
+  const { workload, expected } = subject;
+  const view = viewOf(workload, subject.around, snapshot.oldPods ?? "wait");
+  const progress = progressOf(view);
+  const place: CauseObject = { ...placeOf(expected), ...view.place };
+  const timed = findingsOf(snapshot, subject, view, memory).map((finding): Timed => {
+    const start = since(memory, `${workload.metadata.uid}/${finding.key}`);
+    const object = { ...place, ...finding.object };
     return {
       finding,
-      cause: makeCause(finding.code, {
-        cluster: snapshot.cluster,
-        kubectl: snapshot.kubectl,
-        object: { ...place, ...finding.object },
-        why: finding.why,
-      }),
+      cause: makeCause(finding.code, { ...snapshot, object, why: finding.why }),
+      start,
       endsAt: finding.budgetMs === undefined ? undefined : start + finding.budgetMs,
     };
   });
-  const over = timed.find(
+  const over = timed.filter(
     ({ endsAt, finding }) => endsAt !== undefined && memory.now >= endsAt && !finding.lapses,
   );
-  if (over !== undefined) {
-    return { judgement: { verdict: "doomed", cause: over.cause, pod: over.finding.pod }, progress };
+  const doomed = doomedBy(over, view);
+  if (doomed !== undefined) {
+    return { judgement: { verdict: "doomed", cause: doomed.cause, pod: doomed.finding.pod }, progress };
   }
   // What lapses (old pods on a lost node) stops being waited for when its budget ends.
-  const holding = timed.filter(({ endsAt }) => endsAt === undefined || memory.now < endsAt);
-  const lapsed = timed.filter((one) => !holding.includes(one));
-  if (deadlineExceeded(deployment) && !isComplete(deployment)) {
-    return { judgement: pastDeadline(snapshot, place, deployment, holding), progress };
+  const lapsed = timed.filter(
+    ({ endsAt, finding }) => finding.lapses === true && endsAt !== undefined && memory.now >= endsAt,
+  );
+  const holding = timed.filter((one) => !lapsed.includes(one));
+  if (view.deadlineSeconds !== undefined && !view.isComplete) {
+    const past = pastDeadline(snapshot, { place, holding, seconds: view.deadlineSeconds });
+    return { judgement: past, progress };
   }
   if (holding.length === 0) {
-    return { judgement: { verdict: "ok", notes: lapsed.map(({ cause }) => cause.why) }, progress };
+    const notes = [...view.notes, ...lapsed.map(({ cause }) => cause.why), ...unprovenGates(view.newPods)];
+    if (view.oldPods.length > 0 && snapshot.oldPods === "report") notes.push(terminating(view.oldPods));
+    return { judgement: { verdict: "ok", notes }, progress };
   }
-  const ends = holding.flatMap(({ endsAt }) => (endsAt === undefined ? [] : [endsAt]));
+  const ends = holding.flatMap(({ endsAt }) =>
+    endsAt === undefined || endsAt <= memory.now ? [] : [endsAt],
+  );
   return {
     judgement: {
       verdict: "waiting",
@@ -174,53 +243,31 @@ function judgeDeployment(
   };
 }
 
-interface Parts {
-  readonly newReplicaSet: ReplicaSet | undefined;
-  readonly newPods: readonly Pod[];
-  readonly oldPods: readonly Pod[];
+function viewOf(workload: Workload, around: WorkloadSurroundings, oldPods: "wait" | "report"): WorkloadView {
+  switch (workload.kind) {
+    case "Deployment":
+      return viewDeployment(workload, around, oldPods);
+    case "StatefulSet":
+      return viewStatefulSet(workload, around);
+    case "DaemonSet":
+      return viewDaemonSet(workload, around);
+    case "Job":
+      return viewJob(workload, around);
+    default:
+      return assertNever(workload);
+  }
 }
 
-const REVISION = "deployment.kubernetes.io/revision";
-
-function partsOf(snapshot: RolloutSnapshot, deployment: Deployment): Parts {
-  const owned = snapshot.replicaSets.filter((replicaSet) => isOwnedBy(replicaSet, deployment.metadata.uid));
-  const isObserved = (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0);
-  const revision = deployment.metadata.annotations?.[REVISION];
-  // Before the controller has seen the change, the newest ReplicaSet is still the one of the release before.
-  const newReplicaSet = isObserved
-    ? owned.find((replicaSet) => replicaSet.metadata.annotations?.[REVISION] === revision)
-    : undefined;
-  const uids = new Set(owned.map((replicaSet) => replicaSet.metadata.uid));
-  const pods = snapshot.pods.filter((pod) => {
-    const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller === true);
-    return owner !== undefined && uids.has(owner.uid);
-  });
-  const newUid = newReplicaSet?.metadata.uid;
-  const isNew = (pod: Pod): boolean => newUid !== undefined && isOwnedBy(pod, newUid);
-  return {
-    newReplicaSet,
-    newPods: pods.filter((pod) => isNew(pod)),
-    oldPods: pods.filter((pod) => !isNew(pod)),
-  };
-}
-
-function isOwnedBy(object: Pod | ReplicaSet, uid: string | undefined): boolean {
-  return (
-    object.metadata.ownerReferences?.some(
-      (reference) => reference.controller === true && reference.uid === uid,
-    ) ?? false
-  );
-}
-
-/** What keeps this Deployment from being done, most general first; empty when nothing does. */
+/** What keeps this workload from being done, most general first; empty when nothing does. */
 function findingsOf(
   snapshot: RolloutSnapshot,
-  deployment: Deployment,
-  parts: Parts,
+  { workload, expected, around }: Subject,
+  view: WorkloadView,
   memory: Memory,
 ): readonly Finding[] {
-  const generation = deployment.metadata.generation ?? 0;
-  if ((deployment.status?.observedGeneration ?? 0) < generation) {
+  const { uid } = workload.metadata;
+  if (workload.metadata.deletionTimestamp !== undefined) return [terminatingWorkload(workload)];
+  if (!view.isObserved) {
     return [
       {
         code: "RolloutNotObserved",
@@ -230,60 +277,46 @@ function findingsOf(
       },
     ];
   }
-  const findings: Finding[] = [];
-  if (deployment.spec.paused === true && !isComplete(deployment)) {
-    findings.push({ code: "RolloutPaused", key: "paused", why: "the Deployment is paused", budgetMs: 0 });
+  const contest = contested(view.wanted, expected.replicas, {
+    get: (name) => memory.seen.get(`${uid}/contest/${name}`),
+    set: (name, value) => memory.nextSeen.set(`${uid}/contest/${name}`, value),
+  });
+  const findings: Finding[] = [...view.findings];
+  if (contest !== undefined && workload.kind !== "DaemonSet") findings.push(contest);
+  for (const pod of view.newPods) {
+    const found = examinePod(pod, {
+      events: snapshot.events.filter((event) => event.involvedObject.uid === pod.metadata.uid),
+      baseline: snapshot.baseline,
+      images: snapshot.images,
+      logs: snapshot.logs ?? NO_LOGS,
+      leavingMs: around.leavingMs,
+      startedSince: (container) => since(memory, `${uid}/${pod.metadata.uid}/${container}/started`),
+      now: memory.now,
+    });
+    findings.push(...(view.toleratesCrashes === true ? found.map(withoutHaste) : found));
   }
-  const refused = creationRefused(deployment, parts.newReplicaSet);
-  if (refused !== undefined) findings.push(refused);
-  for (const pod of parts.newPods) {
-    findings.push(
-      ...examinePod(pod, {
-        events: snapshot.events.filter((event) => event.involvedObject.uid === pod.metadata.uid),
-        baseline: snapshot.baseline,
-        images: snapshot.images,
-        startedSince: (container) =>
-          since(memory, `${deployment.metadata.uid}/${pod.metadata.uid}/${container}/started`),
-        now: memory.now,
-      }),
-    );
-  }
+  if (!view.isComplete && !view.toleratesCrashes) findings.push(...takenAway(view.newPods));
   if (findings.length > 0) return findings;
-  if (!isComplete(deployment)) return [notComplete(deployment, parts)];
-  if (parts.oldPods.length > 0) return [oldPodsTerminating(parts.oldPods)];
+  if (!view.isComplete) return [view.pending];
+  if (view.oldPods.length > 0 && snapshot.oldPods !== "report") return [oldPodsTerminating(view.oldPods)];
   return [];
 }
 
-/** As `kubectl rollout status`: all pods are of this revision and available. */
-function isComplete(deployment: Deployment): boolean {
-  const wanted = deployment.spec.replicas ?? 1;
-  const status = deployment.status ?? {};
-  return (
-    (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0) &&
-    (status.updatedReplicas ?? 0) === wanted &&
-    (status.replicas ?? 0) === wanted &&
-    (status.availableReplicas ?? 0) === wanted
-  );
+const NO_LOGS: ReadonlyMap<string, string> = new Map();
+
+/** A Job counts the ends of its pods itself; what keeps them from starting is judged all the same. */
+function withoutHaste(finding: Finding): Finding {
+  return finding.key.includes("/crash/") ? { ...finding, budgetMs: undefined } : finding;
 }
 
-function notComplete(deployment: Deployment, parts: Parts): Finding {
-  const wanted = deployment.spec.replicas ?? 1;
-  const available = parts.newReplicaSet?.status?.availableReplicas ?? 0;
-  const ready = parts.newReplicaSet?.status?.readyReplicas ?? 0;
-  if (ready > available) {
-    const seconds = deployment.spec.minReadySeconds ?? 0;
-    return {
-      code: "MinReadySeconds",
-      key: "min-ready",
-      why: `${ready - available} of ${wanted} pods are ready but not yet for ${seconds} s`,
-      budgetMs: undefined,
-    };
-  }
+function terminatingWorkload({ kind, metadata }: Workload): Finding {
+  const finalizers = metadata.finalizers ?? [];
+  const kept = finalizers.length === 0 ? "" : `; it is kept by ${finalizers.join(", ")}`;
   return {
-    code: "RolloutPending",
-    key: "pending",
-    why: `${available} of ${wanted} new pods are available`,
-    budgetMs: undefined,
+    code: "ObjectTerminating",
+    key: "terminating",
+    why: `the ${kind} is being deleted${kept}`,
+    budgetMs: 30_000,
   };
 }
 
@@ -293,43 +326,34 @@ function oldPodsTerminating(pods: readonly Pod[]): Finding {
   return {
     code: "OldPodsTerminating",
     key: "old-pods",
-    why: `${pods.length} old ${pods.length === 1 ? "pod is" : "pods are"} still terminating`,
+    why: terminating(pods),
     budgetMs: grace * 1000 + 30_000,
     lapses: true,
   };
 }
 
-function creationRefused(deployment: Deployment, replicaSet: ReplicaSet | undefined): Finding | undefined {
-  const failure =
-    replicaSet?.status?.conditions?.find((one) => one.type === "ReplicaFailure" && one.status === "True") ??
-    deployment.status?.conditions?.find((one) => one.type === "ReplicaFailure" && one.status === "True");
-  if (failure === undefined || isComplete(deployment)) return undefined;
-  const message = failure.message ?? failure.reason ?? "no reason given";
-  const code: CauseCode = /exceeded quota/i.test(message) ? "QuotaExceeded" : "CreationRefused";
-  return {
-    code,
-    key: "creation-refused",
-    why: `the cluster refuses to create pods: ${message}`,
-    budgetMs: 10_000,
-  };
+function terminating(pods: readonly Pod[]): string {
+  const finalizers = [...new Set(pods.flatMap((pod) => pod.metadata.finalizers ?? []))];
+  const kept = finalizers.length === 0 ? "" : ` (kept by ${finalizers.join(", ")})`;
+  return `${pods.length} old ${pods.length === 1 ? "pod is" : "pods are"} still terminating${kept}`;
 }
 
-function deadlineExceeded(deployment: Deployment): boolean {
-  return (
-    deployment.status?.conditions?.some(
-      (condition) => condition.type === "Progressing" && condition.reason === "ProgressDeadlineExceeded",
-    ) ?? false
-  );
+/** What is about the whole workload dooms it; what is about pods does when they leave it no way to go on. */
+function doomedBy(over: readonly Timed[], view: WorkloadView): Timed | undefined {
+  const general = over.find(({ finding }) => finding.pod === undefined || finding.code === "JobFailed");
+  if (general !== undefined) return general;
+  const pods = new Set(over.map(({ finding }) => finding.pod as Pod));
+  if (pods.size === 0 || !leavesNoWay(pods, view)) return undefined;
+  // What began first is likelier the reason for the others.
+  return over.reduce((first, one) => (one.start < first.start ? one : first));
 }
 
 /** The deadline alone is never the report: what was waited for last is. */
 function pastDeadline(
   snapshot: RolloutSnapshot,
-  place: CauseObject,
-  deployment: Deployment,
-  holding: readonly { readonly finding: Finding; readonly cause: Cause }[],
+  past: { readonly place: CauseObject; readonly holding: readonly Timed[]; readonly seconds: number },
 ): Judgement {
-  const seconds = deployment.spec.progressDeadlineSeconds ?? 600;
+  const { holding, place, seconds } = past;
   const generic: ReadonlySet<CauseCode> = new Set(["RolloutPending", "ContainerStarting", "MinReadySeconds"]);
   const telling = holding.find(({ cause }) => !generic.has(cause.code));
   if (telling !== undefined) {
@@ -341,7 +365,7 @@ function pastDeadline(
     cluster: snapshot.cluster,
     kubectl: snapshot.kubectl,
     object: last?.cause.object ?? place,
-    why: `nothing moved for ${seconds} s; last seen: ${last?.cause.why ?? "no pod of the new ReplicaSet"}`,
+    why: `nothing moved for ${seconds} s; last seen: ${last?.cause.why ?? "no pod of the new revision"}`,
   });
   return { verdict: "doomed", cause, pod: last?.finding.pod };
 }
@@ -355,16 +379,16 @@ function mostTelling(causes: readonly Cause[]): readonly Cause[] {
 
 const NO_PROGRESS: Progress = { old: 0, new: 0, ready: 0, total: 0, serving: 0, waitingFor: [] };
 
-function progressOf(deployment: Deployment, parts: Parts): Progress {
+function progressOf(view: WorkloadView): Progress {
   const isServing = (pod: Pod): boolean =>
     pod.metadata.deletionTimestamp === undefined &&
     (pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false);
   return {
-    old: parts.oldPods.length,
-    new: parts.newPods.filter((pod) => pod.metadata.deletionTimestamp === undefined).length,
-    ready: parts.newReplicaSet?.status?.availableReplicas ?? 0,
-    total: deployment.spec.replicas ?? 1,
-    serving: [...parts.newPods, ...parts.oldPods].filter(isServing).length,
+    old: view.oldPods.length,
+    new: view.newPods.filter((pod) => pod.metadata.deletionTimestamp === undefined).length,
+    ready: view.available,
+    total: view.wanted,
+    serving: [...view.newPods, ...view.oldPods].filter(isServing).length,
     waitingFor: [],
   };
 }
@@ -380,9 +404,11 @@ function addProgress(a: Progress, b: Progress): Progress {
   };
 }
 
-/** Pods of the newest ReplicaSets of the release's Deployments. */
+/** Pods of the new revisions of what was applied. */
 export function newPodsOf(snapshot: RolloutSnapshot): readonly Pod[] {
-  return snapshot.deployments
-    .filter((deployment) => snapshot.expected.has(deploymentKey(deployment)))
-    .flatMap((deployment) => partsOf(snapshot, deployment).newPods);
+  const around: WorkloadSurroundings = { ...snapshot, leavingMs: 0 };
+  return snapshot.expected.flatMap((expected) => {
+    const workload = findWorkload(snapshot, expected);
+    return workload === undefined ? [] : viewOf(workload, around, "wait").newPods;
+  });
 }

@@ -6,8 +6,9 @@ import type { Clock } from "@slipway/base";
 import type { Pod } from "@slipway/kube";
 import { type Cause, makeCause } from "./causes.ts";
 import type { Progress } from "./events.ts";
+import { baselineOf } from "./judge/crash.ts";
+import type { ExpectedWorkload } from "./judge/workload.ts";
 import { judge, newPodsOf, type RolloutSnapshot, type Seen } from "./judge.ts";
-import { baselineOf } from "./judge-pod.ts";
 import type { ImageCheck } from "./model.ts";
 import type { Observer } from "./observe.ts";
 
@@ -24,8 +25,8 @@ export interface RolloutInput {
   readonly cluster: string;
   readonly kubectl: string;
   readonly observer: Observer;
-  /** From the apply: `namespace/name` of each Deployment to its generation. */
-  readonly expected: ReadonlyMap<string, number>;
+  /** From the apply. */
+  readonly expected: readonly ExpectedWorkload[];
   /** How often containers had ended before the apply. */
   readonly baseline: ReadonlyMap<string, number>;
   readonly references: readonly string[];

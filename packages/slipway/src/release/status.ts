@@ -9,8 +9,8 @@ import type { Cause } from "./causes.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
 import { heldBy, runningIn, withoutSecrets } from "./history.ts";
 import { describeInterruption } from "./interruption.ts";
+import { baselineOf } from "./judge/crash.ts";
 import { judge } from "./judge.ts";
-import { baselineOf } from "./judge-pod.ts";
 import { type LockHolder, type LockState, readLock } from "./lock.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { noClusterAnswers, readKnowledge } from "./plan.ts";
@@ -161,12 +161,12 @@ async function healthOf(
     listAll<Pod>("v1", "Pod"),
     listAll<Event>("v1", "Event"),
   ]);
-  const expected = new Map(
-    deployments.map(({ metadata }) => [
-      `${metadata.namespace ?? "default"}/${metadata.name}`,
-      metadata.generation ?? 1,
-    ]),
-  );
+  const expected = deployments.map(({ metadata }) => ({
+    kind: "Deployment" as const,
+    namespace: metadata.namespace ?? "default",
+    name: metadata.name,
+    generation: metadata.generation ?? 1,
+  }));
   const { judgement } = judge(
     {
       cluster: target.name,

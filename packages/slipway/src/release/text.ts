@@ -5,7 +5,7 @@ import type { ObjectDrift } from "./drift.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence.ts";
 import { AFTER_INTERRUPTION } from "./interruption.ts";
-import { describeExit } from "./judge-pod.ts";
+import { describeExit } from "./judge/crash.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 import type { ClusterStatus, StatusReport } from "./status.ts";
 
