@@ -58,6 +58,7 @@ export function releaseContextOf(
     pid: process.pid,
     release: config.release,
     images: registry === undefined ? undefined : imageCheck(registry),
+    preflight: config.preflight,
     isHolderAlive: (holder) => (holder.host === hostname() ? isAlive(holder.pid) : undefined),
     kubectl: (cluster) => kubectlFor(project, cluster),
   };
@@ -93,6 +94,15 @@ function imageCheck(registry: RegistryClient): ImageCheck {
         return (await registry.head(reference)) === undefined ? "missing" : "exists";
       } catch {
         return "unknown";
+      }
+    },
+    async platforms(reference) {
+      try {
+        return (await registry.platforms(reference)).map(({ os, architecture, variant }) =>
+          [os, architecture, ...(variant === undefined ? [] : [variant])].join("/"),
+        );
+      } catch {
+        return undefined;
       }
     },
   };

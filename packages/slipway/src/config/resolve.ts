@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { parseDuration, SlipwayError } from "@slipway/base";
+import type { PreflightSeverities } from "./preflight-checks.ts";
 import type { ParsedConfig } from "./schema.ts";
 import type {
   ClusterConfig,
@@ -124,6 +125,7 @@ export function resolveConfig(
     bases: own("bases", chosen.bases, {}, inEnvironment),
     allowHostBases: own("allowHostBases", chosen.allowHostBases, [], inEnvironment),
     release,
+    preflight: preflightOf(parsed, chosen, sources, file, inEnvironment),
     edge: edgeOf(parsed, own, at, chosen.namespace ?? "default"),
     verify: own("verify", parsed.verify, []).map(at),
     notify: { slack: slackOf(parsed, env, sources) },
@@ -166,6 +168,20 @@ function checkWaves(
       "Add it, or leave waves out: then every cluster is a wave of its own.",
     );
   }
+}
+
+/** Code by code: what the environment says, else what the file says. */
+function preflightOf(
+  parsed: ParsedConfig,
+  chosen: NonNullable<ParsedConfig["environments"][string]>,
+  sources: Map<string, string>,
+  file: string,
+  inEnvironment: string,
+): PreflightSeverities {
+  for (const code of Object.keys(parsed.preflight ?? {})) sources.set(`preflight.${code}`, file);
+  for (const code of Object.keys(chosen.preflight ?? {}))
+    sources.set(`preflight.${code}`, `${inEnvironment}.preflight`);
+  return { ...parsed.preflight, ...chosen.preflight } as PreflightSeverities;
 }
 
 type Own = <T>(path: string, value: T | undefined, fallback: T, source?: string) => T;

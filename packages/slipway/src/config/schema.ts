@@ -4,6 +4,7 @@
  */
 import { parseDuration } from "@slipway/base";
 import { z } from "zod";
+import { type PreflightCode, preflightChecks, preflightCodes } from "./preflight-checks.ts";
 
 const name = z
   .string()
@@ -130,6 +131,18 @@ const notifySchema = z.strictObject({
     .describe("Slack; tokens come from the environment only. Without one the message is printed."),
 });
 
+const preflightSchema = z.strictObject(
+  Object.fromEntries(
+    preflightCodes.map((code) => [
+      code,
+      z
+        .enum(["error", "warning", "off"])
+        .optional()
+        .describe(`${preflightChecks[code].title}. Default: ${preflightChecks[code].severity}.`),
+    ]),
+  ) as Record<PreflightCode, z.ZodOptional<z.ZodEnum<{ error: "error"; warning: "warning"; off: "off" }>>>,
+);
+
 const environmentSchema = z.strictObject({
   clusters: z
     .record(
@@ -150,6 +163,7 @@ const environmentSchema = z.strictObject({
     .describe("host/prefix to push to. Default: the embedded registry, for local clusters only."),
   namespace: name.optional().describe("Namespace of the manifests that name none. Default: default."),
   release: releaseSchema.optional().describe("Overrides of the release section."),
+  preflight: preflightSchema.optional().describe("Overrides of the preflight section, code by code."),
   patches: z
     .array(z.string())
     .optional()
@@ -178,6 +192,9 @@ export const configSchema = z.strictObject({
     .refine((all) => Object.keys(all).length > 0, "should have at least one environment")
     .describe("Where the service runs."),
   release: releaseSchema.optional().describe("How a release goes through the clusters."),
+  preflight: preflightSchema
+    .optional()
+    .describe("How much each finding of preflight weighs; docs/reference/preflight.md explains the codes."),
   edge: edgeSchema.optional().describe("The load balancer and bucket in front."),
   verify: z
     .array(z.string())

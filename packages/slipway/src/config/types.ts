@@ -1,4 +1,5 @@
 /** The resolved configuration: what every part of Slipway reads, after defaults, environment and checks. */
+import type { PreflightSeverities } from "./preflight-checks.ts";
 
 export interface ImageSourceConfig {
   readonly name: string;
@@ -79,6 +80,8 @@ export interface Config {
   readonly bases: Readonly<Record<string, string>>;
   readonly allowHostBases: readonly string[];
   readonly release: ReleaseConfig;
+  /** Codes whose severity was changed. */
+  readonly preflight: PreflightSeverities;
   readonly edge: EdgeConfig | undefined;
   readonly verify: readonly string[];
   readonly notify: { readonly slack: SlackConfig | undefined };

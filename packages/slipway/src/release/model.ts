@@ -6,6 +6,7 @@
  */
 import type { Clock, Random } from "@slipway/base";
 import type { AnyObject, KubeClient } from "@slipway/kube";
+import type { PreflightSeverities } from "../config/preflight-checks.ts";
 import type { ReleaseConfig } from "../config/types.ts";
 import type { Cause } from "./causes.ts";
 import type { Evidence } from "./evidence.ts";
@@ -19,6 +20,8 @@ export interface Target {
 /** Does the registry still hold this image? `reference` is `host/repository:tag@sha256:…`. */
 export interface ImageCheck {
   exists(reference: string): Promise<"exists" | "missing" | "unknown">;
+  /** `linux/amd64`, `linux/arm64/v8`, … of an index or of a single image; undefined when it cannot be asked. */
+  platforms?(reference: string): Promise<readonly string[] | undefined>;
 }
 
 /** Everything a release needs from outside; the CLI builds it. */
@@ -38,6 +41,8 @@ export interface ReleaseContext {
   readonly pid: number;
   readonly release: ReleaseConfig;
   readonly images?: ImageCheck | undefined;
+  /** Severities of preflight findings that differ from the checks' own. */
+  readonly preflight?: PreflightSeverities | undefined;
   /** False when the process that holds a lock is known to be gone (same host, no such pid); undefined when unknown. */
   readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
   /** A cluster that does not answer for this long is `unknown`. Default 60 s. */

@@ -8,7 +8,6 @@ import {
   type AnyObject,
   applyMergePatch,
   applyStrategicPatch,
-  type Deployment,
   isReason,
   type KubeObject,
   type ObjectRef,
@@ -17,12 +16,19 @@ import {
 } from "@slipway/kube";
 import { FIELD_MANAGER, isUnreachable } from "./apply.ts";
 import { atMost } from "./at-most.ts";
-import { canonicalJson, plainNameOf } from "./config-names.ts";
+import { plainNameOf } from "./config-names.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
 import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn } from "./history.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
+import { asRefusal, asWarning, type Finding } from "./preflight/finding.ts";
+import type { ImageFacts } from "./preflight/images.ts";
+import {
+  preflightCluster,
+  preflightManifests,
+  readPreflight,
+  type SeenObject,
+} from "./preflight/preflight.ts";
 import { isDataToDelete, refOf, toPrune } from "./prune.ts";
-import { missingReferences } from "./references.ts";
 import { SERVICE_LABEL } from "./render.ts";
 
 /** Requests that a plan has open in one cluster at a time: a cluster of many objects must not feel its planning. */
@@ -66,10 +72,14 @@ export interface ReleasePlan {
   /** Why the release may not start; empty when it may. */
   readonly refusals: readonly SlipwayError[];
   readonly warnings: readonly string[];
+  /** What preflight found: its errors are among the refusals, its warnings among the warnings. */
+  readonly findings: readonly Finding[];
   readonly hasChanges: boolean;
 }
 
 export interface PlanOptions {
+  /** A rollback is not held up by advice or by a forecast. Default: deploy. */
+  readonly purpose?: "deploy" | "rollback" | undefined;
   readonly allowHeld?: boolean | undefined;
   readonly skipUnreachable?: boolean | undefined;
 }
@@ -136,14 +146,17 @@ export async function planInDetail(
   knowledge: Knowledge,
   options: PlanOptions = {},
 ): Promise<DetailedPlan> {
-  const refusals: SlipwayError[] = [...(await missingImages(context, rendered))];
+  const purpose = options.purpose ?? "deploy";
+  const images = await readPreflight(context, rendered);
+  const ofManifests = preflightManifests(context, rendered, images, purpose);
+  const refusals: SlipwayError[] = [];
   if (options.allowHeld !== true) refusals.push(...heldRefusals(rendered, knowledge.records));
   const planned = await Promise.all(
     context.targets.map(async (target): Promise<PlannedCluster> => {
       const reason = knowledge.unreachable.get(target.name);
       if (reason !== undefined) return silent(target.name, reason);
       try {
-        return await planCluster({ context, target, rendered, knowledge });
+        return await planCluster({ context, target, rendered, knowledge, images, purpose });
       } catch (error) {
         if (isUnreachable(error)) return silent(target.name, (error as Error).message);
         throw error;
@@ -156,12 +169,20 @@ export async function planInDetail(
     if (cluster.reachable || options.skipUnreachable === true) continue;
     refusals.push(unreachableRefusal(cluster));
   }
+  const findings = [...ofManifests, ...planned.flatMap((one) => one.findings)];
+  refusals.unshift(...findings.filter(({ severity }) => severity === "error").map(asRefusal));
   const plan: ReleasePlan = {
     namespace: context.namespace,
     clusters,
     waves: context.release.waves,
     refusals,
-    warnings: [...rendered.warnings, ...knowledge.warnings, ...planned.flatMap((one) => one.warnings)],
+    warnings: [
+      ...rendered.warnings,
+      ...knowledge.warnings,
+      ...planned.flatMap((one) => one.warnings),
+      ...findings.filter(({ severity }) => severity === "warning").map(asWarning),
+    ],
+    findings,
     hasChanges: clusters.some((cluster) => cluster.objects.some(isChange)),
   };
   return { plan, live: new Map(planned.map(({ cluster, live }) => [cluster.name, live])) };
@@ -176,11 +197,12 @@ interface PlannedCluster {
   readonly live: readonly LiveObject[];
   readonly refusals: readonly SlipwayError[];
   readonly warnings: readonly string[];
+  readonly findings: readonly Finding[];
 }
 
 function silent(name: string, reason: string): PlannedCluster {
   const cluster = { name, reachable: false, reason, objects: [], runs: undefined };
-  return { cluster, live: [], refusals: [], warnings: [] };
+  return { cluster, live: [], refusals: [], warnings: [], findings: [] };
 }
 
 function unreachableRefusal(cluster: ClusterPlan): SlipwayError {
@@ -191,28 +213,6 @@ function unreachableRefusal(cluster: ClusterPlan): SlipwayError {
     hint: "Nothing was changed. Bring it back, or go on without it: --skip-unreachable leaves it as unknown.",
     exitCode: 3,
   });
-}
-
-async function missingImages(
-  context: ReleaseContext,
-  rendered: Pick<RenderedRelease, "images">,
-): Promise<readonly SlipwayError[]> {
-  const check = context.images;
-  if (check === undefined) return [];
-  const found = await Promise.all(
-    rendered.images.map(async (image) => ({ image, state: await check.exists(image.reference) })),
-  );
-  return found
-    .filter(({ state }) => state === "missing")
-    .map(
-      ({ image }) =>
-        new SlipwayError({
-          code: "IMAGE_NOT_IN_REGISTRY",
-          where: `images/${image.name}`,
-          message: `the registry does not have ${image.reference}`,
-          hint: "Push it: slipway push.",
-        }),
-    );
 }
 
 export function heldRefusals(
@@ -245,25 +245,44 @@ async function planCluster(input: {
   readonly target: Target;
   readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content">;
   readonly knowledge: Knowledge;
+  readonly images: readonly ImageFacts[];
+  readonly purpose: "deploy" | "rollback";
 }): Promise<PlannedCluster> {
   const { context, target, rendered, knowledge } = input;
   const refusals: SlipwayError[] = [];
   const warnings: string[] = [];
   const running = runningIn(knowledge.records, target.name);
   const config = configOf(rendered.objects, knowledge.records, running);
-  const tried = await atMost(AT_ONCE, rendered.objects, (object) => planObject(target, object, config));
+  const trying = atMost(AT_ONCE, rendered.objects, (object) => planObject(target, object, config));
+  const [tried, findings] = await Promise.all([
+    trying,
+    preflightCluster(
+      input,
+      trying.then((all) => all.map(({ seen }) => seen)),
+    ),
+  ]);
   for (const one of tried) {
-    refusals.push(...one.refusals);
+    refusals.push(...one.refusals.filter((refusal) => !isExplained(refusal, findings)));
     warnings.push(...one.warnings);
   }
-  refusals.push(...(await missingReferences(target, rendered.objects)));
   const records = [onceHealthy(context, rendered, knowledge.records), ...knowledge.records];
   const going = await atMost(AT_ONCE, pruneRefs(context, records, running), (ref) =>
     planPrune(target, ref, context, config),
   );
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
   const cluster = { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
-  return { cluster, live: tried.map(({ live }) => live), refusals, warnings };
+  return { cluster, live: tried.map(({ live }) => live), refusals, warnings, findings };
+}
+
+/** What the dry run calls invalid is told once, in the words that say the way out. */
+function isExplained(refusal: SlipwayError, findings: readonly Finding[]): boolean {
+  return (
+    refusal.code === "MANIFEST_REFUSED" &&
+    findings.some(
+      ({ code, where }) =>
+        (code === "FIELD_IMMUTABLE" || code === "SELECTOR_CHANGED") && where.startsWith(`${refusal.where}/`),
+    )
+  );
 }
 
 /** What the hashes in the names of ConfigMaps and Secrets hide: which is a new version of which. */
@@ -350,6 +369,7 @@ export function pruneRefs(
 interface Tried {
   readonly planned: PlannedObject;
   readonly live: LiveObject;
+  readonly seen: SeenObject;
   readonly refusals: readonly SlipwayError[];
   readonly warnings: readonly string[];
 }
@@ -361,6 +381,7 @@ async function planObject(target: Target, object: AnyObject, config: ConfigVersi
   const plain = plainNameOf(object);
   const named = plain === undefined ? { name: metadata.name } : { name: plain, appliedAs: metadata.name };
   const about = { kind, namespace: metadata.namespace, ...named };
+  let after: KubeObject | undefined;
   const result = (
     action: PlannedAction,
     changes: readonly FieldChange[],
@@ -373,15 +394,13 @@ async function planObject(target: Target, object: AnyObject, config: ConfigVersi
       ...(found.untried === undefined ? {} : { untried: found.untried }),
     },
     live: { ref, object: live },
+    seen: { object, live: live as AnyObject | undefined, after: after as AnyObject | undefined },
     refusals: found.refusal === undefined ? [] : [found.refusal],
     warnings:
       found.untried === undefined
         ? []
         : [`${target.name}/${kind} ${named.name}: cannot be tried: ${found.untried}`],
   });
-  const moved = live === undefined ? undefined : selectorChange(target.name, object, live);
-  if (moved !== undefined) return result("change", [], { refusal: moved });
-
   const before = plain === undefined ? undefined : config.before.get(versionKey(object, plain));
   const isNewVersion = before !== undefined && before.metadata.name !== metadata.name;
   const whenAbsent = (found: { refusal?: SlipwayError; untried?: string } = {}): Tried =>
@@ -389,7 +408,7 @@ async function planObject(target: Target, object: AnyObject, config: ConfigVersi
       ? result("change", contentChanges(before, object), found)
       : result("create", creationChanges(object), found);
   try {
-    const after = await target.client.apply(object, {
+    after = await target.client.apply(object, {
       fieldManager: FIELD_MANAGER,
       force: true,
       dryRun: true,
@@ -465,21 +484,6 @@ async function lacksNamespace(target: Target, object: AnyObject): Promise<boolea
     () => false,
     (error: unknown) => isReason(error, "NotFound"),
   );
-}
-
-/** A selector is immutable. Telling so here, with the way out, beats a 422 in the middle of a wave. */
-function selectorChange(cluster: string, object: AnyObject, live: KubeObject): SlipwayError | undefined {
-  if (object.kind !== "Deployment") return undefined;
-  const wanted = canonicalJson((object as unknown as Deployment).spec?.selector ?? {});
-  const is = canonicalJson((live as Deployment).spec.selector);
-  if (wanted === is) return undefined;
-  return new SlipwayError({
-    code: "SELECTOR_CHANGED",
-    where: `${cluster}/Deployment ${object.metadata.name}/spec.selector`,
-    message: `is ${is} in the cluster and ${wanted} in the manifest, and Kubernetes never changes it`,
-    hint: "Keep the selector, or give the Deployment a new name; the old one is then pruned after the release.",
-    exitCode: 2,
-  });
 }
 
 /** Versions come and go: PodDisruptionBudget is policy/v1beta1 up to 1.20 and policy/v1 from 1.21 on. */

@@ -123,7 +123,11 @@ export async function planRollback(
   const names = context.targets.map((target) => target.name);
   const { target, leaves } = chooseTarget(knowledge.records, names, options.to);
   const rendered = { ...target, warnings: [] };
-  const plan = await planWith(context, rendered, knowledge, { allowHeld: true, skipUnreachable: true });
+  const plan = await planWith(context, rendered, knowledge, {
+    purpose: "rollback",
+    allowHeld: true,
+    skipUnreachable: true,
+  });
   return { target: withoutSecrets(target), leaves: withoutSecrets(leaves), plan };
 }
 

@@ -18,6 +18,7 @@ import {
   type Descriptor,
   digestOf,
   hostPlatform,
+  type ImageConfigFile,
   type ImageIndex,
   type ImageManifest,
   isIndexType,
@@ -51,6 +52,8 @@ export interface PushResult {
 export interface RegistryClient {
   /** What a reference names now; undefined when the registry has no such tag or digest. */
   head(reference: string): Promise<Descriptor | undefined>;
+  /** What an image can run on: the entries of an index, or what a single image's own config says. */
+  platforms(reference: string): Promise<readonly Platform[]>;
   /** The descriptor of the image for one platform: an index is resolved to its entry. Rejects when there is none. */
   resolve(reference: string, platform?: Platform): Promise<Descriptor>;
   /** Copies the image for one platform into the layout and returns its manifest's descriptor. */
@@ -84,6 +87,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
   };
   return {
     head: (text) => head(http, parseReference(text)),
+    platforms: (text) => platforms(http, parseReference(text)),
     resolve: (text, platform = hostPlatform()) => resolve(parseReference(text), platform),
     pull: async (text, layout, { platform = hostPlatform() } = {}) => {
       const reference = parseReference(text);
@@ -117,6 +121,30 @@ async function head(http: RegistryHttp, reference: ImageReference): Promise<Desc
     digest,
     size: Number(response.headers["content-length"] ?? 0),
   };
+}
+
+async function platforms(http: RegistryHttp, reference: ImageReference): Promise<readonly Platform[]> {
+  const { descriptor, body } = await getManifest(http, reference);
+  if (isIndexType(descriptor.mediaType)) {
+    const index = JSON.parse(body.toString("utf8")) as ImageIndex;
+    // Attestations stand in the index as images for unknown/unknown.
+    return index.manifests.flatMap(({ platform }) =>
+      platform === undefined || platform.os === "unknown" ? [] : [platform],
+    );
+  }
+  const { config } = JSON.parse(body.toString("utf8")) as ImageManifest;
+  const response = await http.send({
+    method: "GET",
+    registry: reference.registry,
+    target: `/v2/${reference.repository}/blobs/${config.digest}`,
+    scope: scopeOf(reference, "pull"),
+    expect: [200],
+  });
+  const text = Buffer.from(await response.body.bytes());
+  const actual = digestOf(text, config.digest.startsWith("sha512:") ? "sha512" : "sha256");
+  if (actual !== config.digest) throw wrongDigest(formatReference(reference), config.digest, actual);
+  const { os, architecture, variant } = JSON.parse(text.toString("utf8")) as ImageConfigFile;
+  return [{ os, architecture, ...(variant === undefined ? {} : { variant }) }];
 }
 
 async function getManifest(

@@ -1,0 +1,185 @@
+/**
+ * What preflight needs to know of one cluster: one list per kind, all at once, and one question for each object that the
+ * release refers to. What may not be read is remembered by name, since not knowing is not the same as in order. Secrets
+ * are asked for one by one: their list would bring the records of all releases along.
+ */
+import { type AnyObject, isReason, type KubeClient, type Node, type Pod, StatusError } from "@slipway/kube";
+import { type Found, type Reference, referenceKey, referencesOf } from "./references.ts";
+
+export interface ClusterFacts {
+  /** Undefined: may not be read. The same for each list below. */
+  readonly nodes: readonly Node[] | undefined;
+  /** Of all namespaces: they all take room on the nodes. */
+  readonly pods: readonly Pod[] | undefined;
+  readonly replicaSets: readonly AnyObject[] | undefined;
+  readonly autoscalers: readonly AnyObject[] | undefined;
+  readonly budgets: readonly AnyObject[] | undefined;
+  readonly quotas: readonly AnyObject[] | undefined;
+  readonly limitRanges: readonly AnyObject[] | undefined;
+  readonly priorityClasses: readonly AnyObject[] | undefined;
+  /** Text of `kube-system/cluster-autoscaler-status`; undefined when there is none. */
+  readonly autoscalerStatus: string | "unreadable" | undefined;
+  readonly customResources: ReadonlySet<string>;
+  /** By `referenceKey`. */
+  readonly referenced: ReadonlyMap<string, Found>;
+  /** `nodes`, `resourcequotas in shop`, `Secret db`: what the cluster did not let us read. */
+  readonly unreadable: readonly string[];
+}
+
+type Sink = string[];
+
+/** Never throws for what may not be read; a cluster that does not answer is the caller's to tell. */
+export async function readClusterFacts(
+  client: KubeClient,
+  objects: readonly AnyObject[],
+): Promise<ClusterFacts> {
+  const unreadable: Sink = [];
+  const namespaces = [...new Set(objects.flatMap(({ metadata }) => metadata.namespace ?? []))].sort();
+  const all = <T extends AnyObject | Node | Pod>(versions: readonly string[], kind: string, word: string) =>
+    listFirst<T>(client, versions, kind, { word, unreadable });
+  const each = (versions: readonly string[], kind: string, word: string) =>
+    listEach(client, versions, kind, { namespaces, word, unreadable });
+  const [
+    nodes,
+    pods,
+    replicaSets,
+    autoscalers,
+    budgets,
+    quotas,
+    limitRanges,
+    priorityClasses,
+    status,
+    referenced,
+  ] = await Promise.all([
+    all<Node>(["v1"], "Node", "nodes"),
+    all<Pod>(["v1"], "Pod", "pods of all namespaces"),
+    each(["apps/v1"], "ReplicaSet", "replicasets"),
+    each(
+      ["autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"],
+      "HorizontalPodAutoscaler",
+      "horizontalpodautoscalers",
+    ),
+    each(["policy/v1", "policy/v1beta1"], "PodDisruptionBudget", "poddisruptionbudgets"),
+    each(["v1"], "ResourceQuota", "resourcequotas"),
+    each(["v1"], "LimitRange", "limitranges"),
+    all<AnyObject>(["scheduling.k8s.io/v1"], "PriorityClass", "priorityclasses"),
+    autoscalerStatus(client),
+    readReferenced(client, objects, unreadable),
+  ]);
+  return {
+    nodes,
+    pods,
+    replicaSets,
+    autoscalers,
+    budgets,
+    quotas,
+    limitRanges,
+    priorityClasses,
+    autoscalerStatus: status,
+    customResources: new Set(),
+    referenced,
+    unreadable: unreadable.sort(),
+  };
+}
+
+interface Reading {
+  readonly namespace?: string | undefined;
+  readonly word: string;
+  readonly unreadable: Sink;
+}
+
+/** The list in the first version that is served; empty when the cluster has no such kind. */
+async function listFirst<T extends AnyObject | Node | Pod>(
+  client: KubeClient,
+  versions: readonly string[],
+  kind: string,
+  { namespace, word, unreadable }: Reading,
+): Promise<readonly T[] | undefined> {
+  for (const apiVersion of versions) {
+    try {
+      // Version 0 is answered from the API server's cache: a moment old, and cheap with thousands of pods.
+      const { items } = await client.list<T>(
+        { apiVersion, kind },
+        { ...(namespace === undefined ? {} : { namespace }), resourceVersion: "0" },
+      );
+      return items;
+    } catch (error) {
+      if (isReason(error, "NotFound")) continue;
+      if (!isRefusal(error)) throw error;
+      unreadable.push(namespace === undefined ? word : `${word} in ${namespace}`);
+      return undefined;
+    }
+  }
+  return [];
+}
+
+async function listEach(
+  client: KubeClient,
+  versions: readonly string[],
+  kind: string,
+  { namespaces, ...reading }: Reading & { readonly namespaces: readonly string[] },
+): Promise<readonly AnyObject[] | undefined> {
+  const lists = await Promise.all(
+    namespaces.map((namespace) => listFirst<AnyObject>(client, versions, kind, { ...reading, namespace })),
+  );
+  return lists.some((list) => list === undefined) ? undefined : lists.flatMap((list) => list ?? []);
+}
+
+/** Forbidden, and what a proxy in front answers in its place. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof StatusError && (error.httpCode === 403 || error.httpCode === 405);
+}
+
+async function autoscalerStatus(client: KubeClient): Promise<string | "unreadable" | undefined> {
+  const ref = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    namespace: "kube-system",
+    name: "cluster-autoscaler-status",
+  };
+  try {
+    const { data } = await client.get<AnyObject>(ref);
+    return String((data as { status?: string } | undefined)?.status ?? "");
+  } catch (error) {
+    if (isReason(error, "NotFound")) return undefined;
+    if (isRefusal(error)) return "unreadable";
+    throw error;
+  }
+}
+
+async function readReferenced(
+  client: KubeClient,
+  objects: readonly AnyObject[],
+  unreadable: Sink,
+): Promise<ReadonlyMap<string, Found>> {
+  const ours = new Set(
+    objects.map(({ kind, metadata }) =>
+      referenceKey({ kind, name: metadata.name, namespace: metadata.namespace }),
+    ),
+  );
+  const wanted = new Map<string, Reference>();
+  for (const reference of objects.flatMap(referencesOf)) {
+    if (!ours.has(referenceKey(reference))) wanted.set(referenceKey(reference), reference);
+  }
+  const found = await Promise.all(
+    [...wanted].map(async ([key, reference]) => [key, await readOne(client, reference, unreadable)] as const),
+  );
+  return new Map(found);
+}
+
+async function readOne(client: KubeClient, reference: Reference, unreadable: Sink): Promise<Found> {
+  const { apiVersion, kind, name, namespace } = reference;
+  try {
+    return await client.get<AnyObject>({ apiVersion, kind, name, namespace });
+  } catch (error) {
+    if (isReason(error, "NotFound")) return isUnserved(error) ? "unserved" : "missing";
+    if (!isRefusal(error)) throw error;
+    unreadable.push(`${kind} ${name}`);
+    return "unreadable";
+  }
+}
+
+/** A kind that nobody serves is told apart by its details: they name no object. */
+function isUnserved(error: StatusError): boolean {
+  return error.status.details?.name === undefined;
+}

@@ -1,0 +1,164 @@
+/**
+ * What pods cannot do without: every object and every key that a release refers to exists, in the release or in the
+ * cluster. A missing one would otherwise show only as a pod that is never created or never starts.
+ */
+import type { AnyObject, PodSpec } from "@slipway/kube";
+import { podSpecOf } from "../workload.ts";
+import type { RawFinding } from "./finding.ts";
+
+export interface Reference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** Undefined for cluster-scoped kinds. */
+  readonly namespace: string | undefined;
+  /** Keys that must be in its data. */
+  readonly keys: readonly string[];
+  /** A pull secret: missing it is not certain to fail. */
+  readonly isPullSecret: boolean;
+}
+
+/** `missing`: asked and not there · `unreadable`: may not be asked · `unserved`: the cluster has no such kind. */
+export type Found = AnyObject | "missing" | "unreadable" | "unserved";
+
+export const referenceKey = ({
+  kind,
+  namespace,
+  name,
+}: Pick<Reference, "kind" | "namespace" | "name">): string => `${kind} ${namespace ?? ""}/${name}`;
+
+/** What the objects of a release refer to, with the object that does; optional references are left out. */
+export function referencesOf(object: AnyObject): readonly Reference[] {
+  const namespace = object.metadata.namespace ?? "default";
+  const spec = podSpecOf(object);
+  if (spec !== undefined) return podReferences(spec, namespace);
+  if (object.kind !== "PersistentVolumeClaim") return [];
+  const { storageClassName } = (object["spec"] ?? {}) as { storageClassName?: string };
+  // An empty name asks for no class at all; no name asks for the default one.
+  if (storageClassName === undefined || storageClassName === "") return [];
+  return [cluster("storage.k8s.io/v1", "StorageClass", storageClassName)];
+}
+
+const cluster = (apiVersion: string, kind: string, name: string): Reference => ({
+  apiVersion,
+  kind,
+  name,
+  namespace: undefined,
+  keys: [],
+  isPullSecret: false,
+});
+
+/** Made by the API server itself, so they exist wherever pods do. */
+const ALWAYS_THERE = new Set(["ServiceAccount default", "ConfigMap kube-root-ca.crt"]);
+
+interface Source {
+  readonly name?: string | undefined;
+  readonly optional?: boolean | undefined;
+  readonly key?: string | undefined;
+  readonly items?: readonly { readonly key: string }[] | undefined;
+}
+
+function podReferences(spec: PodSpec, namespace: string): readonly Reference[] {
+  const found = new Map<string, Reference>();
+  const add = (kind: string, source: Source | undefined, isPullSecret = false): void => {
+    if (source?.name === undefined || source.name === "" || source.optional === true) return;
+    if (ALWAYS_THERE.has(`${kind} ${source.name}`)) return;
+    const id = `${kind}/${source.name}/${isPullSecret}`;
+    const keys = [
+      ...(source.key === undefined ? [] : [source.key]),
+      ...(source.items ?? []).map(({ key }) => key),
+    ];
+    found.set(id, {
+      apiVersion: "v1",
+      kind,
+      name: source.name,
+      namespace,
+      keys: [...new Set([...(found.get(id)?.keys ?? []), ...keys])],
+      isPullSecret,
+    });
+  };
+  for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
+    for (const variable of container.env ?? []) {
+      add("ConfigMap", variable.valueFrom?.configMapKeyRef);
+      add("Secret", variable.valueFrom?.secretKeyRef);
+    }
+    for (const source of container.envFrom ?? []) {
+      add("ConfigMap", source.configMapRef);
+      add("Secret", source.secretRef);
+    }
+  }
+  for (const volume of spec.volumes ?? []) {
+    add("ConfigMap", volume.configMap);
+    if (volume.secret !== undefined) add("Secret", { ...volume.secret, name: volume.secret.secretName });
+    add("PersistentVolumeClaim", { name: volume.persistentVolumeClaim?.claimName });
+    const sources = (volume.projected?.["sources"] ?? []) as readonly {
+      configMap?: Source;
+      secret?: Source;
+    }[];
+    for (const source of sources) {
+      add("ConfigMap", source.configMap);
+      add("Secret", source.secret);
+    }
+  }
+  add("ServiceAccount", { name: spec.serviceAccountName ?? spec.serviceAccount });
+  for (const secret of spec.imagePullSecrets ?? []) add("Secret", secret, true);
+  const { runtimeClassName } = spec as { runtimeClassName?: string };
+  return [
+    ...found.values(),
+    ...(spec.priorityClassName === undefined
+      ? []
+      : [cluster("scheduling.k8s.io/v1", "PriorityClass", spec.priorityClassName)]),
+    ...(runtimeClassName === undefined ? [] : [cluster("node.k8s.io/v1", "RuntimeClass", runtimeClassName)]),
+  ];
+}
+
+/** @param lookup what the cluster has; asked only for what the release does not bring itself */
+export function checkReferences(
+  objects: readonly AnyObject[],
+  lookup: (reference: Reference) => Found,
+): readonly RawFinding[] {
+  const ours = new Map(
+    objects.map((object) => [
+      referenceKey({ ...object, name: object.metadata.name, namespace: object.metadata.namespace }),
+      object,
+    ]),
+  );
+  return objects.flatMap((object) =>
+    referencesOf(object).flatMap((reference) =>
+      judge(object, reference, ours.get(referenceKey(reference)) ?? lookup(reference)),
+    ),
+  );
+}
+
+function judge(object: AnyObject, reference: Reference, found: Found): readonly RawFinding[] {
+  const { kind, name } = reference;
+  if (found === "unreadable" || found === "unserved") return [];
+  if (found === "missing") {
+    const message = `needs ${kind} "${name}", which is neither in the manifests nor in the cluster`;
+    return reference.isPullSecret
+      ? [{ code: "PULL_SECRET_MISSING", object, message }]
+      : [{ code: "REFERENCE_MISSING", object, message }];
+  }
+  if (reference.isPullSecret) return pullSecretProblem(object, name, found);
+  const keys = keysOf(found);
+  return reference.keys
+    .filter((key) => !keys.includes(key))
+    .map((key) => ({
+      code: "REFERENCE_KEY_MISSING",
+      object,
+      message: `needs the key "${key}" of ${kind} "${name}", which has ${keys.join(", ") || "no key"}`,
+    }));
+}
+
+const PULL_SECRET_TYPES = ["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"];
+
+function pullSecretProblem(object: AnyObject, name: string, found: AnyObject): readonly RawFinding[] {
+  const type = found["type"] ?? "Opaque";
+  if (PULL_SECRET_TYPES.includes(String(type))) return [];
+  const message = `pulls with Secret "${name}", which is of type ${type}, not ${PULL_SECRET_TYPES[0]}`;
+  return [{ code: "PULL_SECRET_MISSING", object, message }];
+}
+
+function keysOf(found: AnyObject): readonly string[] {
+  return ["data", "binaryData", "stringData"].flatMap((field) => Object.keys(found[field] ?? {}));
+}
