@@ -492,6 +492,14 @@ export function clientCases(open: () => Promise<OpenClient>): void {
     );
     await client.patch(ref, "merge", { metadata: { finalizers: null } });
   });
+
+  it("tells which versions of a kind are served", async () => {
+    assert.equal(await client.serves({ apiVersion: "apps/v1", kind: "Deployment" }), true);
+    assert.equal(await client.serves({ apiVersion: "v1", kind: "ConfigMap" }), true);
+    assert.equal(await client.serves({ apiVersion: "apps/v1", kind: "Deplyoment" }), false);
+    assert.equal(await client.serves({ apiVersion: "apps/v99", kind: "Deployment" }), false);
+    assert.equal(await client.serves({ apiVersion: "nobody.example.com/v1", kind: "Deployment" }), false);
+  });
 }
 
 async function refuses(

@@ -78,6 +78,8 @@ export interface KubeClient {
   /** Name for messages: the configured cluster. */
   readonly name: string;
   version(): Promise<{ readonly gitVersion: string; readonly major: string; readonly minor: string }>;
+  /** Whether the API server has this kind in this version, by its own discovery. */
+  serves(type: TypeRef): Promise<boolean>;
   /** Throws NotFound. */
   get<T extends KubeObject = KubeObject>(ref: ObjectRef): Promise<T>;
   list<T extends KubeObject = KubeObject>(type: TypeRef, options?: ListOptions): Promise<KubeList<T>>;

@@ -39,6 +39,7 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
   return {
     name: options.name,
     version: () => transport.json({ method: "GET", path: "/version", repeatable: "idempotent" }),
+    serves: (type) => resources.serves(type),
     get: async (ref) =>
       transport.json({ method: "GET", path: await resources.objectPath(ref), repeatable: "idempotent" }),
     list: async <T extends KubeObject>(type: TypeRef, listOptions: ListOptions = {}) => {
@@ -216,8 +217,22 @@ class Resources {
     if (known !== undefined && apiVersionOf(known) === type.apiVersion) return known;
     const { resources } = await this.#discover(type.apiVersion);
     const found = resources.find(({ kind, name }) => kind === type.kind && !name.includes("/"));
-    if (found === undefined) throw resourceNotFound();
+    if (found === undefined) {
+      // Its definition may be installed later.
+      this.#discovered.delete(type.apiVersion);
+      throw resourceNotFound();
+    }
     return { plural: found.name, namespaced: found.namespaced };
+  }
+
+  async serves(type: TypeRef): Promise<boolean> {
+    try {
+      const { resources } = await this.#discover(type.apiVersion);
+      return resources.some(({ kind, name }) => kind === type.kind && !name.includes("/"));
+    } catch (error) {
+      if (error instanceof StatusError && error.httpCode === 404) return false;
+      throw error;
+    }
   }
 
   #discover(apiVersion: string): Promise<ResourceList> {

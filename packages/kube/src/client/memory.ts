@@ -7,7 +7,7 @@ import type { Api, ApiWriteOptions } from "../api/api.ts";
 import { badRequest } from "../api/errors.ts";
 import { parseResourceVersion } from "../api/list.ts";
 import { watchSelected } from "../api/selection.ts";
-import { resourceTypeOf } from "../resources/kinds.ts";
+import { apiVersionOf, resourceTypeOf } from "../resources/kinds.ts";
 import type { KubeList, KubeObject } from "../resources/meta.ts";
 import { KUBERNETES_VERSION } from "../version.ts";
 import type {
@@ -61,6 +61,11 @@ export function createMemoryClient(options: MemoryClientOptions): KubeClient {
       const gitVersion = options.gitVersion ?? KUBERNETES_VERSION;
       const [major = "1", minor = "33"] = gitVersion.replace(/^v/, "").split(".");
       return { gitVersion, major, minor };
+    },
+    serves: async (type) => {
+      if (closing.signal.aborted) throw closedError(name);
+      const known = resourceTypeOf(type.kind);
+      return known !== undefined && apiVersionOf(known) === type.apiVersion;
     },
     get: (ref) => answer(() => api.get(ref)),
     list: (type, listOptions) => answer(() => api.list(type, listOptions)),

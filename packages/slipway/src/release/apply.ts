@@ -11,6 +11,7 @@ import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway
 import { type ExpectedWorkload, JUDGED_KINDS, type WorkloadKind } from "./judge/workload.ts";
 import type { VersionInfo } from "./model.ts";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
+import { discoveryOf, servedObject } from "./served.ts";
 
 export const FIELD_MANAGER = "slipway";
 export const RELEASE_ANNOTATION = "slipway.dev/release";
@@ -55,11 +56,14 @@ export async function applyObjects(
   options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined; readonly patienceMs?: number },
 ): Promise<Applied> {
   const workloads: ExpectedWorkload[] = [];
+  const discovery = discoveryOf(client);
   for (const object of objects) {
     options.signal?.throwIfAborted();
-    const applied = await patiently(options, () =>
-      client.apply(object, { fieldManager: FIELD_MANAGER, force: true }),
-    );
+    const applied = await patiently(options, async () => {
+      const served = await servedObject(discovery, object);
+      if (served.reason !== undefined) throw notServed(client.name, object, served.reason);
+      return client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });
+    });
     const kind = JUDGED_KINDS.find((one) => one === object.kind);
     if (kind !== undefined) workloads.push(expectedOf(kind, object, applied));
   }
@@ -98,6 +102,23 @@ export async function patiently<T>(
 function isPassing(error: unknown): boolean {
   if (isUnreachable(error)) return true;
   return error instanceof StatusError && [409, 429, 500, 502, 503, 504].includes(error.httpCode);
+}
+
+/** Versions come and go: PodDisruptionBudget is policy/v1beta1 up to 1.20 and policy/v1 from 1.21 on. */
+export function notServed(
+  cluster: string,
+  object: AnyObject,
+  reason?: string,
+  cause?: StatusError,
+): SlipwayError {
+  return new SlipwayError({
+    code: "KIND_NOT_SERVED",
+    where: `${cluster}/${object.kind} ${object.metadata.name}`,
+    message: `the cluster does not serve ${object.kind} of ${object.apiVersion}${reason === undefined ? "" : `; ${reason}`}`,
+    hint: "Write an apiVersion that it serves (kubectl api-resources lists them), or install what defines this kind first.",
+    exitCode: 2,
+    cause,
+  });
 }
 
 export function isUnreachable(error: unknown): boolean {

@@ -14,7 +14,7 @@ import {
   StatusError,
   schemaOf,
 } from "@slipway/kube";
-import { FIELD_MANAGER, isUnreachable } from "./apply.ts";
+import { FIELD_MANAGER, isUnreachable, notServed } from "./apply.ts";
 import { atMost } from "./at-most.ts";
 import { plainNameOf } from "./config-names.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
@@ -30,6 +30,7 @@ import {
 } from "./preflight/preflight.ts";
 import { isDataToDelete, refOf, toPrune } from "./prune.ts";
 import { SERVICE_LABEL } from "./render.ts";
+import { type Discovery, discoveryOf, servedObject, servedRef } from "./served.ts";
 
 /** Requests that a plan has open in one cluster at a time: a cluster of many objects must not feel its planning. */
 const AT_ONCE = 8;
@@ -253,7 +254,10 @@ async function planCluster(input: {
   const warnings: string[] = [];
   const running = runningIn(knowledge.records, target.name);
   const config = configOf(rendered.objects, knowledge.records, running);
-  const trying = atMost(AT_ONCE, rendered.objects, (object) => planObject(target, object, config));
+  const discovery = discoveryOf(target.client);
+  const trying = atMost(AT_ONCE, rendered.objects, (object) =>
+    planObject({ target, discovery, config }, object),
+  );
   const [tried, findings] = await Promise.all([
     trying,
     preflightCluster(
@@ -267,7 +271,7 @@ async function planCluster(input: {
   }
   const records = [onceHealthy(context, rendered, knowledge.records), ...knowledge.records];
   const going = await atMost(AT_ONCE, pruneRefs(context, records, running), (ref) =>
-    planPrune(target, ref, context, config),
+    planPrune({ target, discovery, config }, ref, context),
   );
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
   const cluster = { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
@@ -283,6 +287,12 @@ function isExplained(refusal: SlipwayError, findings: readonly Finding[]): boole
         (code === "FIELD_IMMUTABLE" || code === "SELECTOR_CHANGED") && where.startsWith(`${refusal.where}/`),
     )
   );
+}
+
+interface Planning {
+  readonly target: Target;
+  readonly discovery: Discovery;
+  readonly config: ConfigVersions;
 }
 
 /** What the hashes in the names of ConfigMaps and Secrets hide: which is a new version of which. */
@@ -316,11 +326,11 @@ const versionKey = ({ kind, metadata }: AnyObject, plain: string): string =>
 
 /** Nothing of what holds data goes unless it says so itself, in the cluster. */
 async function planPrune(
-  target: Target,
-  ref: ObjectRef,
+  { target, discovery, config }: Planning,
+  written: ObjectRef,
   context: ReleaseContext,
-  config: ConfigVersions,
 ): Promise<readonly PlannedObject[]> {
+  const ref = await servedRef(discovery, written);
   const { kind, namespace } = ref;
   const plain = config.plainNames.get(ref.name);
   const named =
@@ -374,7 +384,44 @@ interface Tried {
   readonly warnings: readonly string[];
 }
 
-async function planObject(target: Target, object: AnyObject, config: ConfigVersions): Promise<Tried> {
+async function planObject(planning: Planning, object: AnyObject): Promise<Tried> {
+  try {
+    return await tryObject(planning, object);
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const where = `${planning.target.name}/${object.kind} ${object.metadata.name}`;
+    return unseen(object, cannotRead(where, error));
+  }
+}
+
+function unseen(object: AnyObject, refusal: SlipwayError): Tried {
+  const { kind, metadata } = object;
+  return {
+    planned: { kind, namespace: metadata.namespace, name: metadata.name, action: "create", changes: [] },
+    live: { ref: refOf(object), object: undefined },
+    seen: { object, live: undefined, after: undefined },
+    refusals: [refusal],
+    warnings: [],
+  };
+}
+
+function cannotRead(where: string, error: StatusError): SlipwayError {
+  const isRight = error.httpCode === 401 || error.httpCode === 403;
+  return new SlipwayError({
+    code: isRight ? "CLUSTER_FORBIDDEN" : "DRY_RUN_IMPOSSIBLE",
+    where,
+    message: `cannot be read: ${error.message}`,
+    hint: isRight
+      ? "Give whoever deploys the right to it. Nothing was changed."
+      : "The API server did not answer. Nothing was changed.",
+    exitCode: 3,
+    cause: error,
+  });
+}
+
+async function tryObject({ target, discovery, config }: Planning, written: AnyObject): Promise<Tried> {
+  const { object, reason: unsaid } = await servedObject(discovery, written);
+  if (unsaid !== undefined) return unseen(object, notServed(target.name, object, unsaid));
   const { kind, metadata } = object;
   const ref = refOf(object);
   const live = await liveOf(target, ref);
@@ -431,7 +478,7 @@ async function planObject(target: Target, object: AnyObject, config: ConfigVersi
     }
     const refusal =
       error.httpCode === 404
-        ? notServed(target.name, object, error)
+        ? notServed(target.name, object, undefined, error)
         : applyRefusal(target.name, object, error);
     return result(live === undefined ? "create" : "change", [], { refusal });
   }
@@ -484,18 +531,6 @@ async function lacksNamespace(target: Target, object: AnyObject): Promise<boolea
     () => false,
     (error: unknown) => isReason(error, "NotFound"),
   );
-}
-
-/** Versions come and go: PodDisruptionBudget is policy/v1beta1 up to 1.20 and policy/v1 from 1.21 on. */
-function notServed(cluster: string, object: AnyObject, cause: StatusError): SlipwayError {
-  return new SlipwayError({
-    code: "KIND_NOT_SERVED",
-    where: `${cluster}/${object.kind} ${object.metadata.name}`,
-    message: `the cluster does not serve ${object.kind} of ${object.apiVersion}`,
-    hint: "Write an apiVersion that it serves (kubectl api-resources lists them), or install what defines this kind first.",
-    exitCode: 2,
-    cause,
-  });
 }
 
 function applyRefusal(cluster: string, object: AnyObject, error: StatusError): SlipwayError {

@@ -10,7 +10,9 @@
  * Hash-named ConfigMaps and Secrets stay as long as a kept release names them, because going back needs them.
  */
 import { type AnyObject, isReason, type KubeClient, type KubeObject, type ObjectRef } from "@slipway/kube";
+import { groupOf } from "./api-versions.ts";
 import { SERVICE_LABEL } from "./render.ts";
+import { discoveryOf, servedRef } from "./served.ts";
 
 export const PRUNE_ANNOTATION = "slipway.dev/prune";
 const HOLDS_DATA = new Set([
@@ -46,8 +48,7 @@ export function isDataToDelete(live: KubeObject, ownNamespace: string): boolean 
 
 /** Group, kind, namespace and name: a new API version of the same object is the same object. */
 export function identityOf(object: AnyObject): string {
-  const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
-  return `${group} ${object.kind} ${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+  return `${groupOf(object)} ${object.kind} ${object.metadata.namespace ?? ""}/${object.metadata.name}`;
 }
 
 export function refOf(object: AnyObject): ObjectRef {
@@ -67,10 +68,13 @@ export async function prune(
   service: string,
   ownNamespace?: string,
 ): Promise<{ readonly deleted: readonly string[]; readonly failed: readonly string[] }> {
+  const discovery = discoveryOf(client);
   const deleted: string[] = [];
   const failed: string[] = [];
-  for (const ref of refs) {
+  for (const written of refs) {
+    let ref = written;
     try {
+      ref = await servedRef(discovery, written);
       const live = await client.get(ref);
       // Somebody made it theirs since: it is no longer ours to delete.
       if (live.metadata.labels?.[SERVICE_LABEL] !== service) continue;
