@@ -26,7 +26,7 @@ export {
 } from "./runtimes/sandbox/sandbox.ts";
 export type { Behaviour, Behaviours } from "./runtimes/simulated/behaviour.ts";
 export { createSimulatedRuntime, type SimulatedRuntime } from "./runtimes/simulated/runtime.ts";
-export { type Certificates, ensureCertificates } from "./server/certificate.ts";
+export { type Certificates, ensureCertificates, issueClientCertificate } from "./server/certificate.ts";
 export { type KubeconfigFacts, kubeconfig } from "./server/kubeconfig.ts";
 export type { PodExecOptions, PodStreams } from "./server/pods.ts";
 export { type ApiServer, type ApiServerOptions, createApiServer } from "./server/server.ts";

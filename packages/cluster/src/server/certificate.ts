@@ -144,6 +144,33 @@ function newServerCertificate(authority: Pair, now: number): Pair {
   return { certificate: pem("CERTIFICATE", der), key: privatePem(privateKey) };
 }
 
+/**
+ * A certificate that a user shows to the API server, signed with the authority's key (`pki/ca.key` of a cluster's
+ * directory). PEM texts.
+ */
+export function issueClientCertificate(
+  authority: { readonly certificate: string; readonly key: string },
+  commonName: string,
+  now: number,
+): { readonly certificate: string; readonly key: string } {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const parsed = new X509Certificate(authority.certificate);
+  const der = certificateDer({
+    subject: distinguishedName(commonName),
+    issuer: distinguishedName(/^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? "slipway"),
+    publicKey,
+    signingKey: createPrivateKey(authority.key),
+    now,
+    extensions: [
+      extension(OID.basicConstraints, true, sequence()),
+      extension(OID.keyUsage, true, bitString(Buffer.from([0x80]), 7)),
+      extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.clientAuth))),
+      extension(OID.authorityKeyIdentifier, false, sequence(context(0, keyIdentifier(parsed.publicKey)))),
+    ],
+  });
+  return { certificate: pem("CERTIFICATE", der), key: privatePem(privateKey) };
+}
+
 function certificateDer(facts: {
   readonly subject: Buffer;
   readonly issuer: Buffer;
@@ -197,6 +224,7 @@ const OID = {
   authorityKeyIdentifier: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
   serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
 } as const;
 
 function der(tag: number, ...content: readonly Buffer[]): Buffer {

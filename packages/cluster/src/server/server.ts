@@ -2,7 +2,7 @@
  * The API server over HTTPS: what current kubectl, client libraries and Slipway's own http client talk to. It is
  * plain node:https; what a request means is decided in `request.ts`, what happens to objects in the `Api` of kube.
  *
- * Kubernetes-compatible, not Kubernetes: answers are always JSON, nothing is authorized beyond the one token, and
+ * Kubernetes-compatible, not Kubernetes: answers are always JSON, nothing is authorized beyond the one token or a certificate of its authority, and
  * what is not served says so with a Status.
  *
  * @example
@@ -14,6 +14,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import { type Clock, SlipwayError, systemCode } from "@slipway/base";
 import { type Api, KUBERNETES_VERSION, resourceNotFound, statusError } from "@slipway/kube";
 import { discoveryForm } from "./accept.ts";
@@ -67,6 +68,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const server = createServer({
     key: certificates.key,
     cert: certificates.certificate,
+    // Asked for and not demanded: who shows none has a token.
+    ca: certificates.ca,
+    requestCert: true,
+    rejectUnauthorized: false,
     // HTTP/1.1 only: clients that offer h2 fall back by themselves.
     ALPNProtocols: ["http/1.1"],
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -196,8 +201,9 @@ class RequestHandler {
     return { api, clock, closing: this.#closing, json: this.#json };
   }
 
-  /** Compares hashes, so that the time taken tells nothing about the token. */
+  /** A certificate of our authority, or the token. Compares hashes, so that the time taken tells nothing about it. */
   #authenticate(request: IncomingMessage): void {
+    if ((request.socket as TLSSocket).authorized) return;
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
     if (!timingSafeEqual(hash(given), this.#tokenHash)) {
       throw statusError(401, "Unauthorized", "Unauthorized");

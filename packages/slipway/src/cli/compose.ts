@@ -2,7 +2,8 @@
 import { hostname, userInfo } from "node:os";
 import { shellLine } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
-import { contextClient, readKubeconfig } from "../clusters/kubeconfig.ts";
+import { openContext } from "../clusters/context.ts";
+import { type Kubeconfig, readKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials } from "../images/registry/credentials.ts";
@@ -20,19 +21,23 @@ export async function targetsOf(
   const { config } = project;
   const state = config.isLocal ? (world ?? (await requireWorld(project))) : undefined;
   const kubeconfig = config.isLocal ? undefined : readKubeconfig(context.env);
-  return config.clusters.map((cluster) => {
-    if (cluster.kind === "context")
-      return {
-        name: cluster.name,
-        client: contextClient(cluster.name, cluster.context, kubeconfig as NonNullable<typeof kubeconfig>),
-      };
-    const local = state?.clusters.find(({ name }) => name === cluster.name);
-    if (local === undefined) throw new Error(`cluster ${cluster.name} is not in the world`);
-    return {
-      name: cluster.name,
-      client: createHttpClient({ name: cluster.name, url: local.url, token: local.token, ca: local.ca }),
-    };
-  });
+  return Promise.all(
+    config.clusters.map(async (cluster): Promise<Target> => {
+      if (cluster.kind === "context") {
+        const { client } = await openContext(
+          cluster.name,
+          cluster.context,
+          kubeconfig as Kubeconfig,
+          context,
+        );
+        return { name: cluster.name, client };
+      }
+      const local = state?.clusters.find(({ name }) => name === cluster.name);
+      if (local === undefined) throw new Error(`cluster ${cluster.name} is not in the world`);
+      const { url, token, ca } = local;
+      return { name: cluster.name, client: createHttpClient({ name: cluster.name, url, token, ca }) };
+    }),
+  );
 }
 
 export function releaseContextOf(
