@@ -121,8 +121,13 @@ describe("resolving", () => {
     });
     assert.deepEqual(config.release, {
       waves: [["tokyo"], ["osaka"]],
+      waveSettings: [{}, {}],
       bakeMs: 2000,
+      gates: [],
+      hooks: [],
       onFailure: "rollback-all",
+      unreachable: "fail",
+      requeueForMs: 600_000,
       keep: 20,
     });
     assert.deepEqual(config.manifests, ["/app/k8s"]);
@@ -150,8 +155,58 @@ describe("resolving", () => {
     ]);
   });
 
+  test("a wave may have a bake, a limit and gates of its own, which follow it", () => {
+    const release = {
+      waves: [{ clusters: ["osaka"], bake: "10m", maxParallel: 1, gates: [{ approval: {} }] }, ["tokyo"]],
+      gates: [
+        { http: { url: "https://shop.example.com/healthz", body: "ok" }, timeout: "30s" },
+        { http: { url: "https://shop.example.com/" } },
+        { prometheus: { url: "http://prometheus:9090", query: "errors", expect: "<= 0.01" } },
+        { name: "smoke", command: ["npm", "run", "smoke"] },
+      ],
+    };
+    const { config } = resolve({ release });
+    assert.deepEqual(config.release.waves, [["osaka"], ["tokyo"]]);
+    const [first, second] = config.release.waveSettings ?? [];
+    assert.equal(first?.bakeMs, 600_000);
+    assert.equal(first?.maxParallel, 1);
+    assert.deepEqual(first?.gates, [{ kind: "approval", name: "approval", timeoutMs: 3_600_000 }]);
+    assert.deepEqual(second, {});
+    assert.deepEqual(
+      config.release.gates?.map(({ name, kind, timeoutMs }) => [name, kind, timeoutMs]),
+      [
+        ["http", "http", 30_000],
+        ["http 2", "http", 60_000],
+        ["prometheus", "prometheus", 60_000],
+        ["smoke", "command", 300_000],
+      ],
+    );
+  });
+
+  test("hooks know their file, their side and their program", () => {
+    const release = {
+      hooks: { before: [{ job: "hooks/migrate.yaml", in: "each" }], after: [{ command: ["./warm", "-x"] }] },
+    };
+    assert.deepEqual(resolve({ release }).config.release.hooks, [
+      {
+        when: "before",
+        name: "migrate",
+        timeoutMs: 600_000,
+        onRollback: false,
+        run: { kind: "job", file: "/app/hooks/migrate.yaml", in: "each", keep: 3 },
+      },
+      {
+        when: "after",
+        name: "warm",
+        timeoutMs: 600_000,
+        onRollback: false,
+        run: { kind: "command", command: ["./warm", "-x"] },
+      },
+    ]);
+  });
+
   test("a cluster in no wave, in two, or unknown is refused", () => {
-    const code = (waves: string[][]): string => {
+    const code = (waves: (string[] | { clusters: string[] })[]): string => {
       try {
         resolve({ release: { waves } });
         return "none";
@@ -160,7 +215,11 @@ describe("resolving", () => {
       }
     };
     assert.equal(code([["tokyo"]]), 'cluster "osaka" of environment local stands in no wave');
-    assert.equal(code([["tokyo"], ["osaka", "tokyo"]]), 'cluster "tokyo" stands in two waves');
+    assert.equal(code([["tokyo"], ["osaka", "tokyo"]]), 'cluster "tokyo" stands in the waves twice');
+    assert.equal(
+      code([{ clusters: ["tokyo", "osaka", "tokyo"] }]),
+      'cluster "tokyo" stands in the waves twice',
+    );
     assert.equal(code([["tokyo"], ["osaka"], ["kyoto"]]), 'no environment has a cluster "kyoto"');
   });
 

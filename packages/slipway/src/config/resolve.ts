@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { parseDuration, SlipwayError } from "@slipway/base";
 import type { PreflightSeverities } from "./preflight-checks.ts";
+import { clustersOf, gatesOf, hooksOf, waveOf } from "./release.ts";
 import type { ParsedConfig } from "./schema.ts";
 import type {
   ClusterConfig,
@@ -96,16 +97,34 @@ export function resolveConfig(
   const declared = releaseField(
     "waves",
     names.map((name) => [name]),
-  ).map((wave) => [...wave]);
-  const waves =
+  ).map((wave) => ({ clusters: [...clustersOf(wave)], settings: waveOf(wave) }));
+  const kept =
     override.waves === undefined
-      ? declared.map((wave) => wave.filter((name) => names.includes(name))).filter((wave) => wave.length > 0)
+      ? declared
+          .map(({ clusters: all, settings }) => ({
+            clusters: all.filter((name) => names.includes(name)),
+            settings,
+          }))
+          .filter((wave) => wave.clusters.length > 0)
       : declared;
-  checkWaves(waves, names, declared, parsed, file, environment);
+  const waves = kept.map((wave) => wave.clusters);
+  checkWaves(
+    waves,
+    names,
+    declared.map((wave) => wave.clusters),
+    parsed,
+    file,
+    environment,
+  );
   const release: ReleaseConfig = {
     waves,
+    waveSettings: kept.map(({ settings }) => settings),
     bakeMs: parseDuration(releaseField("bake", "60s")),
+    gates: gatesOf(releaseField("gates", [])),
+    hooks: hooksOf(releaseField("hooks", {}), at),
     onFailure: releaseField("onFailure", "rollback-all"),
+    unreachable: releaseField("unreachable", "fail"),
+    requeueForMs: parseDuration(releaseField("requeueFor", "10m")),
     keep: releaseField("keep", 20),
   };
 
@@ -160,7 +179,7 @@ function checkWaves(
   const flat = waves.flat();
   const twice = flat.find((name, index) => flat.indexOf(name) !== index);
   if (twice !== undefined)
-    fail(`cluster "${twice}" stands in two waves`, "A cluster belongs to exactly one wave.");
+    fail(`cluster "${twice}" stands in the waves twice`, "A cluster belongs to exactly one wave.");
   const missing = names.find((name) => !flat.includes(name));
   if (missing !== undefined) {
     fail(

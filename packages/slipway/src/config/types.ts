@@ -27,6 +27,82 @@ export interface ReleaseConfig {
   readonly onFailure: "rollback-all" | "rollback-wave" | "halt";
   /** Releases kept in the clusters. */
   readonly keep: number;
+  /** Beside `waves`: what a wave has of its own. Its gates replace `gates`. */
+  readonly waveSettings?: readonly WaveConfig[] | undefined;
+  /** Asked after the bake of every wave that has none of its own. */
+  readonly gates?: readonly GateConfig[] | undefined;
+  /** Absent: `fail`. */
+  readonly unreachable?: "fail" | "skip" | "requeue" | undefined;
+  readonly requeueForMs?: number | undefined;
+  readonly hooks?: readonly HookConfig[] | undefined;
+}
+
+export interface WaveConfig {
+  readonly bakeMs?: number | undefined;
+  /** Clusters of the wave that may be on their way at a time. */
+  readonly maxParallel?: number | undefined;
+  readonly gates?: readonly GateConfig[] | undefined;
+}
+
+interface GateTimes {
+  /** Shown, logged and stored; unique within a wave. */
+  readonly name: string;
+  /** A gate that has not passed by then has failed. */
+  readonly timeoutMs: number;
+}
+
+/** What must hold after a wave's bake before the next one begins. */
+export type GateConfig =
+  | (GateTimes & {
+      readonly kind: "http";
+      readonly url: string;
+      readonly status: number;
+      /** Text that the body must contain. */
+      readonly body?: string | undefined;
+      /** Headers that must be there, by name; an empty value asks for the header alone. */
+      readonly headers: Readonly<Record<string, string>>;
+      /** Good answers in a row that are asked for. */
+      readonly attempts: number;
+      readonly intervalMs: number;
+    })
+  | (GateTimes & {
+      readonly kind: "error-ratio";
+      /** Service of the edge; all that the edge serves when undefined. */
+      readonly service?: string | undefined;
+      /** The new release's ratio of 5xx may be this much above that of the release before, 0 to 1. */
+      readonly maxIncrease: number;
+      /** Requests to the new release below which nothing is concluded. */
+      readonly minRequests: number;
+      readonly tooFew: "fail" | "pass";
+    })
+  | (GateTimes & {
+      readonly kind: "prometheus";
+      readonly url: string;
+      readonly query: string;
+      /** Like `< 0.01`, for every sample of the answer. */
+      readonly expect: { readonly operator: "<" | "<=" | ">" | ">=" | "==" | "!="; readonly value: number };
+      /** Name of the environment variable with a bearer token. */
+      readonly tokenFrom: string;
+      readonly noData: "fail" | "pass";
+    })
+  | (GateTimes & { readonly kind: "command"; readonly command: readonly string[] })
+  | (GateTimes & { readonly kind: "approval" });
+
+export interface HookConfig {
+  readonly when: "before" | "after";
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly onRollback: boolean;
+  readonly run:
+    | {
+        readonly kind: "job";
+        /** Absolute path of the manifest. */
+        readonly file: string;
+        readonly in: "first-cluster" | "each";
+        /** Finished Jobs of this hook that stay in a cluster. */
+        readonly keep: number;
+      }
+    | { readonly kind: "command"; readonly command: readonly string[] };
 }
 
 export type EdgeTarget =

@@ -1,9 +1,15 @@
-/** Waves as tables: states in, commands out. No cluster, no clock. */
+/** Waves as tables: states in, commands out. No cluster, no clock. What holds in whatever order: decide.property.test.ts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "@slipway/base";
 import { makeCause } from "./causes.ts";
-import { type ClusterState, decide, type Forward, type Restore, type WaveState } from "./decide.ts";
+import {
+  type ClusterState,
+  decide,
+  type Forward,
+  type Restore,
+  type WaveCommand,
+  type WaveState,
+} from "./decide.ts";
 
 const cause = makeCause("ContainerCrash", {
   cluster: "tokyo",
@@ -24,6 +30,15 @@ const failed = (evidence: "missing" | "taking" | "taken" = "taken"): Forward => 
   evidence,
 });
 const unknown: Forward = { step: "unknown", startedAt: 0, finishedAt: 1, reason: "no answer" };
+
+const left: Forward = { ...unknown, isLeftBehind: true };
+const requeued = (retryAt: number, startedAt?: number): Forward => ({
+  step: "requeued",
+  startedAt,
+  reason: "no answer",
+  retryAt,
+});
+const unwell = (unwellSince: number): Forward => ({ ...healthy, unwellSince }) as Forward;
 
 function state(
   forwards: Readonly<Record<string, Forward | readonly [Forward, Restore["step"]]>>,
@@ -102,95 +117,181 @@ const rows: readonly [what: string, state: WaveState, commands: string, requeueA
     "finish unknown",
   ],
   [
+    "a wave bakes longer than others",
+    state({ a: okAt(4000), b: pending, c: pending }, { bakes: [3000] }),
+    "",
+    2000,
+  ],
+  [
+    "a wave has a bake of its own",
+    state({ a: healthy, b: okAt(4000), c: okAt(4000) }, { bakes: [undefined, 3000] }),
+    "",
+    2000,
+  ],
+  [
+    "two may begin and one at a time",
+    state({ a: healthy, b: pending, c: pending }, { maxParallel: [1, 1] }),
+    "start b",
+  ],
+  [
+    "the one at a time is rolling",
+    state({ a: healthy, b: waiting, c: pending }, { maxParallel: [1, 1] }),
+    "",
+  ],
+  [
+    "the one at a time is ok",
+    state({ a: healthy, b: okAt(0), c: pending }, { maxParallel: [1, 1] }),
+    "start c",
+  ],
+  [
+    "the one at a time does not answer",
+    state({ a: healthy, b: unknown, c: pending }, { maxParallel: [1, 1] }),
+    "finish unknown",
+  ],
+  [
+    "a wave has baked and has gates",
+    state({ a: okAt(0), b: pending, c: pending }, { gates: [["pending", "pending"]] }),
+    "ask-gate 0/0",
+  ],
+  ["a gate is asked", state({ a: okAt(0), b: pending, c: pending }, { gates: [["running", "pending"]] }), ""],
+  [
+    "the first gate has passed",
+    state({ a: okAt(0), b: pending, c: pending }, { gates: [["passed", "pending"]] }),
+    "ask-gate 0/1",
+  ],
+  [
+    "a cluster wavers after its gate",
+    state({ a: waiting, b: pending, c: pending }, { gates: [["passed", "pending"]] }),
+    "",
+  ],
+  [
+    "all gates have passed",
+    state({ a: okAt(0), b: pending, c: pending }, { gates: [["passed", "passed"]] }),
+    "settle a",
+  ],
+  [
+    "a gate is due and the bake is not over",
+    state({ a: okAt(4800), b: pending, c: pending }, { gates: [["pending"]] }),
+    "",
+    800,
+  ],
+  [
+    "hooks come first",
+    state({ a: pending, b: pending, c: pending }, { before: "pending" }),
+    "run-hooks before",
+  ],
+  ["hooks run", state({ a: pending, b: pending, c: pending }, { before: "running" }), ""],
+  ["a hook has failed", state({ a: pending, b: pending, c: pending }, { before: "failed" }), "finish failed"],
+  ["hooks have passed", state({ a: pending, b: pending, c: pending }, { before: "passed" }), "start a"],
+  ["hooks come last", state({ a: healthy, b: healthy, c: healthy }, { after: "pending" }), "run-hooks after"],
+  ["the last hooks run", state({ a: healthy, b: healthy, c: healthy }, { after: "running" }), ""],
+  [
+    "the last hooks have passed",
+    state({ a: healthy, b: healthy, c: healthy }, { after: "passed" }),
+    "finish healthy",
+  ],
+  [
+    "the last hooks have failed",
+    state({ a: healthy, b: failed(), c: failed() }, { after: "failed" }),
+    "restore b, restore c",
+  ],
+  ["a cluster is left behind", state({ a: left, b: pending, c: pending }), "start b, start c"],
+  ["the others are done", state({ a: left, b: healthy, c: healthy }, { after: "pending" }), "finish unknown"],
+  [
+    "a cluster is requeued",
+    state({ a: requeued(9000), b: pending, c: pending }, { waves: [[], ["b", "c"], ["a"]] }),
+    "start b, start c",
+  ],
+  [
+    "a requeued cluster's wave has come and it is too early",
+    state({ a: requeued(9000), b: healthy, c: healthy }, { waves: [[], ["b", "c"], ["a"]] }),
+    "",
+    4000,
+  ],
+  [
+    "a requeued cluster's time has come",
+    state({ a: requeued(5000), b: healthy, c: healthy }, { waves: [[], ["b", "c"], ["a"]] }),
+    "start a",
+  ],
+  [
+    "a requeued cluster stays away",
+    state(
+      { a: requeued(5000), b: healthy, c: healthy },
+      { waves: [[], ["b", "c"], ["a"]], requeueUntil: 5000 },
+    ),
+    "give-up a",
+  ],
+  [
+    "a requeued cluster never got anything and the release fails",
+    state({ a: requeued(5000), b: [failed(), "ok"], c: [waiting, "ok"] }, { waves: [[], ["b", "c"], ["a"]] }),
+    "finish rolled-back",
+  ],
+  [
+    "a requeued cluster may have got something and the release fails",
+    state({ a: requeued(5000, 1), b: failed(), c: pending }, { waves: [[], ["b", "c"], ["a"]] }),
+    "restore a",
+  ],
+  ["an earlier cluster is unwell", state({ a: unwell(4000), b: pending, c: pending }), "", 599_000],
+  [
+    "an earlier cluster is unwell and the next is done",
+    state({ a: unwell(4000), b: okAt(0), c: okAt(0) }),
+    "settle b, settle c",
+  ],
+  [
+    "an earlier cluster is unwell and all are done",
+    state({ a: unwell(4000), b: healthy, c: healthy }),
+    "",
+    599_000,
+  ],
+  [
+    "an earlier cluster stays unwell",
+    state({ a: unwell(-595_000), b: waiting, c: pending }),
+    "fail-unwell a",
+  ],
+  [
+    "an earlier cluster fails while the next wave rolls",
+    state({ a: failed(), b: waiting, c: pending }),
+    "restore b",
+  ],
+  [
+    "an earlier cluster fails and the policy is rollback-wave: what came after it goes back too",
+    state({ a: failed(), b: waiting, c: pending }, { onFailure: "rollback-wave" }),
+    "restore b",
+  ],
+  [
+    "an earlier cluster stops answering while the next wave rolls: that one gets its verdict",
+    state({ a: unknown, b: okAt(0), c: okAt(0) }),
+    "settle b, settle c",
+  ],
+  [
+    "an earlier cluster stops answering: nothing more begins",
+    state({ a: unknown, b: healthy, c: pending }),
+    "finish unknown",
+  ],
+  [
     "it was told to stop",
     state({ a: waiting, b: pending, c: pending }, { stopped: "Ctrl-C" }),
     "finish interrupted",
   ],
 ];
 
+function told(command: WaveCommand): string {
+  switch (command.do) {
+    case "finish":
+      return `finish ${command.outcome}`;
+    case "run-hooks":
+      return `run-hooks ${command.when}`;
+    case "ask-gate":
+      return `ask-gate ${command.wave}/${command.gate}`;
+    default:
+      return `${command.do} ${command.cluster}`;
+  }
+}
+
 for (const [what, of, commands, requeueAfterMs] of rows) {
   test(`when ${what}: ${commands === "" ? "wait" : commands}`, () => {
     const decision = decide(of, 5000);
-    const told = decision.commands.map((command) =>
-      command.do === "finish" ? `finish ${command.outcome}` : `${command.do} ${command.cluster}`,
-    );
-    assert.equal(told.join(", "), commands);
+    assert.equal(decision.commands.map(told).join(", "), commands);
     assert.equal(decision.requeueAfterMs, requeueAfterMs);
   });
-}
-
-test("whatever happens in whatever order, evidence precedes every restore and a release ends", () => {
-  for (let seed = 1; seed <= 2000; seed += 1) runToEnd(seed);
-});
-
-/** Plays a release with random events and checks what must always hold. */
-function runToEnd(seed: number): void {
-  const random = seededRandom(seed);
-  let now = 0;
-  let current = state(
-    { a: pending, b: pending, c: pending },
-    {
-      onFailure: random.pick(["rollback-all", "rollback-wave", "halt"]),
-      backTo: random.ratio(1, 4) ? undefined : 6,
-    },
-  );
-  const set = (name: string, change: Partial<ClusterState>): void => {
-    const cluster = current.clusters[name] as ClusterState;
-    current = { ...current, clusters: { ...current.clusters, [name]: { ...cluster, ...change } } };
-  };
-  for (let step = 0; step < 200; step += 1) {
-    const { commands, requeueAfterMs } = decide(current, now);
-    for (const command of commands) {
-      if (command.do === "finish") return checkEnd(current, command.outcome, seed);
-      const { forward } = current.clusters[command.cluster] as ClusterState;
-      if (command.do === "start") {
-        const earlier = current.waves.slice(0, command.wave).flat();
-        const isBaked = earlier.every((name) => current.clusters[name]?.forward.step === "healthy");
-        assert.ok(isBaked, `seed ${seed}: a wave began before the one before it was healthy`);
-        set(command.cluster, { forward: applying });
-      } else if (command.do === "take-evidence") set(command.cluster, { forward: failed("taking") });
-      else if (command.do === "settle") set(command.cluster, { forward: healthy });
-      else {
-        const isUntaken = forward.step === "failed" && forward.evidence !== "taken";
-        assert.ok(!isUntaken, `seed ${seed}: restored before the evidence was taken`);
-        set(command.cluster, { restore: { step: "running" } });
-      }
-    }
-    if (commands.length > 0) continue;
-    now += requeueAfterMs ?? 100;
-    const moving = Object.entries(current.clusters).filter(
-      ([, { forward, restore }]) =>
-        restore.step === "running" ||
-        (restore.step === "none" && ["applying", "rolling"].includes(forward.step)) ||
-        (forward.step === "failed" && forward.evidence === "taking"),
-    );
-    if (moving.length === 0) continue;
-    const [name, { forward, restore }] = random.pick(moving);
-    if (restore.step === "running") {
-      set(name, { restore: random.ratio(1, 5) ? { step: "failed", reason: "no" } : { step: "ok" } });
-    } else if (forward.step === "failed") set(name, { forward: failed("taken") });
-    else if (forward.step === "applying") set(name, { forward: random.ratio(1, 10) ? unknown : waiting });
-    else if (forward.step === "rolling") {
-      const chance = random.int(10);
-      if (chance < 6) set(name, { forward: forward.okSince === undefined ? okAt(now) : forward });
-      else set(name, { forward: chance < 8 ? waiting : chance === 8 ? failed("missing") : unknown });
-    }
-  }
-  assert.fail(`seed ${seed}: the release does not end`);
-}
-
-function checkEnd(end: WaveState, outcome: string, seed: number): void {
-  const all = Object.values(end.clusters);
-  if (outcome === "healthy") {
-    assert.ok(
-      all.every(({ forward }) => forward.step === "healthy"),
-      `seed ${seed}: healthy without every cluster's word`,
-    );
-  }
-  if (outcome === "rolled-back") {
-    assert.ok(
-      all.every(({ forward, restore }) => forward.step === "pending" || restore.step === "ok"),
-      `seed ${seed}: rolled back without every touched cluster's word`,
-    );
-  }
 }

@@ -42,7 +42,7 @@ export type Forward =
       readonly startedAt: number;
       readonly finishedAt: number;
       readonly reason: string;
-      readonly then?: "stop" | "go-on";
+      readonly isLeftBehind?: boolean;
     }
   /** Without an answer; stands in the last wave now and is tried again at `retryAt`. */
   | {
@@ -160,9 +160,11 @@ function whileWell(state: WaveState, now: number, next: WaveDecision): WaveDecis
 function nextWave(state: WaveState, now: number): WaveDecision {
   for (const [index, wave] of state.waves.entries()) {
     const members = wave.map((name) => ({ name, forward: clusterOf(state, name).forward }));
-    if (members.every(({ forward }) => isBehind(forward))) continue;
-    const step = withinWave(state, now, { index, members });
-    if (step !== undefined) return step;
+    // With a cluster that ends the release, only what is on its way goes on: each gets its verdict.
+    const needsWork = isCutShort(state)
+      ? members.some(({ forward }) => isUnderway(forward))
+      : members.some(({ forward }) => !isBehind(forward));
+    if (needsWork) return withinWave(state, now, { index, members });
   }
   if (Object.values(state.clusters).some(({ forward }) => forward.step === "unknown")) {
     return { commands: [{ do: "finish", outcome: "unknown" }] };
@@ -178,26 +180,21 @@ interface Members {
 }
 
 /** What the first wave that is not behind us needs. */
-function withinWave(state: WaveState, now: number, { index, members }: Members): WaveDecision | undefined {
-  const isStopped = members.some(({ forward }) => forward.step === "unknown" && forward.then !== "go-on");
-  const beginning = isStopped ? NOTHING : beginNext(state, now, { index, members });
-  if (beginning.commands.length > 0) return beginning;
-  const open = members.filter(
-    ({ forward }) => forward.step === "applying" || forward.step === "rolling" || isWaiting(forward),
-  );
-  if (isStopped && open.every(({ forward }) => isWaiting(forward))) {
-    return { commands: [{ do: "finish", outcome: "unknown" }] };
+function withinWave(state: WaveState, now: number, { index, members }: Members): WaveDecision {
+  const isShort = isCutShort(state);
+  const beginning = isShort ? NOTHING : beginNext(state, now, { index, members });
+  const underway = members.filter(({ forward }) => isUnderway(forward));
+  const isWhole = isShort || members.every(({ forward }) => isUnderway(forward) || isBehind(forward));
+  const okSince = underway.map(({ forward }) => (forward.step === "rolling" ? forward.okSince : undefined));
+  if (beginning.commands.length > 0 || !isWhole || okSince.some((since) => since === undefined)) {
+    return beginning;
   }
-  const running = open.filter(({ forward }) => !isWaiting(forward));
-  const okSince = running.map(({ forward }) => (forward.step === "rolling" ? forward.okSince : undefined));
-  const isWhole = running.length === open.length || isStopped;
-  if (!isWhole || okSince.some((since) => since === undefined)) return beginning;
   const bakedAt = Math.max(...okSince.map((since) => since as number)) + bakeOf(state, index);
   if (now < bakedAt) return { commands: [], requeueAfterMs: bakedAt - now };
   const gates = state.gates?.[index] ?? [];
-  // What is stopped leads to nothing that a gate could hold back.
-  const gate = isStopped ? -1 : gates.findIndex((passage) => passage !== "passed");
-  if (gate < 0) return { commands: running.map(({ name }) => ({ do: "settle", cluster: name })) };
+  // A release that is cut short leads to nothing that a gate could hold back.
+  const gate = isShort ? -1 : gates.findIndex((passage) => passage !== "passed");
+  if (gate < 0) return { commands: underway.map(({ name }) => ({ do: "settle", cluster: name })) };
   return gates[gate] === "pending" ? { commands: [{ do: "ask-gate", wave: index, gate }] } : NOTHING;
 }
 
@@ -210,14 +207,13 @@ function beginNext(state: WaveState, now: number, { index, members }: Members): 
       forward.step === "requeued" && state.requeueUntil !== undefined && now >= state.requeueUntil,
   );
   if (overdue.length > 0) return { commands: overdue.map(({ name }) => ({ do: "give-up", cluster: name })) };
-  const underway = members.filter(
+  const moving = members.filter(
     ({ forward }) =>
       forward.step === "applying" || (forward.step === "rolling" && forward.okSince === undefined),
   );
-  const room = Math.max(0, (state.maxParallel?.[index] ?? Number.POSITIVE_INFINITY) - underway.length);
+  const room = Math.max(0, (state.maxParallel?.[index] ?? Number.POSITIVE_INFINITY) - moving.length);
   const due = members.filter(
-    ({ forward }) =>
-      forward.step === "pending" || (forward.step === "requeued" && forward.retryAt <= now),
+    ({ forward }) => forward.step === "pending" || (forward.step === "requeued" && forward.retryAt <= now),
   );
   if (due.length > 0 && room > 0) {
     return {
@@ -232,11 +228,18 @@ function beginNext(state: WaveState, now: number, { index, members }: Members): 
 
 /** The waves after this cluster need not wait for it. */
 function isBehind(forward: Forward): boolean {
-  return forward.step === "healthy" || (forward.step === "unknown" && forward.then === "go-on");
+  return forward.step === "healthy" || (forward.step === "unknown" && forward.isLeftBehind === true);
 }
 
-function isWaiting(forward: Forward): boolean {
-  return forward.step === "pending" || forward.step === "requeued";
+function isUnderway(forward: Forward): boolean {
+  return forward.step === "applying" || forward.step === "rolling";
+}
+
+/** A cluster without an answer ends the release, by policy. */
+function isCutShort(state: WaveState): boolean {
+  return Object.values(state.clusters).some(
+    ({ forward }) => forward.step === "unknown" && forward.isLeftBehind !== true,
+  );
 }
 
 export function bakeOf(state: WaveState, wave: number): number {

@@ -4,6 +4,8 @@
  */
 import type { Cause } from "./causes.ts";
 import type { Evidence } from "./evidence.ts";
+import type { GateOutcome, GateRecord } from "./gates/gate.ts";
+import type { HookRun } from "./hook.ts";
 import type { Outcome, ReleaseImage, ReleaseRecord, Verdict, VersionInfo } from "./model.ts";
 import type { ReleasePlan } from "./plan.ts";
 
@@ -57,6 +59,53 @@ export type ReleaseEvent = { readonly at: number } & (
       readonly verdict: Verdict;
       readonly cause: Cause | undefined;
       readonly reason: string | undefined;
+      readonly durationMs: number;
+    }
+  /** It does not answer and is tried again after the other waves, for `forMs` then. */
+  | {
+      readonly type: "requeued";
+      readonly cluster: string;
+      readonly reason: string;
+      readonly forMs: number;
+    }
+  | {
+      readonly type: "gate-started";
+      readonly wave: number;
+      readonly gate: string;
+      readonly kind: GateRecord["kind"];
+      readonly timeoutMs: number;
+    }
+  /** What a gate waits for, or a line that its program printed. */
+  | { readonly type: "gate-waiting"; readonly wave: number; readonly gate: string; readonly said: string }
+  | {
+      readonly type: "gate-finished";
+      readonly wave: number;
+      readonly gate: string;
+      readonly outcome: GateOutcome;
+      readonly said: string;
+      readonly values: Readonly<Record<string, string | number>>;
+      readonly by: string | undefined;
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: "hook-started";
+      readonly hook: string;
+      readonly when: "before" | "after";
+      readonly cluster: string | undefined;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly type: "hook-log";
+      readonly hook: string;
+      readonly cluster: string | undefined;
+      readonly line: string;
+    }
+  | {
+      readonly type: "hook-finished";
+      readonly hook: string;
+      readonly cluster: string | undefined;
+      readonly outcome: HookRun["outcome"];
+      readonly cause: Cause | undefined;
       readonly durationMs: number;
     }
   | { readonly type: "evidence"; readonly cluster: string; readonly evidence: Evidence }

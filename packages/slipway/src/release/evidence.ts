@@ -40,6 +40,8 @@ export interface Evidence {
         readonly tail: readonly string[];
       }
     | undefined;
+  /** What a failed gate compared, what a failed hook said. */
+  readonly notes?: readonly string[] | undefined;
   /** What could not be had, and why. */
   readonly gaps: readonly string[];
 }

@@ -10,6 +10,8 @@ import type { PreflightSeverities } from "../config/preflight-checks.ts";
 import type { ReleaseConfig } from "../config/types.ts";
 import type { Cause } from "./causes.ts";
 import type { Evidence } from "./evidence.ts";
+import type { GatePorts, GateRecord } from "./gates/gate.ts";
+import type { HookRecord } from "./hook.ts";
 
 /** One cluster that a release goes to. The name is the one of the config and is what people read. */
 export interface Target {
@@ -47,6 +49,8 @@ export interface ReleaseContext {
   readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
   /** A cluster that does not answer for this long is `unknown`. Default 60 s. */
   readonly unreachableAfterMs?: number | undefined;
+  /** What gates and hooks need from outside. */
+  readonly gates?: GatePorts | undefined;
   /** How a read-only command names a cluster: `kubectl --context gke_…`. Default: `kubectl --context NAME`. */
   readonly kubectl?: ((cluster: string) => string) | undefined;
 }
@@ -73,6 +77,8 @@ export interface RenderedRelease {
   /** `sha256:…` over the objects: two releases with the same content change nothing when one follows the other. */
   readonly content: string;
   readonly warnings: readonly string[];
+  /** Not run yet. */
+  readonly hooks?: readonly HookRecord[] | undefined;
 }
 
 /** `unknown`: the cluster could not be asked. Never a success, never counted as rolled back. */
@@ -123,6 +129,9 @@ export interface ReleaseRecord {
   /** Digests and contents that this release showed to be bad: not to be deployed or rolled back to again. */
   readonly held: readonly string[];
   readonly evidence: readonly Evidence[];
+  /** Every gate that was asked, with the values it compared. */
+  readonly gates?: readonly GateRecord[] | undefined;
+  readonly hooks?: readonly HookRecord[] | undefined;
   /** Fencing token of the lock it was written under, and the count of writes: the higher pair is the newer copy. */
   readonly fence: number;
   readonly revision: number;

@@ -8,7 +8,7 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { ensureNamespace } from "./apply.ts";
-import { runRelease } from "./engine.ts";
+import { type RunInput, runRelease } from "./engine.ts";
 import type { OnReleaseEvent, ReleaseNews } from "./events.ts";
 import {
   deleteRecord,
@@ -23,6 +23,7 @@ import {
   writeRecord,
 } from "./history.ts";
 import { describeInterruption } from "./interruption.ts";
+import { lateLocks } from "./late-lock.ts";
 import { type HeldLock, takeLock } from "./lock.ts";
 import type {
   ClusterRecord,
@@ -44,6 +45,7 @@ import {
 } from "./plan.ts";
 import { prune } from "./prune.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
+import { settingsOf } from "./wave-settings.ts";
 
 export { planRelease } from "./plan.ts";
 export { renderRelease } from "./render.ts";
@@ -60,6 +62,8 @@ export interface DeployOptions {
   readonly allowHeld?: boolean | undefined;
   /** Go on without clusters that cannot be reached: their verdict is `unknown`. Refused otherwise. */
   readonly skipUnreachable?: boolean | undefined;
+  /** Gates that wait for a person are passed in this one's name. */
+  readonly approveGates?: boolean | undefined;
 }
 
 export interface RollbackOptions {
@@ -85,7 +89,12 @@ export async function deploy(
   options: DeployOptions = {},
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
-  const plan = await planWith(context, rendered, await readKnowledge(context), options);
+  const { unreachable = "fail" } = context.release;
+  const skipUnreachable = options.skipUnreachable === true || unreachable !== "fail";
+  const plan = await planWith(context, rendered, await readKnowledge(context), {
+    ...options,
+    skipUnreachable,
+  });
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) throw refused;
@@ -109,6 +118,9 @@ export async function deploy(
       restores: undefined,
       leaves: undefined,
       held: [],
+      settings: settingsOf(context.release, waves),
+      hooks: rendered.hooks,
+      approveGates: options.approveGates,
     });
   });
 }
@@ -159,6 +171,7 @@ export async function rollback(
       restores: target.number,
       leaves: leaves.number,
       held: heldByLeaving(leaves, target),
+      hooks: target.hooks?.filter(({ hook }) => hook.onRollback).map(({ hook }) => ({ hook, runs: [] })),
     });
   });
 }
@@ -334,6 +347,9 @@ interface NumberedRun {
   readonly restores: number | undefined;
   readonly leaves: number | undefined;
   readonly held: readonly string[];
+  readonly settings?: RunInput["settings"];
+  readonly hooks?: ReleaseRecord["hooks"];
+  readonly approveGates?: boolean | undefined;
 }
 
 async function runNumbered(
@@ -354,6 +370,8 @@ async function runNumbered(
     leaves: run.leaves,
   });
   await warnIfGone(context, run.backTo, locked.emit);
+  const late = lateLocks(context);
+  const signal = AbortSignal.any([locked.signal, late.lost]);
   const final = await runRelease({
     context,
     record,
@@ -362,9 +380,15 @@ async function runNumbered(
     backTo: run.backTo,
     skipped: locked.skipped,
     emit: locked.emit,
-    signal: locked.signal,
-  });
-  const lost = lockLoss(locked.signal);
+    signal,
+    settings: run.settings,
+    // Going back goes on with whoever answers, and can be repeated.
+    unreachable: run.kind === "rollback" ? "skip" : context.release.unreachable,
+    requeueForMs: context.release.requeueForMs,
+    admit: (cluster) => late.admit(cluster, record),
+    approveGates: run.approveGates,
+  }).finally(() => late.release());
+  const lost = lockLoss(signal);
   // Whoever has the lock now also has the records.
   if (lost === undefined) await tidy(context, locked, final);
   else locked.emit({ type: "warning", message: `${lost.where}: ${lost.message}. ${lost.hint}` });
@@ -407,6 +431,7 @@ function firstRecord(
     content: run.rendered.content,
     waves: run.waves,
     clusters,
+    ...(run.hooks === undefined || run.hooks.length === 0 ? {} : { hooks: run.hooks }),
     who: context.who,
     from: context.from,
     startedAt,

@@ -34,6 +34,8 @@ export interface RolloutInput {
   readonly unreachableAfterMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** A single restart fails the rollout only while this says so; always when absent. */
+  readonly isBaking?: (() => boolean) | undefined;
   readonly onProgress: (progress: Progress) => void;
   readonly onFact: (fact: RolloutFact) => void;
 }
@@ -64,7 +66,8 @@ export async function followRollout(input: RolloutInput): Promise<void> {
     seen = judged.seen;
     input.onProgress(judged.progress);
     const { judgement } = judged;
-    const restarted = bakedFrom === undefined ? undefined : restartedSince(snapshot, bakedFrom, input);
+    const isStrict = bakedFrom !== undefined && input.isBaking?.() !== false;
+    const restarted = isStrict ? restartedSince(snapshot, bakedFrom ?? new Map(), input) : undefined;
     if (restarted !== undefined) return input.onFact(restarted);
     if (judgement.verdict === "doomed") return input.onFact({ kind: "doomed", ...judgement });
     if (judgement.verdict === "ok") {

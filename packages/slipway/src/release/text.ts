@@ -157,6 +157,22 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
       return `${event.cluster}: ${event.verdict} after ${formatDuration(event.durationMs)}${
         event.cause === undefined ? (event.reason === undefined ? "" : `: ${event.reason}`) : ""
       }${event.cause === undefined ? "" : `\n${renderCause(event.cause)}`}`;
+    case "requeued":
+      return `${event.cluster}: does not answer and is tried again after the other waves, for ${formatDuration(event.forMs)}: ${event.reason}`;
+    case "gate-started":
+      return `wave ${event.wave + 1}: gate ${event.gate}, for at most ${formatDuration(event.timeoutMs)}`;
+    case "gate-waiting":
+      return `wave ${event.wave + 1}: gate ${event.gate}: ${event.said}`;
+    case "gate-finished":
+      return `wave ${event.wave + 1}: gate ${event.gate} ${event.outcome} after ${formatDuration(event.durationMs)}: ${event.said}`;
+    case "hook-started":
+      return `hook ${event.hook}${inCluster(event.cluster)}, ${event.when} the release, for at most ${formatDuration(event.timeoutMs)}`;
+    case "hook-log":
+      return `hook ${event.hook}${inCluster(event.cluster)} | ${event.line}`;
+    case "hook-finished":
+      return `hook ${event.hook}${inCluster(event.cluster)} ${event.outcome} after ${formatDuration(event.durationMs)}${
+        event.cause === undefined ? "" : `\n${renderCause(event.cause)}`
+      }`;
     case "evidence":
       return renderEvidence(event.evidence);
     case "rolling-back":
@@ -180,6 +196,10 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
   }
 }
 
+function inCluster(cluster: string | undefined): string {
+  return cluster === undefined ? "" : ` in ${cluster}`;
+}
+
 /** `3/10 new pods ready, 7 old, waiting: its startup probe has not succeeded yet`. */
 export function progressText(progress: Progress): string {
   const old = progress.old === 0 ? "" : `, ${progress.old} old`;
@@ -188,7 +208,9 @@ export function progressText(progress: Progress): string {
   return `${progress.ready}/${progress.total} new pods ready${old}${why}`;
 }
 
-export function outcomeText(record: Pick<ReleaseRecord, "outcome">): string {
+export function outcomeText(
+  record: Pick<ReleaseRecord, "outcome"> & Partial<Pick<ReleaseRecord, "clusters">>,
+): string {
   switch (record.outcome) {
     case "in-progress":
       return "is going on";
@@ -196,8 +218,12 @@ export function outcomeText(record: Pick<ReleaseRecord, "outcome">): string {
       return "is healthy everywhere";
     case "rolled-back":
       return "failed and was rolled back";
-    case "failed":
-      return "failed and still runs in a cluster";
+    case "failed": {
+      const isUntouched = Object.values(record.clusters ?? {}).every(({ runs }) => runs === undefined);
+      return record.clusters !== undefined && isUntouched
+        ? "failed before anything was changed"
+        : "failed and still runs in a cluster";
+    }
     case "unknown":
       return "is unknown: not every cluster could confirm it";
     case "interrupted":
@@ -242,6 +268,7 @@ export function renderEvidence(evidence: Evidence): string {
     if (log.omittedLines > 0) lines.push(`    | … ${log.omittedLines} lines …`);
     lines.push(...log.tail.map((line) => `    | ${line}`));
   }
+  lines.push(...(evidence.notes ?? []).map((note) => `    ${note}`));
   lines.push(...evidence.gaps.map((gap) => `    missing: ${gap}`));
   return lines.join("\n");
 }

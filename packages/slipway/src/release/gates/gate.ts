@@ -1,0 +1,95 @@
+/**
+ * Gates: what must hold after the bake of a wave before the next one begins. Each kind is a file of its own, its
+ * decision pure; what it needs from outside comes through `GatePorts`. A gate says in one sentence what it found and
+ * keeps the values that it compared, because a gate that let a bad release through has to be explained later.
+ */
+import type { Clock } from "@slipway/base";
+import type { GateConfig } from "../../config/types.ts";
+
+/** What a wave has of its own; by position beside the release's waves. */
+export interface WaveSettings {
+  readonly bakeMs: number | undefined;
+  readonly maxParallel: number | undefined;
+  readonly gates: readonly GateConfig[];
+}
+
+/**
+ * `undecided`: it could not conclude (no data, too little traffic, nobody there to ask) and that counts as a failure;
+ * `cancelled`: the wave failed, or the release was stopped, while it was asked.
+ */
+export type GateOutcome = "passed" | "failed" | "undecided" | "timed-out" | "cancelled";
+
+export interface GateFinding {
+  readonly outcome: GateOutcome;
+  /** One sentence with the values compared. */
+  readonly said: string;
+  readonly values: Readonly<Record<string, string | number>>;
+  /** What a command printed. */
+  readonly lines?: readonly string[] | undefined;
+  /** Who answered. */
+  readonly by?: string | undefined;
+}
+
+/** As stored with the release. */
+export interface GateRecord {
+  readonly wave: number;
+  readonly clusters: readonly string[];
+  readonly name: string;
+  readonly kind: GateConfig["kind"];
+  readonly outcome: "waiting" | GateOutcome;
+  readonly said: string;
+  readonly values: Readonly<Record<string, string | number>>;
+  readonly by?: string | undefined;
+  readonly startedAt: number;
+  readonly finishedAt?: number | undefined;
+}
+
+/** Requests that the edge answered from the pods of one ReplicaSet, since the edge started. */
+export interface ServedCount {
+  readonly cluster: string;
+  readonly service: string;
+  readonly replicaSet: string;
+  readonly requests: number;
+  /** Answers of 500 and above, and those that never came. */
+  readonly errors: number;
+}
+
+/** What gates and hooks need from outside. The CLI builds it; a part that is missing makes its gate undecided. */
+export interface GatePorts {
+  /** GET; rejects when nothing answers. Header names are in lower case. */
+  readonly get: (
+    url: string,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+  ) => Promise<HttpAnswer>;
+  /** Runs a program to its end; rejects only when it cannot be started. */
+  readonly run: (
+    command: readonly string[],
+    options: {
+      readonly env: Readonly<Record<string, string>>;
+      readonly signal: AbortSignal;
+      readonly onLine: (line: string) => void;
+    },
+  ) => Promise<{ readonly exitCode: number }>;
+  readonly variable: (name: string) => string | undefined;
+  readonly served?: (() => Promise<readonly ServedCount[]>) | undefined;
+  /** Asks whoever sits at the terminal; undefined when the question was withdrawn. */
+  readonly ask?:
+    | ((question: string, signal: AbortSignal) => Promise<{ readonly approved: boolean } | undefined>)
+    | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What every kind of gate is given while it is asked. */
+export interface Asking {
+  readonly clock: Clock;
+  readonly ports: GatePorts;
+  /** Aborts when the time is over or the answer is not wanted any more. */
+  readonly signal: AbortSignal;
+  /** Tells what is waited for; the last one is the sentence when the time is over. */
+  readonly waiting: (said: string, values?: GateFinding["values"]) => void;
+}
