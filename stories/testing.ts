@@ -70,6 +70,8 @@ export async function emptyProject(): Promise<Project> {
           NODE_OPTIONS: undefined,
           SLACK_BOT_TOKEN: undefined,
           SLACK_WEBHOOK_URL: undefined,
+          SLACK_SIGNING_SECRET: undefined,
+          SLACK_APP_TOKEN: undefined,
         },
         ...env,
       },

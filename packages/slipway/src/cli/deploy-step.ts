@@ -1,19 +1,19 @@
 /** The release step: plan, deploy or go back, tell the terminal and Slack, and point the edge at the routes. */
 import { parseDuration, SlipwayError } from "@slipway/base";
-import { createNotifier } from "../notify/notify.ts";
-import { createAnnouncer } from "../release/announce.ts";
 import type { ReleaseEvent } from "../release/events.ts";
-import type { ReleaseResult } from "../release/model.ts";
+import type { ReleaseContext, ReleaseResult } from "../release/model.ts";
 import { deploy } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
 import { renderEvent } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";
 import type { WorldState } from "../world/state.ts";
+import { announceWith } from "./announce-step.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
 import { planOptionsOf, planStep, prepareRelease } from "./plan-step.ts";
 import { progressPrinter } from "./progress.ts";
 import { type Project, servedEdge } from "./project.ts";
 import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
+import { tellingOf } from "./telling.ts";
 
 export async function deployStep(
   context: CliContext,
@@ -28,14 +28,19 @@ export async function deployStep(
   for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);
   checkEdge(project, rendered.objects);
   await bucketStep(project, output);
-  const result = await withProgress(context, project, output, (onEvent) =>
-    deploy(release, rendered, {
-      ...planOptionsOf(input),
-      onEvent,
-      signal: context.signal,
-      message: textOption(input, "message"),
-      lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),
-    }),
+  const result = await withProgress(
+    context,
+    project,
+    output,
+    (onEvent) =>
+      deploy(release, rendered, {
+        ...planOptionsOf(input),
+        onEvent,
+        signal: context.signal,
+        message: textOption(input, "message"),
+        lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),
+      }),
+    release,
   );
   await registry.close();
   // Routes follow the release that serves them: a failed one leaves the edge as it was.
@@ -59,32 +64,32 @@ export async function checkFiles(project: Project): Promise<void> {
   checkEdge(project, objects);
 }
 
-/** Runs a release with its events printed, emitted and announced; announcing never delays or fails it. */
+/**
+ * Runs a release with its events printed, emitted and announced; announcing never delays or fails it. With `release`
+ * the message compares with the releases before, and older messages lose the buttons that do nothing any more.
+ */
 export async function withProgress(
   context: CliContext,
   project: Project,
   output: StepOutput,
   run: (onEvent: (event: ReleaseEvent) => void) => Promise<ReleaseResult>,
+  release?: ReleaseContext,
 ): Promise<ReleaseResult> {
   const printer = progressPrinter(context, output);
-  const announcer = createAnnouncer({
-    notifier: createNotifier({
-      slack: project.config.notify.slack,
-      clock: context.clock,
-      write: (text) => output.say(text),
-    }),
-    clock: context.clock,
+  const telling = tellingOf(context, project, {
+    write: output.say,
     onWarning: (message) => output.say(`  warning: ${message}`),
   });
+  const announced = announceWith(telling, context.clock, release);
   try {
     return await run((event) => {
       output.emit({ step: "release", ...event });
       printer.show(event, renderEvent(event));
-      announcer.onEvent(event);
+      announced.onEvent(event);
     });
   } finally {
     printer.end();
-    await announcer.settle();
+    await announced.settle();
   }
 }
 

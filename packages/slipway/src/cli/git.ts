@@ -7,6 +7,8 @@ export interface Version {
   readonly dirty: boolean;
   readonly message: string;
   readonly author: string;
+  /** The author's mail address. */
+  readonly email?: string | undefined;
   /** ms since the epoch: the commit's time, which dates the image layers. 0 without a commit. */
   readonly timeMs: number;
 }
@@ -16,12 +18,19 @@ export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise
     const result = await exec(["git", "-C", root, ...args], { env }).catch(() => undefined);
     return result?.exitCode === 0 ? result.stdout : undefined;
   };
-  const log = await git("log", "-1", "--format=%H%n%ct%n%an%n%s");
+  const log = await git("log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s");
   if (log === undefined)
     return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
-  const [commit = "", seconds = "0", author = "", message = ""] = log.split("\n");
+  const [commit = "", seconds = "0", author = "", email = "", message = ""] = log.split("\n");
   const status = (await git("status", "--porcelain", "--", ".")) ?? "";
-  return { commit, dirty: status.trim() !== "", message, author, timeMs: Number(seconds) * 1000 };
+  return {
+    commit,
+    dirty: status.trim() !== "",
+    message,
+    author,
+    ...(email === "" ? {} : { email }),
+    timeMs: Number(seconds) * 1000,
+  };
 }
 
 /** The commit that last touched any of these paths; undefined when none did, or outside a git repository. */

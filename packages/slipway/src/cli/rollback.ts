@@ -55,14 +55,19 @@ export const command: CommandDeclaration = {
       if (refused !== undefined) return refused.exitCode ?? 1;
       return 0;
     }
-    const result = await withProgress(context, project, output, (onEvent) =>
-      rollback(release, {
-        to,
-        onEvent,
-        signal: context.signal,
-        lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),
-        stealLock: isSet(input, "stealLock"),
-      }),
+    const result = await withProgress(
+      context,
+      project,
+      output,
+      (onEvent) =>
+        rollback(release, {
+          to,
+          onEvent,
+          signal: context.signal,
+          lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),
+          stealLock: isSet(input, "stealLock"),
+        }),
+      release,
     );
     await registry.close();
     return result.exitCode;

@@ -84,6 +84,7 @@ export async function buildStep(
       commit: versionTag(version),
       message: version.message,
       author: version.author,
+      ...(version.email === undefined ? {} : { email: version.email }),
       dirty: version.dirty,
     },
     images,

@@ -268,18 +268,31 @@ function slackOf(
   env: NodeJS.ProcessEnv,
   sources: Map<string, string>,
 ): SlackConfig | undefined {
-  const webhookUrl = env["SLACK_WEBHOOK_URL"];
-  const botToken = env["SLACK_BOT_TOKEN"];
+  const secrets = {
+    webhookUrl: "SLACK_WEBHOOK_URL",
+    botToken: "SLACK_BOT_TOKEN",
+    signingSecret: "SLACK_SIGNING_SECRET",
+    appToken: "SLACK_APP_TOKEN",
+  } as const;
+  const found: { -readonly [key in keyof typeof secrets]?: string } = {};
+  for (const [key, variable] of Object.entries(secrets) as [keyof typeof secrets, string][]) {
+    const value = env[variable];
+    // CI systems set a secret that is not there to nothing.
+    if (value === undefined || value === "") continue;
+    found[key] = value;
+    sources.set(`notify.slack.${key}`, variable);
+  }
+  const { channel, mentions, allow } = parsed.notify?.slack ?? {};
+  for (const [key, value] of Object.entries({ channel, mentions, allow })) {
+    if (value !== undefined) sources.set(`notify.slack.${key}`, "slipway.config.ts");
+  }
+  if (found.webhookUrl === undefined && found.botToken === undefined) return undefined;
   const apiUrl = env["SLACK_API_URL"];
-  if (webhookUrl !== undefined) sources.set("notify.slack.webhookUrl", "SLACK_WEBHOOK_URL");
-  if (botToken !== undefined) sources.set("notify.slack.botToken", "SLACK_BOT_TOKEN");
-  const channel = parsed.notify?.slack?.channel;
-  if (channel !== undefined) sources.set("notify.slack.channel", "slipway.config.ts");
-  if (webhookUrl === undefined && botToken === undefined) return undefined;
   return {
+    ...found,
     ...(channel === undefined ? {} : { channel }),
-    ...(webhookUrl === undefined ? {} : { webhookUrl }),
-    ...(botToken === undefined ? {} : { botToken }),
-    ...(apiUrl === undefined ? {} : { apiUrl }),
+    ...(mentions === undefined ? {} : { mentions }),
+    ...(allow === undefined ? {} : { allow }),
+    ...(apiUrl === undefined || apiUrl === "" ? {} : { apiUrl }),
   };
 }

@@ -284,6 +284,8 @@ const edgeSchema = z.strictObject({
     .describe("How long requests in flight may go on after their endpoint has left. Default: 30s."),
 });
 
+const slackUser = /^[UW][A-Z0-9]+$/;
+
 const notifySchema = z.strictObject({
   slack: z
     .strictObject({
@@ -291,7 +293,22 @@ const notifySchema = z.strictObject({
         .string()
         .optional()
         .describe(
-          "Channel for the bot token in SLACK_BOT_TOKEN; a webhook in SLACK_WEBHOOK_URL has its own.",
+          "Channel for the bot token in SLACK_BOT_TOKEN, by name or id; a webhook in SLACK_WEBHOOK_URL has its own.",
+        ),
+      mentions: z
+        .record(z.string().min(1), z.string().regex(slackUser, "should be a Slack user id, like U012AB3CD"))
+        .optional()
+        .describe(
+          'Authors by mail address or git name and their Slack user ids: { "aki@example.com": "U012AB3CD" }. Others are looked up by mail address.',
+        ),
+      allow: z
+        .union([
+          z.literal("channel"),
+          z.array(z.string().regex(slackUser, "should be a Slack user id, like U012AB3CD")),
+        ])
+        .optional()
+        .describe(
+          'Who may press the buttons: "channel" (its members) or a list of Slack user ids. Default: channel.',
         ),
     })
     .optional()

@@ -134,6 +134,13 @@ export interface SlackConfig {
   /** From SLACK_WEBHOOK_URL / SLACK_BOT_TOKEN; never printed. */
   readonly webhookUrl?: string;
   readonly botToken?: string;
+  /** From SLACK_SIGNING_SECRET / SLACK_APP_TOKEN: somebody listens to buttons, over HTTP or Socket Mode. */
+  readonly signingSecret?: string;
+  readonly appToken?: string;
+  /** Mail address or git name of an author → Slack user id. */
+  readonly mentions?: Readonly<Record<string, string>>;
+  /** Who may press buttons: the members of the channel, or these Slack user ids. Absent: the channel. */
+  readonly allow?: "channel" | readonly string[];
   /** For tests and proxies. */
   readonly apiUrl?: string;
 }

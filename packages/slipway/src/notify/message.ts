@@ -11,10 +11,43 @@ export interface ReleaseMessage {
   /** Label and value: commit, author, environment, duration. */
   readonly facts: readonly { readonly label: string; readonly value: string }[];
   /** One line per cluster, in the order of the waves. */
-  readonly clusters: readonly { readonly name: string; readonly mark: ClusterMark; readonly text: string }[];
+  readonly clusters: readonly ClusterLine[];
+  /** Whom to mention: who wrote the commit. */
+  readonly author?: Author | undefined;
+  /** What a reader can do about it. Only what would have an effect now; empty once it would have none. */
+  readonly actions?: readonly ReleaseAction[] | undefined;
 }
 
-export type ClusterMark = "waiting" | "running" | "healthy" | "failed" | "unknown" | "rolled-back";
+export interface ClusterLine {
+  readonly name: string;
+  /** From 0. */
+  readonly wave: number;
+  readonly mark: ClusterMark;
+  readonly text: string;
+}
+
+export type ClusterMark = "waiting" | "running" | "baking" | "healthy" | "failed" | "unknown" | "rolled-back";
+
+export interface Author {
+  readonly name: string;
+  readonly email?: string | undefined;
+}
+
+/** A button. It names what it was made for, so that pressed late it does just that, or says why not. */
+export type ReleaseAction =
+  | { readonly kind: "roll-back"; readonly on: ReleaseRef; readonly to: number }
+  | { readonly kind: "hold"; readonly on: ReleaseRef };
+
+export interface ReleaseRef {
+  readonly service: string;
+  readonly environment: string;
+  readonly number: number;
+}
+
+/** `shop/production/7`: names the release's message wherever messages are kept. */
+export function releaseId({ service, environment, number }: ReleaseRef): string {
+  return `${service}/${environment}/${number}`;
+}
 
 /** Details that belong under the message: evidence, what to do. */
 export interface DetailMessage {
@@ -22,4 +55,11 @@ export interface DetailMessage {
   readonly text: string;
   /** Shown as code. */
   readonly code: string | undefined;
+  /** Set where the author should look. */
+  readonly author?: Author | undefined;
+}
+
+/** The state and the buttons of a message in one word, by which an outdated one is told from a current one. */
+export function standing(message: Pick<ReleaseMessage, "state" | "actions">): string {
+  return [message.state, ...(message.actions ?? []).map(({ kind }) => kind)].join("+");
 }

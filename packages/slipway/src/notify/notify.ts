@@ -1,24 +1,36 @@
-/** Chooses the notifier that the configuration asks for. */
+/** Chooses what the configuration asks for: a bot token wins over a webhook, because it can edit. */
 import type { Clock } from "@slipway/base";
 import type { SlackConfig } from "../config/types.ts";
 import type { Notifier } from "./notifier.ts";
+import { createOutbox, type Outbox } from "./outbox/outbox.ts";
+import type { OutboxStore } from "./outbox/store.ts";
 import { createPrinted } from "./printed.ts";
-import { createSlackBot } from "./slack/bot.ts";
+import { createSlackBot, type SlackBot } from "./slack/bot.ts";
 import { createSlackWebhook } from "./slack/webhook.ts";
 
-/**
- * A bot token wins over a webhook, because it can edit; without either, messages are written to `write`. Details are
- * left out there: whoever reads that terminal has just seen them.
- */
-export function createNotifier(options: {
+export type Telling =
+  | { readonly kind: "bot"; readonly notifier: Outbox; readonly bot: SlackBot }
+  | { readonly kind: "webhook"; readonly notifier: Outbox }
+  /** Written to the terminal. Details are left out there: whoever reads it has just seen them. */
+  | { readonly kind: "printed"; readonly notifier: Notifier };
+
+export function createTelling(options: {
   readonly slack: SlackConfig | undefined;
+  readonly store: OutboxStore;
   readonly clock: Clock;
   readonly write: (text: string) => void;
-}): Notifier {
-  const { slack, clock } = options;
+  readonly onWarning: (message: string) => void;
+}): Telling {
+  const { slack, store, clock, onWarning } = options;
   if (slack?.botToken !== undefined && slack.channel !== undefined) {
-    return createSlackBot({ token: slack.botToken, channel: slack.channel, apiUrl: slack.apiUrl, clock });
+    const { botToken: token, channel, apiUrl, mentions } = slack;
+    const buttons = slack.signingSecret !== undefined || slack.appToken !== undefined;
+    const bot = createSlackBot({ token, channel, apiUrl, clock, mentions, buttons });
+    return { kind: "bot", bot, notifier: createOutbox({ transport: bot, store, clock, onWarning }) };
   }
-  if (slack?.webhookUrl !== undefined) return createSlackWebhook({ url: slack.webhookUrl, clock });
-  return { ...createPrinted(options.write), reply: () => Promise.resolve() };
+  if (slack?.webhookUrl !== undefined) {
+    const transport = createSlackWebhook({ url: slack.webhookUrl, clock, mentions: slack.mentions });
+    return { kind: "webhook", notifier: createOutbox({ transport, store, clock, onWarning }) };
+  }
+  return { kind: "printed", notifier: createPrinted(options.write, { printDetails: false }) };
 }

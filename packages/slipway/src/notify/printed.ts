@@ -1,30 +1,32 @@
 /** Without a Slack setting the message is printed: the same content, as text. */
-import type { ClusterMark, DetailMessage, ReleaseMessage } from "./message.ts";
+import { type ClusterMark, type DetailMessage, type ReleaseMessage, releaseId } from "./message.ts";
 import type { Notifier } from "./notifier.ts";
 
-/** `printRunning`: print each edit too; otherwise only the first message and the last. */
+/** Writes the first message of a release, the last one and, where asked for, the details and each edit between. */
 export function createPrinted(
   write: (text: string) => void,
-  options: { readonly printRunning?: boolean } = {},
+  options: { readonly printRunning?: boolean; readonly printDetails?: boolean } = {},
 ): Notifier {
-  let id = 0;
+  const begun = new Set<string>();
   return {
     name: "printed",
-    post: async (message) => {
+    show: (release, message) => {
+      const id = releaseId(release);
+      if (message.state === "running" && begun.has(id) && options.printRunning !== true) return;
+      begun.add(id);
       write(`${renderMessage(message)}\n`);
-      id += 1;
-      return { channel: "printed", id: String(id) };
     },
-    update: async (_handle, message) => {
-      if (message.state !== "running" || options.printRunning === true) write(`${renderMessage(message)}\n`);
+    add: (_release, _key, detail) => {
+      if (options.printDetails !== false) write(`${renderDetail(detail)}\n`);
     },
-    reply: async (_handle, detail) => write(`${renderDetail(detail)}\n`),
+    settle: () => Promise.resolve(),
   };
 }
 
 const MARKS: Readonly<Record<ClusterMark, string>> = {
   waiting: "·",
   running: "…",
+  baking: "◔",
   healthy: "✓",
   failed: "✗",
   unknown: "?",

@@ -1,60 +1,82 @@
 /**
  * Tells people about a release: turns the event stream into one message that follows it. A pure reducer makes the
- * view; the announcer sends it without ever being waited for: edits that pile up while one is on its way collapse
- * into the newest, an error becomes a warning, and the end of a release waits for the last edit only a little.
+ * view while it runs; its end, and everything told later, is made from the record alone (`messageOf`), so that a
+ * message can be made again from what the clusters remember when the machine that sent it is gone.
  */
-import { type Clock, formatDuration } from "@slipway/base";
-import type { ClusterMark, DetailMessage, ReleaseMessage } from "../notify/message.ts";
-import type { MessageHandle, Notifier } from "../notify/notifier.ts";
-import { causeSentence } from "./causes.ts";
+import { formatDuration } from "@slipway/base";
+import type {
+  Author,
+  ClusterLine,
+  ClusterMark,
+  DetailMessage,
+  ReleaseAction,
+  ReleaseMessage,
+  ReleaseRef,
+} from "../notify/message.ts";
+import type { Notifier } from "../notify/notifier.ts";
+import { type Cause, causeSentence } from "./causes.ts";
 import type { ReleaseEvent } from "./events.ts";
-import type { ReleaseRecord } from "./model.ts";
+import type { Evidence } from "./evidence.ts";
+import { heldBy } from "./history.ts";
+import type { ClusterRecord, ReleaseRecord, VersionInfo } from "./model.ts";
+import { paceText } from "./pace.ts";
+import { chooseTarget } from "./rollback.ts";
 import { outcomeText, progressText, renderCause, renderEvidence } from "./text.ts";
 
-/** The message after this event; undefined before the release has its number. */
-export function viewAfter(view: ReleaseMessage | undefined, event: ReleaseEvent): ReleaseMessage | undefined {
+/** The message after this event; undefined before the release has its number. `past`: the releases before it. */
+export function viewAfter(
+  view: ReleaseMessage | undefined,
+  event: ReleaseEvent,
+  past: readonly ReleaseRecord[] = [],
+): ReleaseMessage | undefined {
   if (event.type === "started") {
-    const commit = `${event.version.commit.slice(0, 12)}${event.version.dirty ? " (dirty)" : ""}`;
     const what =
       event.kind === "rollback"
         ? `taking release ${event.leaves} back to ${event.restores}`
-        : `shipping ${commit}`;
+        : `shipping ${commitOf(event.version)}`;
     return {
       state: "running",
       title: `${event.service}: release ${event.number}, ${what}`,
       cause: undefined,
-      facts: [
-        { label: "environment", value: event.environment },
-        { label: "commit", value: commit },
-        { label: "by", value: `${event.who} (${event.from})` },
-        ...(event.version.author === "" ? [] : [{ label: "author", value: event.version.author }]),
-      ],
-      clusters: event.waves.flat().map((name) => ({ name, mark: "waiting", text: "waiting" })),
+      facts: factsOf(event),
+      clusters: event.waves.flatMap((names, wave) =>
+        names.map((name) => ({ name, wave, mark: "waiting" as const, text: "waiting" })),
+      ),
+      ...authorOf(event.version),
     };
   }
   if (view === undefined) return undefined;
   const set = (name: string, mark: ClusterMark, text: string): ReleaseMessage => ({
     ...view,
-    clusters: view.clusters.map((cluster) => (cluster.name === name ? { name, mark, text } : cluster)),
+    clusters: view.clusters.map((cluster) => (cluster.name === name ? { ...cluster, mark, text } : cluster)),
   });
   switch (event.type) {
     case "progress": {
       const { mark } = view.clusters.find((cluster) => cluster.name === event.cluster) ?? {};
-      const isFollowed = mark === "waiting" || mark === "running";
-      return isFollowed ? set(event.cluster, "running", progressText(event.progress)) : view;
+      if (mark === "waiting" || mark === "running")
+        return set(event.cluster, "running", progressText(event.progress));
+      const isWell = event.progress.ready >= event.progress.total && event.progress.waitingFor.length === 0;
+      return mark === "baking" && !isWell ? set(event.cluster, "baking", progressText(event.progress)) : view;
+    }
+    case "baking": {
+      const text = `must stay healthy for ${formatDuration(event.bakeMs)}`;
+      return {
+        ...view,
+        clusters: view.clusters.map((cluster) =>
+          cluster.wave === event.wave && (cluster.mark === "running" || cluster.mark === "waiting")
+            ? { ...cluster, mark: "baking", text }
+            : cluster,
+        ),
+      };
     }
     case "verdict": {
-      const took = formatDuration(event.durationMs);
-      if (event.verdict === "healthy") return set(event.cluster, "healthy", `healthy after ${took}`);
-      if (event.verdict === "failed") {
-        const code = event.cause === undefined ? "" : `: ${event.cause.code}`;
-        const next = set(event.cluster, "failed", `failed after ${took}${code}`);
-        // The first cause stays on top; what follows from it does not replace it.
-        return event.cause === undefined
-          ? next
-          : { ...next, cause: next.cause ?? causeSentence(event.cause) };
-      }
-      return set(event.cluster, "unknown", `unknown: ${event.reason ?? "no answer"}`);
+      const { verdict, durationMs, cause, reason } = event;
+      const { mark, text } = verdictLine(verdict, durationMs, cause, reason);
+      const next = set(event.cluster, mark, text);
+      // The first cause stays on top; what follows from it does not replace it.
+      return verdict !== "failed" || cause === undefined
+        ? next
+        : { ...next, cause: next.cause ?? causeSentence(cause) };
     }
     case "evidence": {
       // What the dead container said was not known yet when its cluster failed.
@@ -72,45 +94,161 @@ export function viewAfter(view: ReleaseMessage | undefined, event: ReleaseEvent)
         ),
       };
     case "rolled-back":
-      return event.ok
-        ? set(event.cluster, "rolled-back", `back at release ${event.to}`)
-        : set(event.cluster, "failed", `NOT back at release ${event.to}: ${event.reason}`);
+      return set(event.cluster, ...restoredLine(event.to, event.ok, event.reason));
     case "finished":
-      return finishedView(view, event.record, event.durationMs);
+      return messageOf(event.record, past, { durationMs: event.durationMs, cause: view.cause });
     default:
       return view;
   }
 }
 
-function finishedView(view: ReleaseMessage, record: ReleaseRecord, durationMs: number): ReleaseMessage {
-  const state = record.outcome === "in-progress" ? "running" : record.outcome;
+/**
+ * The message of a release as its record tells it. `records`: all that is known, for the usual duration and for what
+ * can still be done about it. `cause`: what stood on top so far, kept there.
+ */
+export function messageOf(
+  record: ReleaseRecord,
+  records: readonly ReleaseRecord[],
+  known: {
+    readonly durationMs?: number;
+    readonly cause?: string | undefined;
+    /** A release that has begun since, though no record of it is at hand. */
+    readonly newest?: number | undefined;
+  } = {},
+): ReleaseMessage {
+  const isOver = record.outcome !== "in-progress";
   const title =
     record.outcome === "healthy" && record.kind === "rollback"
       ? `${record.service}: release ${record.leaves} was taken back to ${record.restores} (release ${record.number})`
       : `${record.service}: release ${record.number} ${outcomeText(record)}`;
+  const durationMs =
+    known.durationMs ?? (record.finishedAt === undefined ? undefined : record.finishedAt - record.startedAt);
+  const cause = firstCause(record);
   return {
-    ...view,
-    state,
+    state: record.outcome === "in-progress" ? "running" : record.outcome,
     title,
-    facts: [...view.facts, { label: "took", value: formatDuration(durationMs) }],
-    clusters: view.clusters.map((cluster) =>
-      cluster.mark === "waiting" ? { ...cluster, text: "not started" } : cluster,
+    cause: known.cause ?? (cause === undefined ? undefined : causeSentence(cause)),
+    facts: [
+      ...factsOf(record),
+      ...(durationMs === undefined ? [] : [{ label: "took", value: paceText(record, records, durationMs) }]),
+    ],
+    clusters: record.waves.flatMap((names, wave) =>
+      names.map((name) => ({ name, wave, ...clusterLine(record.clusters[name], isOver) })),
     ),
+    ...authorOf(record.version),
+    ...(isOver ? { actions: actionsOf(record, records, known.newest) } : {}),
   };
 }
 
-/** Details that belong in the thread; undefined for events that have none. */
-function detailOf(event: ReleaseEvent): DetailMessage | undefined {
-  if (event.type === "evidence") {
-    const { cause } = event.evidence;
-    return {
-      title: `Why ${event.cluster} failed: ${cause.code}`,
-      text: cause.todo,
-      code: `${renderCause(cause)}\n${renderEvidence(event.evidence)}`,
-    };
+/** What somebody could do about this release now: nothing once a newer one has begun, or when it would change nothing. */
+export function actionsOf(
+  record: ReleaseRecord,
+  records: readonly ReleaseRecord[],
+  newest = 0,
+): readonly ReleaseAction[] {
+  const others = records.filter((one) => one.number !== record.number);
+  const isNewest = record.number >= newest && others.every((one) => one.number < record.number);
+  // A rollback is not rolled back by a button: which release is right then is for a person to say.
+  if (!isNewest || record.kind === "rollback" || record.outcome === "in-progress") return [];
+  const all = [record, ...others].sort((a, b) => b.number - a.number);
+  const on: ReleaseRef = { service: record.service, environment: record.environment, number: record.number };
+  const actions: ReleaseAction[] = [];
+  const way = wayBack(all, Object.keys(record.clusters));
+  if (way !== undefined && way.leaves === record.number) actions.push({ kind: "roll-back", on, to: way.to });
+  if (!heldBy(all).has(record.content)) actions.push({ kind: "hold", on });
+  return actions;
+}
+
+function wayBack(
+  records: readonly ReleaseRecord[],
+  clusters: readonly string[],
+): { readonly leaves: number; readonly to: number } | undefined {
+  try {
+    const { leaves, target } = chooseTarget(records, clusters, undefined);
+    return { leaves: leaves.number, to: target.number };
+  } catch {
+    return undefined; // there is none, and a button would only say so
   }
-  if (event.type === "interrupted-found") return { title: event.message, text: "", code: undefined };
-  return undefined;
+}
+
+function factsOf(release: {
+  readonly environment: string;
+  readonly version: VersionInfo;
+  readonly who: string;
+  readonly from: string;
+}): ReleaseMessage["facts"] {
+  const { environment, version, who, from } = release;
+  return [
+    { label: "environment", value: environment },
+    { label: "commit", value: commitOf(version) },
+    { label: "by", value: `${who} (${from})` },
+    ...(version.author === "" ? [] : [{ label: "author", value: version.author }]),
+  ];
+}
+
+function commitOf(version: VersionInfo): string {
+  return `${version.commit.slice(0, 12)}${version.dirty ? " (dirty)" : ""}`;
+}
+
+function authorOf({ author, email }: VersionInfo): { readonly author?: Author } {
+  return author === "" ? {} : { author: { name: author, ...(email === undefined ? {} : { email }) } };
+}
+
+type Line = Pick<ClusterLine, "mark" | "text">;
+
+function clusterLine(cluster: ClusterRecord | undefined, isOver: boolean): Line {
+  if (cluster === undefined) return { mark: "waiting", text: isOver ? "not started" : "waiting" };
+  const { verdict, step, restored, cause, reason, startedAt, finishedAt } = cluster;
+  if (restored !== undefined) {
+    const [mark, text] = restoredLine(restored.to, restored.ok, restored.reason);
+    return { mark, text };
+  }
+  if (verdict === "not-started" || step === "pending") {
+    return { mark: "waiting", text: isOver ? "not started" : "waiting" };
+  }
+  if (step !== "done")
+    return { mark: isOver ? "unknown" : "running", text: isOver ? `cut off while ${step}` : step };
+  const durationMs = startedAt === undefined || finishedAt === undefined ? undefined : finishedAt - startedAt;
+  return verdictLine(verdict, durationMs, cause, reason);
+}
+
+function verdictLine(
+  verdict: ClusterRecord["verdict"],
+  durationMs: number | undefined,
+  cause: Cause | undefined,
+  reason: string | undefined,
+): Line {
+  const after = durationMs === undefined ? "" : ` after ${formatDuration(durationMs)}`;
+  if (verdict === "healthy") return { mark: "healthy", text: `healthy${after}` };
+  if (verdict === "not-started") return { mark: "waiting", text: "not started" };
+  if (verdict === "unknown") return { mark: "unknown", text: `unknown: ${reason ?? "no answer"}` };
+  const code = cause === undefined ? "" : `: ${cause.code}`;
+  return { mark: "failed", text: `failed${after}${code}` };
+}
+
+function restoredLine(to: number, ok: boolean, reason: string | undefined): [ClusterMark, string] {
+  return ok ? ["rolled-back", `back at release ${to}`] : ["failed", `NOT back at release ${to}: ${reason}`];
+}
+
+/** The cause of the cluster that failed first, with what its evidence added. */
+function firstCause(record: ReleaseRecord): Cause | undefined {
+  const failed = Object.entries(record.clusters)
+    .filter(([, cluster]) => cluster.cause !== undefined)
+    .sort(([, a], [, b]) => (a.finishedAt ?? Infinity) - (b.finishedAt ?? Infinity));
+  const [name, cluster] = failed[0] ?? [];
+  const evidence = record.evidence.find((one) => one.cluster === name);
+  return evidence?.cause.code === cluster?.cause?.code ? (evidence?.cause ?? cluster?.cause) : cluster?.cause;
+}
+
+/** Why a cluster failed, for the thread. */
+export function evidenceDetail(evidence: Evidence, version: VersionInfo | undefined): DetailMessage {
+  const { cause } = evidence;
+  return {
+    title: `Why ${evidence.cluster} failed: ${cause.code}`,
+    text: cause.todo,
+    code: `${renderCause(cause)}\n${renderEvidence(evidence)}`,
+    ...(version === undefined ? {} : authorOf(version)),
+  };
 }
 
 export interface Announcer {
@@ -120,78 +258,44 @@ export interface Announcer {
   settle(): Promise<void>;
 }
 
-const EDIT_EVERY_MS = 1_000;
+/** A release is over when it is over: what Slack has not taken by then stays in the outbox. */
 const SETTLE_MS = 5_000;
 
 export function createAnnouncer(options: {
   readonly notifier: Notifier;
-  readonly clock: Clock;
-  /** Told once per problem; a release goes on regardless. */
-  readonly onWarning: (message: string) => void;
+  /** The releases before this one; asked for while it runs, never waited for. */
+  readonly past?: Promise<readonly ReleaseRecord[]> | undefined;
 }): Announcer {
-  const { notifier, clock } = options;
+  const { notifier } = options;
+  let past: readonly ReleaseRecord[] = [];
+  const loaded = (options.past ?? Promise.resolve([])).then(
+    (records) => {
+      past = records;
+    },
+    () => undefined,
+  );
+  void loaded;
   let view: ReleaseMessage | undefined;
-  let sent: ReleaseMessage | undefined;
-  let details: DetailMessage[] = [];
-  let handle: MessageHandle | undefined;
-  let sending: Promise<void> | undefined;
-  let lastEditAt = Number.NEGATIVE_INFINITY;
-  const stop = new AbortController();
-
-  const attempt = async (send: () => Promise<void>): Promise<void> => {
-    await send().catch((error: unknown) =>
-      options.onWarning(`${notifier.name}: ${error instanceof Error ? error.message : String(error)}`),
-    );
-  };
-  const pump = async (): Promise<void> => {
-    while (view !== undefined && (view !== sent || details.length > 0)) {
-      // Progress comes many times a second; Slack allows about one edit of a message in that time.
-      const pause = view.state === "running" ? lastEditAt + EDIT_EVERY_MS - clock.monotonic() : 0;
-      if (pause > 0 && handle !== undefined) await clock.sleep(pause, stop.signal).catch(() => undefined);
-      const message = view;
-      const known = handle;
-      lastEditAt = clock.monotonic();
-      if (message !== sent) {
-        sent = message;
-        await attempt(async () => {
-          if (known === undefined) handle = await notifier.post(message);
-          else await notifier.update(known, message);
-        });
-      }
-      const waiting = details;
-      details = [];
-      for (const detail of waiting) {
-        const target = handle;
-        if (target !== undefined) await attempt(() => notifier.reply(target, detail));
-      }
-    }
-  };
-  const kick = (): void => {
-    sending ??= pump().finally(() => {
-      sending = undefined;
-    });
-  };
+  let release: ReleaseRef | undefined;
+  let version: VersionInfo | undefined;
+  /** Told before the release had its number. */
+  const early: DetailMessage[] = [];
   return {
     onEvent: (event) => {
-      view = viewAfter(view, event);
-      const detail = detailOf(event);
-      if (detail !== undefined) details.push(detail);
-      if (event.type === "finished") stop.abort();
-      if (view !== undefined) kick();
+      if (event.type === "started") {
+        release = { service: event.service, environment: event.environment, number: event.number };
+        version = event.version;
+      }
+      view = viewAfter(view, event, past);
+      if (event.type === "interrupted-found") early.push({ title: event.message, text: "", code: undefined });
+      if (release === undefined || view === undefined) return;
+      notifier.show(release, view);
+      for (const [index, detail] of early.splice(0).entries())
+        notifier.add(release, `found-${index}`, detail);
+      if (event.type === "evidence") {
+        notifier.add(release, `why-${event.cluster}`, evidenceDetail(event.evidence, version));
+      }
     },
-    settle: async () => {
-      const timer = new AbortController();
-      const limit = clock.sleep(SETTLE_MS, timer.signal).then(
-        () => options.onWarning(`${notifier.name}: the last message was not sent in time`),
-        () => undefined,
-      );
-      await Promise.race([
-        (async () => {
-          while (sending !== undefined) await sending;
-        })(),
-        limit,
-      ]);
-      timer.abort();
-    },
+    settle: () => notifier.settle(SETTLE_MS),
   };
 }

@@ -59,6 +59,8 @@ export interface VersionInfo {
   readonly commit: string;
   readonly message: string;
   readonly author: string;
+  /** The author's mail address, as git has it; absent in old records. */
+  readonly email?: string | undefined;
   readonly dirty: boolean;
 }
 

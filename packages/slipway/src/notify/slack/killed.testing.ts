@@ -1,0 +1,41 @@
+/** The process that the tests kill while it sends: `node killed.testing.ts FOLDER API_URL`. */
+import { systemClock } from "@slipway/base";
+import { createOutbox } from "../outbox/outbox.ts";
+import { createFileStore } from "../outbox/store.ts";
+import { createSlackBot } from "./bot.ts";
+
+const [folder, apiUrl] = process.argv.slice(2) as [string, string];
+const release = { service: "shop", environment: "production", number: 7 };
+const outbox = createOutbox({
+  transport: createSlackBot({
+    token: "xoxb-1",
+    channel: "#deploys",
+    apiUrl,
+    clock: systemClock,
+    attemptMs: 60_000,
+  }),
+  store: createFileStore({
+    folder,
+    self: { host: "laptop", pid: process.pid, started: "1" },
+    isAlive: () => true,
+    now: () => systemClock.now(),
+  }),
+  clock: systemClock,
+  onWarning: (message) => process.stderr.write(`${message}\n`),
+});
+outbox.show(release, {
+  state: "running",
+  title: "shop: release 7",
+  cause: undefined,
+  facts: [],
+  clusters: [],
+});
+await systemClock.sleep(100);
+outbox.show(release, {
+  state: "rolled-back",
+  title: "shop: release 7 failed and was rolled back",
+  cause: "tokyo: crashed twice: exit code 1 (ContainerCrash)",
+  facts: [],
+  clusters: [],
+});
+await outbox.settle(60_000);
