@@ -1,15 +1,19 @@
 /** The release step: plan, deploy or go back, tell the terminal and Slack, and point the edge at the routes. */
 import { parseDuration, SlipwayError } from "@slipway/base";
 import type { ReleaseEvent } from "../release/events.ts";
+import type { FrozenPlan } from "../release/frozen-plan.ts";
 import type { ReleaseContext, ReleaseResult } from "../release/model.ts";
-import { deploy } from "../release/release.ts";
+import { refusalError } from "../release/plan.ts";
+import { type DeployOptions, deploy, planToDeploy } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
 import { renderEvent } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";
 import type { WorldState } from "../world/state.ts";
 import { announceWith } from "./announce-step.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
-import { planOptionsOf, planStep, prepareRelease } from "./plan-step.ts";
+import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
+import { staleBuckets } from "./frozen-plan-file.ts";
+import { type PreparedRelease, planOptionsOf, planStep, prepareRelease, showPlan } from "./plan-step.ts";
 import { progressPrinter } from "./progress.ts";
 import { type Project, servedEdge } from "./project.ts";
 import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
@@ -24,7 +28,48 @@ export async function deployStep(
   output: StepOutput,
 ): Promise<number> {
   if (isSet(input, "dryRun")) return planStep(context, input, project, record, world, output);
-  const { release, rendered, registry } = await prepareRelease(context, project, record, world, "deploy");
+  const prepared = await prepareRelease(context, project, record, world, "deploy");
+  return carryOut(context, input, project, prepared, planOptionsOf(input), world, output);
+}
+
+/** A plan of `slipway plan --out`: no git, no build, no rendering; the policies are those it was made with. */
+export async function deployFrozen(
+  context: CliContext,
+  input: CommandInput,
+  project: Project,
+  frozen: FrozenPlan,
+  world: WorldState | undefined,
+  output: StepOutput,
+): Promise<number> {
+  const registry = registryClientOf(context);
+  const targets = await targetsOf(context, project, world);
+  const here = releaseContextOf(context, project, targets, registry);
+  const prepared = {
+    release: { ...here, release: frozen.release },
+    rendered: frozen.rendered,
+    registry,
+  };
+  const buckets = await staleBuckets(project, frozen);
+  const options = { ...frozen.options, frozen };
+  if (isSet(input, "dryRun")) {
+    const plan = await planToDeploy(prepared.release, prepared.rendered, options);
+    await registry.close();
+    return showPlan(context, input, { ...plan, refusals: [...buckets, ...plan.refusals] }, output);
+  }
+  const refused = refusalError(buckets);
+  if (refused !== undefined) throw refused;
+  return carryOut(context, input, project, prepared, options, world, output);
+}
+
+async function carryOut(
+  context: CliContext,
+  input: CommandInput,
+  project: Project,
+  { release, rendered, registry }: PreparedRelease,
+  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "frozen">,
+  world: WorldState | undefined,
+  output: StepOutput,
+): Promise<number> {
   for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);
   checkEdge(project, rendered.objects);
   await bucketStep(project, output);
@@ -34,7 +79,7 @@ export async function deployStep(
     output,
     (onEvent) =>
       deploy(release, rendered, {
-        ...planOptionsOf(input),
+        ...options,
         onEvent,
         signal: context.signal,
         message: textOption(input, "message"),

@@ -1,17 +1,28 @@
-import { type CommandDeclaration, deployOptions, isSet } from "./command.ts";
+import { type CommandDeclaration, deployOptions, isSet, textOption } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "deploy the pushed images, wave by wave",
   description:
     "Applies the manifests with the pushed images to the clusters, wave by wave, and judges each. When one fails, it says why and goes back.",
-  options: deployOptions,
-  examples: ["slipway deploy", "slipway deploy --dry-run", "slipway deploy --wait 5m"],
+  options: [
+    { flags: "--plan <file>", description: "carry out a plan of slipway plan --out, exactly or not at all" },
+    ...deployOptions,
+  ],
+  examples: ["slipway deploy", "slipway deploy --dry-run", "slipway deploy --plan release.plan"],
   async run(context, input) {
     const { ensureWorld, openProject, requireWorld, shippableVersion } = await import("./project.ts");
     const { outputOf, readBuild } = await import("./steps.ts");
-    const { deployStep } = await import("./deploy-step.ts");
-    const project = await openProject(context, input);
+    const { deployFrozen, deployStep } = await import("./deploy-step.ts");
+    const { readPlanFile } = await import("./frozen-plan-file.ts");
+    const file = textOption(input, "plan");
+    const frozen = file === undefined ? undefined : await readPlanFile(context, file);
+    const environment = textOption(input, "env") ?? frozen?.environment;
+    const project = await openProject(context, { ...input, options: { ...input.options, env: environment } });
     const output = outputOf(context, isSet(input, "json"));
+    if (frozen !== undefined) {
+      const world = project.config.isLocal ? await requireWorld(project) : undefined;
+      return deployFrozen(context, input, project, frozen, world, output);
+    }
     const record = await readBuild(project, await shippableVersion(context, input, project.config));
     // A dry run starts nothing: without a running world there is nothing to plan against.
     const openWorld = () =>

@@ -1,13 +1,15 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
+import { freeze } from "../release/frozen-plan.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
-import { planInDetail, readKnowledge, refusalError } from "../release/plan.ts";
+import { planInDetail, type ReleasePlan, readKnowledge, refusalError } from "../release/plan.ts";
 import { renderPlan } from "../release/plan-text.ts";
 import { history } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
 import type { WorldState } from "../world/state.ts";
-import { type CliContext, type CommandInput, isSet } from "./command.ts";
+import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
+import { bucketDigests, writePlanFile } from "./frozen-plan-file.ts";
 import type { Project } from "./project.ts";
 import { type BuildRecord, keepReferences, type StepOutput, withReferences } from "./steps.ts";
 
@@ -44,7 +46,7 @@ export function planOptionsOf(input: CommandInput): { allowHeld: boolean; skipUn
   return { allowHeld: isSet(input, "allowHeld"), skipUnreachable: isSet(input, "skipUnreachable") };
 }
 
-/** Shows the plan and returns the exit code: that of the first refusal, else 5 for changes when that was asked for. */
+/** Shows the plan, and keeps it with `--out`; returns the exit code. */
 export async function planStep(
   context: CliContext,
   input: CommandInput,
@@ -56,17 +58,36 @@ export async function planStep(
   const prepared = await prepareRelease(context, project, record, world, "plan");
   const { release, rendered } = prepared;
   const knowledge = await readKnowledge(release);
-  const { plan } = await planInDetail(release, rendered, knowledge, planOptionsOf(input));
+  const options = planOptionsOf(input);
+  const detailed = await planInDetail(release, rendered, knowledge, options);
+  const { plan } = detailed;
   await prepared.registry.close();
+  const code = showPlan(context, input, plan, output);
+  if (record.isPushed !== true && record.images.length > 0) {
+    output.say("note: the images are not pushed yet; slipway push, before a deploy");
+  }
+  const out = textOption(input, "out");
+  // A plan with refusals could not be carried out: there is nothing to keep.
+  if (out !== undefined && plan.refusals.length === 0) {
+    const about = { knowledge, options, buckets: await bucketDigests(project) };
+    await writePlanFile(context, out, await freeze(release, rendered, detailed, about), output);
+  }
+  return code;
+}
+
+/** Prints it; the exit code is that of the first refusal, else 5 for changes when that was asked for. */
+export function showPlan(
+  context: CliContext,
+  input: CommandInput,
+  plan: ReleasePlan,
+  output: StepOutput,
+): number {
   output.emit({
     step: "plan",
     plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
   });
   const color = context.isTerminal && (context.env["NO_COLOR"] ?? "") === "";
   output.say(renderPlan(plan, { color, full: isSet(input, "full") }));
-  if (record.isPushed !== true && record.images.length > 0) {
-    output.say("note: the images are not pushed yet; slipway push, before a deploy");
-  }
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) return refused.exitCode ?? 1;
   return plan.hasChanges && isSet(input, "detailedExitcode") ? 5 : 0;

@@ -5,12 +5,17 @@ export const command: CommandDeclaration = {
   description:
     "Tries every object in every cluster by a server-side dry run and shows the difference. Changes nothing. Values of\nSecrets are never shown. Exit code 0, or that of the first refusal.",
   options: [
+    { flags: "--out <file>", description: "keep the plan in a file, for slipway deploy --plan" },
     { flags: "--detailed-exitcode", description: "exit with 5 when something would change" },
     { flags: "--full", description: "every field of objects that are created, too" },
     ...planOptions,
     allowDirtyOption,
   ],
-  examples: ["slipway plan", "slipway plan --env production --detailed-exitcode"],
+  examples: [
+    "slipway plan",
+    "slipway plan --env production --detailed-exitcode",
+    "slipway plan --out release.plan",
+  ],
   async run(context, input) {
     const { openProject, requireWorld, shippableVersion } = await import("./project.ts");
     const { outputOf, readBuild } = await import("./steps.ts");

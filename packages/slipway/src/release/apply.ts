@@ -8,6 +8,7 @@
  */
 import { type Clock, SlipwayError } from "@slipway/base";
 import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway/kube";
+import { handOverReplicas } from "./hand-over.ts";
 import { type ExpectedWorkload, JUDGED_KINDS, type WorkloadKind } from "./judge/workload.ts";
 import type { VersionInfo } from "./model.ts";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
@@ -62,6 +63,7 @@ export async function applyObjects(
     const applied = await patiently(options, async () => {
       const served = await servedObject(discovery, object);
       if (served.reason !== undefined) throw notServed(client.name, object, served.reason);
+      await handOverReplicas(client, served.object, FIELD_MANAGER);
       return client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });
     });
     const kind = JUDGED_KINDS.find((one) => one === object.kind);

@@ -18,6 +18,7 @@ import { FIELD_MANAGER, isUnreachable, notServed } from "./apply.ts";
 import { atMost } from "./at-most.ts";
 import { plainNameOf } from "./config-names.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
+import { replicasLeft, withReplicas } from "./hand-over.ts";
 import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn } from "./history.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { asRefusal, asWarning, type Finding } from "./preflight/finding.ts";
@@ -166,8 +167,10 @@ export async function planInDetail(
   );
   const clusters = planned.map(({ cluster }) => cluster);
   refusals.push(...planned.flatMap((one) => one.refusals));
+  const { unreachable = "fail" } = context.release;
+  const goesOnWithout = options.skipUnreachable === true || unreachable !== "fail";
   for (const cluster of clusters) {
-    if (cluster.reachable || options.skipUnreachable === true) continue;
+    if (cluster.reachable || goesOnWithout) continue;
     refusals.push(unreachableRefusal(cluster));
   }
   const findings = [...ofManifests, ...planned.flatMap((one) => one.findings)];
@@ -455,7 +458,8 @@ async function tryObject({ target, discovery, config }: Planning, written: AnyOb
       ? result("change", contentChanges(before, object), found)
       : result("create", creationChanges(object), found);
   try {
-    after = await target.client.apply(object, {
+    const left = live === undefined ? undefined : replicasLeft(live, object, FIELD_MANAGER);
+    after = await target.client.apply(withReplicas(object, left), {
       fieldManager: FIELD_MANAGER,
       force: true,
       dryRun: true,

@@ -10,6 +10,7 @@ import { SlipwayError } from "@slipway/base";
 import { ensureNamespace } from "./apply.ts";
 import { type RunInput, runRelease } from "./engine.ts";
 import type { OnReleaseEvent, ReleaseNews } from "./events.ts";
+import { type FrozenPlan, releaseMoved, stalenessOf } from "./frozen-plan.ts";
 import {
   deleteRecord,
   expired,
@@ -37,6 +38,7 @@ import type {
 import {
   heldRefusals,
   noClusterAnswers,
+  planInDetail,
   planWith,
   pruneRefs,
   type ReleasePlan,
@@ -64,6 +66,8 @@ export interface DeployOptions {
   readonly skipUnreachable?: boolean | undefined;
   /** Gates that wait for a person are passed in this one's name. */
   readonly approveGates?: boolean | undefined;
+  /** Refuse with PLAN_STALE unless everything is as it was when this plan was made. */
+  readonly frozen?: FrozenPlan | undefined;
 }
 
 export interface RollbackOptions {
@@ -89,12 +93,7 @@ export async function deploy(
   options: DeployOptions = {},
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
-  const { unreachable = "fail" } = context.release;
-  const skipUnreachable = options.skipUnreachable === true || unreachable !== "fail";
-  const plan = await planWith(context, rendered, await readKnowledge(context), {
-    ...options,
-    skipUnreachable,
-  });
+  const plan = await planToDeploy(context, rendered, options);
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) throw refused;
@@ -105,6 +104,8 @@ export async function deploy(
     const held = options.allowHeld === true ? [] : heldRefusals(rendered, locked.records);
     const heldSince = refusalError(held);
     if (heldSince !== undefined) throw heldSince;
+    const moved = options.frozen === undefined ? undefined : releaseMoved(options.frozen, locked.records[0]);
+    if (moved !== undefined) throw moved;
     const backTo = newestHealthy(locked.records);
     const isSame = backTo?.content === rendered.content;
     return runNumbered(context, locked, {
@@ -123,6 +124,19 @@ export async function deploy(
       approveGates: options.approveGates,
     });
   });
+}
+
+/** What `deploy` would do, with its reasons not to; for a frozen plan also everything that is not as it was. */
+export async function planToDeploy(
+  context: ReleaseContext,
+  rendered: RenderedRelease,
+  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "frozen"> = {},
+): Promise<ReleasePlan> {
+  const knowledge = await readKnowledge(context);
+  const detailed = await planInDetail(context, rendered, knowledge, options);
+  if (options.frozen === undefined) return detailed.plan;
+  const changed = await stalenessOf(options.frozen, context, detailed, knowledge);
+  return { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] };
 }
 
 /** What `rollback` would do. */
