@@ -15,7 +15,7 @@ import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const folders = ["packages/*/src", "test", "stories", "examples", "docs"];
+const folders = ["packages/*/src", "test", "stories", "examples", "docs", "corpus"];
 interface Lane {
   readonly suffix: RegExp;
   readonly concurrency: number;

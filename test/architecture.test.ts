@@ -22,6 +22,7 @@ const slipwayFloors: readonly (readonly string[])[] = [
   ["config"],
   ["clusters", "images", "verify", "edge", "notify"],
   ["release"],
+  ["corpus", "rehearse"],
   ["world"],
   ["cli"],
 ];
