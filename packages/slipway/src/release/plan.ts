@@ -23,12 +23,8 @@ import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { asRefusal, asWarning, type Finding } from "./preflight/finding.ts";
 import type { ImageFacts } from "./preflight/images.ts";
-import {
-  preflightCluster,
-  preflightManifests,
-  readPreflight,
-  type SeenObject,
-} from "./preflight/preflight.ts";
+import { preflightCluster, preflightManifests, readPreflight } from "./preflight/preflight.ts";
+import type { SeenObject } from "./preflight/seen.ts";
 import { isDataToDelete, refOf, toPrune } from "./prune.ts";
 import { SERVICE_LABEL } from "./render.ts";
 import { type Discovery, discoveryOf, servedObject, servedRef } from "./served.ts";

@@ -2,6 +2,7 @@
 import { type Clock, seededRandom, systemClock } from "@slipway/base";
 import type { Behaviours, Cluster } from "@slipway/cluster";
 import { bootstrapCluster, createApi, createMemoryClient, createStore, type KubeClient } from "@slipway/kube";
+import { type PreflightSeverities, preflightChecks, preflightCodes } from "../config/preflight-checks.ts";
 import type { ReleaseEvent } from "./events.ts";
 import { parseManifest } from "./manifests.ts";
 import type { ReleaseContext, ReleaseImage, RenderedRelease, Target } from "./model.ts";
@@ -85,6 +86,13 @@ export const behaviours: Behaviours = [
   { image: "*", behaviour: { startMs: 5 } },
 ];
 
+export const NO_ADVICE: PreflightSeverities = {
+  ...Object.fromEntries(
+    preflightCodes.filter((code) => preflightChecks[code].inRollback === "off").map((code) => [code, "off"]),
+  ),
+  CAPACITY_UNKNOWN: "off",
+};
+
 export function contextOf(targets: readonly Target[], changes: Partial<ReleaseContext> = {}): ReleaseContext {
   return {
     service: "shop",
@@ -93,6 +101,8 @@ export function contextOf(targets: readonly Target[], changes: Partial<ReleaseCo
     targets,
     clock: systemClock,
     random: seededRandom(1),
+    // The manifests of most tests are as short as they can be; what preflight says of them is not what is tested.
+    preflight: NO_ADVICE,
     who: "aki",
     from: "test",
     host: "laptop",

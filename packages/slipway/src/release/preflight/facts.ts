@@ -19,7 +19,6 @@ export interface ClusterFacts {
   readonly priorityClasses: readonly AnyObject[] | undefined;
   /** Text of `kube-system/cluster-autoscaler-status`; undefined when there is none. */
   readonly autoscalerStatus: string | "unreadable" | undefined;
-  readonly customResources: ReadonlySet<string>;
   /** By `referenceKey`. */
   readonly referenced: ReadonlyMap<string, Found>;
   /** `nodes`, `resourcequotas in shop`, `Secret db`: what the cluster did not let us read. */
@@ -76,7 +75,6 @@ export async function readClusterFacts(
     limitRanges,
     priorityClasses,
     autoscalerStatus: status,
-    customResources: new Set(),
     referenced,
     unreadable: unreadable.sort(),
   };

@@ -6,22 +6,16 @@
  * It runs beside the dry run of the plan, in all clusters at once: `readPreflight` asks the registry once,
  * `preflightCluster` looks at one cluster, `preflightManifests` at what needs no cluster.
  */
-import type { AnyObject } from "@slipway/kube";
 import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
+import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
+import { checkCapacity } from "./capacity.ts";
 import { type ClusterFacts, readClusterFacts } from "./facts.ts";
 import { type Finding, type RawFinding, type Weights, weigh } from "./finding.ts";
 import { checkArchitectures, checkImages, type ImageFacts, readImages } from "./images.ts";
 import { checkImmutable } from "./immutable.ts";
+import { checkManifests, checkReadinessGates } from "./lints.ts";
 import { checkReferences, referenceKey } from "./references.ts";
-
-/** One object of the release as the dry run saw it. */
-export interface SeenObject {
-  /** As it will be applied. */
-  readonly object: AnyObject;
-  readonly live: AnyObject | undefined;
-  /** With defaults and what the cluster adds; undefined when it could not be tried. */
-  readonly after: AnyObject | undefined;
-}
+import type { SeenObject } from "./seen.ts";
 
 export interface PreflightInput {
   readonly context: ReleaseContext;
@@ -42,11 +36,14 @@ export async function readPreflight(
 /** What the manifests and the registry show, the same for all clusters. */
 export function preflightManifests(
   context: ReleaseContext,
-  _rendered: Pick<RenderedRelease, "objects">,
+  rendered: Pick<RenderedRelease, "objects">,
   images: readonly ImageFacts[],
   purpose: Weights["purpose"],
 ): readonly Finding[] {
-  return weigh([...checkImages(images)], undefined, { severities: context.preflight, purpose });
+  return weigh([...checkImages(images), ...checkManifests(rendered.objects)], undefined, {
+    severities: context.preflight,
+    purpose,
+  });
 }
 
 /** Starts reading at once; judges when the dry run has come, too. Throws only when the cluster does not answer. */
@@ -56,7 +53,7 @@ export async function preflightCluster(
 ): Promise<readonly Finding[]> {
   const { context, target, rendered, purpose } = input;
   const [facts, seen] = await Promise.all([readClusterFacts(target.client, rendered.objects), dryRun]);
-  const raw = checkCluster({ facts, seen, images: input.images });
+  const raw = checkCluster({ facts, seen, images: input.images, now: context.clock.now() });
   return weigh(raw, target.name, { severities: context.preflight, purpose });
 }
 
@@ -65,13 +62,18 @@ export function checkCluster(input: {
   readonly facts: ClusterFacts;
   readonly seen: readonly SeenObject[];
   readonly images: readonly ImageFacts[];
+  readonly now: number;
 }): readonly RawFinding[] {
-  const { facts, seen, images } = input;
+  const { facts, seen, images, now } = input;
   const objects = seen.map(({ object }) => object);
   return [
     ...checkReferences(objects, (reference) => facts.referenced.get(referenceKey(reference)) ?? "unreadable"),
     ...seen.flatMap(({ object, live }) => checkImmutable(object, live)),
     ...checkArchitectures(objects, images, facts.nodes ?? []),
+    ...checkCapacity(facts, seen, now),
+    ...checkAutoscaling(facts, seen),
+    ...checkBudgets(facts, seen),
+    ...checkReadinessGates(facts, objects),
     ...unreadable(facts),
   ];
 }
