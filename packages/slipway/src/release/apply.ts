@@ -8,7 +8,9 @@
  */
 import { type Clock, SlipwayError } from "@slipway/base";
 import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway/kube";
+import type { CauseCode } from "./causes.ts";
 import { handOverReplicas } from "./hand-over.ts";
+import { refusedApply } from "./judge/creation.ts";
 import { type ExpectedWorkload, JUDGED_KINDS, type WorkloadKind } from "./judge/workload.ts";
 import type { VersionInfo } from "./model.ts";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "./render.ts";
@@ -50,7 +52,24 @@ export interface Applied {
   readonly objects: number;
 }
 
-/** Throws the first error that does not pass; what was applied before it stays. */
+/** The API server's answer to one object of a release, or that the object is on its way out. */
+export class ApplyError extends SlipwayError {
+  override readonly name = "ApplyError";
+  readonly kind: CauseCode;
+  readonly object: AnyObject;
+
+  constructor(
+    kind: CauseCode,
+    object: AnyObject,
+    error: { readonly message: string; readonly cause?: unknown },
+  ) {
+    super({ code: "APPLY_REFUSED", message: error.message, cause: error.cause });
+    this.kind = kind;
+    this.object = object;
+  }
+}
+
+/** Throws the first error that does not pass, as an ApplyError if it is an answer; what was applied before it stays. */
 export async function applyObjects(
   client: KubeClient,
   objects: readonly AnyObject[],
@@ -60,16 +79,47 @@ export async function applyObjects(
   const discovery = discoveryOf(client);
   for (const object of objects) {
     options.signal?.throwIfAborted();
-    const applied = await patiently(options, async () => {
-      const served = await servedObject(discovery, object);
-      if (served.reason !== undefined) throw notServed(client.name, object, served.reason);
-      await handOverReplicas(client, served.object, FIELD_MANAGER);
-      return client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });
-    });
+    const applied = await applyOne({ client, discovery, object }, options);
     const kind = JUDGED_KINDS.find((one) => one === object.kind);
     if (kind !== undefined) workloads.push(expectedOf(kind, object, applied));
   }
   return { workloads, objects: objects.length };
+}
+
+async function applyOne(
+  what: {
+    readonly client: KubeClient;
+    readonly discovery: ReturnType<typeof discoveryOf>;
+    readonly object: AnyObject;
+  },
+  options: Parameters<typeof patiently>[0],
+): Promise<AnyObject> {
+  const { client, object } = what;
+  const apply = async (): Promise<AnyObject> => {
+    const served = await servedObject(what.discovery, object);
+    if (served.reason !== undefined) throw notServed(client.name, object, served.reason);
+    await handOverReplicas(client, served.object, FIELD_MANAGER);
+    return client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });
+  };
+  const refused = (error: unknown): never => {
+    if (!(error instanceof StatusError)) throw error;
+    throw new ApplyError(refusedApply(error), object, { message: error.message, cause: error });
+  };
+  const deadline = options.clock.monotonic() + (options.patienceMs ?? APPLY_PATIENCE_MS);
+  let applied = await patiently(options, apply).catch(refused);
+  // What is being deleted takes an apply and goes all the same; once it is gone, the apply makes it anew.
+  while (applied.metadata.deletionTimestamp !== undefined) {
+    if (options.clock.monotonic() >= deadline) {
+      const kept = (applied.metadata.finalizers ?? []).join(", ");
+      const by = kept === "" ? "" : ` and is kept by ${kept}`;
+      throw new ApplyError("ObjectTerminating", object, {
+        message: `${object.kind} ${object.metadata.name} is being deleted since ${applied.metadata.deletionTimestamp}${by}`,
+      });
+    }
+    await options.clock.sleep(1_000, options.signal);
+    applied = await patiently(options, apply).catch(refused);
+  }
+  return applied;
 }
 
 function expectedOf(kind: WorkloadKind, object: AnyObject, applied: AnyObject): ExpectedWorkload {

@@ -43,6 +43,7 @@ export type Forward =
       readonly finishedAt: number;
       readonly reason: string;
       readonly isLeftBehind?: boolean;
+      readonly cause?: Cause | undefined;
     }
   /** Without an answer; stands in the last wave now and is tried again at `retryAt`. */
   | {

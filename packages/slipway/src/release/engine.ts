@@ -12,6 +12,7 @@ import { bakeOf, decide, type WaveCommand, type WaveDecision } from "./decide.ts
 import { takeEvidence } from "./evidence.ts";
 import { askGate } from "./gates/ask.ts";
 import type { ReleaseRecord } from "./model.ts";
+import { NOTHING_OBSERVED } from "./observe.ts";
 import { beginRestore } from "./roll-back.ts";
 import { rollForward } from "./roll-forward.ts";
 import { kubectlFor, Run, type RunInput } from "./run.ts";
@@ -127,14 +128,10 @@ function keepEvidence(run: Run, name: string): void {
     const taken = await takeEvidence({
       client: run.target(name).client,
       clock: run.input.context.clock,
-      observation: run.observed(name)?.current() ?? {
-        deployments: [],
-        replicaSets: [],
-        pods: [],
-        events: [],
-      },
+      observation: run.observed(name)?.current() ?? NOTHING_OBSERVED,
       cause: forward.cause,
-      pod: run.doomedPods.get(name),
+      pod: run.doomed.get(name)?.pod,
+      logs: run.doomed.get(name)?.logs,
       before: run.eventsBefore.get(name) ?? new Map(),
     });
     const notes = run.notes.get(name);

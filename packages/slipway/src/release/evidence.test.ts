@@ -4,6 +4,7 @@ import { systemClock } from "@slipway/base";
 import type { Event } from "@slipway/kube";
 import { makeCause } from "./causes.ts";
 import { countsOf, takeEvidence } from "./evidence.ts";
+import { NOTHING_OBSERVED } from "./observe.ts";
 import { apiClient } from "./testing.ts";
 
 function event(uid: string, count: number, about: { kind: string; name: string; namespace?: string }): Event {
@@ -31,7 +32,7 @@ async function eventsOf(now: readonly Event[], before: readonly Event[]): Promis
   const evidence = await takeEvidence({
     client: apiClient(),
     clock: systemClock,
-    observation: { deployments: [], replicaSets: [], pods: [], events: now },
+    observation: { ...NOTHING_OBSERVED, events: now },
     cause,
     pod: undefined,
     before: countsOf(before),

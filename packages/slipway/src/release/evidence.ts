@@ -5,6 +5,8 @@
 import type { Clock } from "@slipway/base";
 import type { ContainerStatus, Event, KubeClient, Pod } from "@slipway/kube";
 import type { Cause } from "./causes.ts";
+import { containerKey } from "./judge/crash.ts";
+import { containerOf, statusesOf } from "./judge/finding.ts";
 import { errorLine } from "./last-words.ts";
 import { type Observation, timeOf } from "./observe.ts";
 
@@ -60,6 +62,8 @@ export async function takeEvidence(input: {
   readonly observation: Observation;
   readonly cause: Cause;
   readonly pod: Pod | undefined;
+  /** Logs that were read when containers died, by pod uid and container: for what cannot be read any more. */
+  readonly logs?: ReadonlyMap<string, string> | undefined;
   /** Events from before the release: uid to their count then. */
   readonly before: ReadonlyMap<string, number>;
 }): Promise<Evidence> {
@@ -79,11 +83,13 @@ export async function takeEvidence(input: {
       stop.abort();
     })
     .catch(() => undefined);
-  const log = await Promise.race([
-    readLog(input, pod, { gaps, signal: stop.signal }),
+  const container = containerToRead(pod, input.cause);
+  const fresh = await Promise.race([
+    readLog(input, pod, { container, gaps, signal: stop.signal }),
     timeout.then(() => undefined),
   ]);
   limit.abort();
+  const log = hasLines(fresh) ? fresh : (keptLog(input.logs, pod, container) ?? fresh);
   const said = CRASHES.has(input.cause.code) ? errorLine(exit?.message, log) : undefined;
   const cause = said === undefined ? input.cause : { ...input.cause, said };
   return { cluster: cause.cluster, cause, takenAt, events, exit, log, gaps };
@@ -114,13 +120,14 @@ function since(events: readonly Event[], before: ReadonlyMap<string, number>): r
 }
 
 function relatedEvents(events: readonly Event[], cause: Cause, pod: Pod | undefined): readonly Event[] {
-  const { namespace, deployment, replicaSet } = cause.object;
+  const { namespace, deployment, replicaSet, kind, name } = cause.object;
   return events.filter(({ involvedObject: about }) => {
     if (about.kind === "Pod") return pod !== undefined && about.uid === pod.metadata.uid;
     if (about.namespace !== namespace) return false;
     return (
       (about.kind === "ReplicaSet" && about.name === replicaSet) ||
-      (about.kind === "Deployment" && about.name === deployment)
+      (about.kind === "Deployment" && about.name === deployment) ||
+      (kind !== undefined && about.kind === kind && about.name === name)
     );
   });
 }
@@ -159,7 +166,8 @@ function exitOf(pod: Pod | undefined, container: string | undefined): Evidence["
   const status = statusOf(pod, container);
   const end = status?.state?.terminated ?? status?.lastState?.terminated;
   if (end === undefined) return undefined;
-  const limits = pod?.spec.containers.find((one) => one.name === container)?.resources?.limits;
+  const limits =
+    pod === undefined || container === undefined ? undefined : containerOf(pod, container)?.resources?.limits;
   return {
     exitCode: end.exitCode,
     ...(end.signal === undefined ? {} : { signal: end.signal }),
@@ -172,9 +180,13 @@ function exitOf(pod: Pod | undefined, container: string | undefined): Evidence["
 async function readLog(
   input: { readonly client: KubeClient; readonly clock: Clock },
   pod: Pod | undefined,
-  options: { readonly gaps: string[]; readonly signal: AbortSignal },
+  options: {
+    readonly container: string | undefined;
+    readonly gaps: string[];
+    readonly signal: AbortSignal;
+  },
 ): Promise<Evidence["log"]> {
-  const container = mostTellingContainer(pod);
+  const { container } = options;
   const status = statusOf(pod, container);
   if (pod === undefined || container === undefined || status === undefined) return undefined;
   const hasRun = status.restartCount > 0 || status.state?.running !== undefined || status.state?.terminated;
@@ -211,8 +223,24 @@ async function readLog(
   return undefined;
 }
 
-function mostTellingContainer(pod: Pod | undefined): string | undefined {
-  const statuses = [...(pod?.status?.initContainerStatuses ?? []), ...(pod?.status?.containerStatuses ?? [])];
+function hasLines(log: Evidence["log"]): boolean {
+  return log !== undefined && log.head.length + log.tail.length > 0;
+}
+
+function keptLog(
+  logs: ReadonlyMap<string, string> | undefined,
+  pod: Pod | undefined,
+  container: string | undefined,
+): Evidence["log"] {
+  if (pod === undefined || container === undefined) return undefined;
+  const text = logs?.get(containerKey(pod, container));
+  return text === undefined ? undefined : { container, previous: true, ...headAndTail(text) };
+}
+
+/** The one that the cause names, else the one that failed. */
+function containerToRead(pod: Pod | undefined, cause: Cause): string | undefined {
+  const statuses = pod === undefined ? [] : statusesOf(pod);
+  if (statuses.some((status) => status.name === cause.object.container)) return cause.object.container;
   const failed = statuses.find(
     (status) => !status.ready && (status.restartCount > 0 || status.state?.terminated),
   );

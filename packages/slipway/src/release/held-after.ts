@@ -6,6 +6,7 @@ import { podSpecOf } from "./workload.ts";
 
 const IMAGE_FAULTS: ReadonlySet<string> = new Set([
   "ContainerCrash",
+  "ImageArchitecture",
   "ContainerCompleted",
   "ContainerStartFailed",
   "LivenessFailed",
@@ -37,10 +38,11 @@ export function heldAfter(
 }
 
 function digestOf(objects: readonly AnyObject[], cause: Cause): string | undefined {
-  const { deployment, container } = cause.object;
+  const { deployment, kind, name, container } = cause.object;
   for (const object of objects) {
-    if (object.kind !== "Deployment") continue;
-    if (deployment !== undefined && object.metadata.name !== deployment) continue;
+    if (object.kind !== (kind ?? "Deployment")) continue;
+    const wanted = kind === undefined ? deployment : name;
+    if (wanted !== undefined && object.metadata.name !== wanted) continue;
     const spec = podSpecOf(object);
     const found = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].find(
       (one) => one.name === container,

@@ -102,7 +102,13 @@ function clusterRecord(
       return { ...common, verdict: "failed", step: stepOr("done"), cause: forward.cause };
     case "unknown":
     case "requeued":
-      return { ...common, verdict: "unknown", step: stepOr("done"), reason: forward.reason };
+      return {
+        ...common,
+        verdict: "unknown",
+        step: stepOr("done"),
+        reason: forward.reason,
+        ...(forward.cause === undefined ? {} : { cause: forward.cause }),
+      };
     default:
       return assertNever(forward);
   }

@@ -1,8 +1,8 @@
 /** Forward in one cluster: apply, follow the rollout, and report what the judge finds until the release ends. */
 import { assertNever } from "@slipway/base";
-import { StatusError } from "@slipway/kube";
-import { type Applied, applyObjects, stamp } from "./apply.ts";
-import { type Cause, makeCause } from "./causes.ts";
+import { type AnyObject, StatusError } from "@slipway/kube";
+import { type Applied, ApplyError, applyObjects, isUnreachable, stamp } from "./apply.ts";
+import { type CauseObject, makeCause } from "./causes.ts";
 import { countsOf } from "./evidence.ts";
 import { baselineOf } from "./judge/crash.ts";
 import { refusedApply } from "./judge/creation.ts";
@@ -66,6 +66,7 @@ export async function follow(
   await followRollout({
     cluster: name,
     kubectl: kubectlFor(context, name),
+    client: run.target(name).client,
     observer: from.observer,
     expected: from.applied.workloads,
     baseline: from.baseline,
@@ -98,10 +99,10 @@ function onFact(run: Run, name: string, fact: RolloutFact): void {
     case "waiting":
       return onWaiting(run, name);
     case "doomed":
-      run.doomedPods.set(name, fact.pod);
+      run.doomed.set(name, fact);
       return failed(run, name, fact.cause);
     case "unknown":
-      return unknown(run, name, fact.reason);
+      return unknown(run, name, fact.reason, fact.cause);
     default:
       return assertNever(fact);
   }
@@ -129,18 +130,27 @@ function onWaiting(run: Run, name: string): void {
 }
 
 function onApplyError(run: Run, name: string, error: unknown): void {
-  if (!(error instanceof StatusError)) {
-    return unknown(run, name, error instanceof Error ? error.message : String(error));
+  const { context, record } = run.input;
+  const facts = { cluster: name, kubectl: kubectlFor(context, name) };
+  if (error instanceof ApplyError) {
+    const object = placeOf(error.object, record.namespace);
+    const why = `the API server refuses the release: ${error.message}`;
+    return failed(run, name, makeCause(error.kind, { ...facts, object, why }));
   }
-  failed(run, name, refusedCause(run, name, error));
+  const object = { namespace: record.namespace };
+  if (error instanceof StatusError) {
+    const why = `the API server refuses what a release needs: ${error.message}`;
+    return failed(run, name, makeCause(refusedApply(error), { ...facts, object, why }));
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  const away = makeCause("ClusterUnreachable", { ...facts, object, why: reason });
+  unknown(run, name, reason, isUnreachable(error) ? away : undefined);
 }
 
-function refusedCause(run: Run, name: string, error: StatusError): Cause {
-  const { context, record } = run.input;
-  return makeCause(refusedApply(error), {
-    cluster: name,
-    kubectl: kubectlFor(context, name),
-    object: { namespace: record.namespace },
-    why: `the API server refuses the release: ${error.message}`,
-  });
+function placeOf(object: AnyObject, namespace: string): CauseObject {
+  const { kind, metadata } = object;
+  const where = { namespace: metadata.namespace ?? namespace };
+  return kind === "Deployment"
+    ? { ...where, deployment: metadata.name }
+    : { ...where, kind, name: metadata.name };
 }

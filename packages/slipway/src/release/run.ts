@@ -3,7 +3,6 @@
  * which cluster, and what the record will say. Parts report by `set`, which wakes the engine's loop.
  */
 import { SlipwayError } from "@slipway/base";
-import type { Pod } from "@slipway/kube";
 import { APPLY_PATIENCE_MS } from "./apply.ts";
 import type { Cause } from "./causes.ts";
 import type { ClusterState, Forward, WaveState } from "./decide.ts";
@@ -11,9 +10,11 @@ import type { ReleaseNews } from "./events.ts";
 import type { Evidence } from "./evidence.ts";
 import type { GateRecord, ServedCount, WaveSettings } from "./gates/gate.ts";
 import type { HookRecord } from "./hook.ts";
+import { JUDGED_KINDS, type WorkloadKind } from "./judge/workload.ts";
 import type { Outcome, ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { type Observer, observe } from "./observe.ts";
 import { createKeeper, type Keeper, recordOf } from "./record-keeper.ts";
+import type { RolloutFact } from "./rollout.ts";
 
 export interface RunInput {
   readonly context: ReleaseContext;
@@ -52,7 +53,7 @@ export class Run {
   gating = new AbortController();
   /** What goes forward in a cluster, to be ended before it is restored. */
   readonly forwarding = new Map<string, { readonly abort: AbortController; readonly task: Promise<void> }>();
-  readonly doomedPods = new Map<string, Pod | undefined>();
+  readonly doomed = new Map<string, Extract<RolloutFact, { kind: "doomed" }>>();
   readonly eventsBefore = new Map<string, ReadonlyMap<string, number>>();
   /** Lines that a failed gate or hook left, by cluster. */
   readonly notes = new Map<string, readonly string[]>();
@@ -173,12 +174,14 @@ export class Run {
   #scope(): Parameters<typeof observe>[1] {
     const { record, backTo, context } = this.input;
     const namespaces = new Set([record.namespace]);
+    const kinds = new Set<WorkloadKind>();
     for (const object of [...record.objects, ...(backTo?.objects ?? [])]) {
-      if (object.kind === "Deployment" && object.metadata.namespace !== undefined) {
-        namespaces.add(object.metadata.namespace);
-      }
+      const kind = JUDGED_KINDS.find((one) => one === object.kind);
+      if (kind === undefined) continue;
+      kinds.add(kind);
+      if (object.metadata.namespace !== undefined) namespaces.add(object.metadata.namespace);
     }
-    return { namespaces: [...namespaces], clock: context.clock };
+    return { namespaces: [...namespaces], kinds: [...kinds], clock: context.clock };
   }
 
   /** Moves a cluster that does not answer to the last wave, which is made when the first one comes. */

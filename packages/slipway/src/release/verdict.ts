@@ -13,7 +13,7 @@ export function failed(run: Run, name: string, cause: Cause): void {
 }
 
 /** By policy the end of the release, or left behind, or tried again later. */
-export function unknown(run: Run, name: string, reason: string): void {
+export function unknown(run: Run, name: string, reason: string, cause?: Cause): void {
   const { unreachable, emit } = run.input;
   if (unreachable === "requeue") {
     const before = run.forward(name);
@@ -23,17 +23,22 @@ export function unknown(run: Run, name: string, reason: string): void {
     if (!isTold) emit({ type: "requeued", cluster: name, reason, forMs: run.requeueForMs });
     return run.keeper.save();
   }
-  endUnknown(run, name, { reason, isLeftBehind: unreachable === "skip" });
+  endUnknown(run, name, { reason, isLeftBehind: unreachable === "skip", cause });
 }
 
 export function endUnknown(
   run: Run,
   name: string,
-  { reason, isLeftBehind }: { readonly reason: string; readonly isLeftBehind: boolean },
+  {
+    reason,
+    isLeftBehind,
+    cause,
+  }: { readonly reason: string; readonly isLeftBehind: boolean; readonly cause?: Cause | undefined },
 ): void {
   const startedAt = run.startedAt(name);
-  run.set(name, { forward: { step: "unknown", startedAt, finishedAt: run.now(), reason, isLeftBehind } });
-  finish(run, name, { verdict: "unknown", cause: undefined, reason });
+  const finishedAt = run.now();
+  run.set(name, { forward: { step: "unknown", startedAt, finishedAt, reason, isLeftBehind, cause } });
+  finish(run, name, { verdict: "unknown", cause, reason });
 }
 
 export function settled(run: Run, name: string): void {
