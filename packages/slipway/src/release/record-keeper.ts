@@ -107,7 +107,7 @@ function clusterRecord(
         verdict: "unknown",
         step: stepOr("done"),
         reason: forward.reason,
-        ...(forward.cause === undefined ? {} : { cause: forward.cause }),
+        ...(forward.step === "unknown" && forward.cause !== undefined ? { cause: forward.cause } : {}),
       };
     default:
       return assertNever(forward);
