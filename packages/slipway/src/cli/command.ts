@@ -67,6 +67,18 @@ export const allowDirtyOption: OptionDeclaration = {
   description: "take uncommitted changes to an environment that is not local",
 };
 
+export const rebindOption: OptionDeclaration = {
+  flags: "--rebind <cluster>",
+  description: "the cluster of this name was rebuilt: bind the name to what is there now (several: a,b)",
+};
+
+export function rebindOf(input: CommandInput): readonly string[] | undefined {
+  return textOption(input, "rebind")
+    ?.split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
 /** What decides whether a release may begin: the same for a plan and for what carries it out. */
 export const planOptions: readonly OptionDeclaration[] = [
   { flags: "--allow-held", description: "deploy although a rollback has put these images on hold" },
@@ -74,6 +86,7 @@ export const planOptions: readonly OptionDeclaration[] = [
     flags: "--skip-unreachable",
     description: "go on without clusters that cannot be reached; the release cannot become healthy then",
   },
+  rebindOption,
 ];
 
 /** What `deploy` takes and `ship` hands on to it. */

@@ -24,13 +24,13 @@ export async function targetsOf(
   return Promise.all(
     config.clusters.map(async (cluster): Promise<Target> => {
       if (cluster.kind === "context") {
-        const { client } = await openContext(
+        const { client, server } = await openContext(
           cluster.name,
           cluster.context,
           kubeconfig as Kubeconfig,
           context,
         );
-        return { name: cluster.name, client };
+        return { name: cluster.name, client, place: `context ${cluster.context} at ${server}` };
       }
       const local = state?.clusters.find(({ name }) => name === cluster.name);
       if (local === undefined) throw new Error(`cluster ${cluster.name} is not in the world`);

@@ -66,7 +66,7 @@ async function carryOut(
   input: CommandInput,
   project: Project,
   { release, rendered, registry }: PreparedRelease,
-  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "frozen">,
+  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen">,
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<number> {

@@ -2,12 +2,18 @@
 import type { RegistryClient } from "../images/registry/client.ts";
 import { freeze } from "../release/frozen-plan.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
-import { planInDetail, type ReleasePlan, readKnowledge, refusalError } from "../release/plan.ts";
+import {
+  type PlanOptions,
+  planInDetail,
+  type ReleasePlan,
+  readKnowledge,
+  refusalError,
+} from "../release/plan.ts";
 import { renderPlan } from "../release/plan-text.ts";
 import { history } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
 import type { WorldState } from "../world/state.ts";
-import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
+import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
 import { bucketDigests, writePlanFile } from "./frozen-plan-file.ts";
 import type { Project } from "./project.ts";
@@ -42,8 +48,14 @@ export async function prepareRelease(
   return { release, rendered, registry };
 }
 
-export function planOptionsOf(input: CommandInput): { allowHeld: boolean; skipUnreachable: boolean } {
-  return { allowHeld: isSet(input, "allowHeld"), skipUnreachable: isSet(input, "skipUnreachable") };
+export function planOptionsOf(
+  input: CommandInput,
+): Pick<PlanOptions, "allowHeld" | "skipUnreachable" | "rebind"> {
+  return {
+    allowHeld: isSet(input, "allowHeld"),
+    skipUnreachable: isSet(input, "skipUnreachable"),
+    rebind: rebindOf(input),
+  };
 }
 
 /** Shows the plan, and keeps it with `--out`; returns the exit code. */

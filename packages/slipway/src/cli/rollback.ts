@@ -1,4 +1,11 @@
-import { type CommandDeclaration, dryRunOption, isSet, textOption } from "./command.ts";
+import {
+  type CommandDeclaration,
+  dryRunOption,
+  isSet,
+  rebindOf,
+  rebindOption,
+  textOption,
+} from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "take the service back to the last good release",
@@ -8,6 +15,7 @@ export const command: CommandDeclaration = {
   options: [
     { flags: "--wait <duration>", description: "wait this long for a lock that somebody holds" },
     { flags: "--steal-lock", description: "take the lock from whoever holds it" },
+    rebindOption,
     dryRunOption,
   ],
   examples: ["slipway rollback", "slipway rollback 12", "slipway rollback --dry-run"],
@@ -37,7 +45,7 @@ export const command: CommandDeclaration = {
     const registry = registryClientOf(context);
     const release = releaseContextOf(context, project, await targetsOf(context, project), registry);
     if (isSet(input, "dryRun")) {
-      const { target, leaves, plan } = await planRollback(release, { to });
+      const { target, leaves, plan } = await planRollback(release, { to, rebind: rebindOf(input) });
       const refused = refusalError(plan.refusals);
       const clusters = release.targets.map(({ name }) => name).join(", ");
       output.emit({
@@ -62,6 +70,7 @@ export const command: CommandDeclaration = {
       (onEvent) =>
         rollback(release, {
           to,
+          rebind: rebindOf(input),
           onEvent,
           signal: context.signal,
           lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),

@@ -152,8 +152,8 @@ export async function patiently<T>(
 }
 
 function isPassing(error: unknown): boolean {
-  if (isUnreachable(error)) return true;
-  return error instanceof StatusError && [409, 429, 500, 502, 503, 504].includes(error.httpCode);
+  if (error instanceof StatusError) return [409, 429, 500, 502, 503, 504].includes(error.httpCode);
+  return isUnreachable(error);
 }
 
 /** Versions come and go: PodDisruptionBudget is policy/v1beta1 up to 1.20 and policy/v1 from 1.21 on. */
@@ -173,8 +173,18 @@ export function notServed(
   });
 }
 
+/**
+ * The cluster could not be asked, for whatever reason: not reached, no credentials to be had for it, or its server
+ * refuses or is unable to look at the request at all. What it says about the objects themselves is another matter.
+ */
 export function isUnreachable(error: unknown): boolean {
-  return error instanceof SlipwayError && error.code === "CLUSTER_UNREACHABLE";
+  if (error instanceof StatusError) {
+    return error.httpCode === 401 || error.httpCode === 429 || error.httpCode >= 500;
+  }
+  return (
+    error instanceof SlipwayError &&
+    (error.code === "CLUSTER_UNREACHABLE" || error.code.startsWith("CREDENTIALS_"))
+  );
 }
 
 /** The lock and the records live in the namespace, so it must be there before anything else. */

@@ -6,6 +6,7 @@ import type { Cause } from "./causes.ts";
 import type { Evidence } from "./evidence.ts";
 import type { GateOutcome, GateRecord } from "./gates/gate.ts";
 import type { HookRun } from "./hook.ts";
+import type { ClusterIdentity } from "./identity.ts";
 import type { Outcome, ReleaseImage, ReleaseRecord, Verdict, VersionInfo } from "./model.ts";
 import type { ReleasePlan } from "./plan.ts";
 
@@ -24,7 +25,10 @@ export interface Progress {
   readonly waitingFor: readonly Cause[];
 }
 
-export type ReleaseEvent = { readonly at: number } & (
+export type ReleaseEvent = {
+  readonly at: number;
+} /** Before anything is changed: which clusters the names stand for. */ & (
+  | { readonly type: "identified"; readonly clusters: readonly ClusterIdentity[] }
   | { readonly type: "planned"; readonly plan: ReleasePlan }
   | { readonly type: "lock-waiting"; readonly cluster: string; readonly message: string }
   | { readonly type: "locked"; readonly clusters: readonly string[] }

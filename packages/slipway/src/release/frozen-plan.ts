@@ -43,7 +43,7 @@ export interface FrozenPlan {
   readonly environment: string;
   /** Waves, bake and what happens on a failure, as they were. */
   readonly release: ReleaseConfig;
-  readonly options: Pick<PlanOptions, "allowHeld" | "skipUnreachable">;
+  readonly options: Pick<PlanOptions, "allowHeld" | "skipUnreachable" | "rebind">;
   readonly rendered: RenderedRelease;
   /** Static files by bucket, as a digest of what is in them. */
   readonly buckets: Readonly<Record<string, string>>;
@@ -88,6 +88,7 @@ export async function freeze(
     options: {
       allowHeld: about.options.allowHeld === true,
       skipUnreachable: about.options.skipUnreachable === true,
+      ...(about.options.rebind === undefined ? {} : { rebind: about.options.rebind }),
     },
     rendered,
     buckets: about.buckets,

@@ -17,6 +17,8 @@ import type { HookRecord } from "./hook.ts";
 export interface Target {
   readonly name: string;
   readonly client: KubeClient;
+  /** How it is reached, for people: `context gke_shop at https://34.84.1.2`. Undefined for a local cluster. */
+  readonly place?: string | undefined;
 }
 
 /** Does the registry still hold this image? `reference` is `host/repository:tag@sha256:…`. */
@@ -134,6 +136,8 @@ export interface ReleaseRecord {
   /** Every gate that was asked, with the values it compared. */
   readonly gates?: readonly GateRecord[] | undefined;
   readonly hooks?: readonly HookRecord[] | undefined;
+  /** UID of the `kube-system` Namespace of every cluster known then, by the cluster's name; see `identity.ts`. */
+  readonly identities?: Readonly<Record<string, string>> | undefined;
   /** Fencing token of the lock it was written under, and the count of writes: the higher pair is the newer copy. */
   readonly fence: number;
   readonly revision: number;

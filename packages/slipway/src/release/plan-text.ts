@@ -1,6 +1,7 @@
 /** A plan as text for people. Clusters in which the same would happen are shown once. Pure. */
 import type { SlipwayError } from "@slipway/base";
 import type { FieldChange } from "./diff.ts";
+import { describeIdentities } from "./identity.ts";
 import {
   type ClusterPlan,
   isChange,
@@ -36,6 +37,7 @@ export function renderPlan(plan: ReleasePlan, options: PlanTextOptions = {}): st
   }
   const order = plan.waves.map((wave) => wave.join(" + ")).join(", then ");
   return [
+    ...describeIdentities(plan.identities),
     ...[...groups].map(([body, names]) => `${headOf(names)}\n${body}`),
     `order: ${order}`,
     ...plan.warnings.map((warning) => `warning: ${warning}`),

@@ -20,6 +20,7 @@ import { plainNameOf } from "./config-names.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
 import { replicasLeft, withReplicas } from "./hand-over.ts";
 import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn } from "./history.ts";
+import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "./identity.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { asRefusal, asWarning, type Finding } from "./preflight/finding.ts";
 import type { ImageFacts } from "./preflight/images.ts";
@@ -66,6 +67,8 @@ export interface ReleasePlan {
   /** Of the release, and of the objects that name none. */
   readonly namespace: string;
   readonly clusters: readonly ClusterPlan[];
+  /** Which clusters the names stand for. */
+  readonly identities: readonly ClusterIdentity[];
   readonly waves: readonly (readonly string[])[];
   /** Why the release may not start; empty when it may. */
   readonly refusals: readonly SlipwayError[];
@@ -80,6 +83,8 @@ export interface PlanOptions {
   readonly purpose?: "deploy" | "rollback" | undefined;
   readonly allowHeld?: boolean | undefined;
   readonly skipUnreachable?: boolean | undefined;
+  /** Clusters that were rebuilt, and so are not what they were bound to. */
+  readonly rebind?: readonly string[] | undefined;
 }
 
 /** What the clusters know of the service, and which of them did not answer. */
@@ -147,10 +152,13 @@ export async function planInDetail(
   const purpose = options.purpose ?? "deploy";
   const images = await readPreflight(context, rendered);
   const ofManifests = preflightManifests(context, rendered, images, purpose);
-  const refusals: SlipwayError[] = [];
+  const identities = await readIdentities(context, knowledge.records, knowledge.unreachable);
+  const refusals: SlipwayError[] = [...checkIdentities(identities, options.rebind)];
+  // A cluster that may be a stranger's is not even asked to try anything.
+  const targets = refusals.length > 0 ? [] : context.targets;
   if (options.allowHeld !== true) refusals.push(...heldRefusals(rendered, knowledge.records));
   const planned = await Promise.all(
-    context.targets.map(async (target): Promise<PlannedCluster> => {
+    targets.map(async (target): Promise<PlannedCluster> => {
       const reason = knowledge.unreachable.get(target.name);
       if (reason !== undefined) return silent(target.name, reason);
       try {
@@ -174,11 +182,13 @@ export async function planInDetail(
   const plan: ReleasePlan = {
     namespace: context.namespace,
     clusters,
+    identities,
     waves: context.release.waves,
     refusals,
     warnings: [
       ...rendered.warnings,
       ...knowledge.warnings,
+      ...identityWarnings(identities),
       ...planned.flatMap((one) => one.warnings),
       ...findings.filter(({ severity }) => severity === "warning").map(asWarning),
     ],

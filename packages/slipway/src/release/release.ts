@@ -23,6 +23,7 @@ import {
   withoutSecrets,
   writeRecord,
 } from "./history.ts";
+import { checkIdentities, identitiesToKeep, readIdentities } from "./identity.ts";
 import { describeInterruption } from "./interruption.ts";
 import { lateLocks } from "./late-lock.ts";
 import { type HeldLock, takeLock } from "./lock.ts";
@@ -68,6 +69,8 @@ export interface DeployOptions {
   readonly approveGates?: boolean | undefined;
   /** Refuse with PLAN_STALE unless everything is as it was when this plan was made. */
   readonly frozen?: FrozenPlan | undefined;
+  /** Clusters that were rebuilt, and so are not what they were bound to. */
+  readonly rebind?: readonly string[] | undefined;
 }
 
 export interface RollbackOptions {
@@ -78,6 +81,8 @@ export interface RollbackOptions {
   readonly lockWaitMs?: number | undefined;
   /** Take the lock from whoever holds it. */
   readonly stealLock?: boolean | undefined;
+  /** Clusters that were rebuilt, and so are not what they were bound to. */
+  readonly rebind?: readonly string[] | undefined;
 }
 
 export interface RollbackPlan {
@@ -94,6 +99,7 @@ export async function deploy(
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
   const plan = await planToDeploy(context, rendered, options);
+  emit({ type: "identified", clusters: plan.identities });
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) throw refused;
@@ -122,6 +128,7 @@ export async function deploy(
       settings: settingsOf(context.release, waves),
       hooks: rendered.hooks,
       approveGates: options.approveGates,
+      identities: identitiesToKeep(locked.records, plan.identities),
     });
   });
 }
@@ -130,7 +137,7 @@ export async function deploy(
 export async function planToDeploy(
   context: ReleaseContext,
   rendered: RenderedRelease,
-  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "frozen"> = {},
+  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen"> = {},
 ): Promise<ReleasePlan> {
   const knowledge = await readKnowledge(context);
   const detailed = await planInDetail(context, rendered, knowledge, options);
@@ -142,7 +149,7 @@ export async function planToDeploy(
 /** What `rollback` would do. */
 export async function planRollback(
   context: ReleaseContext,
-  options: Pick<RollbackOptions, "to"> = {},
+  options: Pick<RollbackOptions, "to" | "rebind"> = {},
 ): Promise<RollbackPlan> {
   const knowledge = await readKnowledge(context);
   if (knowledge.unreachable.size === context.targets.length) throw noClusterAnswers(knowledge.unreachable);
@@ -153,6 +160,7 @@ export async function planRollback(
     purpose: "rollback",
     allowHeld: true,
     skipUnreachable: true,
+    rebind: options.rebind,
   });
   return { target: withoutSecrets(target), leaves: withoutSecrets(leaves), plan };
 }
@@ -167,6 +175,7 @@ export async function rollback(
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
   const { plan } = await planRollback(context, options);
+  emit({ type: "identified", clusters: plan.identities });
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) throw refused;
@@ -186,13 +195,16 @@ export async function rollback(
       leaves: leaves.number,
       held: heldByLeaving(leaves, target),
       hooks: target.hooks?.filter(({ hook }) => hook.onRollback).map(({ hook }) => ({ hook, runs: [] })),
+      identities: identitiesToKeep(locked.records, plan.identities),
     });
   });
 }
 
 /** Lifts the hold on a digest, a content, or everything that release `number` holds. */
 export async function unhold(context: ReleaseContext, what: string | number): Promise<readonly string[]> {
-  const { records } = await readKnowledge(context);
+  const { records, unreachable } = await readKnowledge(context);
+  const stranger = refusalError(checkIdentities(await readIdentities(context, records, unreachable)));
+  if (stranger !== undefined) throw stranger;
   const lifted: string[] = [];
   for (const record of records) {
     const keeps = record.held.filter((held) => held !== what && record.number !== what);
@@ -364,6 +376,7 @@ interface NumberedRun {
   readonly settings?: RunInput["settings"];
   readonly hooks?: ReleaseRecord["hooks"];
   readonly approveGates?: boolean | undefined;
+  readonly identities: NonNullable<ReleaseRecord["identities"]>;
 }
 
 async function runNumbered(
@@ -451,6 +464,7 @@ function firstRecord(
     startedAt,
     held: run.held,
     evidence: [],
+    identities: run.identities,
     fence: locked.fence,
     revision: 1,
   };

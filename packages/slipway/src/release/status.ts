@@ -8,6 +8,7 @@ import { isUnreachable, RELEASE_ANNOTATION } from "./apply.ts";
 import type { Cause } from "./causes.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
 import { heldBy, runningIn, withoutSecrets } from "./history.ts";
+import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "./identity.ts";
 import { describeInterruption } from "./interruption.ts";
 import { baselineOf } from "./judge/crash.ts";
 import { judge } from "./judge.ts";
@@ -55,6 +56,8 @@ export interface StatusReport {
   /** The newest release, whatever became of it. */
   readonly newest: ReleaseRecord | undefined;
   readonly clusters: readonly ClusterStatus[];
+  /** Which clusters the names stand for now; one that is not what it is bound to is among the warnings. */
+  readonly identities: readonly ClusterIdentity[];
   /** Who is releasing now. */
   readonly holder: LockHolder | undefined;
   /** Set when the newest release was cut off and nobody is at it. */
@@ -75,10 +78,11 @@ export async function history(context: ReleaseContext): Promise<readonly Release
 }
 
 export async function status(context: ReleaseContext): Promise<StatusReport> {
-  const { records, warnings } = await readKnowledge(context);
-  const clusters = await Promise.all(
-    context.targets.map((target) => clusterStatus(context, target, records)),
-  );
+  const { records, warnings, unreachable } = await readKnowledge(context);
+  const [clusters, identities] = await Promise.all([
+    Promise.all(context.targets.map((target) => clusterStatus(context, target, records))),
+    readIdentities(context, records, unreachable),
+  ]);
   const newest = records[0];
   const holders = clusters.flatMap((cluster) =>
     cluster.lock?.holder !== undefined && !cluster.lock.isStale ? [cluster.lock.holder] : [],
@@ -92,10 +96,15 @@ export async function status(context: ReleaseContext): Promise<StatusReport> {
     namespace: context.namespace,
     newest: newest === undefined ? undefined : withoutSecrets(newest),
     clusters,
+    identities,
     holder: holders[0],
     interrupted: isCutOff ? describeInterruption(newest) : undefined,
     held: [...heldBy(records)].map(([what, by]) => ({ what, by })),
-    warnings,
+    warnings: [
+      ...warnings,
+      ...identityWarnings(identities),
+      ...checkIdentities(identities).map(({ where, message }) => `${where}: ${message}`),
+    ],
   };
 }
 

@@ -129,10 +129,14 @@ export function recordEvents(): {
   return { events, onEvent: (event) => events.push(event) };
 }
 
+let clusters = 0;
+
 /** One cluster's API without controllers: what is written stays as it is. */
 export function apiClient(name = "tokyo", clock: Clock = systemClock): KubeClient {
   const store = createStore();
-  const api = createApi({ store, now: () => clock.now(), random: seededRandom(7) });
+  // A seed of its own for each: two clusters with the same UIDs would be one.
+  clusters += 1;
+  const api = createApi({ store, now: () => clock.now(), random: seededRandom(clusters) });
   bootstrapCluster(api);
   return createMemoryClient({ name, api });
 }

@@ -4,6 +4,7 @@ import { type Cause, causeSentence, renderObjectPath, whyOf } from "./causes.ts"
 import type { ObjectDrift } from "./drift.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence.ts";
+import { describeIdentities } from "./identity.ts";
 import { AFTER_INTERRUPTION } from "./interruption.ts";
 import { describeExit } from "./judge/crash.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
@@ -58,6 +59,7 @@ export function renderStatus(report: StatusReport): string {
     lines.push(`being released now by ${holder.who}@${holder.host} (process ${holder.pid})${message}`);
   }
   if (report.interrupted !== undefined) lines.push(`${report.interrupted}.`, AFTER_INTERRUPTION);
+  lines.push(...describeIdentities(report.identities));
   const rows = [["CLUSTER", "RELEASE", "DEPLOYMENT", "READY", "UPDATED", "IMAGE"]];
   for (const cluster of report.clusters) {
     if (!cluster.reachable) {
@@ -130,6 +132,10 @@ function shortImage(image: string): string {
 /** One line per event; undefined for those that say nothing new to a reader of lines. */
 export function renderEvent(event: ReleaseEvent): string | undefined {
   switch (event.type) {
+    case "identified": {
+      const lines = describeIdentities(event.clusters);
+      return lines.length === 0 ? undefined : lines.join("\n");
+    }
     case "planned":
       return undefined;
     case "lock-waiting":
