@@ -95,6 +95,10 @@ export const deployOptions: readonly OptionDeclaration[] = [
   ...planOptions,
   { flags: "--message <text>", description: "shown to whoever meets the lock" },
   { flags: "--wait <duration>", description: "wait this long for a lock that somebody holds" },
+  {
+    flags: "--approve-gates",
+    description: "pass gates that wait for a person, in your name and without asking",
+  },
   dryRunOption,
 ];
 

@@ -12,6 +12,7 @@ import { command as localUp } from "./local/up.ts";
 import { command as logs } from "./logs.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
+import { command as releaseApprove } from "./release/approve.ts";
 import { command as rollback } from "./rollback.ts";
 import { command as ship } from "./ship.ts";
 import { command as status } from "./status.ts";
@@ -29,6 +30,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   status,
   history,
   logs,
+  "release approve": releaseApprove,
   "local up": localUp,
   "local down": localDown,
   "local status": localStatus,
@@ -37,6 +39,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
 };
 
 export const groups: Readonly<Record<string, string>> = {
+  release: "a release that is going on, or was",
   local: "the local world: clusters, registry and edge on this machine",
   config: "the configuration",
 };

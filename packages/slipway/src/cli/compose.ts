@@ -10,6 +10,7 @@ import { dockerCredentials } from "../images/registry/credentials.ts";
 import type { ImageCheck, ReleaseContext, Target } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
+import { gatePortsOf } from "./gate-ports.ts";
 import { type Project, requireWorld } from "./project.ts";
 
 /** Clients of the environment's clusters; the local ones are found in the running world. */
@@ -64,6 +65,7 @@ export function releaseContextOf(
     release: config.release,
     images: registry === undefined ? undefined : imageCheck(registry),
     preflight: config.preflight,
+    gates: gatePortsOf(context, project),
     isHolderAlive: (holder) => (holder.host === hostname() ? isAlive(holder.pid) : undefined),
     kubectl: (cluster) => kubectlFor(project, cluster),
   };

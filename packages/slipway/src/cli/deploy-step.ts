@@ -83,6 +83,7 @@ async function carryOut(
         onEvent,
         signal: context.signal,
         message: textOption(input, "message"),
+        approveGates: isSet(input, "approveGates"),
         lockWaitMs: parseDuration(textOption(input, "wait") ?? "0", "--wait"),
       }),
     release,

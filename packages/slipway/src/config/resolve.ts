@@ -128,6 +128,8 @@ export function resolveConfig(
     keep: releaseField("keep", 20),
   };
 
+  if (!isLocal) refuseEdgeGates(release, file);
+
   const config: Config = {
     name: own("name", parsed.name, ""),
     root,
@@ -151,6 +153,20 @@ export function resolveConfig(
     egress: own("local.egress", parsed.local?.egress, {}),
   };
   return { config, file, sources };
+}
+
+/** The counters are those of the local edge; in front of other clusters stands a load balancer of its own. */
+function refuseEdgeGates(release: ReleaseConfig, file: string): void {
+  const gates = [release.gates ?? [], ...(release.waveSettings ?? []).map((wave) => wave.gates ?? [])].flat();
+  const found = gates.find(({ kind }) => kind === "error-ratio");
+  if (found === undefined) return;
+  throw new SlipwayError({
+    code: "CONFIG_GATE_NO_EDGE",
+    where: `${file}/release/gates`,
+    message: `gate ${found.name} reads the counters of the local edge, which these clusters do not stand behind`,
+    hint: "Give it to the local environment, and ask a { prometheus } gate elsewhere.",
+    exitCode: 2,
+  });
 }
 
 function checkWaves(

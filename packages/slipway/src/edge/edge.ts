@@ -30,6 +30,8 @@ export interface EdgeOptions {
   readonly accessLog?: (lines: string) => void;
   /** The release of a pod, for the access log; empty when unknown. */
   readonly releaseOf?: (backend: Backend) => string;
+  /** The ReplicaSet of a pod, for the counters; empty when unknown. Asked once for each endpoint. */
+  readonly replicaSetOf?: (backend: Backend) => string;
   readonly onProblem?: (error: unknown) => void;
 }
 
@@ -46,6 +48,17 @@ export interface EdgeStatus {
   }[];
   /** Since the start, by cluster and class of status: `tokyo 2xx`. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Since the start: what the pods of each ReplicaSet answered, whether they still exist or not. */
+  readonly served: readonly ServedCount[];
+}
+
+export interface ServedCount {
+  readonly cluster: string;
+  readonly service: string;
+  readonly replicaSet: string;
+  readonly requests: number;
+  /** Answers of 500 and above, the edge's own after a lost endpoint included. */
+  readonly errors: number;
 }
 
 export interface Edge {
@@ -57,6 +70,8 @@ export interface Edge {
   /** Stops listening, lets what runs finish within the drain time, then closes. */
   close(): Promise<void>;
 }
+
+const SERVED_KEPT = 500;
 
 interface ServiceState {
   readonly name: string;
@@ -81,6 +96,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const buckets = new Map<string, Bucket>();
   /** By cluster, then by class of status: index 2 counts 2xx. */
   const counters = new Map<string, number[]>();
+  const served: { -readonly [K in keyof ServedCount]: ServedCount[K] }[] = [];
+  /** The count of an endpoint's ReplicaSet, by the endpoint itself: a request makes no key. */
+  const servedBy = new WeakMap<Backend, (typeof served)[number]>();
   const lines = lineBuffer(options.accessLog, clock);
 
   openTargets();
@@ -138,6 +156,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
           classes.flatMap((sum, index) => (sum === 0 ? [] : [[`${cluster} ${index}xx`, sum] as const])),
         ),
       ),
+      served: served.map((one) => ({ ...one })),
     }),
     async close() {
       stop.abort();
@@ -247,7 +266,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       forwarded: { remoteIp: remoteIp(request), proto: "http", requestId },
       retries: config.retries,
       onDone: (backend, status) => {
-        count(backend?.cluster ?? "edge", status);
+        count(backend, state.name, status);
         if (options.accessLog === undefined) return;
         const attempts =
           backend === undefined ? [] : [{ backend, startedAt, ms: clock.monotonic() - startedAt, status }];
@@ -296,16 +315,38 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   function record(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     // 499 is nginx's word for a client that left before the answer; it is nobody's error.
     const status = response.headersSent ? response.statusCode : 499;
-    count(outcome.attempts.at(-1)?.backend.cluster ?? "edge", status);
+    count(outcome.attempts.at(-1)?.backend, outcome.service, status);
     if (options.accessLog !== undefined) lines.add(formatAccess(accessRecord(request, status, outcome)));
   }
 
-  function count(cluster: string, status: number): void {
+  function count(backend: Backend | undefined, service: string, status: number): void {
+    const cluster = backend?.cluster ?? "edge";
+    if (backend !== undefined) {
+      const sums = servedBy.get(backend) ?? servedOf(backend, service);
+      sums.requests += 1;
+      if (status >= 500) sums.errors += 1;
+    }
     const known = counters.get(cluster);
     const classes = known ?? [0, 0, 0, 0, 0, 0];
     if (known === undefined) counters.set(cluster, classes);
     const index = Math.floor(status / 100);
     classes[index] = (classes[index] ?? 0) + 1;
+  }
+
+  function servedOf(backend: Backend, service: string): (typeof served)[number] {
+    const { cluster } = backend;
+    const replicaSet = options.replicaSetOf?.(backend) ?? "";
+    let sums = served.find(
+      (one) => one.cluster === cluster && one.service === service && one.replicaSet === replicaSet,
+    );
+    if (sums === undefined) {
+      // Releases come and go while the edge stays: the oldest counts are dropped.
+      if (served.length >= SERVED_KEPT) served.shift();
+      sums = { cluster, service, replicaSet, requests: 0, errors: 0 };
+      served.push(sums);
+    }
+    servedBy.set(backend, sums);
+    return sums;
   }
 
   function accessRecord(request: IncomingMessage, status: number, outcome: Outcome): AccessRecord {

@@ -216,6 +216,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         random,
         accessLog: (lines) => accessLog.write(lines),
         releaseOf,
+        replicaSetOf,
         onProblem: reportProblem,
       });
     // A free port was asked for: last time's is only a wish.
@@ -273,6 +274,12 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     if (releases.size > 1000) releases.clear(); // pods come and go; the world stays
     releases.set(key, release);
     return release;
+  }
+
+  function replicaSetOf(backend: Backend): string {
+    const pods = clusters.get(backend.cluster)?.cluster.store.list("Pod") ?? [];
+    const pod = pods.find(({ metadata }) => metadata.name === backend.pod);
+    return pod?.metadata.ownerReferences?.find(({ kind }) => kind === "ReplicaSet")?.name ?? "";
   }
 
   function reportProblem(error: unknown): void {

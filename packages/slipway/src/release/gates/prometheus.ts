@@ -52,13 +52,18 @@ export function samplesOf(body: string): readonly Sample[] {
   }
   if (parsed.status !== "success") throw new Error(parsed.error ?? "no reason given");
   const { resultType, result } = parsed.data ?? {};
-  if (resultType === "scalar") return [{ labels: "", value: Number((result as [number, string])[1]) }];
+  if (resultType === "scalar") return [{ labels: "", value: numberOf((result as [number, string])[1]) }];
   if (resultType === "vector") {
     return (result as { metric: Record<string, string>; value: [number, string] }[]).map(
-      ({ metric, value }) => ({ labels: labelsOf(metric), value: Number(value[1]) }),
+      ({ metric, value }) => ({ labels: labelsOf(metric), value: numberOf(value[1]) }),
     );
   }
   throw new Error(`the query gives a ${resultType}; it should give a scalar or an instant vector`);
+}
+
+/** As Prometheus writes numbers: `0.5`, `1e-3`, `NaN`, `+Inf`, `-Inf`. */
+function numberOf(text: string): number {
+  return Number(text.replace("Inf", "Infinity"));
 }
 
 function labelsOf(metric: Readonly<Record<string, string>>): string {

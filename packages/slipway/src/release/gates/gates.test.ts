@@ -1,0 +1,194 @@
+/** What each kind of gate concludes, as tables of answers and numbers. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { VirtualClock } from "@slipway/base";
+import type { GateConfig } from "../../config/types.ts";
+import { conclude as concludeRatio, splitServed } from "./error-ratio.ts";
+import type { GatePorts, HttpAnswer } from "./gate.ts";
+import { askHttp, problemOf } from "./http.ts";
+import { askPrometheus, conclude as concludeQuery, samplesOf } from "./prometheus.ts";
+
+const answer = (changes: Partial<HttpAnswer> = {}): HttpAnswer => ({
+  status: 200,
+  headers: { "content-type": "text/plain", "x-version": "7" },
+  body: "all is well",
+  ...changes,
+});
+
+test("an answer is as expected, or says what is not", () => {
+  const expect = { status: 200, body: "well", headers: { "X-Version": "7", "Content-Type": "" } };
+  assert.equal(problemOf(expect, answer()), undefined);
+  assert.equal(problemOf(expect, answer({ status: 503 })), "answered 503, not 200");
+  assert.equal(problemOf(expect, answer({ body: "bad" })), 'answered without "well" in its body');
+  assert.equal(problemOf(expect, answer({ headers: {} })), "answered without the header X-Version");
+  const other = answer({ headers: { "x-version": "6", "content-type": "a" } });
+  assert.equal(problemOf(expect, other), "answered X-Version: 6, not 7");
+});
+
+function portsAnswering(answers: readonly (HttpAnswer | Error)[]): { ports: GatePorts; asked: () => number } {
+  let asked = 0;
+  return {
+    asked: () => asked,
+    ports: {
+      async get() {
+        const next = answers[Math.min(asked, answers.length - 1)] as HttpAnswer | Error;
+        asked += 1;
+        if (next instanceof Error) throw next;
+        return next;
+      },
+      run: () => Promise.reject(new Error("not here")),
+      variable: () => undefined,
+    },
+  };
+}
+
+const http: Extract<GateConfig, { kind: "http" }> = {
+  kind: "http",
+  name: "http",
+  timeoutMs: 60_000,
+  url: "https://shop.example.com/",
+  status: 200,
+  body: undefined,
+  headers: {},
+  attempts: 3,
+  intervalMs: 1_000,
+};
+
+test("good answers must come in a row: a bad one begins the count again", async () => {
+  const clock = new VirtualClock();
+  const { ports, asked } = portsAnswering([
+    answer(),
+    answer({ status: 500 }),
+    new Error("refused"),
+    answer(),
+  ]);
+  const said: string[] = [];
+  const asking = {
+    clock,
+    ports,
+    signal: new AbortController().signal,
+    waiting: (text: string) => said.push(text),
+  };
+  const found = askHttp(http, asking);
+  await clock.advance(30_000);
+  assert.equal((await found).outcome, "passed");
+  assert.equal(asked(), 6);
+  assert.ok(said.includes("https://shop.example.com/ answered 500, not 200"));
+  assert.ok(said.includes("https://shop.example.com/ does not answer: refused"));
+});
+
+test("too little traffic concludes nothing, and the sentence has the numbers", () => {
+  const gate = { maxIncrease: 0.01, minRequests: 100 };
+  const rows: readonly [fresh: [number, number], previous: [number, number], outcome: string][] = [
+    [[99, 0], [1000, 0], "undecided"],
+    [[99, 99], [1000, 0], "undecided"],
+    [[200, 2], [1000, 0], "passed"],
+    [[200, 3], [1000, 0], "failed"],
+    // A release before that failed as much is no better.
+    [[200, 20], [1000, 95], "passed"],
+    [[200, 20], [1000, 85], "failed"],
+    // Too few of the one before: compared with none failed.
+    [[200, 2], [10, 10], "passed"],
+    [[200, 3], [10, 10], "failed"],
+    [[100, 0], [0, 0], "passed"],
+  ];
+  for (const [[requests, errors], [before, failed], outcome] of rows) {
+    const found = concludeRatio(gate, {
+      fresh: { requests, errors },
+      previous: { requests: before, errors: failed },
+    });
+    assert.equal(found.outcome, outcome, `${errors}/${requests} against ${failed}/${before}: ${found.said}`);
+    assert.match(found.said, new RegExp(`${errors} of ${requests} requests failed`));
+    assert.equal(found.values["previousRequests"], before);
+  }
+});
+
+test("what new pods served before this release is not counted to it, nor other services", () => {
+  const count = (cluster: string, replicaSet: string, requests: number, errors: number, service = "web") => ({
+    cluster,
+    service,
+    replicaSet,
+    requests,
+    errors,
+  });
+  const split = splitServed(
+    [
+      count("tokyo", "web-2", 150, 15),
+      count("tokyo", "web-1", 80, 1),
+      count("osaka", "web-1", 20, 0),
+      count("tokyo", "api-2", 999, 999, "api"),
+    ],
+    {
+      service: "web",
+      isNew: ({ cluster, replicaSet }) => cluster === "tokyo" && replicaSet.endsWith("-2"),
+      before: [count("tokyo", "web-2", 50, 5)],
+    },
+  );
+  assert.deepEqual(split, { fresh: { requests: 100, errors: 10 }, previous: { requests: 100, errors: 1 } });
+});
+
+const query: Extract<GateConfig, { kind: "prometheus" }> = {
+  kind: "prometheus",
+  name: "prometheus",
+  timeoutMs: 60_000,
+  url: "http://prometheus:9090/",
+  query: "errors",
+  expect: { operator: "<", value: 0.01 },
+  tokenFrom: "PROMETHEUS_TOKEN",
+  noData: "fail",
+};
+const vector = (...values: readonly string[]): string =>
+  JSON.stringify({
+    status: "success",
+    data: {
+      resultType: "vector",
+      result: values.map((value, index) => ({ metric: { pod: `p${index}` }, value: [1, value] })),
+    },
+  });
+
+test("every series of an answer must hold; none, or NaN alone, is no data", () => {
+  const outcome = (...values: readonly string[]) => concludeQuery(query, samplesOf(vector(...values)));
+  assert.equal(outcome("0.001", "0").outcome, "passed");
+  assert.equal(outcome("0.001", "0.5").outcome, "failed");
+  assert.equal(outcome("0.001", "0.5").said, 'errors{pod="p1"} is 0.5 (2 series), expected < 0.01');
+  assert.equal(outcome().outcome, "undecided");
+  assert.equal(outcome("NaN").outcome, "undecided");
+  assert.equal(outcome("NaN").said, "no data for errors");
+  assert.equal(outcome("NaN", "0").outcome, "passed");
+  assert.equal(outcome("+Inf").outcome, "failed");
+});
+
+test("a scalar is an answer, a matrix and an error are not", () => {
+  const scalar = '{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}';
+  assert.deepEqual(samplesOf(scalar), [{ labels: "", value: 2 }]);
+  const matrix = '{"status":"success","data":{"resultType":"matrix","result":[]}}';
+  assert.throws(() => samplesOf(matrix), /should give a scalar or an instant vector/);
+  assert.throws(() => samplesOf('{"status":"error","error":"parse error"}'), /parse error/);
+  assert.throws(() => samplesOf("<html>"), /no answer of Prometheus: <html>/);
+});
+
+test("no data until the time is over fails, or passes where the gate says so", async () => {
+  for (const noData of ["fail", "pass"] as const) {
+    const clock = new VirtualClock();
+    const { ports } = portsAnswering([answer({ body: vector() })]);
+    const stop = new AbortController();
+    const asking = { clock, ports, signal: stop.signal, waiting: () => {} };
+    const found = askPrometheus({ ...query, noData }, asking);
+    await clock.advance(20_000);
+    stop.abort();
+    assert.equal((await found).outcome, noData === "fail" ? "undecided" : "passed");
+    assert.equal((await found).said, "no data for errors");
+  }
+});
+
+test("a Prometheus that does not answer is not the same as one without data", async () => {
+  const clock = new VirtualClock();
+  const { ports } = portsAnswering([new Error("connection refused")]);
+  const stop = new AbortController();
+  const asking = { clock, ports, signal: stop.signal, waiting: () => {} };
+  const found = askPrometheus({ ...query, noData: "pass" }, asking);
+  await clock.advance(20_000);
+  stop.abort();
+  assert.equal((await found).outcome, "undecided");
+  assert.match((await found).said, /does not answer the query: connection refused/);
+});
