@@ -1,6 +1,7 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
 import { freeze } from "../release/frozen-plan.ts";
+import { programRunner } from "../release/manifest-programs.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
 import {
   type PlanOptions,
@@ -44,6 +45,7 @@ export async function prepareRelease(
     // A cluster that does not answer is told by the plan; here it only means that nothing earlier is known.
     images: keepReferences(images, await history(release).catch(() => [])),
     version: record.version,
+    run: programRunner(context.env),
   });
   return { release, rendered, registry };
 }

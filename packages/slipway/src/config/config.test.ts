@@ -99,6 +99,16 @@ describe("a wrong configuration", () => {
       { manifests: undefined },
       "CONFIG_MISSING_KEY slipway.config.ts/manifests: is missing; it should be a list",
     ],
+    [
+      "a source of manifests that is none",
+      { manifests: [{ kustomise: "overlays/prod" }] },
+      "CONFIG_INVALID slipway.config.ts/manifests/0: should be a path, { kustomize } or { helm }",
+    ],
+    [
+      "a key that a chart does not have",
+      { manifests: [{ helm: { chart: "charts/web", vals: [] } }] },
+      'CONFIG_UNKNOWN_KEY slipway.config.ts/manifests/0/helm: unknown key "vals"',
+    ],
   ];
   for (const [what, change, expected] of cases) {
     test(`${what} is one clear error`, () => assert.equal(problemOf(change), expected));
@@ -113,6 +123,17 @@ describe("resolving", () => {
       environment,
       env,
     });
+
+  test("manifests are paths, kustomizations or charts, and an environment may have its own", () => {
+    const helm = { chart: "charts/web", values: ["values.yaml"] };
+    const manifests = ["k8s/", { kustomize: "overlays/prod" }, { helm }];
+    const { config } = resolve({ manifests });
+    assert.deepEqual(config.manifests, ["/app/k8s", { kustomize: "/app/overlays/prod" }, { helm }]);
+    const own = { ...good.environments.local, manifests: [{ kustomize: "overlays/local" }] };
+    const overlay = resolve({ manifests, environments: { local: own } });
+    assert.deepEqual(overlay.config.manifests, [{ kustomize: "/app/overlays/local" }]);
+    assert.equal(overlay.sources.get("manifests"), "slipway.config.ts (environments.local)");
+  });
 
   test("each cluster is a wave by default, paths are absolute, and the source of each value is kept", () => {
     const { config, sources } = resolve({

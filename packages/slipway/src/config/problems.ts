@@ -42,7 +42,9 @@ function describe(issue: z.core.$ZodIssue, prefix: readonly string[]): Problem[]
   }
   if (issue.code === "invalid_union") {
     // The branch that got furthest is what the author meant: an unknown key beside a right one, or a wrong type.
-    const branches = issue.errors.filter((errors) => !errors.some(isMissing));
+    const isOther = (inner: z.core.$ZodIssue): boolean =>
+      isMissing(inner) || (inner.code === "invalid_type" && inner.path.length === 0);
+    const branches = issue.errors.filter((errors) => !errors.some(isOther));
     const best = branches.sort((a, b) => a.length - b.length)[0];
     if (best !== undefined && best.length > 0) return best.flatMap((inner) => describe(inner, path));
     return [{ code: "CONFIG_INVALID", path, message: issue.message }];

@@ -7,7 +7,7 @@ import { configSchema } from "./schema.ts";
 
 /** What is used of a JSON Schema. */
 interface Schema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
@@ -32,6 +32,8 @@ const MADE_BY: Readonly<Record<string, string>> = {
   bucket: "`bucket(NAME, { from })`",
 };
 
+const TOP_LEVEL = new Set(Object.keys((configJsonSchema() as Schema).properties ?? {}));
+
 export function renderConfigReference(): string {
   const rows = rowsOf(configJsonSchema() as Schema, "");
   return [
@@ -51,6 +53,11 @@ function rowsOf(schema: Schema, path: string): readonly (readonly string[])[] {
   const rows: (readonly string[])[] = [];
   const below = (key: string, inner: Schema, isRequired: boolean): void => {
     const name = path === "" ? key : `${path}.${key}`;
+    // An environment may override whole sections; their keys stand once, at the top.
+    if (path === "environments.*name*" && TOP_LEVEL.has(key)) {
+      rows.push([name, `as \`${key}\``, inner.description ?? ""]);
+      return;
+    }
     rows.push([isRequired ? `**${name}**` : name, valueText(inner), inner.description ?? ""]);
     rows.push(...rowsOf(inner, name));
   };
@@ -59,6 +66,8 @@ function rowsOf(schema: Schema, path: string): readonly (readonly string[])[] {
     for (const [key, inner] of Object.entries(shape.properties ?? {})) {
       below(key, inner, shape === schema && (schema.required?.includes(key) ?? false));
     }
+    // What the elements of a list may have.
+    if (shape.items !== undefined) rows.push(...rowsOf(shape.items, `${path}[]`));
     // The keys of a record are chosen by the user; its values may have keys of their own.
     if (typeof shape.additionalProperties === "object")
       rows.push(...rowsOf(shape.additionalProperties, `${path}.*name*`));
@@ -75,6 +84,8 @@ function madeBy(schema: Schema): string | undefined {
   return typeof kind === "string" ? MADE_BY[kind] : undefined;
 }
 
+const TYPE_WORDS: Readonly<Record<string, string>> = { integer: "whole number", string: "text" };
+
 function valueText(schema: Schema): string {
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices !== undefined) return [...new Set(choices.map(valueText))].join(" or ");
@@ -88,9 +99,6 @@ function valueText(schema: Schema): string {
     if (typeof values === "object") return `by name: ${valueText(values)}`;
     return `{ ${Object.keys(schema.properties ?? {}).join(", ")} }`;
   }
-  return schema.type === "integer"
-    ? "whole number"
-    : schema.type === "string"
-      ? "text"
-      : (schema.type ?? "any");
+  const types = typeof schema.type === "string" ? [schema.type] : (schema.type ?? ["any"]);
+  return types.map((type) => TYPE_WORDS[type] ?? type).join(" or ");
 }

@@ -12,6 +12,7 @@ import type {
   Config,
   EdgeConfig,
   ImageSourceConfig,
+  ManifestSource,
   ReleaseConfig,
   SlackConfig,
 } from "./types.ts";
@@ -139,7 +140,14 @@ export function resolveConfig(
     images: Object.entries(own("images", parsed.images, {})).map(([name, image]) =>
       imageSource(name, image, at),
     ),
-    manifests: own("manifests", parsed.manifests, []).map(at),
+    manifests: pick(
+      "manifests",
+      [
+        [chosen.manifests, inEnvironment],
+        [parsed.manifests, file],
+      ],
+      [],
+    ).map((source) => manifestSource(source, at)),
     patches: own("patches", chosen.patches, [], inEnvironment).map(at),
     clusters,
     registry: own("registry", chosen.registry, undefined as unknown as string, inEnvironment),
@@ -250,6 +258,14 @@ function edgeOf(
     retries: own("edge.retries", edge.retries, 2),
     drainMs: parseDuration(own("edge.drain", edge.drain, "30s")),
   };
+}
+
+function manifestSource(
+  source: ParsedConfig["manifests"][number],
+  at: (path: string) => string,
+): ManifestSource {
+  if (typeof source === "string") return at(source);
+  return "kustomize" in source ? { kustomize: at(source.kustomize) } : source;
 }
 
 function imageSource(

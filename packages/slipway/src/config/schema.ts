@@ -327,6 +327,37 @@ const preflightSchema = z.strictObject(
   ) as Record<PreflightCode, z.ZodOptional<z.ZodEnum<{ error: "error"; warning: "warning"; off: "off" }>>>,
 );
 
+const manifestsSchema = z
+  .array(
+    z.union(
+      [
+        z.string(),
+        z.strictObject({
+          kustomize: z.string().describe("Folder with a kustomization.yaml, built by kustomize or kubectl."),
+        }),
+        z.strictObject({
+          helm: z
+            .strictObject({
+              chart: z.string().describe("As helm takes it: a folder, an archive, repo/name or oci://…"),
+              release: z
+                .string()
+                .optional()
+                .describe("Name of the Helm release. Default: the service's name."),
+              values: z.array(z.string()).optional().describe("Files of values, the last one wins."),
+              set: z
+                .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+                .optional()
+                .describe('Single values: { "image.pullPolicy": "Always" }.'),
+              namespace: name.optional().describe("Default: the environment's."),
+            })
+            .describe("A Helm chart, through helm template; its hooks are left out."),
+        }),
+      ],
+      { error: "should be a path, { kustomize } or { helm }" },
+    ),
+  )
+  .min(1);
+
 const environmentSchema = z.strictObject({
   clusters: z
     .record(
@@ -348,6 +379,9 @@ const environmentSchema = z.strictObject({
   namespace: name.optional().describe("Namespace of the manifests that name none. Default: default."),
   release: releaseSchema.optional().describe("Overrides of the release section."),
   preflight: preflightSchema.optional().describe("Overrides of the preflight section, code by code."),
+  manifests: manifestsSchema
+    .optional()
+    .describe("Takes the place of the manifests at the top, as for an overlay of this environment."),
   patches: z
     .array(z.string())
     .optional()
@@ -370,7 +404,9 @@ export const configSchema = z.strictObject({
     .record(imageName, imageSchema)
     .optional()
     .describe("Images that are built or taken, by the name that manifests use."),
-  manifests: z.array(z.string()).min(1).describe("Kubernetes YAML, files or folders."),
+  manifests: manifestsSchema.describe(
+    "Kubernetes YAML: files, folders (a folder with a kustomization.yaml is built), or one of the following.",
+  ),
   environments: z
     .record(name, environmentSchema)
     .refine((all) => Object.keys(all).length > 0, "should have at least one environment")

@@ -145,6 +145,28 @@ export interface SlackConfig {
   readonly apiUrl?: string;
 }
 
+/** A folder with a kustomization; absolute after resolution. */
+export interface KustomizeSource {
+  readonly kustomize: string;
+}
+
+export interface HelmSource {
+  readonly helm: {
+    /** A folder relative to the root, an archive, `repo/name` or `oci://…`: as `helm template` takes it. */
+    readonly chart: string;
+    /** Default: the service's name. */
+    readonly release?: string | undefined;
+    /** Files, as they are written: relative to the root. */
+    readonly values?: readonly string[] | undefined;
+    readonly set?: Readonly<Record<string, string | number | boolean>> | undefined;
+    /** Default: that of the environment. */
+    readonly namespace?: string | undefined;
+  };
+}
+
+/** A text is a file or folder of plain YAML, or a folder with a kustomization; absolute. */
+export type ManifestSource = string | KustomizeSource | HelmSource;
+
 export interface Config {
   readonly name: string;
   /** Folder of slipway.config.ts, absolute; relative paths have been resolved against it. */
@@ -153,8 +175,8 @@ export interface Config {
   readonly isLocal: boolean;
   readonly namespace: string;
   readonly images: readonly ImageSourceConfig[];
+  readonly manifests: readonly ManifestSource[];
   /** Absolute files or folders. */
-  readonly manifests: readonly string[];
   readonly patches: readonly string[];
   readonly clusters: readonly ClusterConfig[];
   /** `host/prefix` to push to; undefined is the embedded registry. */

@@ -138,7 +138,8 @@ async function filesOf(paths: readonly string[], root: string): Promise<readonly
   return files;
 }
 
-function refuseDuplicates(loaded: readonly LoadedObject[]): void {
+/** Of all sources together, too: the second one would silently win. */
+export function refuseDuplicates(loaded: readonly LoadedObject[]): void {
   const seen = new Map<string, LoadedObject>();
   for (const entry of loaded) {
     const { kind, metadata } = entry.object;

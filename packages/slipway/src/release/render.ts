@@ -12,7 +12,15 @@ import type { Config } from "../config/types.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { canonicalJson, hashConfigNames } from "./config-names.ts";
 import { substituteImages } from "./images.ts";
-import { applyPatches, type LoadedObject, loadManifests } from "./manifests.ts";
+import {
+  isKustomization,
+  loadChart,
+  loadKustomization,
+  programRunner,
+  type RunProgram,
+  type Sourced,
+} from "./manifest-programs.ts";
+import { applyPatches, type LoadedObject, loadManifests, refuseDuplicates } from "./manifests.ts";
 import type { ReleaseImage, RenderedRelease, VersionInfo } from "./model.ts";
 import { mapContainers, mapPodSpec } from "./workload.ts";
 
@@ -24,20 +32,22 @@ export async function renderRelease(input: {
   readonly config: Config;
   readonly images: readonly BuiltImage[];
   readonly version: VersionInfo;
+  /** How kustomize and helm are run. Default: as programs on PATH. */
+  readonly run?: RunProgram | undefined;
 }): Promise<RenderedRelease> {
   const { config } = input;
-  const loaded = await loadManifests(config.manifests, config.root);
+  const { loaded, warnings } = await loadSources(config, input.run ?? programRunner());
   const patches = await loadManifests(config.patches, config.root);
   if (loaded.length === 0) {
     throw new SlipwayError({
       code: "MANIFEST_NONE",
       where: "slipway.config.ts/manifests",
       message: "no Kubernetes objects found",
-      hint: "Name files or folders with plain Kubernetes YAML; subfolders are not searched.",
+      hint: "Name files or folders with Kubernetes YAML (subfolders are not searched), a kustomization or a chart.",
       exitCode: 2,
     });
   }
-  return renderObjects({
+  const rendered = renderObjects({
     service: config.name,
     namespace: config.namespace,
     loaded,
@@ -45,6 +55,28 @@ export async function renderRelease(input: {
     images: input.images.map(pushed),
     version: input.version,
   });
+  return { ...rendered, warnings: [...warnings, ...rendered.warnings] };
+}
+
+/** The objects of every source, in the order of the configuration. */
+async function loadSources(config: Config, run: RunProgram): Promise<Sourced> {
+  const sourced: Sourced[] = [];
+  for (const source of config.manifests) {
+    if (typeof source !== "string") {
+      sourced.push(
+        "kustomize" in source
+          ? await loadKustomization(source.kustomize, config.root, run)
+          : await loadChart(source, { service: config.name, namespace: config.namespace }, config.root, run),
+      );
+    } else if (await isKustomization(source)) {
+      sourced.push(await loadKustomization(source, config.root, run));
+    } else {
+      sourced.push({ loaded: await loadManifests([source], config.root), warnings: [] });
+    }
+  }
+  const loaded = sourced.flatMap((one) => one.loaded);
+  refuseDuplicates(loaded);
+  return { loaded, warnings: sourced.flatMap((one) => one.warnings) };
 }
 
 function pushed(image: BuiltImage): ReleaseImage {
