@@ -107,7 +107,7 @@ describe("a wrong configuration", () => {
     [
       "a key that a chart does not have",
       { manifests: [{ helm: { chart: "charts/web", vals: [] } }] },
-      'CONFIG_UNKNOWN_KEY slipway.config.ts/manifests/0/helm: unknown key "vals"',
+      'CONFIG_UNKNOWN_KEY slipway.config.ts/manifests/0/helm: unknown key "vals" | Did you mean "values"?',
     ],
   ];
   for (const [what, change, expected] of cases) {

@@ -123,7 +123,8 @@ test("clusters that are identical are folded; content, secrets, creation and pru
     `tokyo, osaka (2 clusters, identical):
 ${common}${pods}paris:
 ${common}      ~ spec.replicas: 7 -> 2
-${pods}order: tokyo, then osaka, then paris`,
+${pods}order: tokyo, then osaka, then paris
+warning: paris/Deployment web/spec.replicas: is 7 in the cluster and 2 in the manifest: 5 of 7 pods go at once (REPLICAS_DROP)`,
   );
   const whole = JSON.stringify(plan);
   assert.doesNotMatch(whole, /hunter2|correct horse|aHVudGVyMg|Y29ycmVjdCBob3JzZQ/);
