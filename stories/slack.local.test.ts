@@ -17,6 +17,7 @@ afterEach(() => {
   slack.failAll(undefined);
   delete project.env["SLACK_BOT_TOKEN"];
   delete project.env["SLACK_WEBHOOK_URL"];
+  delete project.env["SLACK_APP_TOKEN"];
 });
 after(async () => {
   await slack.close();
@@ -26,6 +27,14 @@ after(async () => {
 function useBot(): void {
   Object.assign(project.env, { SLACK_BOT_TOKEN: "xoxb-story", SLACK_API_URL: slack.url });
 }
+const messageOn = (number: number) => {
+  const id = `"shop/local/${number}"`;
+  const found = slack.messages.find(
+    ({ metadata, thread }) => thread === undefined && JSON.stringify(metadata ?? {}).includes(id),
+  );
+  assert.ok(found, `a message of release ${number}`);
+  return found;
+};
 const topLevel = (): readonly string[] =>
   slack.messages.filter(({ thread }) => thread === undefined).map(({ text }) => text);
 
@@ -94,4 +103,39 @@ test("a Slack that refuses the token is a warning with what to do", async () => 
   const { stdout } = await project.ok("rollback", "1");
   assert.match(stdout, /warning: .*invalid_auth\. SLACK_BOT_TOKEN is not valid/);
   assert.match(stdout, /release 5 is healthy everywhere/);
+});
+
+test("slipway serve: Roll back is pressed over Socket Mode, and everything of it is told in the channel", async () => {
+  await commitRelease(project, "v6");
+  useBot();
+  project.env["SLACK_APP_TOKEN"] = "xapp-story";
+  slack.members.push("U0STORY");
+  await project.ok("ship");
+  const message = messageOn(6);
+  const actions = message.blocks.find(({ type }) => type === "actions");
+  const [button] = (actions?.["elements"] ?? []) as readonly { action_id: string; value: string }[];
+  const server = project.start("serve", "--port", "0", "--json");
+  await server.sees("connected to Slack");
+  await slack.press({
+    type: "block_actions",
+    trigger_id: "1.2.3",
+    user: { id: "U0STORY", username: "story" },
+    channel: { id: "C0DEPLOYS" },
+    message: { ts: message.ts },
+    actions: [{ action_id: button?.action_id, action_ts: "1.1", value: button?.value }],
+  });
+  await server.sees(/"event":"done"/);
+  server.child.kill("SIGTERM");
+  const { code, text } = await server.ended;
+  assert.equal(code, 0);
+  assert.match(text, /"event":"stopped"/);
+  assert.doesNotMatch(text, /xoxb|xapp/);
+  const thread = slack.messages.filter((one) => one.thread === message.ts).map((one) => one.text);
+  assert.deepEqual(thread, [
+    `story asked to roll release 6 back to ${JSON.parse(button?.value ?? "{}").to}: release 7 is healthy everywhere`,
+  ]);
+  assert.match(
+    (await project.ok("history", "--json")).stdout,
+    /"number":7,.*"who":"story \(U0STORY\)","from":"slack"/,
+  );
 });

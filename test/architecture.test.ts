@@ -23,7 +23,7 @@ const slipwayFloors: readonly (readonly string[])[] = [
   ["clusters", "images", "verify", "edge", "notify"],
   ["release"],
   ["corpus", "rehearse"],
-  ["world"],
+  ["world", "server"],
   ["cli"],
 ];
 /** Of the second line, no folder imports another, except these. */

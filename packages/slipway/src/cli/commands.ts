@@ -14,6 +14,7 @@ import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
 import { command as releaseApprove } from "./release/approve.ts";
 import { command as rollback } from "./rollback.ts";
+import { command as serve } from "./serve.ts";
 import { command as ship } from "./ship.ts";
 import { command as status } from "./status.ts";
 import { command as verify } from "./verify.ts";
@@ -30,6 +31,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   status,
   history,
   logs,
+  serve,
   "release approve": releaseApprove,
   "local up": localUp,
   "local down": localDown,

@@ -1,5 +1,6 @@
 /** The release step: plan, deploy or go back, tell the terminal and Slack, and point the edge at the routes. */
 import { parseDuration, SlipwayError } from "@slipway/base";
+import { announceWith } from "../release/announce-release.ts";
 import type { ReleaseEvent } from "../release/events.ts";
 import type { FrozenPlan } from "../release/frozen-plan.ts";
 import type { ReleaseContext, ReleaseResult } from "../release/model.ts";
@@ -9,7 +10,6 @@ import { renderRelease } from "../release/render.ts";
 import { renderEvent } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";
 import type { WorldState } from "../world/state.ts";
-import { announceWith } from "./announce-step.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
 import { staleBuckets } from "./frozen-plan-file.ts";

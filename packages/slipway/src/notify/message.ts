@@ -12,6 +12,8 @@ export interface ReleaseMessage {
   readonly facts: readonly { readonly label: string; readonly value: string }[];
   /** One line per cluster, in the order of the waves. */
   readonly clusters: readonly ClusterLine[];
+  /** Gates between the waves and hooks around them, in the order they began. */
+  readonly checks?: readonly CheckLine[] | undefined;
   /** Whom to mention: who wrote the commit. */
   readonly author?: Author | undefined;
   /** What a reader can do about it. Only what would have an effect now; empty once it would have none. */
@@ -22,6 +24,13 @@ export interface ClusterLine {
   readonly name: string;
   /** From 0. */
   readonly wave: number;
+  readonly mark: ClusterMark;
+  readonly text: string;
+}
+
+export interface CheckLine {
+  /** `gate error-ratio (wave 1)`, `hook migrate (tokyo)`. */
+  readonly name: string;
   readonly mark: ClusterMark;
   readonly text: string;
 }

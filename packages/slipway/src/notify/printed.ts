@@ -36,7 +36,8 @@ const MARKS: Readonly<Record<ClusterMark, string>> = {
 export function renderMessage(message: ReleaseMessage): string {
   const lines = [message.title];
   if (message.cause !== undefined) lines.push(`  ${message.cause}`);
-  for (const { name, mark, text } of message.clusters) lines.push(`  ${MARKS[mark]} ${name}: ${text}`);
+  for (const { name, mark, text } of [...message.clusters, ...(message.checks ?? [])])
+    lines.push(`  ${MARKS[mark]} ${name}: ${text}`);
   if (message.facts.length > 0) {
     lines.push(`  ${message.facts.map(({ label, value }) => `${label} ${value}`).join(" · ")}`);
   }

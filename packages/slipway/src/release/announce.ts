@@ -6,6 +6,7 @@
 import { formatDuration } from "@slipway/base";
 import type {
   Author,
+  CheckLine,
   ClusterLine,
   ClusterMark,
   DetailMessage,
@@ -14,10 +15,12 @@ import type {
   ReleaseRef,
 } from "../notify/message.ts";
 import type { Notifier } from "../notify/notifier.ts";
-import { type Cause, causeSentence } from "./causes.ts";
+import { type Cause, causeSentence, whyOf } from "./causes.ts";
 import type { ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence.ts";
+import type { GateRecord } from "./gates/gate.ts";
 import { heldBy } from "./history.ts";
+import type { HookRun } from "./hook.ts";
 import type { ClusterRecord, ReleaseRecord, VersionInfo } from "./model.ts";
 import { paceText } from "./pace.ts";
 import { chooseTarget } from "./rollback.ts";
@@ -95,6 +98,30 @@ export function viewAfter(
       };
     case "rolled-back":
       return set(event.cluster, ...restoredLine(event.to, event.ok, event.reason));
+    case "requeued":
+      return set(
+        event.cluster,
+        "unknown",
+        `does not answer (${event.reason}), tried again after the other waves`,
+      );
+    case "gate-started":
+      return withCheck(view, gateName(event.gate, event.wave), "running", "is asked");
+    case "gate-waiting":
+      return withCheck(view, gateName(event.gate, event.wave), "running", event.said);
+    case "gate-finished":
+      return withCheck(
+        view,
+        gateName(event.gate, event.wave),
+        ...gateLine(event.outcome, event.said, event.by),
+      );
+    case "hook-started":
+      return withCheck(view, hookName(event.hook, event.cluster), "running", "runs");
+    case "hook-finished":
+      return withCheck(
+        view,
+        hookName(event.hook, event.cluster),
+        ...hookLine(event.outcome, event.cause, event.durationMs),
+      );
     case "finished":
       return messageOf(event.record, past, { durationMs: event.durationMs, cause: view.cause });
     default:
@@ -124,6 +151,7 @@ export function messageOf(
   const durationMs =
     known.durationMs ?? (record.finishedAt === undefined ? undefined : record.finishedAt - record.startedAt);
   const cause = firstCause(record);
+  const checks = checksOf(record);
   return {
     state: record.outcome === "in-progress" ? "running" : record.outcome,
     title,
@@ -135,6 +163,7 @@ export function messageOf(
     clusters: record.waves.flatMap((names, wave) =>
       names.map((name) => ({ name, wave, ...clusterLine(record.clusters[name], isOver) })),
     ),
+    ...(checks.length === 0 ? {} : { checks }),
     ...authorOf(record.version),
     ...(isOver ? { actions: actionsOf(record, records, known.newest) } : {}),
   };
@@ -192,6 +221,60 @@ function commitOf(version: VersionInfo): string {
 
 function authorOf({ author, email }: VersionInfo): { readonly author?: Author } {
   return author === "" ? {} : { author: { name: author, ...(email === undefined ? {} : { email }) } };
+}
+
+const gateName = (gate: string, wave: number): string => `gate ${gate} (wave ${wave + 1})`;
+const hookName = (hook: string, cluster: string | undefined): string =>
+  cluster === undefined ? `hook ${hook}` : `hook ${hook} (${cluster})`;
+
+function withCheck(view: ReleaseMessage, name: string, mark: ClusterMark, text: string): ReleaseMessage {
+  const checks = view.checks ?? [];
+  const line: CheckLine = { name, mark, text };
+  const isKnown = checks.some((check) => check.name === name);
+  return {
+    ...view,
+    checks: isKnown ? checks.map((check) => (check.name === name ? line : check)) : [...checks, line],
+  };
+}
+
+function gateLine(
+  outcome: GateRecord["outcome"],
+  said: string,
+  by: string | undefined,
+): [ClusterMark, string] {
+  const text = `${outcome}${by === undefined ? "" : ` by ${by}`}${said === "" ? "" : `: ${said}`}`;
+  if (outcome === "passed") return ["healthy", text];
+  return outcome === "failed" || outcome === "timed-out" ? ["failed", text] : ["unknown", text];
+}
+
+function hookLine(
+  outcome: HookRun["outcome"],
+  cause: Cause | undefined,
+  durationMs: number | undefined,
+): [ClusterMark, string] {
+  const after = durationMs === undefined ? "" : ` after ${formatDuration(durationMs)}`;
+  const text = `${outcome}${after}${cause === undefined ? "" : `: ${whyOf(cause)}`}`;
+  if (outcome === "succeeded") return ["healthy", text];
+  return outcome === "failed" || outcome === "timed-out" ? ["failed", text] : ["unknown", text];
+}
+
+/** Hooks before, gates, hooks after: as they began. */
+function checksOf(record: ReleaseRecord): readonly CheckLine[] {
+  const gates = (record.gates ?? []).map(({ name, wave, outcome, said, by, startedAt }) => {
+    const [mark, text] = gateLine(outcome, said, by);
+    return { startedAt, line: { name: gateName(name, wave), mark, text } };
+  });
+  const hooks = (record.hooks ?? []).flatMap(({ hook, runs }) =>
+    runs.map(({ cluster, outcome, cause, startedAt, finishedAt }) => {
+      const [mark, text] = hookLine(
+        outcome,
+        cause,
+        finishedAt === undefined ? undefined : finishedAt - startedAt,
+      );
+      return { startedAt, line: { name: hookName(hook.name, cluster), mark, text } };
+    }),
+  );
+  return [...hooks, ...gates].sort((a, b) => a.startedAt - b.startedAt).map(({ line }) => line);
 }
 
 type Line = Pick<ClusterLine, "mark" | "text">;

@@ -46,6 +46,7 @@ import {
   readKnowledge,
   refusalError,
 } from "./plan.ts";
+import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { prune } from "./prune.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
 import { settingsOf } from "./wave-settings.ts";
@@ -83,6 +84,8 @@ export interface RollbackOptions {
   readonly stealLock?: boolean | undefined;
   /** Clusters that were rebuilt, and so are not what they were bound to. */
   readonly rebind?: readonly string[] | undefined;
+  /** What a button promised: refused when it would leave, or go to, another release by now. */
+  readonly promised?: RollbackPromise | undefined;
 }
 
 export interface RollbackPlan {
@@ -174,7 +177,8 @@ export async function rollback(
   options: RollbackOptions = {},
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
-  const { plan } = await planRollback(context, options);
+  const { plan, target: planned, leaves: leaving } = await planRollback(context, options);
+  keepPromise(options.promised, leaving.number, planned.number);
   emit({ type: "identified", clusters: plan.identities });
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
@@ -184,6 +188,7 @@ export async function rollback(
   return underLock(context, { ...options, message: "rollback", skipped, emit }, async (locked) => {
     // Chosen again under the lock: somebody may have released in between.
     const { target, leaves } = chooseTarget(locked.records, names, options.to);
+    keepPromise(options.promised, leaves.number, target.number);
     return runNumbered(context, locked, {
       kind: "rollback",
       rendered: target,

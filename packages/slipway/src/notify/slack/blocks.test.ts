@@ -126,7 +126,7 @@ test("300 clusters fit, and those beyond are counted", () => {
   assert.ok(blocks.length <= 50);
   const all = JSON.stringify(blocks);
   assert.match(all, /cluster-300\*/);
-  assert.match(all, /… \d+ more clusters/);
+  assert.match(all, /… \d+ more lines/);
 });
 
 const anyText = fc.oneof(fc.string({ unit: "grapheme", maxLength: 8000 }), fc.constant("&<>".repeat(2000)));

@@ -39,11 +39,11 @@ export function releaseBlocks(message: ReleaseMessage, options: BlockOptions = {
   // The cause on top: whoever reads only the first lines must have read it.
   if (message.cause !== undefined)
     blocks.push(section(`*${escapedWithin(oneLine(message.cause), TEXT_LIMIT - 2)}*`));
-  const lines = message.clusters.map(
+  const lines = [...message.clusters, ...(message.checks ?? [])].map(
     ({ name, mark, text }) =>
       `${markEmoji(mark)} *${escapedWithin(name, 100)}*  ${escapedWithin(oneLine(text), 600)}`,
   );
-  blocks.push(...sections(lines, MOST_CLUSTER_SECTIONS, "more clusters"));
+  blocks.push(...sections(lines, MOST_CLUSTER_SECTIONS, "more lines"));
   const facts = message.facts.map(({ label, value }) => {
     const isAuthor = label === "author" && options.mention !== undefined;
     return `${escapedWithin(label, 50)} ${isAuthor ? `<@${options.mention}>` : `*${escapedWithin(oneLine(value), 300)}*`}`;

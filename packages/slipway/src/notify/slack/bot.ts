@@ -41,7 +41,9 @@ export interface PostedMessage {
 export interface SlackBot extends Transport {
   /** Messages of ours on top level since then, newest first. Throws with Slack's word when it cannot be looked. */
   posted(sinceMs: number): Promise<readonly PostedMessage[]>;
-  isMember(channel: string, user: string): Promise<boolean>;
+  /** Is this user a member of our channel? Throws as `posted`. */
+  isMember(user: string): Promise<boolean>;
+  channelId(): Promise<string>;
 }
 
 const EVENT_TYPE = "slipway_release";
@@ -223,7 +225,9 @@ export function createSlackBot(options: SlackBotOptions): SlackBot {
       });
       return messages;
     },
-    async isMember(channel, user) {
+    channelId: () => channelIdOf(),
+    async isMember(user) {
+      const channel = await channelIdOf();
       for (let [cursor, page] = ["", 0]; page < MOST_PAGES; page += 1) {
         const answer = await call("conversations.members", {
           channel,

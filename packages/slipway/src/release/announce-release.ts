@@ -1,11 +1,11 @@
 /** Announces a release, sends what earlier commands have left, and corrects what older messages say. */
 import type { Clock } from "@slipway/base";
 import type { Telling } from "../notify/notify.ts";
-import { createAnnouncer } from "../release/announce.ts";
-import { catchUp } from "../release/catch-up.ts";
-import type { ReleaseEvent } from "../release/events.ts";
-import type { ReleaseContext, ReleaseRecord } from "../release/model.ts";
-import { history } from "../release/release.ts";
+import { createAnnouncer } from "./announce.ts";
+import { catchUp } from "./catch-up.ts";
+import type { ReleaseEvent } from "./events.ts";
+import type { ReleaseContext, ReleaseRecord } from "./model.ts";
+import { history } from "./status.ts";
 
 export interface Announced {
   readonly onEvent: (event: ReleaseEvent) => void;
