@@ -29,7 +29,12 @@ export type Expected =
       readonly withinSeconds: number;
     }
   /** The cluster cannot be asked: nobody may call that a failure of the release, nor a success. */
-  | { readonly verdict: "unknown"; readonly cluster: string; readonly withinSeconds: number }
+  | {
+      readonly verdict: "unknown";
+      readonly cause?: CauseCode | undefined;
+      readonly cluster: string;
+      readonly withinSeconds: number;
+    }
   | { readonly verdict: "healthy" };
 
 /** What the replay does to one cluster's API, from and until milliseconds after the apply. */
@@ -117,6 +122,8 @@ export interface CorpusCase {
   /** Job of `after.yaml` that runs before the workloads, like a migration. */
   readonly hook: { readonly job: string; readonly timeoutMs: number } | undefined;
   readonly bakeMs: number;
+  /** `before` never becomes healthy: that is the point. */
+  readonly startsBroken: boolean;
   /** How long the recorder goes on after the decisive signal, or after everything is available. */
   readonly lingerMs: number;
   /** The recorder gives up (a failure), or has seen enough (a transient), after this. */
@@ -238,6 +245,7 @@ const caseSchema = z.strictObject({
     }),
     z.strictObject({
       verdict: z.literal("unknown"),
+      cause: z.string().optional(),
       cluster: z.string(),
       withinSeconds: z.number().positive(),
     }),
@@ -273,6 +281,7 @@ const caseSchema = z.strictObject({
     .transform(({ job, timeout }) => ({ job, timeoutMs: timeout }))
     .optional(),
   bake: duration.default(10_000),
+  startsBroken: z.boolean().default(false),
   linger: duration.default(15_000),
   atMost: duration.default(180_000),
   embedded: z

@@ -1,0 +1,72 @@
+/** Everything around the cases on a real cluster: the cluster itself, the registry, the webhook. */
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { exec, SlipwayError, systemClock } from "@slipway/base";
+import { createHttpClient, type KubeClient } from "@slipway/kube";
+import { parse } from "yaml";
+import { machineAt } from "./machine.ts";
+import { startCaseRegistry } from "./registry.ts";
+import type { Surroundings } from "./stage.ts";
+import { startCaseWebhook } from "./webhook.ts";
+
+export interface RealCluster extends Surroundings {
+  readonly version: string;
+  readonly kubeconfig: string;
+  close(): Promise<void>;
+}
+
+/** Starts (or joins) cluster `a` with the program that SLIPWAY_REAL_KUBERNETES names; a joined one is left running. */
+export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealCluster> {
+  const program = env["SLIPWAY_REAL_KUBERNETES"];
+  if (program === undefined) {
+    throw new SlipwayError({
+      code: "CORPUS_NO_CLUSTER",
+      where: "SLIPWAY_REAL_KUBERNETES",
+      message: "is not set: there is no real Kubernetes to record from",
+      hint: "Set it to the program that starts one; corpus/README.md says what it must do.",
+      exitCode: 3,
+    });
+  }
+  const wasUp = (await exec([program, "status"])).stdout.includes("a kube-apiserver running");
+  const up = await exec([program, "up", "a"]);
+  if (up.exitCode !== 0) throw new Error(up.stderr);
+  const kubeconfig = up.stdout.trim().split("\n").at(-1) as string;
+  const client = clientOf(kubeconfig);
+  const registry = await startCaseRegistry();
+  const webhook = await startCaseWebhook();
+  return {
+    client,
+    clock: systemClock,
+    webhook,
+    machine: machineAt(dirname(kubeconfig), systemClock),
+    hollow: undefined,
+    version: (await client.version()).gitVersion,
+    kubeconfig,
+    close: async () => {
+      await webhook.close();
+      await registry.close();
+      await client.close();
+      if (!wasUp) await exec([program, "down", "a"]);
+    },
+  };
+}
+
+interface KubeconfigFile {
+  readonly clusters: readonly { readonly cluster: { readonly server: string } }[];
+  readonly users: readonly { readonly user: { readonly token: string } }[];
+}
+
+/** The kubeconfig of such a cluster has one context, with a token. */
+export function clientOf(kubeconfig: string): KubeClient {
+  const { clusters, users } = parse(readFileSync(kubeconfig, "utf8")) as KubeconfigFile;
+  const [cluster] = clusters;
+  const [user] = users;
+  if (cluster === undefined || user === undefined)
+    throw new Error(`${kubeconfig}: names no cluster or no user`);
+  return createHttpClient({
+    name: "real",
+    url: cluster.cluster.server,
+    token: user.user.token,
+    insecureSkipTlsVerify: true,
+  });
+}
