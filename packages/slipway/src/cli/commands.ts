@@ -2,6 +2,7 @@
 import { command as build } from "./build.ts";
 import type { CommandDeclaration } from "./command.ts";
 import { command as configShow } from "./config/show.ts";
+import { command as corpus } from "./corpus.ts";
 import { command as deploy } from "./deploy.ts";
 import { command as history } from "./history.ts";
 import { command as init } from "./init.ts";
@@ -37,6 +38,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   "local down": localDown,
   "local status": localStatus,
   "local kubeconfig": localKubeconfig,
+  corpus,
   "config show": configShow,
 };
 
