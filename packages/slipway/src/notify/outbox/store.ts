@@ -156,17 +156,3 @@ function absent<T>(fallback: T): (error: unknown) => T {
     throw error;
   };
 }
-
-/** For tests and for places without a disk. */
-export function createMemoryStore(): OutboxStore & { readonly threads: Map<string, Thread> } {
-  const threads = new Map<string, Thread>();
-  return {
-    threads,
-    list: async () => [...threads.keys()],
-    read: async (id) => threads.get(id),
-    write: async (thread) => void threads.set(thread.id, thread),
-    remove: async (id) => void threads.delete(id),
-    claim: async () => true,
-    release: async () => undefined,
-  };
-}

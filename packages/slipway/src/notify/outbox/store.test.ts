@@ -1,0 +1,93 @@
+/** Threads on disk: whole after a crash, and sent by one process at a time. */
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { createFileStore, type OutboxStore, type Sender } from "./store.ts";
+import { type Thread, withMessage } from "./thread.ts";
+
+let folder: string;
+let dead: Set<number>;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-store-"));
+  dead = new Set();
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const thread: Thread = withMessage(
+  undefined,
+  { service: "shop", environment: "production", number: 7 },
+  "slack",
+  { state: "running", title: "shop", cause: undefined, facts: [], clusters: [] },
+  1_000,
+);
+const { id } = thread;
+
+const storeOf = (pid: number, host = "laptop", now = () => Date.now()): OutboxStore =>
+  createFileStore({
+    folder,
+    self: { host, pid, started: "1" },
+    isAlive: (sender: Sender) => (sender.host === host ? !dead.has(sender.pid) : undefined),
+    now,
+  });
+
+test("what is written is read again, and its file is for its owner alone", async () => {
+  const store = storeOf(1);
+  await store.write(thread);
+  assert.deepEqual(await storeOf(2).read(id), JSON.parse(JSON.stringify(thread)));
+  assert.deepEqual(await store.list(), [id]);
+  assert.equal((await stat(join(folder, "shop.production.7.json"))).mode & 0o777, 0o600);
+});
+
+test("of many that claim at once one gets it", async () => {
+  const got = await Promise.all(Array.from({ length: 20 }, (_, index) => storeOf(index + 1).claim(id)));
+  assert.equal(got.filter(Boolean).length, 1);
+});
+
+test("of many that take over from a dead one, one gets it", async () => {
+  assert.ok(await storeOf(1).claim(id));
+  dead.add(1);
+  const got = await Promise.all(Array.from({ length: 20 }, (_, index) => storeOf(index + 2).claim(id)));
+  assert.equal(got.filter(Boolean).length, 1);
+});
+
+test("a claim of a living process stands until it is given back", async () => {
+  const [first, second] = [storeOf(1), storeOf(2)];
+  assert.ok(await first.claim(id));
+  assert.ok(await first.claim(id), "it is its own");
+  assert.equal(await second.claim(id), false);
+  await first.release(id);
+  assert.ok(await second.claim(id));
+  assert.equal(await first.claim(id), false);
+});
+
+test("whoever was taken for dead and is not writes no more, and gives back nothing that is another's", async () => {
+  const [slow, next] = [storeOf(1), storeOf(2)];
+  assert.ok(await slow.claim(id));
+  await slow.write(thread);
+  dead.add(1);
+  assert.ok(await next.claim(id));
+  await assert.rejects(slow.write({ ...thread, createdAt: 2 }), /another process has taken over/);
+  await slow.release(id);
+  assert.equal(await storeOf(3).claim(id), false);
+  assert.equal((await next.read(id))?.createdAt, 1_000);
+});
+
+test("a claim from another host counts while its thread is being written", async () => {
+  const there = storeOf(1, "ci");
+  assert.ok(await there.claim(id));
+  await there.write(thread);
+  assert.equal(await storeOf(1).claim(id), false);
+  const old = Date.now() / 1000 - 600;
+  await utimes(join(folder, "shop.production.7.json"), old, old);
+  assert.ok(await storeOf(1).claim(id));
+});
+
+test("a damaged file is set aside and does not stop the others", async () => {
+  const store = storeOf(1);
+  await store.write(thread);
+  await writeFile(join(folder, "shop.production.8.json"), '{"id":"shop/pro');
+  assert.deepEqual(await store.list(), [id]);
+  assert.ok((await readdir(folder)).includes("shop.production.8.json.damaged"));
+});
