@@ -14,6 +14,7 @@ import { command as logs } from "./logs.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
 import { command as releaseApprove } from "./release/approve.ts";
+import { command as rights } from "./rights.ts";
 import { command as rollback } from "./rollback.ts";
 import { command as serve } from "./serve.ts";
 import { command as ship } from "./ship.ts";
@@ -29,6 +30,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   plan,
   deploy,
   rollback,
+  rights,
   status,
   history,
   logs,

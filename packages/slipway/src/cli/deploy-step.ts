@@ -3,7 +3,7 @@ import { parseDuration, SlipwayError } from "@slipway/base";
 import { announceWith } from "../release/announce-release.ts";
 import type { ReleaseEvent } from "../release/events.ts";
 import type { FrozenPlan } from "../release/frozen-plan.ts";
-import type { ReleaseContext, ReleaseResult } from "../release/model.ts";
+import type { ReleaseContext, ReleaseResult, RenderedRelease } from "../release/model.ts";
 import { refusalError } from "../release/plan.ts";
 import { type DeployOptions, deploy, planToDeploy } from "../release/release.ts";
 import { renderRelease } from "../release/render.ts";
@@ -98,6 +98,11 @@ async function carryOut(
 
 /** What can be wrong in manifests, patches and routes, found before anything is built, started or pushed. */
 export async function checkFiles(project: Project): Promise<void> {
+  checkEdge(project, (await renderUnbuilt(project)).objects);
+}
+
+/** The objects as they will be, but for the images, which nobody has built. */
+export function renderUnbuilt(project: Project): Promise<RenderedRelease> {
   const digest = `sha256:${"0".repeat(64)}`;
   const unbuilt = project.config.images.map(({ name }) => ({
     name,
@@ -106,8 +111,7 @@ export async function checkFiles(project: Project): Promise<void> {
     layout: "",
   }));
   const version = { commit: "", message: "", author: "", dirty: false };
-  const { objects } = await renderRelease({ config: project.config, images: unbuilt, version });
-  checkEdge(project, objects);
+  return renderRelease({ config: project.config, images: unbuilt, version });
 }
 
 /**

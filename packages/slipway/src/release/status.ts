@@ -108,6 +108,24 @@ export async function status(context: ReleaseContext): Promise<StatusReport> {
   };
 }
 
+/** In the namespaces that the release is about: nobody needs rights to more for looking at it. */
+async function deploymentsOf(
+  context: ReleaseContext,
+  { client }: Target,
+  running: ReleaseRecord | undefined,
+): Promise<readonly Deployment[]> {
+  const own = running?.objects.flatMap(({ metadata }) => metadata.namespace ?? []) ?? [];
+  const lists = await Promise.all(
+    [...new Set([context.namespace, ...own])].map((namespace) =>
+      client.list<Deployment>(
+        { apiVersion: "apps/v1", kind: "Deployment" },
+        { namespace, labelSelector: `${SERVICE_LABEL}=${context.service}` },
+      ),
+    ),
+  );
+  return lists.flatMap(({ items }) => items);
+}
+
 async function clusterStatus(
   context: ReleaseContext,
   target: Target,
@@ -117,10 +135,7 @@ async function clusterStatus(
   try {
     const [lock, deployments, drift] = await Promise.all([
       readLock(target.client, context),
-      target.client.list<Deployment>(
-        { apiVersion: "apps/v1", kind: "Deployment" },
-        { labelSelector: `${SERVICE_LABEL}=${context.service}` },
-      ),
+      deploymentsOf(context, target, running),
       driftOf(target, running?.objects ?? []),
     ]);
     return {
@@ -128,8 +143,8 @@ async function clusterStatus(
       reachable: true,
       reason: undefined,
       runs: running?.number,
-      deployments: deployments.items.map(deploymentStatus),
-      health: await healthOf(context, target, deployments.items),
+      deployments: deployments.map(deploymentStatus),
+      health: await healthOf(context, target, deployments),
       drift,
       lock,
     };
