@@ -130,6 +130,23 @@ warning: paris/Deployment web/spec.replicas: is 7 in the cluster and 2 in the ma
   assert.doesNotMatch(whole, /hunter2|correct horse|aHVudGVyMg|Y29ycmVjdCBob3JzZQ/);
 });
 
+test("what holds data stays and is told, unless it says that it may go", async () => {
+  const namespace = (name: string): string =>
+    `---\napiVersion: v1\nkind: Namespace\nmetadata: { name: ${name} }\n`;
+  const client = await running(release(service("api") + namespace("plain") + namespace("told")), "tokyo");
+  const told = { apiVersion: "v1", kind: "Namespace", name: "told" };
+  await client.patch(told, "merge", { metadata: { annotations: { "slipway.dev/prune": "allow" } } });
+  const plan = await planRelease(contextOf([{ name: "tokyo", client }]), release(service("api")));
+  assert.equal(
+    renderPlan({ ...plan, warnings: [] }),
+    `tokyo:
+  - Namespace told: pruned WITH ITS DATA once the release is verified (annotated slipway.dev/prune: allow)
+  ! Namespace plain: not in the release any more, stays because it holds data
+  = 1 unchanged
+order: tokyo`,
+  );
+});
+
 test("created objects are one line each, or with every field", async () => {
   const plan = await planRelease(
     contextOf([{ name: "tokyo", client: apiClient() }]),
