@@ -50,6 +50,7 @@ const ROOTS = [
   ]),
   "io.k8s.api.core.v1.Binding",
   ...withList("io.k8s.api.apps.v1.", ["Deployment", "ReplicaSet"]),
+  ...withList("io.k8s.api.batch.v1.", ["Job"]),
   "io.k8s.api.autoscaling.v1.Scale",
   "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
   ...withList("io.k8s.api.coordination.v1.", ["Lease"]),

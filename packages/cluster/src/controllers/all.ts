@@ -6,6 +6,7 @@ import { endpointsController } from "./endpoints/endpoints.ts";
 import { endpointSliceController } from "./endpointslice/endpointslice.ts";
 import { eventTtlController } from "./garbage/events.ts";
 import { garbageController } from "./garbage/garbage.ts";
+import { jobController } from "./job/job.ts";
 import { namespaceContentsController } from "./namespace/contents.ts";
 import { namespaceController } from "./namespace/namespace.ts";
 import { createNodeLifecycleController } from "./nodelifecycle/nodelifecycle.ts";
@@ -19,6 +20,7 @@ export function allControllers(
   return [
     deploymentController,
     replicaSetController,
+    jobController,
     schedulerController,
     endpointsController,
     endpointSliceController,

@@ -5,11 +5,12 @@
 import type { ResourceType } from "../resources/kinds.ts";
 import type { AnyObject, KubeObject, ObjectMeta } from "../resources/meta.ts";
 import type { Pod, PodStatus } from "../resources/pod.ts";
+import type { Job } from "../resources/workload.ts";
 import { compact, isSame, withMetadata } from "./object.ts";
 import { qosClassOf } from "./qos.ts";
 
 /** Kinds whose `metadata.generation` counts changes of the spec. */
-const COUNTED = new Set(["Deployment", "ReplicaSet", "PodDisruptionBudget", "EndpointSlice"]);
+const COUNTED = new Set(["Deployment", "ReplicaSet", "Job", "PodDisruptionBudget", "EndpointSlice"]);
 
 /** PUT without a resourceVersion is refused for these; for all others it overwrites. */
 export const CONDITIONAL = new Set(["Lease", "PodDisruptionBudget"]);
@@ -48,9 +49,24 @@ export function prepareCreate(
       return created;
     case "ReplicaSet":
       return { ...created, status: { replicas: 0 } };
+    case "Job":
+      return { ...withOwnSelector(created as AnyObject & Job), status: {} };
     default:
       return hasStatus(type) ? { ...created, status: {} } : created;
   }
+}
+
+/** A Job's pods are its own alone: the server labels them with its uid and selects by it. */
+function withOwnSelector(job: AnyObject & Job): AnyObject {
+  const { spec, metadata } = job;
+  if (spec?.template === undefined || spec.selector !== undefined) return job;
+  const labels = { "controller-uid": metadata.uid ?? "", "job-name": metadata.name };
+  const template = {
+    ...spec.template,
+    metadata: { ...spec.template.metadata, labels: { ...spec.template.metadata?.labels, ...labels } },
+  };
+  const selector = { matchLabels: { "controller-uid": metadata.uid ?? "" } };
+  return { ...job, spec: { ...spec, selector, template } } as AnyObject;
 }
 
 /** Without containers the pod is not valid, which is said later and better. */

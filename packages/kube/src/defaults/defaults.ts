@@ -20,6 +20,7 @@ const BY_KIND: Readonly<Record<string, (object: Fields) => Fields>> = {
   Deployment: (object) => edit(object, "spec", deploymentSpec),
   ReplicaSet: (object) =>
     edit(object, "spec", (spec) => inTurn(fill(spec, { replicas: 1 }), templateDefaults)),
+  Job: (object) => edit(object, "spec", jobSpec),
   Pod: (object) => edit(object, "spec", (spec) => podOnlyDefaults(podSpecDefaults(spec))),
   Service: (object) => edit(object, "spec", serviceSpec),
   Secret: (object) => fill(foldStringData(object), { type: "Opaque" }),
@@ -37,6 +38,16 @@ const BY_KIND: Readonly<Record<string, (object: Fields) => Fields>> = {
 
 function templateDefaults(spec: Fields): Fields {
   return edit(spec, "template", (template) => edit(template, "spec", podSpecDefaults));
+}
+
+/** With neither of the two, a Job is one pod; with `parallelism` alone it is a queue that its pods share. */
+function jobSpec(spec: Fields): Fields {
+  const isOne = spec["completions"] === undefined && spec["parallelism"] === undefined;
+  return inTurn(
+    isOne ? fill(spec, { completions: 1 }) : spec,
+    (value) => fill(value, { parallelism: 1, backoffLimit: 6 }),
+    templateDefaults,
+  );
 }
 
 function deploymentSpec(spec: Fields): Fields {

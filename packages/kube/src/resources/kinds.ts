@@ -6,7 +6,7 @@ import type { ConfigMap, Event, Lease, Namespace, Node, Secret, ServiceAccount }
 import type { KubeObject } from "./meta.ts";
 import type { Pod } from "./pod.ts";
 import type { EndpointSlice, Endpoints, Service } from "./service.ts";
-import type { Deployment, PodDisruptionBudget, ReplicaSet } from "./workload.ts";
+import type { Deployment, Job, PodDisruptionBudget, ReplicaSet } from "./workload.ts";
 
 export interface KindMap {
   Namespace: Namespace;
@@ -23,6 +23,7 @@ export interface KindMap {
   Event: Event;
   Lease: Lease;
   PodDisruptionBudget: PodDisruptionBudget;
+  Job: Job;
 }
 
 export type Kind = keyof KindMap;
@@ -106,6 +107,7 @@ export const resourceTypes: readonly ResourceType[] = [
   }),
   type("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
   type("coordination.k8s.io/v1", "Lease", "leases"),
+  type("batch/v1", "Job", "jobs", { categories: ["all"], subresources: ["status"] }),
   type("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", {
     shortNames: ["pdb"],
     subresources: ["status"],

@@ -62,6 +62,43 @@ export interface ReplicaSet extends KubeObject {
   readonly status?: ReplicaSetStatus;
 }
 
+export interface JobSpec {
+  /** Pods that run at a time. */
+  readonly parallelism?: number;
+  /** Pods that must succeed; undefined: any one of them. */
+  readonly completions?: number;
+  /** Failed pods and restarts that are put up with. */
+  readonly backoffLimit?: number;
+  readonly activeDeadlineSeconds?: number;
+  readonly selector?: LabelSelector;
+  readonly template: PodTemplateSpec;
+}
+
+export interface JobCondition {
+  readonly type: "Complete" | "Failed";
+  readonly status: "True" | "False" | "Unknown";
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastProbeTime?: string;
+  readonly lastTransitionTime?: string;
+}
+
+export interface JobStatus {
+  readonly active?: number;
+  readonly succeeded?: number;
+  readonly failed?: number;
+  readonly startTime?: string;
+  readonly completionTime?: string;
+  readonly conditions?: readonly JobCondition[];
+}
+
+export interface Job extends KubeObject {
+  readonly apiVersion: "batch/v1";
+  readonly kind: "Job";
+  readonly spec: JobSpec;
+  readonly status?: JobStatus;
+}
+
 export interface PodDisruptionBudget extends KubeObject {
   readonly apiVersion: "policy/v1";
   readonly kind: "PodDisruptionBudget";

@@ -32,6 +32,8 @@ import {
 import {
   validateDeployment,
   validateDisruptionBudget,
+  validateJob,
+  validateJobUpdate,
   validateReplicaSet,
   validateSelectorUpdate,
 } from "./workload.ts";
@@ -47,6 +49,7 @@ const RULES: Rules = {
   EndpointSlice: validateEndpointSlice,
   Endpoints: validateEndpoints,
   Event: validateEvent,
+  Job: validateJob,
   Lease: validateLease,
   Node: validateNode,
   Pod: (pod, errors) => validatePodSpec(pod.spec, "spec", errors),
@@ -60,6 +63,7 @@ const UPDATE_RULES: UpdateRules = {
   ConfigMap: (object, old, errors) => validateConfigUpdate<ConfigMap>(object, old, errors),
   Deployment: validateSelectorUpdate<Deployment>,
   EndpointSlice: validateEndpointSliceUpdate,
+  Job: validateJobUpdate,
   Pod: validatePodUpdate,
   ReplicaSet: validateSelectorUpdate<ReplicaSet>,
   Secret: (object, old, errors) => validateConfigUpdate<Secret>(object, old, errors),

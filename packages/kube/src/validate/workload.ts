@@ -2,7 +2,7 @@
 import { isEqual } from "../patch/value.ts";
 import type { LabelSelector, StringMap } from "../resources/meta.ts";
 import type { PodTemplateSpec } from "../resources/pod.ts";
-import type { Deployment, PodDisruptionBudget, ReplicaSet } from "../resources/workload.ts";
+import type { Deployment, Job, PodDisruptionBudget, ReplicaSet } from "../resources/workload.ts";
 import { matchesLabels } from "../selector/labels.ts";
 import type { FieldErrors } from "./field-error.ts";
 import { validateAnnotations, validateLabels, validateSelector } from "./meta.ts";
@@ -32,6 +32,28 @@ export function validateReplicaSet(replicaSet: Sent<ReplicaSet>, errors: FieldEr
   validateNonNegative(spec?.minReadySeconds, "spec.minReadySeconds", errors);
   validateOwnSelector(spec?.selector, errors);
   validateTemplate(spec?.template, spec?.selector, errors);
+}
+
+/** Pods that are always restarted never end, so a Job of them would not either. */
+export function validateJob(job: Sent<Job>, errors: FieldErrors): void {
+  const { spec } = job;
+  validateNonNegative(spec?.parallelism, "spec.parallelism", errors);
+  validateNonNegative(spec?.completions, "spec.completions", errors);
+  validateNonNegative(spec?.backoffLimit, "spec.backoffLimit", errors);
+  validateNonNegative(spec?.activeDeadlineSeconds, "spec.activeDeadlineSeconds", errors);
+  validatePodSpec(spec?.template?.spec, "spec.template.spec", errors);
+  const policy = spec?.template?.spec?.restartPolicy;
+  if (policy === "OnFailure" || policy === "Never") return;
+  const detail = 'Required value: valid values: "OnFailure", "Never"';
+  errors.invalid("spec.template.spec.restartPolicy", policy ?? "", detail);
+}
+
+export function validateJobUpdate(job: Job, old: Job, errors: FieldErrors): void {
+  for (const field of ["template", "selector", "completions"] as const) {
+    if (!isEqual(job.spec[field], old.spec[field])) {
+      errors.invalid(`spec.${field}`, job.spec[field], "field is immutable");
+    }
+  }
 }
 
 function validateOwnSelector(selector: Sent<LabelSelector> | undefined, errors: FieldErrors): void {

@@ -22,6 +22,7 @@ import {
 } from "./manifest-programs.ts";
 import { applyPatches, type LoadedObject, loadManifests, refuseDuplicates } from "./manifests.ts";
 import type { ReleaseImage, RenderedRelease, VersionInfo } from "./model.ts";
+import { type LoadedHook, loadHooks, withJobs } from "./render-hooks.ts";
 import { mapContainers, mapPodSpec } from "./workload.ts";
 
 export const SERVICE_LABEL = "slipway.dev/service";
@@ -52,6 +53,7 @@ export async function renderRelease(input: {
     namespace: config.namespace,
     loaded,
     patches,
+    hooks: await loadHooks(config),
     images: input.images.map(pushed),
     version: input.version,
   });
@@ -95,25 +97,37 @@ export function renderObjects(input: {
   readonly namespace: string;
   readonly loaded: readonly LoadedObject[];
   readonly patches: readonly LoadedObject[];
+  readonly hooks?: readonly LoadedHook[];
   readonly images: readonly ReleaseImage[];
   readonly version: VersionInfo;
 }): RenderedRelease {
   const warnings: string[] = [];
+  const { hooks: given = [] } = input;
+  const jobs = given.flatMap(({ job }) => (job === undefined ? [] : [job]));
   const patched = applyPatches(input.loaded, input.patches);
   patched.forEach(refuseUnjudged);
-  const { loaded, unused } = substituteImages(patched, input.images);
+  const substituted = substituteImages([...patched, ...jobs], input.images);
+  const loaded = substituted.loaded.slice(0, patched.length);
+  const { unused } = substituted;
   for (const name of unused) {
     warnings.push(`images/${name}: no manifest names it, so it is built and pushed but runs nowhere`);
   }
   const scaled = scaledByAutoscaler(loaded);
   const objects = loaded.map(({ object }) => complete(object, { ...input, scaled }));
-  const ordered = inOrder(hashConfigNames(objects));
+  const jobObjects = substituted.loaded
+    .slice(patched.length)
+    .map(({ object }) => complete(object, { ...input, scaled }));
+  // Hooks refer to the release's ConfigMaps by the names that these get.
+  const hashed = hashConfigNames([...objects, ...jobObjects]);
+  const ordered = inOrder(hashed.slice(0, objects.length));
+  const hooks = withJobs(given, hashed.slice(objects.length));
   return {
     version: input.version,
     images: input.images.map(({ name, digest, reference }) => ({ name, digest, reference })),
     objects: ordered,
     content: contentOf(ordered),
     warnings,
+    ...(hooks.length === 0 ? {} : { hooks }),
   };
 }
 

@@ -60,7 +60,7 @@ test("options of a deletion are read", () => {
 
 const refusals: readonly (readonly [string, Buffer, RegExp])[] = [
   ["bytes that are no protobuf", Buffer.from("{}"), /expected prefix k8s/],
-  ["a kind that is not served", envelope("batch/v1", "Job", Buffer.alloc(0)), /no kind "Job"/],
+  ["a kind that is not served", envelope("batch/v1", "CronJob", Buffer.alloc(0)), /no kind "CronJob"/],
   [
     "a field that is not known, and would be lost",
     envelope("v1", "Namespace", message([9, "x"])),

@@ -232,6 +232,23 @@ const byKind: Readonly<Record<string, Columns>> = {
     age,
     ...templateColumns((object) => (isKind(object, "ReplicaSet") ? object.spec.selector : undefined)),
   ]),
+  Job: columns("Job", [
+    nameColumn,
+    text(
+      "Completions",
+      "Pods that have succeeded, of those wanted.",
+      ({ spec, status }) => `${status?.succeeded ?? 0}/${spec.completions ?? 1}`,
+    ),
+    text("Duration", "Time from its start to its end, or so far.", ({ status }, now) =>
+      status?.startTime === undefined
+        ? ""
+        : since(
+            status.startTime,
+            status.completionTime === undefined ? now : Date.parse(status.completionTime),
+          ),
+    ),
+    age,
+  ]),
   Lease: columns("Lease", [
     nameColumn,
     text("Holder", "Who holds it.", (lease) => lease.spec?.holderIdentity ?? ""),
