@@ -117,7 +117,7 @@ describe("the API server", () => {
   it("answers what it does not serve with a Status", async () => {
     for (const path of [
       "/nope",
-      "/apis/batch/v1/jobs",
+      "/apis/batch/v1/cronjobs",
       "/openapi/v3/apis/batch/v1",
       "/api/v1/podz",
       "//x/api/v1/pods",
