@@ -122,7 +122,11 @@ test("logs -f goes on with lines that come later, until it is interrupted", asyn
 
 test("rollback --dry-run says where it would go and stays", async () => {
   const { stdout } = await project.ok("rollback", "--dry-run");
-  assert.match(stdout, /would take tokyo, osaka from release 2 back to release 1/);
+  assert.match(stdout, /^rollback of shop \(local\) in tokyo, osaka$/m);
+  assert.match(stdout, /^ {2}from {2}release 2 .* v2, .* ago, by story\)$/m);
+  assert.match(stdout, /^ {2}to {4}release 1 /m);
+  assert.match(stdout, /^ {2}~ Deployment web\n {6}image web: shop\/web:\S+ -> shop\/web:/m);
+  assert.match(stdout, /^ {2}takes about .*, as release 2, 1 did$/m);
   assert.equal((await history()).length, 2);
 });
 
@@ -135,8 +139,8 @@ test("rollback without an argument goes back to v1, settings included", async ()
 
 test("a second rollback does not go forward to what was just left", async () => {
   const { stderr } = await project.fails(2, "rollback");
-  assert.match(stderr, /no release to go back to/);
-  assert.match(stderr, /release 2 is held since release 3/);
+  assert.match(stderr, /what runs now is a rollback already \(release 3, of 2 to 1\)/);
+  assert.match(stderr, /Forward to what was left: slipway rollback 2\./);
   assert.equal(await served(), "v1");
 });
 

@@ -15,6 +15,8 @@ export interface CliContext {
   readonly isTerminal: boolean;
   /** Width of the terminal in columns. */
   readonly columns: number;
+  /** Asks a person; undefined where nobody could answer (no terminal, CI). */
+  readonly confirm?: ((question: string) => Promise<boolean>) | undefined;
   write(text: string): void;
   writeError(text: string): void;
 }
@@ -24,6 +26,8 @@ export interface OptionDeclaration {
   readonly flags: string;
   readonly description: string;
   readonly default?: string | boolean;
+  /** May be given several times; read with `listOption`. */
+  readonly repeatable?: true;
 }
 
 export interface ArgumentDeclaration {
@@ -34,7 +38,7 @@ export interface ArgumentDeclaration {
 
 export interface CommandInput {
   readonly arguments: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 }
 
 export interface CommandDeclaration {
@@ -105,6 +109,17 @@ export const deployOptions: readonly OptionDeclaration[] = [
 export function textOption(input: CommandInput, name: string): string | undefined {
   const value = input.options[name];
   return typeof value === "string" ? value : undefined;
+}
+
+export function listOption(input: CommandInput, name: string): readonly string[] {
+  const value = input.options[name];
+  return Array.isArray(value) ? value : [];
+}
+
+/** `12` or `#12`, as people write release numbers; undefined for anything else. */
+export function releaseNumber(text: string): number | undefined {
+  const number = Number(text.replace(/^#/, ""));
+  return Number.isInteger(number) && number > 0 ? number : undefined;
 }
 
 export function isSet(input: CommandInput, name: string): boolean {

@@ -10,15 +10,19 @@ import { command as localDown } from "./local/down.ts";
 import { command as localKubeconfig } from "./local/kubeconfig.ts";
 import { command as localStatus } from "./local/status.ts";
 import { command as localUp } from "./local/up.ts";
+import { command as lock } from "./lock.ts";
 import { command as logs } from "./logs.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
 import { command as releaseApprove } from "./release/approve.ts";
 import { command as rights } from "./rights.ts";
+import { command as releaseHold } from "./release/hold.ts";
+import { command as releaseUnhold } from "./release/unhold.ts";
 import { command as rollback } from "./rollback.ts";
 import { command as serve } from "./serve.ts";
 import { command as ship } from "./ship.ts";
 import { command as status } from "./status.ts";
+import { command as unlock } from "./unlock.ts";
 import { command as verify } from "./verify.ts";
 
 export const commands: Readonly<Record<string, CommandDeclaration>> = {
@@ -36,6 +40,10 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   logs,
   serve,
   "release approve": releaseApprove,
+  lock,
+  unlock,
+  "release hold": releaseHold,
+  "release unhold": releaseUnhold,
   "local up": localUp,
   "local down": localDown,
   "local status": localStatus,
@@ -45,7 +53,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
 };
 
 export const groups: Readonly<Record<string, string>> = {
-  release: "a release that is going on, or was",
+  release: "a release that is going on, or was, and its images",
   local: "the local world: clusters, registry and edge on this machine",
   config: "the configuration",
 };

@@ -14,6 +14,7 @@ const manifest = (await import("../../package.json", { with: { type: "json" } })
 
 type CliContext = import("./command.ts").CliContext;
 type CommandDeclaration = import("./command.ts").CommandDeclaration;
+type CommandInput = import("./command.ts").CommandInput;
 
 const interrupt = new AbortController();
 process.on("SIGINT", () => {
@@ -40,6 +41,10 @@ const context: CliContext = {
   signal: interrupt.signal,
   isTerminal: process.stdout.isTTY === true && process.env["CI"] === undefined,
   columns: process.stdout.columns ?? 100,
+  confirm:
+    process.stdin.isTTY === true && process.stdout.isTTY === true && process.env["CI"] === undefined
+      ? confirm
+      : undefined,
   write: (text) => void process.stdout.write(text),
   writeError: (text) => void process.stderr.write(text),
 };
@@ -69,23 +74,37 @@ function add(path: readonly string[], declaration: CommandDeclaration): void {
     .description(declaration.description ?? declaration.summary)
     .exitOverride();
   for (const argument of declaration.arguments ?? []) command.argument(argument.flags, argument.description);
-  for (const option of [...(declaration.options ?? []), ...commonOptions])
-    command.option(option.flags, option.description, option.default);
+  for (const option of [...(declaration.options ?? []), ...commonOptions]) {
+    if (option.repeatable) command.option(option.flags, option.description, collect, []);
+    else command.option(option.flags, option.description, option.default);
+  }
   if (declaration.examples !== undefined)
     command.addHelpText(
       "after",
       `\nExamples:\n${declaration.examples.map((line) => `  $ ${line}`).join("\n")}`,
     );
   command.action(async (...parameters: unknown[]) => {
-    const [options, values] = [
-      parameters.at(-2) as Record<string, string | boolean>,
-      parameters.slice(0, -2),
-    ];
+    const [options, values] = [parameters.at(-2) as CommandInput["options"], parameters.slice(0, -2)];
     process.exitCode = await declaration.run(context, {
       arguments: values.flat().filter((value) => typeof value === "string"),
       options,
     });
   });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import("node:readline/promises");
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await prompt.question(`${question} [y/N] `, { signal: interrupt.signal });
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    prompt.close();
+  }
 }
 
 async function run(): Promise<number> {

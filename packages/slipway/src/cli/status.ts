@@ -16,7 +16,7 @@ export const command: CommandDeclaration = {
     const isJson = isSet(input, "json");
     const show = async (): Promise<string> => {
       const report = await status(release);
-      return isJson ? `${JSON.stringify(report)}\n` : `${renderStatus(report)}\n`;
+      return isJson ? `${JSON.stringify(report)}\n` : `${renderStatus(report, context.clock.now())}\n`;
     };
     if (!isSet(input, "watch")) {
       context.write(await show());

@@ -193,7 +193,7 @@ function wayBack(
   clusters: readonly string[],
 ): { readonly leaves: number; readonly to: number } | undefined {
   try {
-    const { leaves, target } = chooseTarget(records, clusters, undefined);
+    const { leaves, target } = chooseTarget(records, { clusters });
     return { leaves: leaves.number, to: target.number };
   } catch {
     return undefined; // there is none, and a button would only say so

@@ -186,7 +186,68 @@ const failed = (number: number): ReleaseRecord =>
     },
   });
 
+/** Release `number` took the service back from `leaves` to `restores`. */
+const back = (
+  number: number,
+  leaves: number,
+  restores: number,
+  changes: Partial<ReleaseRecord> = {},
+): ReleaseRecord =>
+  record(number, {
+    kind: "rollback",
+    leaves,
+    restores,
+    content: `content-${restores}`,
+    images: [{ name: "web", digest: `digest-${restores}`, reference: `web@digest-${restores}` }],
+    held: [`content-${leaves}`, `digest-${leaves}`],
+    ...changes,
+  });
+
+const cutOff = (number: number, leaves: number, restores: number): ReleaseRecord =>
+  back(number, leaves, restores, {
+    outcome: "interrupted",
+    clusters: {
+      tokyo: { verdict: "healthy", step: "done", runs: number },
+      osaka: { verdict: "not-started", step: "pending" },
+    },
+  });
+
+const judging: ReleaseRecord["clusters"] = {
+  tokyo: { verdict: "healthy", step: "done", runs: 4 },
+  osaka: { verdict: "unknown", step: "judging", runs: 4 },
+};
+
 const targets: readonly [what: string, records: readonly ReleaseRecord[], target: number | RegExp][] = [
+  ["the end of a rollback that was cut off", [cutOff(4, 3, 1), record(3), record(2), record(1)], 1],
+  [
+    "the end of a rollback that was cut off while it was judged",
+    [back(4, 3, 2, { outcome: "interrupted", clusters: judging }), record(3), record(2), record(1)],
+    2,
+  ],
+  [
+    "what a later release left, when that one was healthy after a rollback",
+    [record(4), back(3, 2, 1), record(2), record(1)],
+    3,
+  ],
+  [
+    "nothing by itself after a rollback",
+    [back(4, 3, 2), record(3), record(2), record(1)],
+    /is a rollback already/,
+  ],
+  [
+    "nothing by itself after a rollback whose hold was lifted",
+    [back(3, 2, 1, { held: [] }), record(2), record(1)],
+    /is a rollback already \(release 3, of 2 to 1\)/,
+  ],
+  [
+    "the same release for the clusters that a rollback of one cluster left out",
+    [
+      back(3, 2, 1, { only: ["osaka"], clusters: { osaka: { verdict: "healthy", step: "done", runs: 3 } } }),
+      record(2),
+      record(1),
+    ],
+    1,
+  ],
   ["the release before", [record(2), record(1)], 1],
   ["not one that failed", [record(3), failed(2), record(1)], 1],
   ["the last healthy one when the newest failed and stayed", [failed(3), record(2), record(1)], 2],
@@ -199,15 +260,61 @@ const targets: readonly [what: string, records: readonly ReleaseRecord[], target
 for (const [what, records, target] of targets) {
   test(`a rollback goes to ${what}`, () => {
     if (typeof target === "number")
-      assert.equal(chooseTarget(records, names, undefined).target.number, target);
+      assert.equal(chooseTarget(records, { clusters: names }).target.number, target);
     else {
-      assert.throws(() => chooseTarget(records, names, undefined), {
-        code: "ROLLBACK_NO_TARGET",
+      assert.throws(() => chooseTarget(records, { clusters: names }), {
+        code: /^ROLLBACK_(NO_TARGET|OF_ROLLBACK)$/,
         message: target,
       });
     }
   });
 }
+
+test("after a rollback the refusal names both ways on", () => {
+  const records = [back(4, 3, 2), record(3), record(2), record(1)];
+  assert.throws(() => chooseTarget(records, { clusters: names }), {
+    hint: "Further back: slipway rollback 1. Forward to what was left: slipway rollback 3. Best: ship a corrected version.",
+  });
+  assert.equal(chooseTarget(records, { clusters: names, to: 3 }).target.number, 3);
+  assert.equal(chooseTarget(records, { clusters: names, to: 1 }).leaves.number, 4);
+});
+
+test("one cluster goes back to what was good there, whatever the others said", () => {
+  const osakaOnly = record(2, {
+    outcome: "unknown",
+    clusters: {
+      osaka: { verdict: "healthy", step: "done", runs: 2 },
+      tokyo: { verdict: "unknown", step: "done" },
+    },
+  });
+  const records = [record(3), osakaOnly, record(1)];
+  assert.equal(chooseTarget(records, { clusters: ["osaka"] }).target.number, 2);
+  assert.equal(chooseTarget(records, { clusters: ["tokyo"] }).target.number, 1);
+  assert.equal(chooseTarget(records, { clusters: names }).target.number, 1);
+});
+
+test("a release that cannot be read may be what runs, so going to the one before is something to do", () => {
+  const records = [record(1)];
+  assert.throws(() => chooseTarget(records, { clusters: names }), { code: "ROLLBACK_NO_TARGET" });
+  assert.equal(chooseTarget(records, { clusters: names, unreadable: [2] }).target.number, 1);
+  assert.throws(() => chooseTarget(records, { clusters: names, unreadable: [2], to: 2 }), {
+    message: "the record of release 2 is damaged in every cluster",
+  });
+});
+
+const ofCommit = (number: number, commit: string): ReleaseRecord =>
+  record(number, { version: { commit, message: "", author: "", dirty: false } });
+
+test("a commit names its newest good release; one that names two commits, or none, is refused", () => {
+  const records = [ofCommit(4, "ffff0"), ofCommit(3, "abcd1"), ofCommit(2, "abcd1"), ofCommit(1, "abce2")];
+  const choose = (toCommit: string): number =>
+    chooseTarget(records, { clusters: names, toCommit }).target.number;
+  assert.equal(choose("abcd"), 3);
+  assert.equal(choose("abce2"), 1);
+  assert.throws(() => choose("abc"), { message: "abc is the beginning of several commits: abcd1, abce2" });
+  assert.throws(() => choose("0000"), { message: "no release of a commit 0000" });
+  assert.throws(() => choose("ffff"), { message: "release 4 is what runs now" });
+});
 
 test("a later release that is healthy everywhere lifts the hold on what it carries", () => {
   const bad = record(2, { held: ["digest-9", "digest-8"], outcome: "rolled-back" });

@@ -27,7 +27,7 @@ const SHA256 = "slipway.dev/sha256";
 /** What a release leaves behind for later ones to look at. */
 export type PastRelease = Pick<
   ReleaseRecord,
-  "number" | "outcome" | "clusters" | "objects" | "images" | "content" | "held"
+  "number" | "outcome" | "clusters" | "objects" | "images" | "content" | "held" | "only"
 >;
 
 interface Place {
@@ -224,12 +224,29 @@ export function runningIn<T extends PastRelease>(records: readonly T[], cluster:
   return undefined;
 }
 
+/** A rollback of some clusters alone says nothing about the others, and so is never healthy everywhere. */
 export function isHealthyEverywhere(record: PastRelease): boolean {
   const clusters = Object.values(record.clusters);
   return (
     record.outcome === "healthy" &&
+    record.only === undefined &&
     clusters.length > 0 &&
     clusters.every((cluster) => cluster.verdict === "healthy")
+  );
+}
+
+/**
+ * Was it good in these clusters? One that failed in another cluster was not, wherever; one that another could not
+ * confirm was. Clusters that came to the environment after it are not held against it.
+ */
+export function isHealthyIn(record: PastRelease, clusters: readonly string[]): boolean {
+  if (record.outcome !== "healthy" && record.outcome !== "unknown") return false;
+  const { only } = record;
+  if (only !== undefined && !clusters.every((name) => only.includes(name))) return false;
+  const asked = clusters.flatMap((name) => record.clusters[name] ?? []);
+  return (
+    asked.length > 0 &&
+    asked.every(({ verdict, restored }) => verdict === "healthy" && restored === undefined)
   );
 }
 

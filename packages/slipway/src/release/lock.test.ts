@@ -9,7 +9,7 @@ import {
   type KubeClient,
   type Lease,
 } from "@slipway/kube";
-import { type LockOptions, readLock, takeLock } from "./lock.ts";
+import { freezeLock, type LockOptions, readLock, takeLock, unlockLease } from "./lock.ts";
 
 function setup(): {
   clock: VirtualClock;
@@ -75,14 +75,14 @@ async function takeAndDie(client: KubeClient, options: LockOptions): Promise<voi
   });
 }
 
-test("a lock whose holder died is free after its 30 s, not before", async () => {
+test("a lock whose holder died is free within 30 s, after its 20 s and a look for a sign of life", async () => {
   const { clock, client, options } = setup();
   await takeAndDie(client, options("aki"));
-  await clock.advance(29_000);
+  await clock.advance(19_000);
   await assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
   await clock.advance(1_000);
   const taking = takeLock(client, options("mio"));
-  await clock.advance(15_000);
+  await clock.advance(10_000);
   await (await taking).release();
 });
 
@@ -137,4 +137,76 @@ test("a holder whose lock was stolen notices at its next renewal and does not gi
   });
   assert.equal(lease.spec?.holderIdentity, "mio@laptop/2");
   await thief.release();
+});
+
+const frozen = { who: "mio", message: "freeze for the sale", since: 0, until: undefined };
+
+test("a freeze refuses the lock with who, since when and why, and a rollback goes through it", async () => {
+  const { clock, client, options } = setup();
+  await freezeLock(client, options("mio"), { ...frozen, since: clock.now() });
+  await clock.advance(60_000);
+  await assert.rejects(takeLock(client, options("aki")), {
+    code: "LOCK_FROZEN",
+    message: 'shop is frozen by mio for 1 min 00 s, "freeze for the sale"',
+    hint: "Nothing was changed. Ask mio; slipway unlock lifts it. A rollback goes through a freeze.",
+  });
+  const lock = await takeLock(client, options("aki", { goesThroughFreeze: true }));
+  assert.equal(lock.freeze?.message, "freeze for the sale");
+  await lock.release();
+  await assert.rejects(takeLock(client, options("aki")), { code: "LOCK_FROZEN" }, "the freeze stays");
+});
+
+test("a freeze with an end is over by itself", async () => {
+  const { clock, client, options } = setup();
+  await freezeLock(client, options("mio"), { ...frozen, until: clock.now() + 60_000 });
+  await assert.rejects(takeLock(client, options("aki")), { code: "LOCK_FROZEN", message: /ends in 1 min/ });
+  await clock.advance(60_000);
+  await (await takeLock(client, options("aki"))).release();
+});
+
+test("a freeze that comes while somebody releases leaves that lock alone and stops the next one", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki"));
+  await freezeLock(client, options("mio"), frozen);
+  // Several renewals: the first one meets the changed lease.
+  await clock.advance(30_000);
+  assert.equal(lock.lost.aborted, false);
+  assert.equal((await readLock(client, options("x"))).holder?.who, "aki");
+  await lock.release();
+  await assert.rejects(takeLock(client, options("aki")), { code: "LOCK_FROZEN" });
+});
+
+test("a freeze that nobody can read is a freeze all the same, and can be lifted", async () => {
+  const { client, options } = setup();
+  await (await takeLock(client, options("aki"))).release();
+  const lease = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    namespace: "default",
+    name: "slipway.shop",
+  };
+  await client.patch(lease, "merge", { metadata: { annotations: { "slipway.dev/freeze": "no deploys!" } } });
+  await assert.rejects(takeLock(client, options("aki")), { code: "LOCK_FROZEN", message: /"no deploys!"/ });
+  await unlockLease(client, options("aki"), () => ({ lift: true, free: false }));
+  await (await takeLock(client, options("aki"))).release();
+});
+
+test("unlocking takes the lock from its holder, who notices, and keeps the fencing token", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki"));
+  const done = await unlockLease(client, options("mio"), () => ({ lift: true, free: true }));
+  assert.equal(done.freed?.who, "aki");
+  await clock.advance(5_000);
+  await until("the loss is noticed", () => lock.lost.aborted);
+  const next = await takeLock(client, options("mio"));
+  assert.equal(next.fence, 2);
+  await next.release();
+});
+
+test("whoever steals the lock of a living holder is told whose it was", async () => {
+  const { client, options } = setup();
+  const lock = await takeLock(client, options("aki"));
+  const thief = await takeLock(client, options("mio", { steal: true, pid: 2 }));
+  assert.deepEqual([thief.stolenFrom?.who, thief.stolenFrom?.message], ["aki", "hotfix login"]);
+  await Promise.all([lock.release(), thief.release()]);
 });

@@ -119,6 +119,8 @@ export interface ReleaseRecord {
   /** For a rollback: the release it restores and the one it leaves. */
   readonly restores?: number | undefined;
   readonly leaves?: number | undefined;
+  /** For a rollback of some clusters alone: their names. The others kept what they had. */
+  readonly only?: readonly string[] | undefined;
   readonly outcome: Outcome;
   readonly version: VersionInfo;
   readonly images: readonly ReleaseImage[];
@@ -132,6 +134,10 @@ export interface ReleaseRecord {
   readonly finishedAt?: number | undefined;
   /** Digests and contents that this release showed to be bad: not to be deployed or rolled back to again. */
   readonly held: readonly string[];
+  /** Each time it was cut off and somebody went on with it: `slipway deploy --resume`. */
+  readonly resumes?: readonly Resumption[] | undefined;
+  /** Whose lock was taken for it, one entry for each cluster: the audit of `rollback --steal-lock`. */
+  readonly stolenLocks?: readonly StolenLock[] | undefined;
   readonly evidence: readonly Evidence[];
   /** Every gate that was asked, with the values it compared. */
   readonly gates?: readonly GateRecord[] | undefined;
@@ -141,6 +147,23 @@ export interface ReleaseRecord {
   /** Fencing token of the lock it was written under, and the count of writes: the higher pair is the newer copy. */
   readonly fence: number;
   readonly revision: number;
+}
+
+export interface Resumption {
+  readonly at: number;
+  readonly who: string;
+  readonly from: string;
+  /** Where it had been cut off, as a sentence. */
+  readonly found: string;
+}
+
+export interface StolenLock {
+  readonly cluster: string;
+  readonly at: number;
+  /** `mio@laptop (process 4711)` */
+  readonly holder: string;
+  readonly message: string;
+  readonly since: number;
 }
 
 export interface ClusterResult {

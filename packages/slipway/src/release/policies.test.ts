@@ -192,7 +192,7 @@ test("a hold can be lifted, and then the same release may be deployed again", as
   await deploy(context, of("crash"));
   await assert.rejects(deploy(context, of("crash")), { code: "RELEASE_HELD" });
   const lifted = await unhold(context, 2);
-  assert.equal(lifted.length, 2);
+  assert.equal(lifted.changed.length, 2);
   assert.equal((await deploy(context, of("crash"))).record.outcome, "rolled-back");
 });
 
@@ -227,9 +227,9 @@ test("a rollback may steal the lock of a running release, which then stops and w
   );
 });
 
-/** Leases are renewed every 100 ms instead of every 10 s; other pauses stay as they are. */
+/** Leases are renewed every 100 ms instead of every 5 s; other pauses stay as they are. */
 function hurriedRenewal(context: ReleaseContext): ReleaseContext["clock"]["sleep"] {
-  return (ms, signal) => context.clock.sleep(ms === 10_000 ? 100 : ms, signal);
+  return (ms, signal) => context.clock.sleep(ms === 5_000 ? 100 : ms, signal);
 }
 
 async function has(

@@ -82,7 +82,11 @@ async function story(context: ReleaseContext, prefix = ""): Promise<void> {
     "registry.test/web:v1",
     "registry.test/web:v1",
   ]);
-  await assert.rejects(rollback(context), { code: "ROLLBACK_NO_TARGET" });
+  await assert.rejects(rollback(context), {
+    code: "ROLLBACK_OF_ROLLBACK",
+    message:
+      "what runs now is a rollback already (release 4, of 2 to 1), and a rollback is not rolled back by itself",
+  });
 
   const records = await history(context);
   assert.deepEqual(

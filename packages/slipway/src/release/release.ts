@@ -7,9 +7,8 @@
  * anywhere leaves a state that the next command explains and can go on from.
  */
 import { SlipwayError } from "@slipway/base";
-import { ensureNamespace } from "./apply.ts";
 import { type RunInput, runRelease } from "./engine.ts";
-import type { OnReleaseEvent, ReleaseNews } from "./events.ts";
+import type { OnReleaseEvent } from "./events.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./frozen-plan.ts";
 import {
   deleteRecord,
@@ -17,16 +16,18 @@ import {
   heldBy,
   isHealthyEverywhere,
   isHeld,
-  mergeRecords,
-  readRecords,
   runningIn,
   withoutSecrets,
   writeRecord,
 } from "./history.ts";
-import { checkIdentities, identitiesToKeep, readIdentities } from "./identity.ts";
-import { describeInterruption } from "./interruption.ts";
+import {
+  type ClusterIdentity,
+  checkIdentities,
+  identitiesToKeep,
+  identityWarnings,
+  readIdentities,
+} from "./identity.ts";
 import { lateLocks } from "./late-lock.ts";
-import { type HeldLock, takeLock } from "./lock.ts";
 import type {
   ClusterRecord,
   ClusterResult,
@@ -34,7 +35,6 @@ import type {
   ReleaseRecord,
   ReleaseResult,
   RenderedRelease,
-  Target,
 } from "./model.ts";
 import {
   heldRefusals,
@@ -49,8 +49,11 @@ import {
 import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { prune } from "./prune.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
+import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./rollback-plan.ts";
+import { type Emit, type Locked, type LockRequest, underLock } from "./under-lock.ts";
 import { settingsOf } from "./wave-settings.ts";
 
+export { hold, unhold } from "./hold.ts";
 export { planRelease } from "./plan.ts";
 export { renderRelease } from "./render.ts";
 export { history, status } from "./status.ts";
@@ -77,6 +80,12 @@ export interface DeployOptions {
 export interface RollbackOptions {
   /** A release number; without it the newest release that was healthy everywhere and differs from what is live. */
   readonly to?: number | undefined;
+  /** The beginning of a commit, instead of a number. */
+  readonly toCommit?: string | undefined;
+  /** Only these clusters go back. */
+  readonly clusters?: readonly string[] | undefined;
+  /** Go back although the registry no longer has an image of the target. */
+  readonly force?: boolean | undefined;
   readonly onEvent?: OnReleaseEvent | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly lockWaitMs?: number | undefined;
@@ -91,7 +100,17 @@ export interface RollbackOptions {
 export interface RollbackPlan {
   readonly target: ReleaseRecord;
   readonly leaves: ReleaseRecord;
-  readonly plan: ReleasePlan;
+  /** The clusters that go back, and why some of them cannot. */
+  readonly clusters: readonly string[];
+  readonly unreachable: ReadonlyMap<string, string>;
+  readonly changes: readonly RollbackChange[];
+  readonly eta: RollbackEta | undefined;
+  /** Which clusters the names stand for. */
+  readonly identities: readonly ClusterIdentity[];
+  readonly refusals: readonly SlipwayError[];
+  readonly warnings: readonly string[];
+  /** What the clusters answer to a dry run, when it was asked for. */
+  readonly plan: ReleasePlan | undefined;
 }
 
 /** Throws before anything is changed when the release may not begin; a release that fails is a result, not an error. */
@@ -108,7 +127,15 @@ export async function deploy(
   if (refused !== undefined) throw refused;
   const skipped = skippedOf(plan);
   const waves = wavesOf(context);
-  return underLock(context, { ...options, skipped, emit }, async (locked) => {
+  const request: LockRequest = {
+    ...options,
+    skipped,
+    needed: context.targets.map((target) => target.name),
+    whatCannotBeLocked: options.skipUnreachable === true ? "skip" : "refuse",
+    goesThroughFreeze: false,
+    emit,
+  };
+  return underLock(context, request, async (locked) => {
     // Planned before the lock was ours: the release that was waited for may have been found bad since.
     const held = options.allowHeld === true ? [] : heldRefusals(rendered, locked.records);
     const heldSince = refusalError(held);
@@ -127,6 +154,7 @@ export async function deploy(
       backTo: isSame ? undefined : backTo,
       restores: undefined,
       leaves: undefined,
+      only: undefined,
       held: [],
       settings: settingsOf(context.release, waves),
       hooks: rendered.hooks,
@@ -149,81 +177,162 @@ export async function planToDeploy(
   return { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] };
 }
 
-/** What `rollback` would do. */
+/**
+ * What `rollback` would do. From the stored records and the registry alone, which takes a moment; `dryRun` also asks
+ * the clusters, object by object.
+ */
 export async function planRollback(
   context: ReleaseContext,
-  options: Pick<RollbackOptions, "to" | "rebind"> = {},
+  options: Pick<RollbackOptions, "to" | "toCommit" | "clusters" | "force" | "rebind"> & {
+    readonly dryRun?: boolean;
+  } = {},
 ): Promise<RollbackPlan> {
-  const knowledge = await readKnowledge(context);
-  if (knowledge.unreachable.size === context.targets.length) throw noClusterAnswers(knowledge.unreachable);
-  const names = context.targets.map((target) => target.name);
-  const { target, leaves } = chooseTarget(knowledge.records, names, options.to);
-  const rendered = { ...target, warnings: [] };
-  const plan = await planWith(context, rendered, knowledge, {
-    purpose: "rollback",
-    allowHeld: true,
-    skipUnreachable: true,
-    rebind: options.rebind,
-  });
-  return { target: withoutSecrets(target), leaves: withoutSecrets(leaves), plan };
+  const clusters = scopeOf(context, options.clusters);
+  const knowledge = await readKnowledge(context, { isUrgent: true });
+  const unreachable = new Map([...knowledge.unreachable].filter(([name]) => clusters.includes(name)));
+  if (unreachable.size === clusters.length) throw noClusterAnswers(unreachable);
+  const { records, unreadable } = knowledge;
+  const { target, leaves } = chooseTarget(records, { ...options, clusters, unreadable });
+  const [images, identities] = await Promise.all([
+    imagesOfTarget(context, target, options.force === true),
+    readIdentities(context, records, knowledge.unreachable),
+  ]);
+  const scoped = { ...context, targets: context.targets.filter(({ name }) => clusters.includes(name)) };
+  return {
+    target: withoutSecrets(target),
+    leaves: withoutSecrets(leaves),
+    clusters,
+    unreachable,
+    changes: rollbackChanges(leaves, target),
+    eta: rollbackEta(records, clusters, context.release.bakeMs),
+    identities,
+    refusals: [...checkIdentities(identities, options.rebind), ...images.refusals],
+    warnings: [...knowledge.warnings, ...identityWarnings(identities), ...images.warnings],
+    plan:
+      options.dryRun === true
+        ? await planWith({ ...scoped, images: undefined }, { ...target, warnings: [] }, knowledge, {
+            purpose: "rollback",
+            allowHeld: true,
+            skipUnreachable: true,
+            rebind: options.rebind,
+          })
+        : undefined,
+  };
 }
 
 /**
  * A forward release of stored objects, ConfigMaps and Secrets included: no build, no git, no CI. All clusters at
- * once, without bake; never rolled back itself.
+ * once, without bake, gates or a preflight that could stand in the way; never rolled back itself. A cluster that
+ * does not answer is `unknown` and does not keep the others waiting.
  */
 export async function rollback(
   context: ReleaseContext,
   options: RollbackOptions = {},
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
-  const { plan, target: planned, leaves: leaving } = await planRollback(context, options);
-  keepPromise(options.promised, leaving.number, planned.number);
-  emit({ type: "identified", clusters: plan.identities });
-  emit({ type: "planned", plan });
-  const refused = refusalError(plan.refusals);
+  const planned = await planRollback(context, options);
+  const { clusters, unreachable, refusals, warnings, identities } = planned;
+  keepPromise(options.promised, planned.leaves.number, planned.target.number);
+  emit({ type: "identified", clusters: identities });
+  const refused = refusalError(refusals);
   if (refused !== undefined) throw refused;
-  const skipped = skippedOf(plan);
-  const names = context.targets.map((target) => target.name);
-  return underLock(context, { ...options, message: "rollback", skipped, emit }, async (locked) => {
+  for (const message of warnings) emit({ type: "warning", message });
+  const request: LockRequest = {
+    ...options,
+    message: "rollback",
+    skipped: unreachable,
+    needed: clusters,
+    whatCannotBeLocked: "skip",
+    goesThroughFreeze: true,
+    emit,
+  };
+  return underLock(context, request, async (locked) => {
     // Chosen again under the lock: somebody may have released in between.
-    const { target, leaves } = chooseTarget(locked.records, names, options.to);
+    const { target, leaves } = chooseTarget(locked.records, {
+      ...options,
+      clusters,
+      unreadable: locked.unreadable,
+    });
     keepPromise(options.promised, leaves.number, target.number);
     return runNumbered(context, locked, {
       kind: "rollback",
       rendered: target,
-      waves: [names],
+      waves: [clusters],
       bakeMs: 0,
       onFailure: "halt",
       backTo: undefined,
       restores: target.number,
       leaves: leaves.number,
+      only: clusters.length === context.targets.length ? undefined : clusters,
       held: heldByLeaving(leaves, target),
       hooks: target.hooks?.filter(({ hook }) => hook.onRollback).map(({ hook }) => ({ hook, runs: [] })),
-      identities: identitiesToKeep(locked.records, plan.identities),
+      identities: identitiesToKeep(locked.records, identities),
     });
   });
 }
 
-/** Lifts the hold on a digest, a content, or everything that release `number` holds. */
-export async function unhold(context: ReleaseContext, what: string | number): Promise<readonly string[]> {
-  const { records, unreachable } = await readKnowledge(context);
-  const stranger = refusalError(checkIdentities(await readIdentities(context, records, unreachable)));
-  if (stranger !== undefined) throw stranger;
-  const lifted: string[] = [];
-  for (const record of records) {
-    const keeps = record.held.filter((held) => held !== what && record.number !== what);
-    if (keeps.length === record.held.length) continue;
-    lifted.push(...record.held.filter((held) => !keeps.includes(held)));
-    const changed: ReleaseRecord = { ...record, held: keeps, revision: record.revision + 1 };
-    await Promise.all(context.targets.map((target) => writeRecord(target.client, changed)));
-  }
-  return lifted;
+/** The named clusters in the order of the environment; all of them when none is named. */
+function scopeOf(context: ReleaseContext, named: readonly string[] | undefined): readonly string[] {
+  const names = context.targets.map((target) => target.name);
+  if (named === undefined || named.length === 0) return names;
+  const strange = named.find((name) => !names.includes(name));
+  if (strange === undefined) return names.filter((name) => named.includes(name));
+  throw new SlipwayError({
+    code: "USAGE_CLUSTER",
+    where: `--cluster ${strange}`,
+    message: "no such cluster in this environment",
+    hint: `Known: ${names.join(", ")}.`,
+    exitCode: 2,
+  });
 }
 
-type Emit = (news: ReleaseNews) => void;
+/** A registry that does not answer for this long is not waited for: nodes often have the image already. */
+const REGISTRY_PATIENCE_MS = 2_000;
 
-const UNLOCK_AT_MOST_MS = 5_000;
+async function imagesOfTarget(
+  context: ReleaseContext,
+  target: ReleaseRecord,
+  force: boolean,
+): Promise<{ readonly refusals: readonly SlipwayError[]; readonly warnings: readonly string[] }> {
+  const refusals: SlipwayError[] = [];
+  const warnings: string[] = [];
+  const { images: check, clock } = context;
+  if (check === undefined) return { refusals, warnings };
+  const states = await Promise.all(
+    target.images.map(async ({ name, reference }) => {
+      const timer = new AbortController();
+      const limit = clock.sleep(REGISTRY_PATIENCE_MS, timer.signal).then(
+        () => "unknown" as const,
+        () => "unknown" as const,
+      );
+      const asked = check.exists(reference).catch(() => "unknown" as const);
+      const state = await Promise.race([asked, limit]);
+      timer.abort();
+      return { name, reference, state };
+    }),
+  );
+  for (const { name, reference, state } of states) {
+    if (state === "unknown") {
+      warnings.push(`images/${name}: the registry could not be asked for ${reference}; going on without`);
+    }
+    if (state !== "missing") continue;
+    if (force) {
+      warnings.push(
+        `images/${name}: the registry no longer has ${reference}; only nodes that kept it start it`,
+      );
+      continue;
+    }
+    refusals.push(
+      new SlipwayError({
+        code: "IMAGE_NOT_IN_REGISTRY",
+        where: `images/${name}`,
+        message: `the registry no longer has ${reference}, so release ${target.number} cannot be brought back whole`,
+        hint: `Choose another release (slipway history), build and push commit ${target.version.commit.slice(0, 12)} again, or pass --force when the nodes still have the image.`,
+      }),
+    );
+  }
+  return { refusals, warnings };
+}
 
 function stamped(context: ReleaseContext, onEvent: OnReleaseEvent | undefined): Emit {
   return (news) => onEvent?.({ ...news, at: context.clock.now() } as Parameters<OnReleaseEvent>[0]);
@@ -252,122 +361,6 @@ function newestHealthy(records: readonly ReleaseRecord[]): ReleaseRecord | undef
   return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
 }
 
-interface Locked {
-  readonly records: readonly ReleaseRecord[];
-  /** The number of the newest release, readable or not. */
-  readonly highest: number;
-  readonly fence: number;
-  readonly signal: AbortSignal;
-  readonly skipped: ReadonlyMap<string, string>;
-  readonly emit: Emit;
-}
-
-interface LockRequest {
-  readonly skipped: ReadonlyMap<string, string>;
-  readonly emit: Emit;
-  readonly signal?: AbortSignal | undefined;
-  readonly lockWaitMs?: number | undefined;
-  readonly message?: string | undefined;
-  readonly stealLock?: boolean | undefined;
-}
-
-/** Takes the lock in every cluster, one after the other in the order of their names, so that two cannot cross. */
-async function underLock(
-  context: ReleaseContext,
-  request: LockRequest,
-  work: (locked: Locked) => Promise<ReleaseResult>,
-): Promise<ReleaseResult> {
-  const targets = context.targets
-    .filter((target) => !request.skipped.has(target.name))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const locks: HeldLock[] = [];
-  try {
-    for (const target of targets) locks.push(await lockOne(context, target, request));
-    request.emit({ type: "locked", clusters: targets.map((target) => target.name) });
-    const fence = Math.max(0, ...locks.map((lock) => lock.fence));
-    const { records, highest } = await settleInterrupted(context, targets, { fence, emit: request.emit });
-    const signals = [...locks.map((lock) => lock.lost), ...(request.signal ? [request.signal] : [])];
-    return await work({
-      records,
-      highest,
-      fence,
-      signal: AbortSignal.any(signals),
-      skipped: request.skipped,
-      emit: request.emit,
-    });
-  } finally {
-    await giveBack(context, locks);
-  }
-}
-
-/** A lock that cannot be given back soon runs out by itself, so a silent cluster is not waited for. */
-async function giveBack(context: ReleaseContext, locks: readonly HeldLock[]): Promise<void> {
-  const timer = new AbortController();
-  const limit = context.clock.sleep(UNLOCK_AT_MOST_MS, timer.signal).catch(() => undefined);
-  await Promise.race([Promise.allSettled(locks.map((lock) => lock.release())), limit]);
-  timer.abort();
-}
-
-async function lockOne(context: ReleaseContext, target: Target, request: LockRequest): Promise<HeldLock> {
-  await ensureNamespace(target.client, context.namespace, context.service);
-  const deadline = context.clock.monotonic() + (request.lockWaitMs ?? 0);
-  let told = false;
-  for (;;) {
-    try {
-      return await takeLock(target.client, {
-        ...context,
-        message: request.message ?? "",
-        steal: request.stealLock,
-        signal: request.signal,
-      });
-    } catch (error) {
-      const isHeld = error instanceof SlipwayError && error.code === "LOCK_HELD";
-      if (!isHeld || context.clock.monotonic() >= deadline) throw error;
-      if (!told) request.emit({ type: "lock-waiting", cluster: target.name, message: error.message });
-      told = true;
-      await context.clock.sleep(500, request.signal);
-    }
-  }
-}
-
-/** Under the lock, a record that is still "in-progress" belongs to a process that is gone: say so and close it. */
-async function settleInterrupted(
-  context: ReleaseContext,
-  targets: readonly Target[],
-  options: { readonly fence: number; readonly emit: Emit },
-): Promise<Pick<Locked, "records" | "highest">> {
-  let highest = 0;
-  const records = mergeRecords(
-    await Promise.all(
-      targets.map((target) =>
-        readRecords(target.client, context, (_damage, number) => {
-          highest = Math.max(highest, number);
-        }),
-      ),
-    ),
-  );
-  highest = Math.max(highest, ...records.map((record) => record.number));
-  const settled: ReleaseRecord[] = [];
-  for (const record of records) {
-    if (record.outcome !== "in-progress") {
-      settled.push(record);
-      continue;
-    }
-    const closed: ReleaseRecord = {
-      ...record,
-      outcome: "interrupted",
-      revision: record.revision + 1,
-      // Above the dead writer's, even when the cluster that gave it the highest token is away now.
-      fence: Math.max(options.fence, record.fence + 1),
-    };
-    const message = describeInterruption(record);
-    options.emit({ type: "interrupted-found", number: record.number, message });
-    await Promise.all(targets.map((target) => writeRecord(target.client, closed)));
-    settled.push(closed);
-  }
-  return { records: settled, highest };
-}
-
 interface NumberedRun {
   readonly kind: ReleaseRecord["kind"];
   readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "version">;
@@ -377,6 +370,7 @@ interface NumberedRun {
   readonly backTo: ReleaseRecord | undefined;
   readonly restores: number | undefined;
   readonly leaves: number | undefined;
+  readonly only: readonly string[] | undefined;
   readonly held: readonly string[];
   readonly settings?: RunInput["settings"];
   readonly hooks?: ReleaseRecord["hooks"];
@@ -389,19 +383,34 @@ async function runNumbered(
   locked: Locked,
   run: NumberedRun,
 ): Promise<ReleaseResult> {
-  const startedAt = context.clock.now();
-  const record = firstRecord(context, locked, run, startedAt);
-  const reached = context.targets.filter((target) => !locked.skipped.has(target.name));
+  return runRecord(context, locked, { ...run, record: firstRecord(context, locked, run) });
+}
+
+async function runRecord(
+  everywhere: ReleaseContext,
+  locked: Locked,
+  run: Pick<NumberedRun, "bakeMs" | "onFailure" | "backTo" | "settings" | "approveGates"> & {
+    readonly record: ReleaseRecord;
+  },
+): Promise<ReleaseResult> {
+  const { record } = run;
+  // A cluster that does not answer matters only when the release goes there.
+  const names = new Set(record.waves.flat());
+  const targets = everywhere.targets.filter(({ name }) => names.has(name) || !locked.skipped.has(name));
+  const skipped = new Map([...locked.skipped].filter(([name]) => names.has(name)));
+  const context = { ...everywhere, targets };
+  const reached = targets.filter((target) => !skipped.has(target.name));
   // Written everywhere before the first change anywhere; a failure here is an error and nothing has happened.
   await Promise.all(reached.map((target) => writeRecord(target.client, record)));
   const { number, kind, service, environment, version, images, waves, who, from } = record;
   locked.emit({
     type: "started",
     ...{ number, kind, service, environment, version, images, waves, who, from },
-    restores: run.restores,
-    leaves: run.leaves,
+    restores: record.restores,
+    leaves: record.leaves,
   });
-  await warnIfGone(context, run.backTo, locked.emit);
+  // Asked beside the release, which does not depend on the answer.
+  const warned = warnIfGone(context, run.backTo, locked.emit);
   const late = lateLocks(context);
   const signal = AbortSignal.any([locked.signal, late.lost]);
   const final = await runRelease({
@@ -410,21 +419,23 @@ async function runNumbered(
     bakeMs: run.bakeMs,
     onFailure: run.onFailure,
     backTo: run.backTo,
-    skipped: locked.skipped,
+    skipped,
+    oldPods: kind === "rollback" ? "report" : "wait",
     emit: locked.emit,
     signal,
     settings: run.settings,
     // Going back goes on with whoever answers, and can be repeated.
-    unreachable: run.kind === "rollback" ? "skip" : context.release.unreachable,
+    unreachable: kind === "rollback" ? "skip" : context.release.unreachable,
     requeueForMs: context.release.requeueForMs,
     admit: (cluster) => late.admit(cluster, record),
     approveGates: run.approveGates,
   }).finally(() => late.release());
+  await warned;
   const lost = lockLoss(signal);
   // Whoever has the lock now also has the records.
-  if (lost === undefined) await tidy(context, locked, final);
+  if (lost === undefined) await tidy(context, { ...locked, skipped }, final);
   else locked.emit({ type: "warning", message: `${lost.where}: ${lost.message}. ${lost.hint}` });
-  const ended = resultOf(context, withoutSecrets(final), locked.skipped);
+  const ended = resultOf(context, withoutSecrets(final), skipped);
   const result = lost === undefined ? ended : { ...ended, exitCode: 1 };
   const { record: told, durationMs } = result;
   locked.emit({ type: "finished", outcome: told.outcome, record: told, durationMs });
@@ -436,12 +447,7 @@ function lockLoss(signal: AbortSignal): SlipwayError | undefined {
   return reason instanceof SlipwayError && reason.code === "LOCK_LOST" ? reason : undefined;
 }
 
-function firstRecord(
-  context: ReleaseContext,
-  locked: Locked,
-  run: NumberedRun,
-  startedAt: number,
-): ReleaseRecord {
+function firstRecord(context: ReleaseContext, locked: Locked, run: NumberedRun): ReleaseRecord {
   const clusters: Record<string, ClusterRecord> = {};
   for (const name of run.waves.flat()) {
     clusters[name] = locked.skipped.has(name)
@@ -456,6 +462,7 @@ function firstRecord(
     kind: run.kind,
     ...(run.restores === undefined ? {} : { restores: run.restores }),
     ...(run.leaves === undefined ? {} : { leaves: run.leaves }),
+    ...(run.only === undefined ? {} : { only: run.only }),
     outcome: "in-progress",
     version: run.rendered.version,
     images: run.rendered.images,
@@ -466,8 +473,9 @@ function firstRecord(
     ...(run.hooks === undefined || run.hooks.length === 0 ? {} : { hooks: run.hooks }),
     who: context.who,
     from: context.from,
-    startedAt,
+    startedAt: context.clock.now(),
     held: run.held,
+    ...(locked.stolen.length === 0 ? {} : { stolenLocks: locked.stolen }),
     evidence: [],
     identities: run.identities,
     fence: locked.fence,
@@ -496,6 +504,7 @@ async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecor
   const all = [final, ...locked.records];
   if (final.outcome === "healthy") {
     for (const target of context.targets) {
+      if (final.clusters[target.name] === undefined) continue;
       const running = runningIn(locked.records, target.name);
       const refs = pruneRefs(context, all, running);
       const { deleted, failed } = await prune(target.client, refs, final.service, context.namespace);

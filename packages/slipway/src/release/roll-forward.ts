@@ -75,6 +75,7 @@ export async function follow(
     unreachableAfterMs: context.unreachableAfterMs ?? UNREACHABLE_PATIENCE_MS,
     clock: context.clock,
     signal: from.signal,
+    oldPods: run.input.oldPods,
     // One restart fails a bake; later the judge's own rule holds, which forgives one.
     isBaking: () => run.forward(name).step === "rolling",
     onProgress: (progress) => {

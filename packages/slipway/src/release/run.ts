@@ -38,6 +38,8 @@ export interface RunInput {
   readonly admit?: ((cluster: string) => Promise<void>) | undefined;
   /** Person gates are passed without asking, by whoever runs this. */
   readonly approveGates?: boolean | undefined;
+  /** `report`: healthy as soon as every new pod is; old ones that still drain are told about and not waited for. */
+  readonly oldPods?: "wait" | "report" | undefined;
 }
 
 /** How long a requeued cluster is left alone before it is tried again. */

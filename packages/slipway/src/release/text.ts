@@ -7,6 +7,7 @@ import type { Evidence } from "./evidence.ts";
 import { describeIdentities } from "./identity.ts";
 import { AFTER_INTERRUPTION } from "./interruption.ts";
 import { describeExit } from "./judge/crash.ts";
+import { describeFreeze } from "./lock.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 import type { ClusterStatus, StatusReport } from "./status.ts";
 
@@ -31,9 +32,12 @@ export function renderHistory(records: readonly ReleaseRecord[], now: number): s
 
 /** `rollback of 3 to 1`, or the first line of the commit's message. */
 export function whatOf(
-  record: Pick<ReleaseRecord, "kind" | "restores" | "leaves"> & { version: { message: string } },
+  record: Pick<ReleaseRecord, "kind" | "restores" | "leaves" | "only"> & { version: { message: string } },
 ): string {
-  if (record.kind === "rollback") return `rollback of ${record.leaves} to ${record.restores}`;
+  if (record.kind === "rollback") {
+    const only = record.only === undefined ? "" : ` in ${record.only.join(", ")} only`;
+    return `rollback of ${record.leaves} to ${record.restores}${only}`;
+  }
   const line = record.version.message.split("\n")[0] ?? "";
   return line.length <= 50 ? line : `${line.slice(0, 49)}…`;
 }
@@ -46,7 +50,7 @@ function clusterText(cluster: ClusterRecord): string {
   return `${verdict}${why}, ${restored.ok ? `back at ${restored.to}` : `not back: ${restored.reason}`}`;
 }
 
-export function renderStatus(report: StatusReport): string {
+export function renderStatus(report: StatusReport, now?: number): string {
   const { newest, holder } = report;
   const lines = [`${report.service} (${report.environment}), namespace ${report.namespace}`];
   if (newest === undefined) lines.push("No release yet.");
@@ -58,6 +62,8 @@ export function renderStatus(report: StatusReport): string {
     const message = holder.message === "" ? "" : ` "${holder.message}"`;
     lines.push(`being released now by ${holder.who}@${holder.host} (process ${holder.pid})${message}`);
   }
+  const freeze = report.clusters.find((cluster) => cluster.lock?.freeze !== undefined)?.lock?.freeze;
+  if (freeze !== undefined) lines.push(`frozen ${describeFreeze(freeze, now ?? freeze.since)}`);
   if (report.interrupted !== undefined) lines.push(`${report.interrupted}.`, AFTER_INTERRUPTION);
   lines.push(...describeIdentities(report.identities));
   const rows = [["CLUSTER", "RELEASE", "DEPLOYMENT", "READY", "UPDATED", "IMAGE"]];
@@ -215,13 +221,13 @@ export function progressText(progress: Progress): string {
 }
 
 export function outcomeText(
-  record: Pick<ReleaseRecord, "outcome"> & Partial<Pick<ReleaseRecord, "clusters">>,
+  record: Pick<ReleaseRecord, "outcome"> & Partial<Pick<ReleaseRecord, "clusters" | "only">>,
 ): string {
   switch (record.outcome) {
     case "in-progress":
       return "is going on";
     case "healthy":
-      return "is healthy everywhere";
+      return record.only === undefined ? "is healthy everywhere" : `is healthy in ${record.only.join(", ")}`;
     case "rolled-back":
       return "failed and was rolled back";
     case "failed": {
