@@ -11,6 +11,7 @@ import { heldBy, writeRecord } from "./history.ts";
 import { checkIdentities, readIdentities } from "./identity.ts";
 import type { ReleaseContext, ReleaseRecord } from "./model.ts";
 import { noClusterAnswers, readKnowledge, refusalError } from "./plan.ts";
+import { chooseTarget, heldByLeaving } from "./rollback.ts";
 
 export interface HoldChange {
   /** Digests and contents. */
@@ -44,7 +45,8 @@ export async function hold(
   options: { readonly dryRun?: boolean } = {},
 ): Promise<HoldChange> {
   const records = await allRecords(context);
-  const added = carriedBy(records, what).filter((one) => !heldBy(records).has(one));
+  const clusters = context.targets.map(({ name }) => name);
+  const added = carriedBy(records, what, clusters).filter((one) => !heldBy(records).has(one));
   const keeper = records.find((record) => record.outcome !== "in-progress");
   if (keeper === undefined) throw unknownRelease(what, records);
   const changes = added.length === 0 ? [] : [{ ...keeper, held: [...keeper.held, ...added] }];
@@ -73,11 +75,20 @@ function heldMatching(records: readonly ReleaseRecord[], what: string | number):
   return [...all.keys()].filter((one) => own.includes(one) || held.includes(one));
 }
 
-function carriedBy(records: readonly ReleaseRecord[], what: string | number): readonly string[] {
+function carriedBy(
+  records: readonly ReleaseRecord[],
+  what: string | number,
+  clusters: readonly string[],
+): readonly string[] {
   if (typeof what === "number") {
     const record = records.find((one) => one.number === what);
     if (record === undefined) throw unknownRelease(what, records);
-    return partsOf(record);
+    try {
+      // Images that the release to go back to shares stay free, or that way would be closed too.
+      return heldByLeaving(record, chooseTarget(records, { clusters }).target);
+    } catch {
+      return partsOf(record);
+    }
   }
   const known = [...new Set(records.flatMap(partsOf))].filter((one) => isNamed(one, what));
   if (known.length === 1) return known;

@@ -2,7 +2,7 @@
 import type { Clock } from "@slipway/base";
 import type { Telling } from "../notify/notify.ts";
 import { announceWith } from "../release/announce-release.ts";
-import { holdRelease } from "../release/hold-release.ts";
+import { hold } from "../release/hold.ts";
 import type { ReleaseContext, ReleaseRecord } from "../release/model.ts";
 import { history, rollback, status } from "../release/release.ts";
 import { outcomeText, renderEvent } from "../release/text.ts";
@@ -59,7 +59,7 @@ export function createDeeds({ withRelease, telling, clock, log }: DeedsOptions):
     hold: (press) =>
       withRelease(async (release) => {
         const { number } = press.on;
-        const { changed, missing } = await holdRelease(release, number);
+        const { changed, missing } = await hold(release, number);
         if (changed.length === 0) return `release ${number} was held already`;
         const away = missing.length === 0 ? "" : ` (not stored in ${missing.join(", ")})`;
         return `release ${number} is held: it is not deployed again until slipway release unhold ${number}${away}`;
