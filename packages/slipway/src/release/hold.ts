@@ -7,11 +7,11 @@
  * is refused by the compare-and-swap.
  */
 import { SlipwayError } from "@slipway/base";
-import { heldBy, writeRecord } from "./history.ts";
+import { heldBy, runningIn, writeRecord } from "./history.ts";
 import { checkIdentities, readIdentities } from "./identity.ts";
 import type { ReleaseContext, ReleaseRecord } from "./model.ts";
 import { noClusterAnswers, readKnowledge, refusalError } from "./plan.ts";
-import { chooseTarget, heldByLeaving } from "./rollback.ts";
+import { chooseTarget } from "./rollback.ts";
 
 export interface HoldChange {
   /** Digests and contents. */
@@ -83,12 +83,8 @@ function carriedBy(
   if (typeof what === "number") {
     const record = records.find((one) => one.number === what);
     if (record === undefined) throw unknownRelease(what, records);
-    try {
-      // Images that the release to go back to shares stay free, or that way would be closed too.
-      return heldByLeaving(record, chooseTarget(records, { clusters }).target);
-    } catch {
-      return partsOf(record);
-    }
+    const spared = new Set(neighbours(records, record, clusters).flatMap(partsOf));
+    return partsOf(record).filter((part) => !spared.has(part));
   }
   const known = [...new Set(records.flatMap(partsOf))].filter((one) => isNamed(one, what));
   if (known.length === 1) return known;
@@ -101,6 +97,23 @@ function carriedBy(
     hint: "Write a release number, or the digest: sha256:…, see slipway history NUMBER.",
     exitCode: 2,
   });
+}
+
+/** What runs, and what would be gone back to: the images they share with the release that is held stay free. */
+function neighbours(
+  records: readonly ReleaseRecord[],
+  held: ReleaseRecord,
+  clusters: readonly string[],
+): readonly ReleaseRecord[] {
+  const running = clusters.flatMap((name) => runningIn(records, name) ?? []);
+  const back = ((): readonly ReleaseRecord[] => {
+    try {
+      return [chooseTarget(records, { clusters }).target];
+    } catch {
+      return []; // nowhere to go back to, so nothing to spare for it
+    }
+  })();
+  return [...running, ...back].filter((record) => record.content !== held.content);
 }
 
 const partsOf = (record: ReleaseRecord): readonly string[] => [
