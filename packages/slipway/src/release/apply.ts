@@ -173,6 +173,15 @@ export function notServed(
   });
 }
 
+/** No answer, an answer of something that is no API server (a login page), or no way to say who asks. */
+const UNREACHABLE = new Set(["CLUSTER_UNREACHABLE", "CLUSTER_ANSWER_INVALID", "KUBECONFIG_INVALID"]);
+
+/** Why a cluster could not be asked; without credentials, also what to do about it, which only that error knows. */
+export function whyUnreachable(error: unknown): string {
+  const { code, hint, message } = error as SlipwayError;
+  return code.startsWith("CREDENTIALS_") && hint !== undefined ? `${message}\n  ${hint}` : message;
+}
+
 /**
  * The cluster could not be asked, for whatever reason: not reached, no credentials to be had for it, or its server
  * refuses or is unable to look at the request at all. What it says about the objects themselves is another matter.
@@ -182,8 +191,7 @@ export function isUnreachable(error: unknown): boolean {
     return error.httpCode === 401 || error.httpCode === 429 || error.httpCode >= 500;
   }
   return (
-    error instanceof SlipwayError &&
-    (error.code === "CLUSTER_UNREACHABLE" || error.code.startsWith("CREDENTIALS_"))
+    error instanceof SlipwayError && (UNREACHABLE.has(error.code) || error.code.startsWith("CREDENTIALS_"))
   );
 }
 

@@ -14,7 +14,7 @@ import {
   StatusError,
   schemaOf,
 } from "@slipway/kube";
-import { FIELD_MANAGER, isUnreachable, notServed } from "./apply.ts";
+import { FIELD_MANAGER, isUnreachable, notServed, whyUnreachable } from "./apply.ts";
 import { atMost } from "./at-most.ts";
 import { plainNameOf } from "./config-names.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
@@ -117,7 +117,7 @@ export async function readKnowledge(
         });
       } catch (error) {
         if (!isUnreachable(error)) throw error;
-        unreachable.set(target.name, (error as Error).message);
+        unreachable.set(target.name, whyUnreachable(error));
         return [];
       }
     }),
@@ -192,7 +192,7 @@ export async function planInDetail(
       try {
         return await planCluster({ context, target, rendered, knowledge, images, purpose });
       } catch (error) {
-        if (isUnreachable(error)) return silent(target.name, (error as Error).message);
+        if (isUnreachable(error)) return silent(target.name, whyUnreachable(error));
         throw error;
       }
     }),
@@ -621,7 +621,7 @@ export function noClusterAnswers(unreachable: ReadonlyMap<string, string>): Slip
     code: "CLUSTER_UNREACHABLE",
     where: `clusters/${name}`,
     message: `no cluster answers: ${reason}`,
-    hint: "Is the world up? slipway local status",
+    hint: "Are they running, and is the way to them open? For local clusters: slipway local status",
     exitCode: 3,
   });
 }

@@ -4,7 +4,7 @@
  */
 import { assertNever } from "@slipway/base";
 import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
-import { isUnreachable, RELEASE_ANNOTATION } from "./apply.ts";
+import { isUnreachable, RELEASE_ANNOTATION, whyUnreachable } from "./apply.ts";
 import type { Cause } from "./causes.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
 import { heldBy, runningIn, withoutSecrets } from "./history.ts";
@@ -153,7 +153,7 @@ async function clusterStatus(
     return {
       name: target.name,
       reachable: false,
-      reason: (error as Error).message,
+      reason: whyUnreachable(error),
       runs: undefined,
       deployments: [],
       health: undefined,
