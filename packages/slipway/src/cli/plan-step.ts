@@ -84,7 +84,7 @@ export async function planStep(
   // A plan with refusals could not be carried out: there is nothing to keep.
   if (out !== undefined && plan.refusals.length === 0) {
     const about = { knowledge, options, buckets: await bucketDigests(project) };
-    await writePlanFile(context, out, await freeze(release, rendered, detailed, about), output);
+    await writePlanFile(context, out, freeze(release, rendered, detailed, about), output);
   }
   return code;
 }

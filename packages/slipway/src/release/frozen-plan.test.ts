@@ -14,7 +14,7 @@ import { apiClient, behaviours, contextOf, rendered, targetsOf } from "./testing
 async function frozenPlan(context: ReleaseContext, release: RenderedRelease): Promise<FrozenPlan> {
   const knowledge = await readKnowledge(context);
   const detailed = await planInDetail(context, release, knowledge);
-  const frozen = await freeze(context, release, detailed, { knowledge, options: {}, buckets: {} });
+  const frozen = freeze(context, release, detailed, { knowledge, options: {}, buckets: {} });
   // Through its text, as a file would have it.
   return parseFrozenPlan(JSON.stringify(frozen), "release.plan");
 }

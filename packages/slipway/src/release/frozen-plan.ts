@@ -9,12 +9,12 @@
  */
 import { createHash } from "node:crypto";
 import { SlipwayError } from "@slipway/base";
-import { type AnyObject, type KubeClient, type KubeObject, type ObjectRef, StatusError } from "@slipway/kube";
+import type { AnyObject, KubeObject, ObjectRef } from "@slipway/kube";
 import type { ReleaseConfig } from "../config/types.ts";
 import { canonicalJson } from "./config-names.ts";
 import { describeChanges, type FieldChange, withoutBookkeeping } from "./diff.ts";
 import type { ReleaseContext, RenderedRelease } from "./model.ts";
-import type { ClusterPlan, DetailedPlan, Knowledge, LiveObject, PlanOptions } from "./plan.ts";
+import type { ClusterPlan, DetailedPlan, Knowledge, LiveObject, PlanOptions, ReleasePlan } from "./plan.ts";
 
 export const FORMAT = "slipway-plan/1";
 
@@ -54,7 +54,7 @@ export interface FrozenPlan {
   readonly digest: string;
 }
 
-export async function freeze(
+export function freeze(
   context: ReleaseContext,
   rendered: RenderedRelease,
   detailed: DetailedPlan,
@@ -63,20 +63,17 @@ export async function freeze(
     readonly options: PlanOptions;
     readonly buckets: Readonly<Record<string, string>>;
   },
-): Promise<FrozenPlan> {
+): FrozenPlan {
   const { plan, live } = detailed;
-  const clusters = await Promise.all(
-    plan.clusters.map(async (cluster): Promise<FrozenCluster> => {
-      const client = context.targets.find(({ name }) => name === cluster.name)?.client;
-      const identity = client === undefined || !cluster.reachable ? undefined : await identityIn(client);
-      return {
-        name: cluster.name,
-        ...(identity === undefined ? {} : { identity }),
-        plan: cluster,
-        live: (live.get(cluster.name) ?? []).map((one) => frozenObject(one, rendered)),
-      };
-    }),
-  );
+  const clusters = plan.clusters.map((cluster): FrozenCluster => {
+    const identity = identityOf(plan, cluster.name);
+    return {
+      name: cluster.name,
+      ...(identity === undefined ? {} : { identity }),
+      plan: cluster,
+      live: (live.get(cluster.name) ?? []).map((one) => frozenObject(one, rendered)),
+    };
+  });
   const whole: Omit<FrozenPlan, "digest"> = {
     format: FORMAT,
     createdAt: context.clock.now(),
@@ -130,17 +127,17 @@ export function parseFrozenPlan(text: string, file: string): FrozenPlan {
 const AGAIN = "Nothing was changed. Plan again, and look at it again: slipway plan --out FILE.";
 
 /** What is no longer as it was when the plan was made; empty when it can be carried out. */
-export async function stalenessOf(
+export function stalenessOf(
   frozen: FrozenPlan,
   context: ReleaseContext,
   detailed: DetailedPlan,
   knowledge: Knowledge,
-): Promise<readonly SlipwayError[]> {
+): readonly SlipwayError[] {
   const moved = releaseMoved(frozen, knowledge.records[0]);
   const found = [
     ...scopeChanges(frozen, context),
     ...(moved === undefined ? [] : [moved]),
-    ...(await identityChanges(frozen, context, detailed)),
+    ...identityChanges(frozen, detailed),
   ];
   for (const cluster of detailed.plan.clusters) {
     const then = frozen.clusters.find(({ name }) => name === cluster.name);
@@ -188,17 +185,6 @@ function digestOf(plan: Omit<FrozenPlan, "digest">): string {
   return `sha256:${createHash("sha256").update(canonicalJson(stored)).digest("hex")}`;
 }
 
-async function identityIn(client: KubeClient): Promise<string | undefined> {
-  try {
-    const found = await client.get({ apiVersion: "v1", kind: "Namespace", name: "kube-system" });
-    return found.metadata.uid;
-  } catch (error) {
-    // Not everyone may read it; then the name alone has to do.
-    if (error instanceof StatusError) return undefined;
-    throw error;
-  }
-}
-
 function frozenObject({ ref, object }: LiveObject, rendered: Pick<RenderedRelease, "objects">): FrozenObject {
   if (object === undefined) return { ref };
   return { ref, uid: object.metadata.uid, content: comparable(object, sentOf(ref, rendered)) };
@@ -237,23 +223,18 @@ function scopeChanges(frozen: FrozenPlan, context: ReleaseContext): readonly Sli
   return found;
 }
 
-async function identityChanges(
-  frozen: FrozenPlan,
-  context: ReleaseContext,
-  { plan }: DetailedPlan,
-): Promise<readonly SlipwayError[]> {
-  const found = await Promise.all(
-    context.targets.map(async ({ name, client }) => {
-      const then = frozen.clusters.find((cluster) => cluster.name === name)?.identity;
-      const isReachable = plan.clusters.find((cluster) => cluster.name === name)?.reachable === true;
-      if (then === undefined || !isReachable) return [];
-      const now = await identityIn(client);
-      return now === undefined || now === then
-        ? []
-        : [stale(`clusters/${name}`, `is another cluster: kube-system is ${now} and was ${then}`)];
-    }),
-  );
-  return found.flat();
+function identityChanges(frozen: FrozenPlan, { plan }: DetailedPlan): readonly SlipwayError[] {
+  return frozen.clusters.flatMap(({ name, identity: then }) => {
+    const now = identityOf(plan, name);
+    return then === undefined || now === undefined || now === then
+      ? []
+      : [stale(`clusters/${name}`, `is another cluster: kube-system is ${now} and was ${then}`)];
+  });
+}
+
+/** Undefined where the cluster did not say: then its name alone has to do. */
+function identityOf({ identities }: ReleasePlan, name: string): string | undefined {
+  return identities.find(({ cluster }) => cluster === name)?.uid;
 }
 
 function liveChanges(

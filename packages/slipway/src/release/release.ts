@@ -173,7 +173,7 @@ export async function planToDeploy(
   const knowledge = await readKnowledge(context);
   const detailed = await planInDetail(context, rendered, knowledge, options);
   if (options.frozen === undefined) return detailed.plan;
-  const changed = await stalenessOf(options.frozen, context, detailed, knowledge);
+  const changed = stalenessOf(options.frozen, context, detailed, knowledge);
   return { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] };
 }
 
