@@ -9,6 +9,7 @@ export type * from "./client/client.ts";
 export type * from "./client/credentials.ts";
 export { createHttpClient, type HttpClientOptions } from "./client/http.ts";
 export { createMemoryClient, type MemoryClientOptions, type PodAccess } from "./client/memory.ts";
+export { type Failure, RETRIES, retryAfterMs } from "./client/retry.ts";
 export { isReason, StatusError, statusError } from "./client/status-error.ts";
 export { setDefaults } from "./defaults/defaults.ts";
 export { type Apply, serverSideApply } from "./patch/apply.ts";

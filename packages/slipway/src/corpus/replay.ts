@@ -13,11 +13,14 @@ import {
   createMemoryClient,
   createStore,
   type Event,
+  type Failure,
   type KubeClient,
   type KubeList,
   type KubeObject,
   type ListOptions,
   type ObjectRef,
+  RETRIES,
+  retryAfterMs,
   StatusError,
   statusError,
   type TypeRef,
@@ -56,16 +59,25 @@ export function createReplayCluster(options: ReplayOptions): ReplayCluster {
   });
   const store = createReplayStore(recording, altering(weather));
   const own = createOwn(options);
+  const pauses = options.random ?? seededRandom(1);
   let appliedAt: number | undefined;
   const elapsed = (): number | undefined => (appliedAt === undefined ? undefined : clock.now() - appliedAt);
   // What was there before the apply has negative times; all of it is there as long as nothing was applied.
   const played = (): number => elapsed() ?? -1;
 
-  const answer = async <T>(work: () => T | Promise<T>): Promise<T> => {
-    const met = weather.request(elapsed());
-    if (met.lateMs > 0) await clock.sleep(met.lateMs);
-    if (met.fault !== undefined) await fail(met.fault, options);
-    return await work();
+  /** As the http client asks: what was refused is asked again a few times before anybody hears of it. */
+  const answer = async <T>(
+    work: () => T | Promise<T>,
+    repeatable: "idempotent" | "once" = "idempotent",
+  ): Promise<T> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const met = weather.request(elapsed());
+      if (met.lateMs > 0) await clock.sleep(met.lateMs);
+      if (met.fault === undefined) return await work();
+      const waitMs = retryAfterMs(failureOf(met.fault), repeatable, attempt, RETRIES, pauses);
+      if (waitMs === undefined) await fail(met.fault, options);
+      await clock.sleep(waitMs ?? 0);
+    }
   };
 
   const applyRecorded = async (object: AnyObject, isDryRun: boolean): Promise<AnyObject> => {
@@ -111,9 +123,9 @@ export function createReplayCluster(options: ReplayOptions): ReplayCluster {
       OWN_KINDS.has(type.kind)
         ? own.watch<T>(type, watch)
         : (showChanges(type.kind, watch) as AsyncIterable<ClientWatchEvent<T>>),
-    create: (object, write) => answer(() => own.create(object, write)),
-    replace: (object, write) => answer(() => own.replace(object, write)),
-    patch: (ref, type, body, write) => answer(() => own.patch(ref, type, body, write)),
+    create: (object, write) => answer(() => own.create(object, write), "once"),
+    replace: (object, write) => answer(() => own.replace(object, write), "once"),
+    patch: (ref, type, body, write) => answer(() => own.patch(ref, type, body, write), "once"),
     apply: <T extends KubeObject>(object: T, write: Parameters<KubeClient["apply"]>[1]) => {
       if (!OWN_KINDS.has(object.kind) && write.dryRun !== true) appliedAt ??= clock.now();
       return answer(async () =>
@@ -261,6 +273,21 @@ async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<voi
 
 function expired(): StatusError {
   return statusError(410, "Expired", "too old resource version");
+}
+
+function failureOf(fault: FaultAnswer): Failure {
+  switch (fault) {
+    case "429":
+      return { kind: "status", code: 429, message: "too many requests", retryAfterMs: 1_000 };
+    case "500":
+      return { kind: "status", code: 500, message: "internal error", retryAfterMs: undefined };
+    case "503":
+      return { kind: "status", code: 503, message: "unavailable", retryAfterMs: undefined };
+    case "refuse":
+      return { kind: "not-delivered" };
+    default:
+      return { kind: "lasting" };
+  }
 }
 
 const ANSWER_DEADLINE_MS = 30_000;
