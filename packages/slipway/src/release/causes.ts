@@ -187,6 +187,18 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
   LockLost: { blame: "cluster", todo: "See who took the lock with slipway status, then deploy again." },
 };
 
+export const causeCodes = Object.keys(TABLE) as readonly CauseCode[];
+
+/** What is fixed for a code, with the command as it looks for a pod of a Deployment called `web`. */
+export function causeAdvice(code: CauseCode): {
+  readonly blame: Cause["blame"];
+  readonly todo: string;
+  readonly command: string;
+} {
+  const object = { namespace: "NAMESPACE", pod: "POD", container: "CONTAINER" };
+  return { ...TABLE[code], command: commandFor(code, "kubectl --context CLUSTER", object) };
+}
+
 /** Where it happened. Each part is absent where it does not apply. */
 export interface CauseObject {
   readonly namespace: string;
