@@ -12,6 +12,7 @@ const benchmarks: readonly {
   readonly hasTimedGoal: boolean;
 }[] = [
   { file: "simulation.bench.ts", short: ["1", "60"], hasTimedGoal: false },
+  { file: "corpus.bench.ts", short: ["60", "1"], hasTimedGoal: false },
   { file: "store.bench.ts", short: ["1"], hasTimedGoal: true },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
   { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
