@@ -5,15 +5,33 @@ import type { ReleaseEvent } from "../release/events.ts";
 import type { CliContext } from "./command.ts";
 import { progressPrinter } from "./progress.ts";
 
-function printerInAFile() {
+const nothing = { old: 0, new: 0, ready: 0, total: 1, serving: 0, waitingFor: [] };
+
+function printerIn(place: "file" | "terminal") {
   const clock = new VirtualClock();
   const lines: string[] = [];
-  const context = { clock, isTerminal: false, columns: 80, write: () => {} } as unknown as CliContext;
+  const writes: string[] = [];
+  const context = {
+    clock,
+    isTerminal: place === "terminal",
+    columns: 80,
+    write: (text: string) => writes.push(text),
+  } as unknown as CliContext;
   const printer = progressPrinter(context, { say: (line) => lines.push(line.trim()), emit: () => {} });
   const show = (type: "progress" | "applied", line: string): void =>
-    printer.show({ type } as ReleaseEvent, line);
-  return { clock, lines, show, printer };
+    printer.show(
+      { type, cluster: "tokyo", at: clock.now(), progress: nothing } as unknown as ReleaseEvent,
+      line,
+    );
+  const begin = (): void =>
+    printer.show(
+      { type: "wave-started", wave: 0, waves: 1, clusters: ["tokyo"], at: clock.now() } as ReleaseEvent,
+      "wave 1 of 1: tokyo",
+    );
+  return { clock, lines, writes, show, begin, printer };
 }
+
+const printerInAFile = () => printerIn("file");
 
 test("progress that is over within two seconds is not printed", async () => {
   const { clock, lines, show } = printerInAFile();
@@ -40,4 +58,34 @@ test("nothing is printed after the end", async () => {
   printer.end();
   await clock.advance(10_000);
   assert.deepEqual(lines, []);
+});
+
+test("thirty quiet seconds in a log say what is still waited for, and not more often", async () => {
+  const { clock, lines, begin, printer } = printerInAFile();
+  begin();
+  await clock.advance(29_000);
+  assert.deepEqual(lines, ["wave 1 of 1: tokyo"]);
+  await clock.advance(62_000);
+  assert.deepEqual(lines.slice(1), [
+    "still:  tokyo  applying",
+    "still:  tokyo  applying",
+    "still:  tokyo  applying",
+  ]);
+  printer.end();
+});
+
+test("on a terminal the moving lines are written over, and finished lines go above them", async () => {
+  const { clock, lines, writes, begin, show, printer } = printerIn("terminal");
+  begin();
+  assert.deepEqual(writes.splice(0).join(""), "  tokyo  applying\x1b[K\n");
+  show("progress", "not printed");
+  assert.equal(writes.splice(0).join(""), "\x1b[1A\r  tokyo  ░░░░░░░░░░ 0/1 ready\x1b[K\n");
+  show("applied", "tokyo: 3 objects applied");
+  assert.deepEqual(lines, ["wave 1 of 1: tokyo", "tokyo: 3 objects applied"]);
+  assert.equal(writes.splice(0).join(""), "\x1b[1A\r\x1b[J  tokyo  ░░░░░░░░░░ 0/1 ready\x1b[K\n");
+  // Nothing has changed, so nothing is written: no flicker.
+  await clock.advance(5_000);
+  assert.deepEqual(writes, []);
+  printer.end();
+  assert.equal(writes.join(""), "\x1b[1A\r\x1b[J");
 });

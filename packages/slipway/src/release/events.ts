@@ -10,7 +10,7 @@ import type { ClusterIdentity } from "./identity.ts";
 import type { Outcome, ReleaseImage, ReleaseRecord, Verdict, VersionInfo } from "./model.ts";
 import type { ReleasePlan } from "./plan.ts";
 
-/** Pods of all Deployments of the release in one cluster. */
+/** Pods of all workloads of the release in one cluster. */
 export interface Progress {
   /** Pods of the release before that still exist. */
   readonly old: number;
@@ -23,6 +23,16 @@ export interface Progress {
   /** Pods of any release that are ready to serve. */
   readonly serving: number;
   readonly waitingFor: readonly Cause[];
+  /** The same for each Deployment, StatefulSet and so on, in the order of the release. */
+  readonly workloads?: readonly WorkloadProgress[] | undefined;
+  /** When the wait ends and what is waited for has doomed the rollout; wall time. */
+  readonly budgetEndsAt?: number | undefined;
+}
+
+export interface WorkloadProgress extends Omit<Progress, "workloads"> {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export type ReleaseEvent = {

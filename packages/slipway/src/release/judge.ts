@@ -90,7 +90,16 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
       ? notSeen(snapshot, expected, memory)
       : judgeWorkload(snapshot, { workload, expected, around }, memory);
   });
-  const progress = judgements.map((one) => one.progress).reduce(addProgress, NO_PROGRESS);
+  const progress: Progress = {
+    ...judgements.map((one) => one.progress).reduce(addProgress, NO_PROGRESS),
+    workloads: judgements.map(({ judgement, progress: own }, index) => ({
+      ...nameOf(snapshot.expected[index] as ExpectedWorkload),
+      ...own,
+      ...(judgement.verdict === "waiting"
+        ? { waitingFor: judgement.causes, budgetEndsAt: judgement.budgetEndsAt }
+        : {}),
+    })),
+  };
   const doomed = judgements.find((one) => one.judgement.verdict === "doomed");
   if (doomed !== undefined) return { judgement: doomed.judgement, progress, seen: nextSeen };
   const waiting = judgements.flatMap((one) => (one.judgement.verdict === "waiting" ? [one.judgement] : []));
@@ -109,6 +118,14 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
   }
   const notes = judgements.flatMap((one) => (one.judgement.verdict === "ok" ? one.judgement.notes : []));
   return { judgement: { verdict: "ok", notes }, progress, seen: nextSeen };
+}
+
+function nameOf({
+  kind,
+  namespace,
+  name,
+}: ExpectedWorkload): Pick<ExpectedWorkload, "kind" | "namespace" | "name"> {
+  return { kind, namespace, name };
 }
 
 interface Memory {
