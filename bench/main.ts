@@ -15,6 +15,7 @@ const benchmarks: readonly {
   { file: "corpus.bench.ts", short: ["60", "1"], hasTimedGoal: false },
   { file: "store.bench.ts", short: ["1"], hasTimedGoal: true },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
+  { file: "preflight.bench.ts", short: ["1", "50", "500"], hasTimedGoal: true },
   { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
   { file: "demo.bench.ts", short: [], hasTimedGoal: true },
 ];

@@ -234,6 +234,18 @@ export const preflightChecks = {
   ),
 } as const satisfies Readonly<Record<string, PreflightCheck>>;
 
+/**
+ * Advice for production traffic is out of place on a laptop, where one node and a preStop of two seconds are right. What
+ * loses requests there too stays.
+ */
+export const LOCAL_SEVERITIES: Readonly<Record<string, Severity>> = Object.fromEntries(
+  Object.entries(preflightChecks)
+    .filter(
+      ([code, { inRollback }]) => inRollback === "off" && !/^(?:READINESS_PROBE|PRESTOP)_MISSING$/.test(code),
+    )
+    .map(([code]) => [code, "off"]),
+);
+
 export type PreflightCode = keyof typeof preflightChecks;
 
 /** Only codes that differ from their own severity. */

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { parseDuration, SlipwayError } from "@slipway/base";
-import type { PreflightSeverities } from "./preflight-checks.ts";
+import { LOCAL_SEVERITIES, type PreflightSeverities } from "./preflight-checks.ts";
 import { clustersOf, gatesOf, hooksOf, waveOf } from "./release.ts";
 import type { ParsedConfig } from "./schema.ts";
 import type {
@@ -154,7 +154,7 @@ export function resolveConfig(
     bases: own("bases", chosen.bases, {}, inEnvironment),
     allowHostBases: own("allowHostBases", chosen.allowHostBases, [], inEnvironment),
     release,
-    preflight: preflightOf(parsed, chosen, sources, file, inEnvironment),
+    preflight: preflightOf(parsed, chosen, { sources, file, inEnvironment, isLocal }),
     edge: edgeOf(parsed, own, at, chosen.namespace ?? "default"),
     verify: own("verify", parsed.verify, []).map(at),
     notify: { slack: slackOf(parsed, env, sources) },
@@ -217,14 +217,22 @@ function checkWaves(
 function preflightOf(
   parsed: ParsedConfig,
   chosen: NonNullable<ParsedConfig["environments"][string]>,
-  sources: Map<string, string>,
-  file: string,
-  inEnvironment: string,
+  from: {
+    readonly sources: Map<string, string>;
+    readonly file: string;
+    readonly inEnvironment: string;
+    readonly isLocal: boolean;
+  },
 ): PreflightSeverities {
+  const { sources, file, inEnvironment, isLocal } = from;
   for (const code of Object.keys(parsed.preflight ?? {})) sources.set(`preflight.${code}`, file);
   for (const code of Object.keys(chosen.preflight ?? {}))
     sources.set(`preflight.${code}`, `${inEnvironment}.preflight`);
-  return { ...parsed.preflight, ...chosen.preflight } as PreflightSeverities;
+  return {
+    ...(isLocal ? LOCAL_SEVERITIES : {}),
+    ...parsed.preflight,
+    ...chosen.preflight,
+  } as PreflightSeverities;
 }
 
 type Own = <T>(path: string, value: T | undefined, fallback: T, source?: string) => T;

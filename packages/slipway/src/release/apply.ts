@@ -8,6 +8,7 @@
  */
 import { type Clock, SlipwayError } from "@slipway/base";
 import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway/kube";
+import { autoscaledIn, leaveReplicas } from "./autoscaled.ts";
 import type { CauseCode } from "./causes.ts";
 import { handOverReplicas } from "./hand-over.ts";
 import { refusedApply } from "./judge/creation.ts";
@@ -77,8 +78,10 @@ export async function applyObjects(
 ): Promise<Applied> {
   const workloads: ExpectedWorkload[] = [];
   const discovery = discoveryOf(client);
-  for (const object of objects) {
+  const scaled = await patiently(options, () => autoscaledIn(client, objects));
+  for (const written of objects) {
     options.signal?.throwIfAborted();
+    const object = leaveReplicas(written, scaled);
     const applied = await applyOne({ client, discovery, object }, options);
     const kind = JUDGED_KINDS.find((one) => one === object.kind);
     if (kind !== undefined) workloads.push(expectedOf(kind, object, applied));

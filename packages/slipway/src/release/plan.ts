@@ -16,13 +16,14 @@ import {
 } from "@slipway/kube";
 import { FIELD_MANAGER, isUnreachable, notServed, whyUnreachable } from "./apply.ts";
 import { atMost } from "./at-most.ts";
+import { autoscaledIn, leaveReplicas } from "./autoscaled.ts";
 import { plainNameOf } from "./config-names.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
 import { replicasLeft, withReplicas } from "./hand-over.ts";
 import { expired, heldBy, mergeRecords, type PastRelease, readRecords, runningIn } from "./history.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "./identity.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
-import { asRefusal, asWarning, type Finding } from "./preflight/finding.ts";
+import { asRefusal, asWarning, type Finding, unknownIgnores } from "./preflight/finding.ts";
 import type { ImageFacts } from "./preflight/images.ts";
 import { preflightCluster, preflightManifests, readPreflight } from "./preflight/preflight.ts";
 import type { SeenObject } from "./preflight/seen.ts";
@@ -215,6 +216,7 @@ export async function planInDetail(
     refusals,
     warnings: [
       ...rendered.warnings,
+      ...unknownIgnores(rendered.objects),
       ...knowledge.warnings,
       ...identityWarnings(identities),
       ...planned.flatMap((one) => one.warnings),
@@ -292,8 +294,9 @@ async function planCluster(input: {
   const running = runningIn(knowledge.records, target.name);
   const config = configOf(rendered.objects, knowledge.records, running);
   const discovery = discoveryOf(target.client);
+  const scaled = await autoscaledIn(target.client, rendered.objects);
   const trying = atMost(AT_ONCE, rendered.objects, (object) =>
-    planObject({ target, discovery, config }, object),
+    planObject({ target, discovery, config, scaled }, object),
   );
   const [tried, findings] = await Promise.all([
     trying,
@@ -308,7 +311,7 @@ async function planCluster(input: {
   }
   const records = [onceHealthy(context, rendered, knowledge.records), ...knowledge.records];
   const going = await atMost(AT_ONCE, pruneRefs(context, records, running), (ref) =>
-    planPrune({ target, discovery, config }, ref, context),
+    planPrune({ target, discovery, config, scaled }, ref, context),
   );
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
   const cluster = { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
@@ -330,6 +333,8 @@ interface Planning {
   readonly target: Target;
   readonly discovery: Discovery;
   readonly config: ConfigVersions;
+  /** Deployments whose replicas an autoscaler of the cluster decides. */
+  readonly scaled: ReadonlySet<string>;
 }
 
 /** What the hashes in the names of ConfigMaps and Secrets hide: which is a new version of which. */
@@ -456,8 +461,11 @@ function cannotRead(where: string, error: StatusError): SlipwayError {
   });
 }
 
-async function tryObject({ target, discovery, config }: Planning, written: AnyObject): Promise<Tried> {
-  const { object, reason: unsaid } = await servedObject(discovery, written);
+async function tryObject(
+  { target, discovery, config, scaled }: Planning,
+  written: AnyObject,
+): Promise<Tried> {
+  const { object, reason: unsaid } = await servedObject(discovery, leaveReplicas(written, scaled));
   if (unsaid !== undefined) return unseen(object, notServed(target.name, object, unsaid));
   const { kind, metadata } = object;
   const ref = refOf(object);
@@ -478,7 +486,7 @@ async function tryObject({ target, discovery, config }: Planning, written: AnyOb
       ...(found.untried === undefined ? {} : { untried: found.untried }),
     },
     live: { ref, object: live },
-    seen: { object, live: live as AnyObject | undefined, after: after as AnyObject | undefined },
+    seen: { object: written, live: live as AnyObject | undefined, after: after as AnyObject | undefined },
     refusals: found.refusal === undefined ? [] : [found.refusal],
     warnings:
       found.untried === undefined

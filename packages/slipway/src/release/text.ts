@@ -9,6 +9,7 @@ import { AFTER_INTERRUPTION } from "./interruption.ts";
 import { describeExit } from "./judge/crash.ts";
 import { describeFreeze } from "./lock.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
+import { asWarning, type Finding } from "./preflight/finding.ts";
 import type { ClusterStatus, StatusReport } from "./status.ts";
 
 /** One release per line, newest first. */
@@ -143,7 +144,7 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
       return lines.length === 0 ? undefined : lines.join("\n");
     }
     case "planned":
-      return undefined;
+      return renderWarnings(event.plan.findings);
     case "lock-waiting":
       return `${event.cluster}: waiting for the lock: ${event.message}`;
     case "locked":
@@ -283,4 +284,10 @@ export function renderEvidence(evidence: Evidence): string {
   lines.push(...(evidence.notes ?? []).map((note) => `    ${note}`));
   lines.push(...evidence.gaps.map((gap) => `    missing: ${gap}`));
   return lines.join("\n");
+}
+
+/** What preflight warns of, a line for each; undefined when it is nothing. */
+function renderWarnings(findings: readonly Finding[]): string | undefined {
+  const warnings = findings.filter(({ severity }) => severity === "warning");
+  return warnings.length === 0 ? undefined : warnings.map((one) => `warning: ${asWarning(one)}`).join("\n");
 }

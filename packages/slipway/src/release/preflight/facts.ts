@@ -104,7 +104,7 @@ async function listFirst<T extends AnyObject | Node | Pod>(
     } catch (error) {
       if (isReason(error, "NotFound")) continue;
       if (!isRefusal(error)) throw error;
-      unreadable.push(namespace === undefined ? word : `${word} in ${namespace}`);
+      unreadable.push(`${word}${namespace === undefined ? "" : ` in ${namespace}`} (${error.httpCode})`);
       return undefined;
     }
   }
@@ -123,9 +123,9 @@ async function listEach(
   return lists.some((list) => list === undefined) ? undefined : lists.flatMap((list) => list ?? []);
 }
 
-/** Forbidden, and what a proxy in front answers in its place. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof StatusError && (error.httpCode === 403 || error.httpCode === 405);
+/** An answer that is no data, be it for want of rights or for trouble in there: preflight goes on without, and says so. */
+function isRefusal(error: unknown): error is StatusError {
+  return error instanceof StatusError;
 }
 
 async function autoscalerStatus(client: KubeClient): Promise<string | "unreadable" | undefined> {
@@ -172,7 +172,7 @@ async function readOne(client: KubeClient, reference: Reference, unreadable: Sin
   } catch (error) {
     if (isReason(error, "NotFound")) return isUnserved(error) ? "unserved" : "missing";
     if (!isRefusal(error)) throw error;
-    unreadable.push(`${kind} ${name}`);
+    unreadable.push(`${kind} ${name} (${error.httpCode})`);
     return "unreadable";
   }
 }

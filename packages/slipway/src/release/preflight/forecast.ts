@@ -96,23 +96,28 @@ const MANY = 100_000;
 export function forecast(room: Room, rollouts: readonly Rollout[], now: number): Forecast {
   const near = (seed: number): Lots => ({ draw: "near", random: seededRandom(seed) });
   const any = (seed: number): Lots => ({ draw: "any", random: seededRandom(seed) });
-  const isLarge = room.nodes.length * room.others.length > MANY;
   const likely = walk(room, rollouts, { draw: "best" }, now);
-  const plausible = [
-    likely,
-    ...(isLarge ? [1] : [1, 2, 3]).map((seed) => walk(room, rollouts, near(seed), now)),
-  ];
+  const walks = walksFor(room);
+  const plausible = [likely, ...seeds(0, walks.near).map((seed) => walk(room, rollouts, near(seed), now))];
   const stops = plausible.filter((one) => one.stops.length > 0);
   if (stops.length === plausible.length) return { verdict: "stops", likely, stopped: likely };
   if (stops[0] !== undefined) return { verdict: "tight", likely, stopped: stops[0] };
-  const unlucky: readonly Lots[] = isLarge
-    ? [{ draw: "fullest" }]
-    : [{ draw: "fullest" }, any(4), any(5), any(6)];
+  const unlucky: readonly Lots[] = [{ draw: "fullest" }, ...seeds(walks.near, walks.any).map(any)];
   for (const lots of unlucky) {
     const one = walk(room, rollouts, lots, now);
     if (one.stops.length > 0) return { verdict: "tight", likely, stopped: one };
   }
   return { verdict: "fits", likely };
+}
+
+const seeds = (from: number, many: number): readonly number[] =>
+  Array.from({ length: many }, (_, index) => from + index + 1);
+
+/** Small clusters are where luck decides, and where a walk costs nothing. */
+function walksFor({ nodes, others }: Room): { readonly near: number; readonly any: number } {
+  const size = nodes.length * (others.length + nodes.length);
+  if (size > MANY) return { near: 1, any: 0 };
+  return size > MANY / 100 ? { near: 3, any: 6 } : { near: 6, any: 40 };
 }
 
 interface Placed {
@@ -267,7 +272,12 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
     const order = lots.draw === "near" || lots.draw === "any" ? shuffled(states, lots.random) : states;
     const queue = inTurn(order.map((state) => state.current.filter(({ node }) => node === undefined)));
     const hopeless = new Set<State>();
-    for (const one of queue) {
+    // A pod that was refused is looked at again after a back-off of up to 10 s: others may be faster.
+    const isLate = (): boolean => lots.draw === "any" && lots.random.ratio(1, 3);
+    const late = queue.filter(isLate);
+    const prompt = queue.filter((one) => !late.includes(one));
+    for (const one of [...prompt, ...late]) {
+      if (changed && late.includes(one)) break;
       const state = states.find(({ current }) => current.includes(one)) as State;
       if (hopeless.has(state)) continue;
       const index =

@@ -122,7 +122,7 @@ test("what may not be read is said once, and is no pass", async () => {
   assert.deepEqual(plan.refusals, []);
   assert.match(
     plan.warnings.join("\n"),
-    /^tokyo: may not read nodes, resourcequotas in default: what they say was not checked \(PREFLIGHT_PARTIAL\)$/m,
+    /^tokyo: could not read nodes \(403\), resourcequotas in default \(403\): what they say was not checked \(PREFLIGHT_PARTIAL\)$/m,
   );
 });
 

@@ -81,6 +81,9 @@ export function checkCluster(input: {
 function unreadable({ unreadable: words }: ClusterFacts): readonly RawFinding[] {
   if (words.length === 0) return [];
   return [
-    { code: "PREFLIGHT_PARTIAL", message: `may not read ${words.join(", ")}: what they say was not checked` },
+    {
+      code: "PREFLIGHT_PARTIAL",
+      message: `could not read ${words.join(", ")}: what they say was not checked`,
+    },
   ];
 }
