@@ -41,15 +41,22 @@ const placings: readonly object[] = [
 function clusterOf(seed: number): { readonly facts: ClusterFacts; readonly seen: readonly SeenObject[] } {
   const random = seededRandom(seed);
   const amounts = { cpu: "8", memory: "32Gi", pods: "110" };
-  const nodes = Array.from({ length: NODES }, (_, index): Node => ({
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: {
-      name: `n${index}`,
-      labels: { "kubernetes.io/hostname": `n${index}`, zone: `z${index % 3}`, "kubernetes.io/arch": "amd64" },
-    },
-    status: { allocatable: amounts, capacity: amounts },
-  }));
+  const nodes = Array.from(
+    { length: NODES },
+    (_, index): Node => ({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: {
+        name: `n${index}`,
+        labels: {
+          "kubernetes.io/hostname": `n${index}`,
+          zone: `z${index % 3}`,
+          "kubernetes.io/arch": "amd64",
+        },
+      },
+      status: { allocatable: amounts, capacity: amounts },
+    }),
+  );
   const ready = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] } as const;
   const ours: Pod[] = [];
   const sets: AnyObject[] = [];
@@ -67,7 +74,11 @@ function clusterOf(seed: number): { readonly facts: ClusterFacts; readonly seen:
           metadata: { labels: { app: name, tier: index % 3 === 2 ? "web" : "other" } },
           spec: {
             containers: [
-              { name, image: `${name}:${version}`, resources: { requests: { cpu: "500m", memory: "512Mi" } } },
+              {
+                name,
+                image: `${name}:${version}`,
+                resources: { requests: { cpu: "500m", memory: "512Mi" } },
+              },
             ],
             ...placings[index % placings.length],
           },
@@ -76,7 +87,13 @@ function clusterOf(seed: number): { readonly facts: ClusterFacts; readonly seen:
     });
     const live = object("v1");
     const { template } = live["spec"] as { template: { metadata: Pod["metadata"]; spec: Pod["spec"] } };
-    const set = { apiVersion: "apps/v1", kind: "ReplicaSet", name: `${name}-1`, uid: `${name}-1`, controller: true };
+    const set = {
+      apiVersion: "apps/v1",
+      kind: "ReplicaSet",
+      name: `${name}-1`,
+      uid: `${name}-1`,
+      controller: true,
+    };
     sets.push({
       ...live,
       kind: "ReplicaSet",
@@ -99,16 +116,26 @@ function clusterOf(seed: number): { readonly facts: ClusterFacts; readonly seen:
     }
     return { object: object("v2"), live, after: object("v2") };
   });
-  const others = Array.from({ length: PODS - ours.length }, (_, index): Pod => ({
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name: `o${index}`, namespace: `ns${index % 20}`, uid: `o${index}`, labels: { app: `o${index % 50}` } },
-    spec: {
-      nodeName: `n${random.int(NODES)}`,
-      containers: [{ name: "o", resources: { requests: { cpu: `${50 + 10 * random.int(20)}m`, memory: "128Mi" } } }],
-    },
-    status: ready,
-  }));
+  const others = Array.from(
+    { length: PODS - ours.length },
+    (_, index): Pod => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: {
+        name: `o${index}`,
+        namespace: `ns${index % 20}`,
+        uid: `o${index}`,
+        labels: { app: `o${index % 50}` },
+      },
+      spec: {
+        nodeName: `n${random.int(NODES)}`,
+        containers: [
+          { name: "o", resources: { requests: { cpu: `${50 + 10 * random.int(20)}m`, memory: "128Mi" } } },
+        ],
+      },
+      status: ready,
+    }),
+  );
   const none: readonly AnyObject[] = [];
   const facts: ClusterFacts = {
     nodes,

@@ -531,7 +531,10 @@ test(`the forecast agrees with a real scheduler in ${CASES} random cases`, {
   for (const one of [...falseFits, ...falseStops]) t.diagnostic(JSON.stringify(one));
   assert.ok(compared.length >= CASES, `only ${compared.length} cases could be compared`);
   assert.ok(count("stops", "stopped") >= CASES / 10, "too few cases stop: the draw proves nothing");
-  assert.ok(told >= 0.85 * compared.length, `${compared.length - told} of ${compared.length} forecasts say neither`);
+  assert.ok(
+    told >= 0.85 * compared.length,
+    `${compared.length - told} of ${compared.length} forecasts say neither`,
+  );
   assert.deepEqual(falseFits, [], "the forecast said that a rollout fits, and it stopped");
   assert.ok(agreed / told >= 0.98, `agreement is ${agreed} of ${told}`);
 });
