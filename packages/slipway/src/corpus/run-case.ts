@@ -53,7 +53,6 @@ export interface PlayedCase {
 const TIME_ALONE: ReadonlySet<CauseCode> = new Set([
   "ProgressDeadlineExceeded",
   "RolloutPending",
-  "ContainerStarting",
   "MinReadySeconds",
   "OldPodsTerminating",
 ]);

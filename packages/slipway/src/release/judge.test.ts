@@ -502,7 +502,7 @@ const rows: readonly Row[] = [
           container: { readinessProbe: { httpGet: { port: 80 }, periodSeconds: 1 } },
         }),
       ],
-      events: [event("Unhealthy", "Readiness probe failed: connection refused")],
+      events: [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 404")],
     }),
     verdicts: [
       [14_999, "waiting", "ReadinessFailed"],
@@ -726,6 +726,71 @@ const rows: readonly Row[] = [
       [30_000, "doomed", "ObjectTerminating"],
     ],
     why: /kept by example.com\/drain/,
+  },
+  {
+    what: "an old pod is kept by a finalizer",
+    of: snapshot({
+      deployments: [deployment({ status: complete })],
+      pods: [
+        pod(readyPod),
+        pod(readyPod, {
+          revision: 1,
+          spec: { terminationGracePeriodSeconds: 5 },
+          metadata: { deletionTimestamp: "2026-01-01T00:00:00Z", finalizers: ["example.com/drain"] },
+        }),
+      ],
+    }),
+    verdicts: [
+      [34_999, "waiting", "ObjectTerminating"],
+      [35_000, "doomed", "ObjectTerminating"],
+    ],
+    why: /kept by example.com\/drain/,
+  },
+  {
+    what: "nothing listens where the readiness probe asks",
+    of: snapshot({
+      pods: [
+        pod(container({ started: true, state: { running: {} } }), {
+          container: { readinessProbe: { httpGet: { port: 80 }, periodSeconds: 2 } },
+        }),
+      ],
+      events: [
+        event("Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:80: connect: connection refused"),
+      ],
+    }),
+    verdicts: [
+      [26_999, "waiting", "ReadinessFailed"],
+      [27_000, "doomed", "ReadinessFailed"],
+    ],
+  },
+  {
+    what: "an init container never ends and the progress deadline passes",
+    of: snapshot({
+      deployments: [
+        deployment({
+          status: {
+            conditions: [{ type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" }],
+          },
+        }),
+      ],
+      pods: [
+        pod({
+          ...waiting("PodInitializing"),
+          initContainerStatuses: [
+            {
+              name: "prepare",
+              ready: false,
+              restartCount: 0,
+              image: IMAGE,
+              imageID: "",
+              state: { running: {} },
+            },
+          ],
+        }),
+      ],
+    }),
+    verdicts: [[0, "doomed", "ContainerStarting"]],
+    why: /its init container runs and has not ended; nothing moved for 600 s/,
   },
   {
     what: "a rollback's new pods are available and old ones drain",

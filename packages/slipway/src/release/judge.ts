@@ -340,6 +340,16 @@ function terminatingWorkload({ kind, metadata }: Workload): Finding {
 /** Old pods may take their whole grace period; on a lost node they never go, which is not the release's fault. */
 function oldPodsTerminating(pods: readonly Pod[]): Finding {
   const grace = Math.max(...pods.map((pod) => pod.spec.terminationGracePeriodSeconds ?? 30));
+  // A node that is lost comes back or is removed; a finalizer whose controller is gone keeps its pod for ever.
+  if (pods.every(isKept)) {
+    return {
+      code: "ObjectTerminating",
+      key: "old-pods/kept",
+      why: terminating(pods),
+      budgetMs: grace * 1000 + 30_000,
+      object: { pod: pods[0]?.metadata.name },
+    };
+  }
   return {
     code: "OldPodsTerminating",
     key: "old-pods",
@@ -347,6 +357,10 @@ function oldPodsTerminating(pods: readonly Pod[]): Finding {
     budgetMs: grace * 1000 + 30_000,
     lapses: true,
   };
+}
+
+function isKept({ metadata }: Pod): boolean {
+  return metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).length > 0;
 }
 
 function terminating(pods: readonly Pod[]): string {
@@ -372,7 +386,10 @@ function pastDeadline(
 ): Judgement {
   const { holding, place, seconds } = past;
   const generic: ReadonlySet<CauseCode> = new Set(["RolloutPending", "ContainerStarting", "MinReadySeconds"]);
-  const telling = holding.find(({ cause }) => !generic.has(cause.code));
+  // An init container that never ends is a reason, with its name; that something has not started yet is none.
+  const telling = holding.find(
+    ({ cause, finding }) => !generic.has(cause.code) || finding.key.endsWith("/init-runs"),
+  );
   if (telling !== undefined) {
     const why = `${telling.cause.why}; nothing moved for ${seconds} s`;
     return { verdict: "doomed", cause: { ...telling.cause, why }, pod: telling.finding.pod };

@@ -37,6 +37,12 @@ export function readinessWindowMs(container: Container): number {
  */
 export const MINIMUM_READINESS_WINDOW_MS = 15_000;
 
+/**
+ * Where nothing listens, the program is still starting, or has already ended and a busy kubelet has not said so: seen
+ * 23 s late on a real node. Then nobody is judged by less than the window of the API's defaults.
+ */
+export const SILENT_PROGRAM_WINDOW_MS = 27_000;
+
 function numbersOf(probe: Probe): {
   period: number;
   initialDelay: number;

@@ -46,8 +46,8 @@ export function of(
   };
 }
 
-export function starting(pod: Pod, container: string | undefined, why: string): Finding {
-  return of(pod, container, { code: "ContainerStarting", why, budgetMs: undefined });
+export function starting(pod: Pod, container: string | undefined, why: string, key?: string): Finding {
+  return of(pod, container, { code: "ContainerStarting", why, budgetMs: undefined }, key);
 }
 
 export function statusesOf(pod: Pod): readonly ContainerStatus[] {

@@ -1,6 +1,6 @@
 /** The container runs, and a probe says no. Slow starts are not failures: see the window. */
 import type { ContainerStatus, Pod } from "@slipway/kube";
-import { MINIMUM_READINESS_WINDOW_MS, readinessWindowMs } from "../probe-window.ts";
+import { MINIMUM_READINESS_WINDOW_MS, readinessWindowMs, SILENT_PROGRAM_WINDOW_MS } from "../probe-window.ts";
 import {
   containerOf,
   type Finding,
@@ -17,7 +17,7 @@ export function notReady(pod: Pod, status: ContainerStatus, view: PodView): Find
   if (isInit(pod, status)) {
     return status.state?.terminated?.exitCode === 0
       ? undefined
-      : starting(pod, status.name, "an init container runs");
+      : starting(pod, status.name, "its init container runs and has not ended", "init-runs");
   }
   if (status.state?.running === undefined) {
     return starting(pod, status.name, "the container is being created");
@@ -30,9 +30,11 @@ export function notReady(pod: Pod, status: ContainerStatus, view: PodView): Find
   if (container?.readinessProbe === undefined) {
     return starting(pod, status.name, "the container has just started");
   }
-  const started = view.startedSince(status.name);
-  const windowMs = Math.max(readinessWindowMs(container), MINIMUM_READINESS_WINDOW_MS);
+  // Each start of the container has a window of its own.
+  const started = view.startedSince(`${status.name}/${status.restartCount}`);
   const failure = lastProbe(view, status.name, "Readiness");
+  const least = /connection refused/i.test(failure) ? SILENT_PROGRAM_WINDOW_MS : MINIMUM_READINESS_WINDOW_MS;
+  const windowMs = Math.max(readinessWindowMs(container), least);
   // The window runs from the start of the container; without a failure seen, events may just be late.
   const endsAt = started + windowMs + (failure === "" ? 10_000 : 0);
   const why =
