@@ -150,13 +150,15 @@ export class Transport {
   /** Until it succeeds, may not be sent again, or its time is over. */
   async #repeating<T>(request: Request, once: (attempt: Attempt) => Promise<T>): Promise<T> {
     const { timeoutMs = 30_000 } = this.#options;
+    // A plugin that asks a person, or a slow one, has a deadline of its own; the server's begins after it.
+    const first = await this.#credentials();
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
     const own = request.signal === undefined ? [] : [request.signal];
     const signal = AbortSignal.any([deadline.signal, this.#closing.signal, ...own]);
     const endMs = this.#clock.monotonic() + timeoutMs;
     try {
-      return await this.#untilItSucceeds(request, once, signal, endMs);
+      return await this.#untilItSucceeds(request, once, first, { signal, endMs });
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
       if (deadline.signal.aborted) throw this.#silent(timeoutMs);
@@ -169,15 +171,15 @@ export class Transport {
   async #untilItSucceeds<T>(
     request: Request,
     once: (attempt: Attempt) => Promise<T>,
-    signal: AbortSignal,
-    endMs: number,
+    first: Credentials,
+    { signal, endMs }: { readonly signal: AbortSignal; readonly endMs: number },
   ): Promise<T> {
     const { retries = RETRIES } = this.#options;
     let isRenewed = false;
+    let credentials = first;
     for (let attempt = 1; ; ) {
       if (this.#closing.signal.aborted) throw this.#error("CLUSTER_UNREACHABLE", "the client is closed");
       signal.throwIfAborted();
-      const credentials = await this.#credentials();
       try {
         return await once({ signal, credentials });
       } catch (error) {
@@ -185,6 +187,7 @@ export class Transport {
         // Who asks is looked at before what is asked: nothing was done, so anything may be sent again.
         if (!isRenewed && (await this.#isRenewed(error, credentials))) {
           isRenewed = true;
+          credentials = await this.#credentials();
           continue;
         }
         const failure = failureOf(error);
@@ -193,6 +196,7 @@ export class Transport {
         if (mayHaveBeenDone(failure)) request.onLost?.();
         await this.#clock.sleep(waitMs, signal);
         attempt += 1;
+        credentials = await this.#credentials();
       }
     }
   }

@@ -273,6 +273,17 @@ describe("a credential plugin", () => {
     await assert.rejects(client.version(), isCode("CREDENTIALS_PLUGIN", message, /^Try it: /));
   });
 
+  it("that says much is quoted with its first lines and its last", async () => {
+    const plugin = await program(
+      "talking",
+      "for i in $(seq 1 20); do echo line $i >&2; done; echo >&2; exit 1",
+    );
+    const { client } = await contextWith({ user: { exec: { apiVersion: V1, command: plugin.path } } });
+    const quoted =
+      /: *\n {2}\| line 1\n(?: {2}\| line [234]\n){3} {2}\| …\n {2}\| line 15\n[\s\S]*\| line 20$/;
+    await assert.rejects(client.version(), isCode("CREDENTIALS_PLUGIN", quoted, /^Try it: /));
+  });
+
   it("that is not installed is told with the kubeconfig's own hint", async () => {
     const exec = { apiVersion: V1, command: "gke-gcloud-auth-plugin-that-is-not-there" };
     const own = { ...exec, installHint: "Install it with gcloud components install.\n" };

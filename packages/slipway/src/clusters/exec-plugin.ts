@@ -31,7 +31,8 @@ export interface LoadedCredentials {
 
 const API_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 const PLUGIN_TIMEOUT_MS = 60_000;
-const STDERR_LINES = 8;
+const HEAD_LINES = 4;
+const TAIL_LINES = 6;
 const CLUSTER_EXTENSION = "client.authentication.k8s.io/exec";
 
 /** Rejects with CREDENTIALS_PLUGIN: what went wrong, the last that the program said, and the line to try it by hand. */
@@ -107,7 +108,7 @@ async function outputOf(child: ChildProcess, clock: Clock, timeoutMs: number | u
     stdout += text;
   });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    stderr = (stderr + text).slice(-8_000);
+    if (stderr.length < 64_000) stderr += text;
   });
   const timer = new AbortController();
   if (timeoutMs !== undefined) {
@@ -132,10 +133,14 @@ async function outputOf(child: ChildProcess, clock: Clock, timeoutMs: number | u
   }
 }
 
-/** The last lines that a program wrote on standard error. */
+/** What a program wrote on standard error: its first lines, where gcloud says what is wrong, and its last, as others do. */
 function said(stderr: string): string {
-  const lines = stderr.trimEnd().split("\n").slice(-STDERR_LINES);
-  return lines.join("") === "" ? "" : `:\n${lines.map((line) => `  | ${line.trimEnd()}`).join("\n")}`;
+  const lines = stderr.split("\n").flatMap((line) => line.trimEnd() || []);
+  const shown =
+    lines.length <= HEAD_LINES + TAIL_LINES
+      ? lines
+      : [...lines.slice(0, HEAD_LINES), "…", ...lines.slice(-TAIL_LINES)];
+  return shown.length === 0 ? "" : `:\n${shown.map((line) => `  | ${line}`).join("\n")}`;
 }
 
 /** The plugin as a line for a shell, with its environment; what looks like a secret is left to the person. */

@@ -35,6 +35,7 @@ import type {
   ReleaseRecord,
   ReleaseResult,
   RenderedRelease,
+  Target,
 } from "./model.ts";
 import {
   heldRefusals,
@@ -503,8 +504,8 @@ async function warnIfGone(
 async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecord): Promise<void> {
   const all = [final, ...locked.records];
   if (final.outcome === "healthy") {
-    for (const target of context.targets) {
-      if (final.clusters[target.name] === undefined) continue;
+    const pruneIn = async (target: Target): Promise<void> => {
+      if (final.clusters[target.name] === undefined) return;
       const running = runningIn(locked.records, target.name);
       const refs = pruneRefs(context, all, running);
       const { deleted, failed } = await prune(target.client, refs, final.service, context.namespace);
@@ -512,15 +513,15 @@ async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecor
       for (const message of failed) {
         locked.emit({ type: "warning", cluster: target.name, message: `not pruned: ${message}` });
       }
-    }
+    };
+    // All at once: one that has fallen silent holds up none of the others.
+    await Promise.all(context.targets.map(pruneIn));
   }
   const names = context.targets.map((target) => target.name);
   for (const record of expired(all, context.release.keep, names)) {
-    for (const target of context.targets) {
-      if (locked.skipped.has(target.name)) continue;
-      // A record that stays too long does no harm; the next release tries again.
-      await deleteRecord(target.client, context, record.number).catch(() => undefined);
-    }
+    const reached = context.targets.filter(({ name }) => !locked.skipped.has(name));
+    // A record that stays too long does no harm; the next release tries again.
+    await Promise.allSettled(reached.map(({ client }) => deleteRecord(client, context, record.number)));
   }
 }
 

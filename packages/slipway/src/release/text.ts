@@ -70,7 +70,7 @@ export function renderStatus(report: StatusReport, now?: number): string {
   const rows = [["CLUSTER", "RELEASE", "DEPLOYMENT", "READY", "UPDATED", "IMAGE"]];
   for (const cluster of report.clusters) {
     if (!cluster.reachable) {
-      rows.push([cluster.name, "unknown", `unreachable: ${cluster.reason}`]);
+      rows.push([cluster.name, "unknown", `unreachable: ${cluster.reason?.split("\n")[0]}`]);
       continue;
     }
     const runs = cluster.runs === undefined ? "-" : String(cluster.runs);
@@ -87,6 +87,9 @@ export function renderStatus(report: StatusReport, now?: number): string {
     }
   }
   lines.push("", renderTable(rows));
+  for (const { name, reason } of report.clusters) {
+    if (reason?.includes("\n") === true) lines.push("", `${name}: ${reason}`);
+  }
   for (const cluster of report.clusters) lines.push(...healthLines(cluster), ...driftLines(cluster));
   if (report.held.length > 0) {
     lines.push("", "held (found bad, not deployed again without --allow-held):");
