@@ -3,6 +3,7 @@
 #
 #   SLOW_SECONDS=5      listens only after this long
 #   UNREADY=1           /ready answers 500; UNREADY_SECONDS=30 only that long after the start
+#   HANG=1              /ready is never answered
 #   FLAP_SECONDS=10     after this long /ready answers 500 for 8 seconds, once
 #   UNHEALTHY=1         /healthy answers 500; UNHEALTHY_AFTER=20 only after this many seconds
 #   EXIT_AFTER=2        ends after this many seconds with EXIT_CODE (default 1) or by SIGNAL (SEGV, ABRT, KILL, …)
@@ -43,6 +44,7 @@ answer() { # NAME COMMAND…: a page that is 200 as long as the file of its name
 }
 answer ready
 answer healthy
+[ -n "$HANG" ] && printf '#!/bin/busybox sh\n/bin/busybox sleep 3600\n' >$root/cgi-bin/ready
 [ -n "$UNREADY" ] && $bb touch /tmp/state/ready
 [ -n "$UNHEALTHY" ] && $bb touch /tmp/state/healthy
 if [ -n "$UNREADY_SECONDS" ]; then

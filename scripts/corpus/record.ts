@@ -1,8 +1,9 @@
 /**
- * Records cases of the corpus from a real cluster: `node scripts/corpus/record.ts [ID…] [--missing] [--parallel N]`.
+ * Records cases of the corpus from a real cluster: `node scripts/corpus/record.ts [ID…] [--missing] [--parallel N]
+ * [--full | --hollow]`.
  *
- * Each case has a namespace of its own; those that would disturb others (they stop a part of the cluster, or need
- * nodes that are none) run alone, after them. A case that goes otherwise than it says (no decisive signal, or a
+ * Each case has a namespace of its own; those that would disturb others (they stop a part of the cluster) run
+ * alone, after them. Cases on hollow nodes have a control plane without a node. A case that goes otherwise than it says (no decisive signal, or a
  * transient that never becomes healthy) keeps its old recording, and the exit code is 1.
  */
 
@@ -21,8 +22,10 @@ import { isDecisive } from "../../packages/slipway/src/corpus/signal.ts";
 import { startHollowNodes } from "./hollow.ts";
 import { NAMESPACE, names } from "./neutral.ts";
 import { isRolledOut, openStage, type Stage, type Surroundings } from "./stage.ts";
-import { openRealCluster } from "./surroundings.ts";
+import { openHollowCluster, openRealCluster, type RealCluster } from "./surroundings.ts";
 import { endsOf, type Watcher, watchCluster } from "./watch.ts";
+
+type Around = Surroundings & { readonly version: string };
 
 const corpus = join(import.meta.dirname, "../../corpus");
 const PARALLEL = 8;
@@ -50,19 +53,27 @@ const chosen = all.filter(
     !(args.includes("--missing") && existsSync(pathOf(one))),
 );
 
-const cluster = await openRealCluster(process.env).catch((error: unknown) => {
-  console.error(error instanceof SlipwayError ? renderError(error) : error);
-  process.exit(3);
-});
-try {
-  const hollow = chosen.filter((one) => one.recorded === "hollow");
-  const alone = chosen.filter((one) => !hollow.includes(one) && disturbs(one));
-  const together = chosen.filter((one) => !hollow.includes(one) && !alone.includes(one));
-  await inParallel(together, parallel, (one) => record(one, cluster));
-  for (const one of alone) await record(one, cluster);
-  if (hollow.length > 0) await recordHollow(hollow);
-} finally {
-  await cluster.close();
+const hollowCases = chosen.filter((one) => one.recorded === "hollow");
+const fullCases = chosen.filter((one) => !hollowCases.includes(one));
+if (!args.includes("--hollow") && fullCases.length > 0) {
+  await withCluster(openRealCluster, async (cluster) => {
+    await inParallel(
+      fullCases.filter((one) => !disturbs(one)),
+      parallel,
+      (one) => record(one, cluster),
+    );
+    for (const one of fullCases.filter(disturbs)) await record(one, cluster);
+  });
+}
+if (!args.includes("--full") && hollowCases.length > 0) {
+  await withCluster(openHollowCluster, async (cluster) => {
+    // One after the other: each has nodes of its own, and a scheduler sees all that there are.
+    for (const one of hollowCases) {
+      const hollow = await startHollowNodes(cluster.client, cluster.clock);
+      await record(one, { ...cluster, hollow });
+      await hollow.close();
+    }
+  });
 }
 console.log(`recorded ${chosen.length - failures.length} of ${chosen.length}`);
 for (const line of failures) console.error(line);
@@ -72,19 +83,18 @@ function disturbs(one: CorpusCase): boolean {
   return one.steps.some((step) => ["stop", "cordon", "taint", "drain"].includes(step.do));
 }
 
-/** Real nodes out, hollow ones in: the scheduler's words about one node must not mix with another's. */
-async function recordHollow(cases: readonly CorpusCase[]): Promise<void> {
-  const { client, clock, machine } = cluster;
-  await machine.stop("kubelet");
-  await client.delete({ apiVersion: "v1", kind: "Node", name: "node-1" });
+async function withCluster(
+  open: (env: NodeJS.ProcessEnv) => Promise<RealCluster>,
+  work: (cluster: RealCluster) => Promise<void>,
+): Promise<void> {
+  const cluster = await open(process.env).catch((error: unknown) => {
+    console.error(error instanceof SlipwayError ? renderError(error) : error);
+    process.exit(3);
+  });
   try {
-    for (const one of cases) {
-      const hollow = await startHollowNodes(client, clock);
-      await record(one, { ...cluster, hollow });
-      await hollow.close();
-    }
+    await work(cluster);
   } finally {
-    machine.start("kubelet");
+    await cluster.close();
   }
 }
 
@@ -100,7 +110,7 @@ async function inParallel(
   await Promise.all(Array.from({ length: width }, worker));
 }
 
-async function record(one: CorpusCase, around: Surroundings): Promise<void> {
+async function record(one: CorpusCase, around: Around): Promise<void> {
   let stage: Stage | undefined;
   const began = around.clock.now();
   try {
@@ -117,7 +127,7 @@ async function record(one: CorpusCase, around: Surroundings): Promise<void> {
   }
 }
 
-async function recordOn(stage: Stage, one: CorpusCase, around: Surroundings): Promise<string> {
+async function recordOn(stage: Stage, one: CorpusCase, around: Around): Promise<string> {
   const { client, clock } = around;
   const { namespace, objects } = stage;
   const { toNeutral } = names(namespace);
@@ -191,7 +201,7 @@ async function recordOn(stage: Stage, one: CorpusCase, around: Surroundings): Pr
   const packed = packRecording({
     header: {
       case: one.id,
-      kubernetes: cluster.version,
+      kubernetes: around.version,
       recordedAt: new Date(appliedAt).toISOString(),
       place: one.recorded === "hollow" ? "hollow" : "real",
       appliedAt: 0,

@@ -30,7 +30,8 @@ import type { CaseWebhook } from "./webhook.ts";
 export interface Surroundings {
   readonly client: KubeClient;
   readonly clock: Clock;
-  readonly webhook: CaseWebhook;
+  /** Not for cases on hollow nodes. */
+  readonly webhook: CaseWebhook | undefined;
   readonly machine: Machine;
   /** Only while cases on hollow nodes run. */
   readonly hollow: HollowNodes | undefined;
@@ -47,8 +48,8 @@ export interface Stage {
   tearDown(): Promise<void>;
 }
 
-const CLUSTER_WIDE = new Set(["PriorityClass", "PersistentVolume", "RuntimeClass"]);
-const HEALTHY_WITHIN_MS = 120_000;
+const CLUSTER_WIDE = new Set(["Namespace", "PriorityClass", "PersistentVolume", "RuntimeClass"]);
+const HEALTHY_WITHIN_MS = 240_000;
 
 export async function openStage(one: CorpusCase, around: Surroundings): Promise<Stage> {
   const { client, clock } = around;
@@ -105,7 +106,7 @@ export async function openStage(one: CorpusCase, around: Surroundings): Promise<
       }
     },
     tearDown: async () => {
-      await around.webhook.remove(client, namespace);
+      await around.webhook?.remove(client, namespace);
       for (const object of objects.world.filter(({ kind }) => CLUSTER_WIDE.has(kind))) {
         await client.delete(refOf(object)).catch(() => undefined);
       }
@@ -223,7 +224,7 @@ async function take(step: Step, stage: StageFacts, signal: AbortSignal): Promise
     case "start":
       return machine.start(step.program);
     case "webhook":
-      return webhook.set(client, namespace, step.answer, step.rules);
+      return webhook?.set(client, namespace, step.answer, step.rules);
     case "reboot":
       return machine.reboot(namespace);
     default:

@@ -17,6 +17,29 @@ export interface RealCluster extends Surroundings {
 
 /** Starts (or joins) cluster `a` with the program that SLIPWAY_REAL_KUBERNETES names; a joined one is left running. */
 export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealCluster> {
+  const cluster = await openCluster(env, ["a"]);
+  const registry = await startCaseRegistry();
+  const webhook = await startCaseWebhook();
+  return {
+    ...cluster,
+    webhook,
+    close: async () => {
+      await webhook.close();
+      await registry.close();
+      await cluster.close();
+    },
+  };
+}
+
+/**
+ * A control plane without a node, for cases on hollow ones: what a real node says to the scheduler must not mix with
+ * what they say. `c`, or SLIPWAY_HOLLOW_KUBERNETES.
+ */
+export async function openHollowCluster(env: NodeJS.ProcessEnv): Promise<RealCluster> {
+  return openCluster(env, [env["SLIPWAY_HOLLOW_KUBERNETES"] ?? "c", "--control-plane-only"]);
+}
+
+async function openCluster(env: NodeJS.ProcessEnv, [name = "a", ...options]: string[]): Promise<RealCluster> {
   const program = env["SLIPWAY_REAL_KUBERNETES"];
   if (program === undefined) {
     throw new SlipwayError({
@@ -27,26 +50,22 @@ export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealClust
       exitCode: 3,
     });
   }
-  const wasUp = (await exec([program, "status"])).stdout.includes("a kube-apiserver running");
-  const up = await exec([program, "up", "a"]);
+  const wasUp = (await exec([program, "status"])).stdout.includes(`${name} kube-apiserver running`);
+  const up = await exec([program, "up", name, ...options]);
   if (up.exitCode !== 0) throw new Error(up.stderr);
   const kubeconfig = up.stdout.trim().split("\n").at(-1) as string;
   const client = clientOf(kubeconfig);
-  const registry = await startCaseRegistry();
-  const webhook = await startCaseWebhook();
   return {
     client,
     clock: systemClock,
-    webhook,
+    webhook: undefined,
     machine: machineAt(dirname(kubeconfig), systemClock),
     hollow: undefined,
     version: (await client.version()).gitVersion,
     kubeconfig,
     close: async () => {
-      await webhook.close();
-      await registry.close();
       await client.close();
-      if (!wasUp) await exec([program, "down", "a"]);
+      if (!wasUp) await exec([program, "down", name]);
     },
   };
 }

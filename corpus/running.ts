@@ -1,0 +1,159 @@
+/**
+ * One case through the release engine itself, on a cluster that runs: the release before, which must be healthy, then
+ * the change, and what was said about it. The tests on the embedded and on the real cluster share it.
+ */
+import assert from "node:assert/strict";
+import { SlipwayError, seededRandom, systemClock } from "@slipway/base";
+import type { AnyObject, KubeClient } from "@slipway/kube";
+import { stringify } from "yaml";
+import type { PreflightCode } from "../packages/slipway/src/config/preflight-checks.ts";
+import type { CorpusCase } from "../packages/slipway/src/corpus/case.ts";
+import { parseManifest } from "../packages/slipway/src/release/manifests.ts";
+import type {
+  ReleaseContext,
+  ReleaseResult,
+  RenderedRelease,
+} from "../packages/slipway/src/release/model.ts";
+import { deploy } from "../packages/slipway/src/release/release.ts";
+import { renderObjects } from "../packages/slipway/src/release/render.ts";
+
+/** Those that a runner can judge in time: nothing here waits for minutes. */
+const LONGEST_BUDGET_SECONDS = 40;
+
+/** Cases for a place, without those that are held back from work on the judge. */
+export function casesFor(cases: readonly CorpusCase[], place: "embedded" | "real"): readonly CorpusCase[] {
+  return cases.filter(
+    (one) =>
+      !one.held &&
+      one.places.includes(place) &&
+      one.plays === undefined &&
+      one.faults.length === 0 &&
+      !one.startsBroken &&
+      (one.expect.verdict === "healthy" || one.expect.withinSeconds <= LONGEST_BUDGET_SECONDS),
+  );
+}
+
+export interface Ran {
+  readonly result: ReleaseResult | undefined;
+  /** When the change was refused before anything was changed. */
+  readonly refusal: SlipwayError | undefined;
+  /** With which preflight would have refused it. */
+  readonly preflight: string | undefined;
+}
+
+export async function runCase(input: {
+  readonly one: CorpusCase;
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly before: readonly AnyObject[];
+  readonly after: readonly AnyObject[];
+  /** Just before the change is applied. */
+  readonly onChange?: () => Promise<void>;
+}): Promise<Ran> {
+  const { one, client, namespace } = input;
+  const cluster = one.expect.verdict === "healthy" ? "tokyo" : one.expect.cluster;
+  const context: ReleaseContext = {
+    service: "shop",
+    namespace,
+    environment: "corpus",
+    targets: [{ name: cluster, client }],
+    clock: systemClock,
+    random: seededRandom(1),
+    who: "corpus",
+    from: "test",
+    host: "test",
+    pid: process.pid,
+    release: { waves: [[cluster]], bakeMs: 1_000, onFailure: "halt", keep: 5 } as ReleaseContext["release"],
+  };
+  const first = await deploy(context, rendered(input.before, namespace, "1"));
+  assert.equal(first.record.outcome, "healthy", `${one.id}: the release before the change is healthy`);
+  await input.onChange?.();
+  const change = rendered(input.after, namespace, "2");
+  // No registry is asked here, so what preflight would hear from it is not known.
+  const known = one.preflight?.startsWith("IMAGE_")
+    ? undefined
+    : (one.preflight as PreflightCode | undefined);
+  let preflight: string | undefined;
+  if (known !== undefined) {
+    // What preflight sees never reaches the judge: first that it does see it, then the judge alone.
+    const refusal = await refusalOf(deploy(context, change));
+    assert.ok(refusal !== undefined, `${one.id}: preflight refuses it`);
+    preflight = refusal.code;
+  }
+  const blind = { ...context, preflight: Object.fromEntries(known === undefined ? [] : [[known, "off"]]) };
+  let result: ReleaseResult | undefined;
+  const refusal = await refusalOf(
+    deploy(blind, change).then((done) => {
+      result = done;
+    }),
+  );
+  return { result, refusal, preflight };
+}
+
+async function refusalOf(running: Promise<unknown>): Promise<SlipwayError | undefined> {
+  try {
+    await running;
+    return undefined;
+  } catch (error) {
+    if (error instanceof SlipwayError) return error;
+    throw error;
+  }
+}
+
+/** What should have been said, was. */
+export function assertSaid(one: CorpusCase, ran: Ran): void {
+  const { expect } = one;
+  if (ran.preflight !== undefined) assert.equal(ran.preflight, one.preflight, `${one.id}: preflight's code`);
+  if (one.decisive !== undefined && "refused" in one.decisive) {
+    // The dry run of the plan meets the same refusal, before anything is changed.
+    assert.match(`${ran.refusal?.message}`, one.decisive.refused, one.id);
+    return;
+  }
+  assert.equal(ran.refusal?.message, undefined, `${one.id}: nothing refuses it`);
+  const [cluster] = ran.result?.clusters ?? [];
+  if (expect.verdict === "healthy") {
+    assert.equal(
+      ran.result?.record.outcome,
+      "healthy",
+      `${one.id}: ${cluster?.cause?.code} ${cluster?.cause?.why}`,
+    );
+    return;
+  }
+  assert.equal(cluster?.verdict, expect.verdict, one.id);
+  if (expect.verdict !== "failed") return;
+  const { cause } = cluster;
+  assert.deepEqual(
+    { cause: cause?.code, cluster: cause?.cluster, container: cause?.object.container },
+    { cause: expect.cause, cluster: expect.cluster, container: expect.container },
+    `${one.id}: ${cause?.why}`,
+  );
+}
+
+function rendered(objects: readonly AnyObject[], namespace: string, version: string): RenderedRelease {
+  const text = objects.map((object) => stringify(object)).join("---\n");
+  return renderObjects({
+    service: "shop",
+    namespace,
+    loaded: parseManifest(text, "after.yaml"),
+    patches: [],
+    images: [],
+    version: { commit: version.repeat(40), message: `version ${version}`, author: "corpus", dirty: false },
+  });
+}
+
+/** So many at a time, the others wait; each outcome is a test of its own, so all of them are run. */
+export function taking<T>(width: number): (work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = width;
+  return async (work) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
+}
