@@ -35,7 +35,9 @@ const QUIET_MS = 2_000;
 const args = process.argv.slice(2);
 const parallelAt = args.indexOf("--parallel");
 const parallel = parallelAt < 0 ? PARALLEL : Number(args[parallelAt + 1]);
-const wanted = args.filter((arg, index) => !arg.startsWith("--") && index !== parallelAt + 1);
+const wanted = args.filter(
+  (arg, index) => !arg.startsWith("--") && (parallelAt < 0 || index !== parallelAt + 1),
+);
 const failures: string[] = [];
 
 const pathOf = (one: CorpusCase): string => join(one.directory, "recording.jsonl.gz");

@@ -7,6 +7,7 @@
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import { createServer as createSilentServer, type Server as SilentServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec, SlipwayError } from "@slipway/base";
@@ -17,6 +18,8 @@ import { startRegistry } from "../../packages/slipway/src/images/registry/regist
 
 export const FAULTY_PORT = 5001;
 export const UNTRUSTED_PORT = 5443;
+/** Takes connections and says nothing: a TLS handshake that times out. */
+const SILENT_PORT = 5445;
 /** The node's address on the bridge of its pods: not localhost, so containerd wants TLS. */
 const NODE_ADDRESS = "10.88.0.1";
 /** After so many answers `…-then-fine` is fine. containerd asks twice for each pull: HEAD, then GET. */
@@ -27,8 +30,9 @@ const SLOW_PULL_MS = 90_000;
 export const HOSTS: readonly (readonly [string, string])[] = [
   ["registry.example", `localhost:${FAULTY_PORT}`],
   ["untrusted.example", `${NODE_ADDRESS}:${UNTRUSTED_PORT}`],
-  // An address of the documentation's network: nothing answers there.
-  ["unreachable.example", "192.0.2.1"],
+  // An address of the pods' network that no pod has.
+  ["unreachable.example", "10.88.254.254"],
+  ["silent.example", `${NODE_ADDRESS}:${SILENT_PORT}`],
   ["closed.example", "localhost:5009"],
 ];
 
@@ -45,20 +49,31 @@ export async function startCaseRegistry(): Promise<CaseRegistry> {
     answer(incoming, response, { port: good.port, counts });
   const plain = createServer(handle);
   const tls = createTlsServer(await selfSigned(directory, NODE_ADDRESS), handle);
-  await Promise.all([listen(plain, FAULTY_PORT, "127.0.0.1"), listen(tls, UNTRUSTED_PORT, NODE_ADDRESS)]);
+  const held = new Set<Socket>();
+  const silent = createSilentServer((socket) => {
+    held.add(socket);
+    socket.on("error", () => undefined).once("close", () => held.delete(socket));
+  });
+  await Promise.all([
+    listen(plain, FAULTY_PORT, "127.0.0.1"),
+    listen(tls, UNTRUSTED_PORT, NODE_ADDRESS),
+    listen(silent, SILENT_PORT, NODE_ADDRESS),
+  ]);
   return {
     close: async () => {
       for (const server of [plain, tls]) {
         server.closeAllConnections();
         await new Promise<void>((resolve) => server.close(() => resolve()));
       }
+      for (const socket of held) socket.destroy();
+      await new Promise<void>((resolve) => silent.close(() => resolve()));
       await good.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
 }
 
-function listen(server: Server, port: number, host: string): Promise<void> {
+function listen(server: Server | SilentServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => resolve());
