@@ -127,8 +127,8 @@ export async function withProgress(
 ): Promise<ReleaseResult> {
   const printer = progressPrinter(context, output);
   const telling = tellingOf(context, project, {
-    write: output.say,
-    onWarning: (message) => output.say(`  warning: ${message}`),
+    write: printer.say,
+    onWarning: (message) => printer.say(`  warning: ${message}`),
   });
   const announced = announceWith(telling, context.clock, release);
   try {

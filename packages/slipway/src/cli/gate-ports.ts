@@ -1,5 +1,4 @@
 /** What gates and hooks need from this machine: HTTP, programs, variables, the edge's counters, the terminal. */
-import { createInterface } from "node:readline/promises";
 import { exec } from "@slipway/base";
 import type { EdgeStatus } from "../edge/edge.ts";
 import type { GatePorts } from "../release/gates/gate.ts";
@@ -43,20 +42,36 @@ export function gatePortsOf(context: CliContext, project: Project): GatePorts {
           return edgeStatus?.served ?? [];
         }
       : undefined,
-    ask:
-      context.isTerminal && process.stdin.isTTY
-        ? async (_question, signal) => {
-            const lines = createInterface({ input: process.stdin });
-            try {
-              // The question itself stands above, as what the gate waits for.
-              const said = await lines.question("", { signal });
-              return { approved: /^(?:y|yes)$/i.test(said.trim()) };
-            } catch {
-              return undefined;
-            } finally {
-              lines.close();
-            }
-          }
-        : undefined,
+    ask: context.isTerminal && process.stdin.isTTY ? (_question, signal) => typedAnswer(signal) : undefined,
   };
+}
+
+/**
+ * `y` or `n` and Enter. The question itself stands on the screen as what the gate waits for. Keys are read without
+ * echo: what is typed would push the moving lines down.
+ */
+function typedAnswer(signal: AbortSignal): Promise<{ readonly approved: boolean } | undefined> {
+  const { stdin } = process;
+  return new Promise((resolve) => {
+    let typed = "";
+    const end = (answer: { readonly approved: boolean } | undefined): void => {
+      stdin.off("data", onKeys).setRawMode(false).pause();
+      signal.removeEventListener("abort", onAbort);
+      resolve(answer);
+    };
+    const onAbort = (): void => end(undefined);
+    const onKeys = (keys: Buffer): void => {
+      for (const key of keys.toString()) {
+        // Without echo a terminal sends no signal for Ctrl-C either.
+        if (key === "\x03") process.kill(process.pid, "SIGINT");
+        else if (key !== "\r" && key !== "\n") typed += key;
+        else if (/^(?:y|yes|n|no)$/i.test(typed.trim())) {
+          return end({ approved: typed.trim().toLowerCase().startsWith("y") });
+        } else typed = "";
+      }
+    };
+    if (signal.aborted) return resolve(undefined);
+    signal.addEventListener("abort", onAbort, { once: true });
+    stdin.setRawMode(true).on("data", onKeys).resume();
+  });
 }

@@ -89,3 +89,28 @@ test("on a terminal the moving lines are written over, and finished lines go abo
   printer.end();
   assert.equal(writes.join(""), "\x1b[1A\r\x1b[J");
 });
+
+test("what others say meanwhile goes above the moving lines too", () => {
+  const { lines, writes, begin, printer } = printerIn("terminal");
+  begin();
+  writes.splice(0);
+  printer.say("a message of another");
+  assert.equal(writes.join(""), "\x1b[1A\r\x1b[J  tokyo  applying\x1b[K\n");
+  assert.equal(lines.at(-1), "a message of another");
+  printer.end();
+});
+
+test("with --json nothing else is written, on a terminal neither", () => {
+  const written: string[] = [];
+  const context = {
+    clock: new VirtualClock(),
+    isTerminal: true,
+    columns: 80,
+    write: (text: string) => written.push(text),
+  } as unknown as CliContext;
+  const printer = progressPrinter(context, { isJson: true, say: () => {}, emit: () => {} });
+  const begun = { type: "wave-started", wave: 0, waves: 1, clusters: ["tokyo"], at: 0 } as ReleaseEvent;
+  printer.show(begun, "wave 1 of 1: tokyo");
+  printer.end();
+  assert.deepEqual(written, []);
+});

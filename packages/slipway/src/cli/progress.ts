@@ -16,11 +16,15 @@ const LOG_COLUMNS = 400;
 
 export interface ProgressPrinter {
   show(event: ReleaseEvent, line: string | undefined): void;
+  /** What others have to say meanwhile. */
+  say(line: string): void;
   end(): void;
 }
 
 export function progressPrinter(context: CliContext, output: StepOutput): ProgressPrinter {
-  return context.isTerminal ? movingPrinter(context, output) : linePrinter(context, output);
+  return context.isTerminal && output.isJson !== true
+    ? movingPrinter(context, output)
+    : linePrinter(context, output);
 }
 
 function movingPrinter(context: CliContext, output: StepOutput): ProgressPrinter {
@@ -38,6 +42,12 @@ function movingPrinter(context: CliContext, output: StepOutput): ProgressPrinter
     context.write(`${up}${over}${next.length < shown.length ? "\x1b[J" : ""}`);
     shown = next;
   };
+  const above = (line: string): void => {
+    context.write(erase());
+    shown = [];
+    output.say(line);
+    paint();
+  };
   const repaint = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await context.clock.sleep(REPAINT_MS, stop.signal).catch(() => undefined);
@@ -48,13 +58,10 @@ function movingPrinter(context: CliContext, output: StepOutput): ProgressPrinter
   return {
     show(event, line) {
       progress = after(progress, event);
-      if (line !== undefined && !isMoving(event)) {
-        context.write(erase());
-        shown = [];
-        output.say(`  ${line}`);
-      }
-      paint();
+      if (line !== undefined && !isMoving(event, progress)) above(`  ${line}`);
+      else paint();
     },
+    say: above,
     end() {
       stop.abort();
       context.write(erase());
@@ -64,8 +71,10 @@ function movingPrinter(context: CliContext, output: StepOutput): ProgressPrinter
 }
 
 /** What the moving lines already say. */
-function isMoving(event: ReleaseEvent): boolean {
-  return event.type === "progress" || event.type === "baking";
+function isMoving(event: ReleaseEvent, { gate }: ReleaseProgress): boolean {
+  if (event.type === "progress" || event.type === "baking") return true;
+  // What a program prints and what a person is asked is to stay; what an address answers just now is not.
+  return event.type === "gate-waiting" && gate?.kind !== "command" && gate?.kind !== "approval";
 }
 
 function linePrinter(context: CliContext, output: StepOutput): ProgressPrinter {
@@ -116,9 +125,13 @@ function linePrinter(context: CliContext, output: StepOutput): ProgressPrinter {
     show(event, line) {
       progress = after(progress, event);
       if (line === undefined) return;
-      if (event.type === "progress") return sayLater(line);
+      if (event.type !== "baking" && isMoving(event, progress)) return sayLater(line);
       cancel();
       say(line);
+    },
+    say(line) {
+      saidAt = context.clock.now();
+      output.say(line);
     },
     end() {
       cancel();

@@ -46,7 +46,7 @@ const wave: ReleaseNews = { type: "wave-started", wave: 0, waves: 2, clusters: [
 test("every Deployment of every cluster has a line: pods, what is waited for, and for how long yet", () => {
   const waiting = { ready: 4, old: 6, waitingFor: [starting], budgetEndsAt: 72_000 };
   assert.deepEqual(lines([wave, progress("tokyo", workload("web", waiting), workload("catalog"))], 1_500), [
-    "  tokyo  web      ████░░░░░░ 4/10 ready, 6 old  waiting: the pod is starting (1 min 11 s left)",
+    "  tokyo  web      ████░░░░░░ 4/10 ready, 6 old  waiting, 1 min 11 s left: the pod is starting",
     "         catalog  ██████████ 10/10 ready  ok",
     "  osaka           applying",
   ]);

@@ -3,12 +3,13 @@
  * moment in a terminal of some width (`progressLines`). Both pure; `progress.ts` writes the lines.
  *
  *   wave 2 of 3  osaka, kyoto
- *     osaka    web   ████████░░  8/10 ready  2 old   waiting: the pod is starting (1 min 12 s left)
+ *     osaka    web   ████████░░  8/10 ready  2 old   waiting, 1 min 12 s left: the pod is starting
  *     kyoto    web   ██████████ 10/10 ready          ok, bakes 41 s
  *   gate health, 52 s left: https://… answered 503, not 200
  */
 import { formatDuration } from "@slipway/base";
 import type { Progress, ReleaseEvent, WorkloadProgress } from "../release/events.ts";
+import type { GateRecord } from "../release/gates/gate.ts";
 import { cut, padTo } from "./width.ts";
 
 interface Bar {
@@ -22,7 +23,14 @@ export interface ReleaseProgress {
   /** Clusters that something is waited for in, in the order they were begun. */
   readonly clusters: ReadonlyMap<string, Bar>;
   readonly bake: { readonly wave: number; readonly endsAt: number } | undefined;
-  readonly gate: { readonly name: string; readonly endsAt: number; readonly said: string } | undefined;
+  readonly gate:
+    | {
+        readonly name: string;
+        readonly kind: GateRecord["kind"];
+        readonly endsAt: number;
+        readonly said: string;
+      }
+    | undefined;
   readonly hooks: ReadonlyMap<string, { readonly endsAt: number }>;
 }
 
@@ -58,7 +66,7 @@ export function after(before: ReleaseProgress, event: ReleaseEvent): ReleaseProg
       return {
         ...before,
         bake: undefined,
-        gate: { name: event.gate, endsAt: event.at + event.timeoutMs, said: "" },
+        gate: { name: event.gate, kind: event.kind, endsAt: event.at + event.timeoutMs, said: "" },
       };
     case "gate-waiting":
       return before.gate === undefined ? before : { ...before, gate: { ...before.gate, said: event.said } };
@@ -173,8 +181,9 @@ function whyOf(
   const told = one.waitingFor.find(({ code }) => code !== "RolloutPending") ?? one.waitingFor[0];
   const back = bar.state === "rolling-back" ? "going back" : "";
   if (told !== undefined) {
-    const budget = one.budgetEndsAt === undefined ? "" : ` (${left(one.budgetEndsAt, now)})`;
-    return [back, `waiting: ${told.why}${budget}`].filter((text) => text !== "").join(", ");
+    // The time first: the end of a line is what a narrow terminal cuts.
+    const budget = one.budgetEndsAt === undefined ? "" : `, ${left(one.budgetEndsAt, now)}`;
+    return [back, `waiting${budget}: ${told.why}`].filter((text) => text !== "").join(", ");
   }
   if (progress.bake?.wave === bar.wave && now < progress.bake.endsAt) {
     return `ok, must stay so: ${left(progress.bake.endsAt, now)}`;

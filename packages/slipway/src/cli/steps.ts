@@ -28,10 +28,13 @@ export interface StepOutput {
   say(line: string): void;
   /** One JSON line with --json. */
   emit(event: Readonly<Record<string, unknown>>): void;
+  /** Nothing but JSON may be written. */
+  readonly isJson?: boolean;
 }
 
 export function outputOf(context: CliContext, json: boolean): StepOutput {
   return {
+    isJson: json,
     say: (line) => (json ? undefined : context.write(`${line}\n`)),
     emit: (event) => (json ? context.write(`${JSON.stringify(event)}\n`) : undefined),
   };

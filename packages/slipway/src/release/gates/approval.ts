@@ -47,7 +47,8 @@ export async function askApproval(
   },
 ): Promise<GateFinding> {
   const { clock, ports, signal, waiting } = asking;
-  waiting(`somebody has to say yes: slipway release approve (or --reject), asked: ${facts.question}`);
+  const here = ports.ask === undefined ? "" : "y or n and Enter here, or ";
+  waiting(`${facts.question} Say ${here}\`slipway release approve\` (or --reject)`);
   const withdrawn = new AbortController();
   const withdraw = AbortSignal.any([signal, withdrawn.signal]);
   let typed: { readonly approved: boolean } | undefined;
