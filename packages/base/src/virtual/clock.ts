@@ -22,6 +22,12 @@ export class VirtualClock implements Clock {
     return this.#now - this.#start;
   }
 
+  /** When the next sleeper wakes, ms since the epoch; undefined when nobody sleeps. */
+  get nextAtMs(): number | undefined {
+    if (this.#sleepers.length === 0) return undefined;
+    return this.#sleepers.reduce((first, { at }) => Math.min(first, at), Number.POSITIVE_INFINITY);
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

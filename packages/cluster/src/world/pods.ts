@@ -7,7 +7,14 @@
  * and their periods, image pulls, volumes, network.
  */
 import { assert, type Random } from "@slipway/base";
-import type { Api, ContainerStatus, Pod, PodStatus, StoreEvent } from "@slipway/kube";
+import type {
+  Api,
+  ContainerStateTerminated,
+  ContainerStatus,
+  Pod,
+  PodStatus,
+  StoreEvent,
+} from "@slipway/kube";
 import type { Fault, Faults } from "./faults.ts";
 
 /** Times in virtual ms; each pod draws its own from the range, ends included. */
@@ -43,6 +50,8 @@ export interface PodSurroundings {
 /** What a kubelet remembers of a pod. Actions that were planned in an earlier `life` are void. */
 interface Known {
   readonly podIP: string;
+  /** How the container before this one ended. */
+  ended?: ContainerStateTerminated;
   life: number;
   isEnding: boolean;
   restarts: number;
@@ -192,6 +201,8 @@ export class Kubelets {
     if (known === undefined || known.isEnding) return;
     const backOffMs = known.restarts === 0 ? 0 : Math.min(300_000, 10_000 * 2 ** (known.restarts - 1));
     known.restarts += 1;
+    const finishedAt = timeOf(this.#world.now());
+    known.ended = { exitCode: 1, reason: "Error", startedAt: finishedAt, finishedAt };
     this.#forgetPlans(pod);
     this.#world.log("kubelet", pod.metadata.name, `container ended, starts again in ${backOffMs / 1000} s`);
     this.#write(pod, { isReady: false, isWaiting: backOffMs > 0 });
@@ -307,13 +318,17 @@ function readyOf(status: PodStatus | undefined): boolean {
   return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;
 }
 
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
 function podStatus(
   pod: Pod,
   { isReady, isWaiting = false }: { readonly isReady: boolean; readonly isWaiting?: boolean },
-  { podIP, restarts }: Known,
+  { podIP, restarts, ended }: Known,
   now: number,
 ): PodStatus {
-  const time = new Date(now).toISOString().replace(/\.\d+Z$/, "Z");
+  const time = timeOf(now);
   const before = pod.status?.conditions?.find(({ type }) => type === "Ready");
   const status = isReady ? "True" : "False";
   const since = before?.status === status ? (before.lastTransitionTime ?? time) : time;
@@ -324,7 +339,9 @@ function podStatus(
       restartCount: restarts,
       image,
       imageID: image,
+      started: !isWaiting,
       state: isWaiting ? { waiting: { reason: "CrashLoopBackOff" } } : { running: { startedAt: time } },
+      ...(ended === undefined ? {} : { lastState: { terminated: ended } }),
     }),
   );
   const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "Ready");

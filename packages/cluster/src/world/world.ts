@@ -12,6 +12,7 @@
 import { type Random, seededRandom } from "@slipway/base";
 import {
   type Api,
+  bootstrapCluster,
   createApi,
   createStore,
   type Deployment,
@@ -40,6 +41,11 @@ export interface WorldOptions {
   readonly checkers?: readonly Checker[];
   /** No decision on a picture older than the controller's own last write. Default true; see `runner.ts`. */
   readonly isProtected?: boolean;
+  /**
+   * False: the API checks, validates and tracks managed fields as a server does, for worlds that more than our own
+   * controllers write to; slower. Default true.
+   */
+  readonly isTrusted?: boolean;
   /** Virtual wall time at the start, ms since the epoch. Default 2026-01-01. */
   readonly startMs?: number;
 }
@@ -64,6 +70,8 @@ export interface World {
   heal(): void;
   /** Asks every checker whether the world at rest is as it should be; throws a Violation. */
   checkAtRest(): void;
+  /** When the next event is due, ms since the epoch; undefined when nothing is. */
+  readonly nextAtMs: number | undefined;
   /** Virtual events that were run. */
   readonly events: number;
 }
@@ -86,7 +94,7 @@ export function createWorld(options: WorldOptions): World {
   let events = 0;
 
   const now = (): number => nowMs;
-  const api = createApi({ store, now, random, trusted: true });
+  const api = createApi({ store, now, random, trusted: options.isTrusted ?? true });
   const after = (ms: number, run: () => void): void => queue.add(nowMs + ms, run);
   const log = (who: string, what: string, text: string): void =>
     transcript.add(nowMs - startMs, who, what, text);
@@ -157,6 +165,7 @@ export function createWorld(options: WorldOptions): World {
     for (const runner of runners) runner.notify(event);
   });
   as({ kind: "user" }, () => {
+    if (options.isTrusted === false) bootstrapCluster(api);
     for (const name of nodes) store.commit({ op: "create", object: simulatedNode(name, nowMs) });
   });
 
@@ -202,6 +211,9 @@ export function createWorld(options: WorldOptions): World {
     after,
     setFaults,
     elapsedMs: () => nowMs - startMs,
+    get nextAtMs() {
+      return queue.nextAtMs;
+    },
     get events() {
       return events;
     },
