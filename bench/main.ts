@@ -13,6 +13,7 @@ const benchmarks: readonly {
 }[] = [
   { file: "simulation.bench.ts", short: ["1", "60"], hasTimedGoal: false },
   { file: "corpus.bench.ts", short: ["60", "1"], hasTimedGoal: false },
+  { file: "release-faults.bench.ts", short: ["0", "20"], hasTimedGoal: false },
   { file: "store.bench.ts", short: ["1"], hasTimedGoal: true },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
   { file: "preflight.bench.ts", short: ["1", "50", "500"], hasTimedGoal: true },

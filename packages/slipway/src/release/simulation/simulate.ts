@@ -40,6 +40,8 @@ export interface SimulatedRun {
   readonly outcome: string;
   readonly recovery: string;
   readonly violation: Violation | undefined;
+  /** Virtual time that it took. */
+  readonly virtualMs: number;
   /** What happened, for people. */
   readonly log: readonly string[];
 }
@@ -83,7 +85,7 @@ export async function simulateRelease(seed: number): Promise<SimulatedRun> {
     if (!(error instanceof Violation)) throw error;
     violation = error;
   }
-  return { seed, change, fault: cell.fault, ...run, violation, log };
+  return { seed, change, fault: cell.fault, ...run, violation, virtualMs: stage.clock.monotonic(), log };
 }
 
 export function describeRun(run: SimulatedRun): string {
