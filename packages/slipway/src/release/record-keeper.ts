@@ -23,6 +23,8 @@ export interface RecordFacts {
   readonly state: WaveState;
   readonly outcome: Outcome;
   readonly finishedAt: ReadonlyMap<string, number>;
+  /** Clusters to which something of this release was sent. */
+  readonly sentTo: ReadonlySet<string>;
   readonly evidence: readonly Evidence[];
   readonly gates: readonly GateRecord[];
   readonly hooks: readonly HookRecord[];
@@ -39,7 +41,7 @@ export function recordOf(facts: RecordFacts): ReleaseRecord {
     clusters[name] =
       cluster === undefined
         ? { verdict: "unknown", step: "done", reason: facts.skipped.get(name) }
-        : clusterRecord(facts, cluster, facts.finishedAt.get(name));
+        : clusterRecord(facts, name, cluster);
   }
   const isOver = outcome !== "in-progress";
   return {
@@ -56,10 +58,11 @@ export function recordOf(facts: RecordFacts): ReleaseRecord {
 }
 
 function clusterRecord(
-  { record, backTo, outcome }: RecordFacts,
+  { record, backTo, outcome, finishedAt: ends, sentTo }: RecordFacts,
+  name: string,
   { forward, restore }: ClusterState,
-  finishedAt: number | undefined,
 ): ClusterRecord {
+  const finishedAt = ends.get(name);
   if (forward.step === "pending") {
     return { verdict: "not-started", step: outcome === "in-progress" ? "pending" : "done" };
   }
@@ -71,10 +74,13 @@ function clusterRecord(
     };
   }
   const isBack = restore.step === "ok";
+  // While it is being applied, dying must leave a record that counts with it; after it was found silent before anything
+  // was sent, what ran there before still runs.
+  const isTouched = forward.step === "applying" || sentTo.has(name);
   const common = {
     ...(forward.startedAt === undefined ? {} : { startedAt: forward.startedAt }),
     ...(finishedAt === undefined ? {} : { finishedAt }),
-    runs: isBack && backTo !== undefined ? backTo.number : record.number,
+    ...(isTouched ? { runs: isBack && backTo !== undefined ? backTo.number : record.number } : {}),
     ...(backTo === undefined || (restore.step !== "ok" && restore.step !== "failed")
       ? {}
       : {

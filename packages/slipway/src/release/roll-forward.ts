@@ -44,6 +44,7 @@ export function applyRelease(
   // Restored objects carry the number of the release they come from, which is what then runs.
   const objects = release.objects.map((object) => stamp(object, release));
   const { clock } = run.input.context;
+  run.sentTo.add(name);
   return applyObjects(run.target(name).client, objects, { clock, signal, patienceMs: run.patienceMs() });
 }
 

@@ -63,6 +63,8 @@ export class Run {
   readonly waitingFor = new Map<string, readonly Cause[]>();
   readonly evidence: Evidence[] = [];
   readonly finishedAt = new Map<string, number>();
+  /** Clusters to which something of this release was sent, arrived or not. */
+  readonly sentTo = new Set<string>();
   /** Clusters that were away at the start and have been let in since. */
   readonly admitted = new Set<string>();
   state: WaveState;
