@@ -15,7 +15,7 @@ if (bug === undefined) throw new Error(`no planted bug "${name}"`);
 let isPlanted = false;
 registerHooks({
   load(url, context, next) {
-    if (!url.endsWith(`/src/${bug.file}`)) return next(url, context);
+    if (!url.endsWith(`/src/release/${bug.file}`)) return next(url, context);
     const source = readFileSync(fileURLToPath(url), "utf8");
     const parts = source.split(bug.from);
     if (parts.length !== 2)
