@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom, until, VirtualClock } from "@slipway/base";
+import { type Clock, seededRandom, until, VirtualClock } from "@slipway/base";
 import {
   bootstrapCluster,
   createApi,
@@ -99,6 +99,33 @@ test("a holder whose clock is behind keeps its lock, because it goes on renewing
   await clock.advance(15_000);
   await refused;
   assert.equal(lock.lost.aborted, false);
+  await lock.release();
+});
+
+/** A machine two minutes ahead. */
+function ahead(clock: Clock): Clock {
+  return {
+    now: () => clock.now() + 120_000,
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  };
+}
+
+test("a dead holder whose clock was ahead is in nobody's way for longer", async () => {
+  const { clock, client, options } = setup();
+  await takeAndDie(client, options("aki", { clock: ahead(clock) }));
+  await clock.advance(1_000);
+  const taking = takeLock(client, options("mio"));
+  await clock.advance(30_000);
+  await (await taking).release();
+});
+
+test("a living holder whose clock is ahead keeps its lock", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki", { clock: ahead(clock) }));
+  const refused = assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
+  await clock.advance(15_000);
+  await refused;
   await lock.release();
 });
 

@@ -22,6 +22,8 @@ const LOCK_TTL_MS = 20_000;
 const RENEW_EVERY_MS = LOCK_TTL_MS / 4;
 /** A living holder renews within this time, whatever its clock says. */
 const WATCH_MS = RENEW_EVERY_MS * 1.5;
+/** Further ahead than this is not the way there and back. */
+const AHEAD_MS = 2_000;
 /** Clocks of two machines differ by less than this. */
 const SKEW_MS = 10 * 60_000;
 
@@ -110,8 +112,8 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
       throw lockFrozen(client.name, options, state.freeze);
     }
     if (current !== undefined) {
-      if (state.holder !== undefined && !state.isStale && options.steal !== true) {
-        throw lockHeld(client.name, options, state.holder);
+      if (state.holder !== undefined && !state.isStale && !isFromTheFuture(state.holder, options)) {
+        if (options.steal !== true) throw lockHeld(client.name, options, state.holder);
       }
       const living = await holderAfterAll(client, options, { lease: current, state });
       if (living !== undefined) throw lockHeld(client.name, options, living);
@@ -127,6 +129,14 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
     message: `somebody else took the lock of ${options.service} at the same moment`,
     hint: "Run the command again.",
   });
+}
+
+/**
+ * Renewed later than now: its holder's clock is ahead of ours, so the lease would seem valid for as long after its
+ * holder's death. Only watching it tells whether somebody is there.
+ */
+function isFromTheFuture(holder: LockHolder, options: Pick<LockOptions, "clock">): boolean {
+  return holder.renewedAt - options.clock.now() > AHEAD_MS;
 }
 
 /** The holder of a lease that looks run out but was renewed while we watched; undefined when it is free to take. */

@@ -15,8 +15,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "the lock is taken from a living holder",
     file: "lock.ts",
-    from: "if (state.holder !== undefined && !state.isStale && options.steal !== true) {",
-    to: "if (false && state.holder !== undefined) {",
+    from: "if (options.steal !== true) throw lockHeld(client.name, options, state.holder);",
+    to: "",
   },
   {
     name: "the lock never runs out",

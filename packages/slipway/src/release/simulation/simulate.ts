@@ -306,7 +306,10 @@ function checkResult(stage: Stage, end: Settled<ReleaseResult>, process: Process
 
 /** A rollback may find that there is nothing to go back to, and says so. */
 function isHonestRefusal(error: unknown): boolean {
-  return error instanceof SlipwayError && error.code === "ROLLBACK_NO_TARGET";
+  return (
+    error instanceof SlipwayError &&
+    (error.code === "ROLLBACK_NO_TARGET" || error.code === "ROLLBACK_OF_ROLLBACK")
+  );
 }
 
 function tell(end: Settled<ReleaseResult>): string {
