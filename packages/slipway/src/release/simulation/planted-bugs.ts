@@ -164,7 +164,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a dead writer is not closed",
-    file: "release.ts",
+    file: "under-lock.ts",
     from: 'if (record.outcome !== "in-progress") {',
     to: 'if (record.outcome !== "nothing" as string) {',
   },

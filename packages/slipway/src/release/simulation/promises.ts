@@ -96,6 +96,9 @@ export function checkRecords(started: readonly number[], history: readonly Relea
 /** At rest, after a command that went through: does every cluster run what the history says, and know the newest record? */
 export function checkTruth(stage: Stage, copies: ReadonlyMap<string, readonly ReleaseRecord[]>): void {
   const all = [...copies.values()].flat();
+  const open = mergeRecords([...copies.values()]).find(({ outcome }) => outcome === "in-progress");
+  if (open !== undefined)
+    throw new Violation("truth", `release ${open.number} is still going on, and nobody is at it`);
   const newest = all.reduce((best, one) => (isNewer(one, best) ? one : best), all[0] as ReleaseRecord);
   for (const [name, records] of copies) {
     const mine = records.find(({ number }) => number === newest.number);
