@@ -1,7 +1,7 @@
 /** What can strike a release, once, at a chosen step; the matrix of both is what the simulation must cover. */
 import type { Secret } from "@slipway/kube";
-import type { Process } from "./process.ts";
-import type { SimulatedCluster, Stage } from "./stage.ts";
+import type { Process, SimulatedCluster } from "./process.ts";
+import type { Stage } from "./stage.ts";
 import { STEPS, type Step } from "./steps.ts";
 
 export const FAULTS = [

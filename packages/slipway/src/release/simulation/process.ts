@@ -3,7 +3,8 @@
  * nothing of it happens, not even the answer to what it has sent) or stopped for a while (a laptop that sleeps: everything
  * it had in mind happens later, when others may have gone on).
  */
-import type { Clock } from "@slipway/base";
+import type { Clock, Random } from "@slipway/base";
+import type { World } from "@slipway/cluster";
 import {
   type AnyObject,
   createMemoryClient,
@@ -13,8 +14,22 @@ import {
 } from "@slipway/kube";
 import type { ReleaseEvent } from "../events.ts";
 import type { ReleaseContext } from "../model.ts";
-import type { SimulatedCluster, Stage } from "./stage.ts";
+import type { Network } from "./network.ts";
 import { type Step, stepAfterCall, stepAfterEvent } from "./steps.ts";
+
+export interface SimulatedCluster {
+  readonly name: string;
+  readonly world: World;
+  readonly network: Network;
+}
+
+/** What a process needs of the stage it is on. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly clusters: readonly SimulatedCluster[];
+  readonly processes: readonly { readonly pid: number; readonly isDead: boolean }[];
+}
 
 export class Process {
   readonly host: string;
@@ -28,13 +43,13 @@ export class Process {
     () => undefined;
   /** Told of every event of a living process. */
   onTold: (event: ReleaseEvent) => void = () => undefined;
-  readonly #stage: Stage;
+  readonly #stage: Surroundings;
   #isDead = false;
   #stoppedUntilMs = 0;
   #step: Step = "plan";
 
   constructor(
-    stage: Stage,
+    stage: Surroundings,
     identity: { readonly host: string; readonly pid: number; readonly skewMs: number },
   ) {
     this.#stage = stage;

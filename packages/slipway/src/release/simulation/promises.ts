@@ -22,7 +22,8 @@ import { RELEASE_ANNOTATION } from "../apply.ts";
 import type { ReleaseEvent } from "../events.ts";
 import { mergeRecords, runningIn } from "../history.ts";
 import type { ReleaseRecord } from "../model.ts";
-import type { SimulatedCluster, Stage } from "./stage.ts";
+import type { SimulatedCluster } from "./process.ts";
+import type { Stage } from "./stage.ts";
 
 export function floorPromise(wanted: number): Checker & { arm(): void } {
   let isArmed = false;

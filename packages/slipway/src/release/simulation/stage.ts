@@ -4,22 +4,9 @@
  * One seed, one run, to the millisecond.
  */
 import { type Random, seededRandom, VirtualClock } from "@slipway/base";
-import {
-  type Checker,
-  createWorld,
-  deploymentController,
-  replicaSetController,
-  type World,
-} from "@slipway/cluster";
-import type { Pod, StoreEvent } from "@slipway/kube";
+import { type Checker, createWorld, deploymentController, replicaSetController } from "@slipway/cluster";
 import { Network } from "./network.ts";
-import { Process } from "./process.ts";
-
-export interface SimulatedCluster {
-  readonly name: string;
-  readonly world: World;
-  readonly network: Network;
-}
+import { Process, type SimulatedCluster } from "./process.ts";
 
 export interface StageOptions {
   readonly seed: number;
@@ -131,8 +118,3 @@ const QUICK_POD = {
   readyMs: [100, 900],
   endMs: [100, 1000],
 } as const;
-
-/** Does this event concern a pod of the service? */
-export function podOf(event: StoreEvent): Pod | undefined {
-  return event.object.kind === "Pod" ? (event.object as Pod) : undefined;
-}
