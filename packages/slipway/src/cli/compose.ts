@@ -63,6 +63,7 @@ export function releaseContextOf(
     host: hostname(),
     pid: process.pid,
     release: config.release,
+    unreachableAfterMs: config.release.unreachableAfterMs,
     images: registry === undefined ? undefined : imageCheck(registry),
     preflight: config.preflight,
     gates: gatePortsOf(context, project),

@@ -148,6 +148,7 @@ describe("resolving", () => {
       hooks: [],
       onFailure: "rollback-all",
       unreachable: "fail",
+      unreachableAfterMs: 60_000,
       requeueForMs: 600_000,
       keep: 20,
     });

@@ -125,6 +125,7 @@ export function resolveConfig(
     hooks: hooksOf(releaseField("hooks", {}), at),
     onFailure: releaseField("onFailure", "rollback-all"),
     unreachable: releaseField("unreachable", "fail"),
+    unreachableAfterMs: parseDuration(releaseField("unreachableAfter", "60s")),
     requeueForMs: parseDuration(releaseField("requeueFor", "10m")),
     keep: releaseField("keep", 20),
   };

@@ -234,6 +234,11 @@ const releaseSchema = z.strictObject({
     .describe(
       "A cluster that does not answer: stops the release (fail), is left behind (skip), or is tried again after the other waves (requeue). Default: fail.",
     ),
+  unreachableAfter: duration
+    .optional()
+    .describe(
+      "A cluster that has not answered for this long counts as unreachable; its verdict is unknown. Default: 60s.",
+    ),
   requeueFor: duration
     .optional()
     .describe("How long requeued clusters are tried after the other waves. Default: 10m."),

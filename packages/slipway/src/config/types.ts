@@ -33,6 +33,8 @@ export interface ReleaseConfig {
   readonly gates?: readonly GateConfig[] | undefined;
   /** Absent: `fail`. */
   readonly unreachable?: "fail" | "skip" | "requeue" | undefined;
+  /** A cluster that does not answer for this long is `unknown`. Absent: 60 s. */
+  readonly unreachableAfterMs?: number | undefined;
   readonly requeueForMs?: number | undefined;
   readonly hooks?: readonly HookConfig[] | undefined;
 }
