@@ -33,7 +33,7 @@ export interface HollowKubeletOptions {
   readonly nodes?: readonly string[];
   /** Default 8 CPU, 32Gi, 110 pods each. */
   readonly capacity?: Readonly<Record<string, string>>;
-  /** Looked up before `HOLLOW_BEHAVIOURS`; the first row whose image matches wins. */
+  /** Looked up before `HOLLOW_BEHAVIOURS`, anew for every pod, so rows may be added later; the first that matches wins. */
   readonly behaviours?: Behaviours;
 }
 
@@ -201,7 +201,7 @@ export async function startHollowKubelet(options: HollowKubeletOptions): Promise
   const stop = new AbortController();
   const capacity = options.capacity ?? CAPACITY;
   await beat(client, nodes, capacity, clock);
-  const behaviours = [...(options.behaviours ?? []), ...HOLLOW_BEHAVIOURS];
+  const behaviours = (): Behaviours => [...(options.behaviours ?? []), ...HOLLOW_BEHAVIOURS];
   const tasks = [
     heartbeats(client, nodes, capacity, clock, stop.signal),
     ...namespaces.map((namespace) =>
@@ -302,7 +302,7 @@ interface Minding {
   readonly namespace: string;
   readonly nodes: readonly string[];
   readonly clock: Clock;
-  readonly behaviours: Behaviours;
+  readonly behaviours: () => Behaviours;
   readonly signal: AbortSignal;
 }
 
@@ -371,7 +371,7 @@ async function stepPod(
   if (node === 0) return undefined;
   const uid = pod.metadata.uid ?? "";
   const now = clock.now();
-  const behaviour = behaviourOf(pod, behaviours);
+  const behaviour = behaviourOf(pod, behaviours());
   const before = lives.get(uid) ?? newLife(uid, now);
   const next = nextOf(pod, before, behaviour, now);
   lives.set(uid, next.life);

@@ -11,7 +11,7 @@ import { exec, until } from "@slipway/base";
 import { createHttpClient, type KubeClient } from "@slipway/kube";
 import { findWorld, type WorldState, worldPaths } from "../packages/slipway/src/world/state.ts";
 
-const root = join(import.meta.dirname, "..");
+export const root = join(import.meta.dirname, "..");
 export const bin = join(root, "packages/slipway/bin/slipway");
 
 export interface Answer {
@@ -31,16 +31,22 @@ export interface Running {
   sees(text: string | RegExp): Promise<void>;
 }
 
-export interface Project {
-  readonly folder: string;
-  /** Set for every command that follows. */
-  readonly env: Record<string, string>;
+/** The real command line, in one folder and environment. */
+export interface CommandLine {
   slipway(...args: readonly string[]): Promise<Answer>;
   /** Must end with 0. */
   ok(...args: readonly string[]): Promise<Answer>;
   /** Must end with this code. */
   fails(code: number, ...args: readonly string[]): Promise<Answer>;
   start(...args: readonly string[]): Running;
+  /** Kills what still runs. */
+  killAll(): void;
+}
+
+export interface Project extends Omit<CommandLine, "killAll"> {
+  readonly folder: string;
+  /** Set for every command that follows. */
+  readonly env: Record<string, string>;
   read(path: string): Promise<string>;
   write(path: string, text: string): Promise<void>;
   /** Replaces a text that must be there. */
@@ -54,9 +60,7 @@ export interface Project {
   remove(): Promise<void>;
 }
 
-export async function emptyProject(): Promise<Project> {
-  const folder = await mkdtemp(join(tmpdir(), "slipway-story-"));
-  const env: Record<string, string> = { SLIPWAY_WHO: "story" };
+export function commandLine(folder: string, env: Readonly<Record<string, string>>): CommandLine {
   const running = new Set<ChildProcess>();
 
   const start = (...args: readonly string[]): Running => {
@@ -105,7 +109,7 @@ export async function emptyProject(): Promise<Project> {
           isOver = true;
         });
         await until(`slipway ${args.join(" ")} to print ${wanted}`, () => isSeen() || isOver, {
-          timeoutMs: 30_000,
+          timeoutMs: 60_000,
           describe: () => text,
         });
         assert.ok(isSeen(), `slipway ${args.join(" ")} ended without printing ${wanted}:\n${text}`);
@@ -113,17 +117,30 @@ export async function emptyProject(): Promise<Project> {
     };
   };
 
+  const fails = async (code: number, ...args: readonly string[]): Promise<Answer> => {
+    const answer = await start(...args).ended;
+    assert.equal(answer.code, code, `slipway ${args.join(" ")} ended with ${answer.code}:\n${answer.text}`);
+    return answer;
+  };
+  return {
+    start,
+    slipway: (...args) => start(...args).ended,
+    ok: (...args) => fails(0, ...args),
+    fails,
+    killAll: () => {
+      for (const child of running) child.kill("SIGKILL");
+    },
+  };
+}
+
+export async function emptyProject(): Promise<Project> {
+  const folder = await mkdtemp(join(tmpdir(), "slipway-story-"));
+  const env: Record<string, string> = { SLIPWAY_WHO: "story" };
+  const { killAll, ...commands } = commandLine(folder, env);
   const project: Project = {
     folder,
     env,
-    start,
-    slipway: (...args) => start(...args).ended,
-    ok: (...args) => project.fails(0, ...args),
-    async fails(code, ...args) {
-      const answer = await start(...args).ended;
-      assert.equal(answer.code, code, `slipway ${args.join(" ")} ended with ${answer.code}:\n${answer.text}`);
-      return answer;
-    },
+    ...commands,
     read: (path) => readFile(join(folder, path), "utf8"),
     async write(path, text) {
       await mkdir(dirname(join(folder, path)), { recursive: true });
@@ -171,7 +188,7 @@ export async function emptyProject(): Promise<Project> {
       });
     },
     async remove() {
-      for (const child of running) child.kill("SIGKILL");
+      killAll();
       if ((await findWorld(worldPaths(folder))).kind !== "absent") {
         const { stopWorld } = await import("../packages/slipway/src/world/process.ts");
         await stopWorld(folder);

@@ -1,0 +1,32 @@
+/** The local world as the ground of stories: two clusters with sandboxed pods, and the edge in front of them. */
+import { createHttpClient } from "@slipway/kube";
+import { callWorld } from "../packages/slipway/src/world/control.ts";
+import { worldPaths } from "../packages/slipway/src/world/state.ts";
+import { type Place, placeOn } from "./place.ts";
+import type { Project } from "./testing.ts";
+
+export function embeddedPlace(): Promise<Place> {
+  return placeOn(async (project: Project) => ({
+    title: "embedded clusters with sandboxed pods",
+    environment: "local",
+    registryPort: 0,
+    clusters: { tokyo: "local()", osaka: "local()" },
+    settings: {
+      environment: "",
+      top: 'edge: { port: 0, routes: { "/*": service("web", 80, { health: "/healthz" }) } },',
+    },
+    async enter() {
+      await project.ok("local", "up");
+    },
+    async look(name) {
+      const found = (await project.world()).clusters.find((cluster) => cluster.name === name);
+      if (found === undefined) throw new Error(`the world has no cluster ${name}`);
+      return { name, pods: "sandboxed", client: createHttpClient(found) };
+    },
+    kubeconfig: async () => worldPaths(project.folder).kubeconfig,
+    // As a lost region: the API server closes and the node agent is killed, with all its pods.
+    lose: async (cluster) => callWorld(await project.world(), "lose", { cluster }),
+    bringBack: async (cluster) => callWorld(await project.world(), "restore", { cluster }),
+    remove: async () => undefined,
+  }));
+}
