@@ -1,7 +1,7 @@
 /** The local world as the ground of stories: two clusters with sandboxed pods, and the edge in front of them. */
 import { createHttpClient } from "@slipway/kube";
 import { callWorld } from "../packages/slipway/src/world/control.ts";
-import { worldPaths } from "../packages/slipway/src/world/state.ts";
+import { findWorld, worldPaths } from "../packages/slipway/src/world/state.ts";
 import { type Place, placeOn } from "./place.ts";
 import type { Project } from "./testing.ts";
 
@@ -16,7 +16,8 @@ export function embeddedPlace(): Promise<Place> {
       top: 'edge: { port: 0, routes: { "/*": service("web", 80, { health: "/healthz" }) } },',
     },
     async enter() {
-      await project.ok("local", "up");
+      const presence = await findWorld(worldPaths(project.folder));
+      if (presence.kind !== "running") await project.ok("local", "up");
     },
     async look(name) {
       const found = (await project.world()).clusters.find((cluster) => cluster.name === name);

@@ -1,8 +1,8 @@
 /** The six stories of a release on the embedded world. The same ones run on a real Kubernetes in stories.real.test.ts. */
 import { after, before, test } from "node:test";
-import { commit } from "./commit.ts";
 import { embeddedPlace } from "./embedded-place.ts";
 import type { Place } from "./place.ts";
+import { STORIES } from "./stories.ts";
 
 let place: Place;
 before(async () => {
@@ -10,4 +10,8 @@ before(async () => {
 });
 after(() => place?.remove());
 
-test("commit", () => commit(place));
+for (const [name, story] of STORIES)
+  test(name, async (t) => {
+    const told = await story(place);
+    t.diagnostic(`on ${place.title}${typeof told === "string" ? `: ${told}` : ""}`);
+  });
