@@ -216,10 +216,7 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
     views: readonly NodeView[],
     leanViews: readonly NodeView[],
   ): number | undefined => {
-    const fitting: number[] = [];
-    for (let index = 0; index < views.length; index += 1) {
-      if (refusals(pod, views[index] as NodeView, leanViews).length === 0) fitting.push(index);
-    }
+    const fitting = fittingNodes(pod, views, leanViews);
     if (fitting.length <= 1) return fitting[0];
     return choose(pod, fitting, views, leanViews, lots);
   };
@@ -433,6 +430,34 @@ function shuffled<T>(items: readonly T[], random: Random): readonly T[] {
     [all[index], all[other]] = [all[other] as T, all[index] as T];
   }
   return all;
+}
+
+/**
+ * Whether spread allows a node is the same for all nodes of its domains, and costs a count over the whole cluster: it is
+ * asked once for each, and everything else for each node.
+ */
+function fittingNodes(
+  pod: Pod,
+  views: readonly NodeView[],
+  leanViews: readonly NodeView[],
+): readonly number[] {
+  const hard = (pod.spec.topologySpreadConstraints ?? []).filter(
+    ({ whenUnsatisfiable }) => whenUnsatisfiable === "DoNotSchedule",
+  );
+  const bare = hard.length === 0 ? pod : { ...pod, spec: { ...pod.spec, topologySpreadConstraints: [] } };
+  const allowed = new Map<string, boolean>();
+  const fitting: number[] = [];
+  views.forEach((view, index) => {
+    if (refusals(bare, view, leanViews).length > 0) return;
+    const domains = hard.map(({ topologyKey }) => view.node.metadata.labels?.[topologyKey] ?? "").join("/");
+    let isAllowed = allowed.get(domains);
+    if (isAllowed === undefined) {
+      isAllowed = hard.length === 0 || refusals(pod, view, leanViews).length === 0;
+      allowed.set(domains, isAllowed);
+    }
+    if (isAllowed) fitting.push(index);
+  });
+  return fitting;
 }
 
 /** Scores that far below the best may still win: ours are not bit for bit those of every version. */
