@@ -99,8 +99,8 @@ export const preflightChecks = {
   ),
   QUOTA_SLOWS: warn(
     "A ResourceQuota has no room for the whole surge",
-    "The rollout ends, but in smaller steps than maxSurge asks for.",
-    "Raise the quota if it should be faster.",
+    "The rollout goes on in smaller steps, but each refused pod is tried again only after a back-off that doubles up to minutes: it may take so long that it is judged failed.",
+    "Raise the quota, or lower maxSurge to what it has room for.",
   ),
   QUOTA_UNSPECIFIED: forecast(
     "A ResourceQuota demands requests or limits that a pod does not state",

@@ -87,7 +87,7 @@ function forecastOf(
 function tellRest(walk: Walk): readonly RawFinding[] {
   const found: RawFinding[] = walk.quotaRefusals.map((reason) => ({
     code: "QUOTA_SLOWS",
-    message: `${reason}; the rollout goes on in smaller steps`,
+    message: `${reason}; the rollout goes on in smaller steps, with a back-off between them`,
   }));
   if (walk.preempted > 0) {
     const what =

@@ -407,7 +407,9 @@ async function predict(one: Case): Promise<{ predicted: Outcome; told: string }>
   const codes = found.map(({ code }) => code);
   if (codes.includes("CAPACITY_SHORT") || codes.includes("QUOTA_EXCEEDED"))
     return { predicted: "stops", told };
-  return { predicted: codes.includes("CAPACITY_TIGHT") ? "tight" : "fits", told };
+  // Refused pods are tried again after a back-off of up to minutes: a warning, no promise.
+  const isTight = codes.includes("CAPACITY_TIGHT") || codes.includes("QUOTA_SLOWS");
+  return { predicted: isTight ? "tight" : "fits", told };
 }
 
 async function whyStopped(one: Case): Promise<string> {
