@@ -118,7 +118,7 @@ describe("the API server", () => {
     for (const path of [
       "/nope",
       "/apis/batch/v1/cronjobs",
-      "/openapi/v3/apis/batch/v1",
+      "/openapi/v3/apis/extensions/v1beta1",
       "/api/v1/podz",
       "//x/api/v1/pods",
     ]) {
