@@ -49,7 +49,7 @@ export async function runCorpus(options: CorpusOptions): Promise<CorpusReport> {
   const transients = chosen.filter(({ kind }) => kind === "transients").length;
   for (const one of chosen) {
     const recording = await recordingOf(one.plays ?? one.id);
-    if (recording === undefined) {
+    if (recording === undefined || (plain === undefined && one.clusters.length > 1)) {
       missing.push(one);
       continue;
     }

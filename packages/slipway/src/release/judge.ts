@@ -83,8 +83,9 @@ export interface Judged {
 export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judged {
   const nextSeen = new Map<string, number>();
   const memory: Memory = { seen, nextSeen, now };
-  const around: WorkloadSurroundings = { ...snapshot, leavingMs: leavingMs(snapshot.pods) };
+  const leaving = leavingMs(snapshot.pods);
   const judgements = snapshot.expected.map((expected) => {
+    const around = { ...snapshot, generation: expected.generation, leavingMs: leaving };
     const workload = findWorkload(snapshot, expected);
     return workload === undefined || (workload.metadata.generation ?? 0) < expected.generation
       ? notSeen(snapshot, expected, memory)
@@ -284,6 +285,10 @@ function findingsOf(
 ): readonly Finding[] {
   const { uid } = workload.metadata;
   if (workload.metadata.deletionTimestamp !== undefined) return [terminatingWorkload(workload)];
+  const contest = contested(view.wanted, expected.replicas, {
+    get: (name) => memory.seen.get(`${uid}/contest/${name}`),
+    set: (name, value) => memory.nextSeen.set(`${uid}/contest/${name}`, value),
+  });
   if (!view.isObserved) {
     return [
       {
@@ -294,10 +299,6 @@ function findingsOf(
       },
     ];
   }
-  const contest = contested(view.wanted, expected.replicas, {
-    get: (name) => memory.seen.get(`${uid}/contest/${name}`),
-    set: (name, value) => memory.nextSeen.set(`${uid}/contest/${name}`, value),
-  });
   const findings: Finding[] = [...view.findings];
   if (contest !== undefined && workload.kind !== "DaemonSet") findings.push(contest);
   for (const pod of view.newPods) {
@@ -440,8 +441,8 @@ function addProgress(a: Progress, b: Progress): Progress {
 
 /** Pods of the new revisions of what was applied. */
 export function newPodsOf(snapshot: RolloutSnapshot): readonly Pod[] {
-  const around: WorkloadSurroundings = { ...snapshot, leavingMs: 0 };
   return snapshot.expected.flatMap((expected) => {
+    const around = { ...snapshot, generation: expected.generation, leavingMs: 0 };
     const workload = findWorkload(snapshot, expected);
     return workload === undefined ? [] : viewOf(workload, around, "wait").newPods;
   });

@@ -6,7 +6,8 @@ import { refusedByEvents, refusedPods } from "./creation.ts";
 import { STEP_BUDGET_MS } from "./stateful-set.ts";
 import {
   type DaemonSet,
-  isObserved,
+  hasObserved,
+  isCurrent,
   isOwnedBy,
   type WorkloadSurroundings,
   type WorkloadView,
@@ -30,8 +31,8 @@ export function viewDaemonSet(set: DaemonSet, around: WorkloadSurroundings): Wor
   return {
     newPods,
     oldPods: [],
-    isObserved: isObserved(set),
-    isComplete: isObserved(set) && (isOnDelete || updated >= wanted) && available >= wanted,
+    isObserved: hasObserved(set, around.generation),
+    isComplete: isCurrent(set) && (isOnDelete || updated >= wanted) && available >= wanted,
     wanted,
     available: Math.min(updated, available),
     room: 1,

@@ -3,7 +3,13 @@ import { limitsOf } from "@slipway/cluster";
 import type { Deployment, Pod, ReplicaSet } from "@slipway/kube";
 import { refusedByEvents, refusedPods } from "./creation.ts";
 import type { Finding } from "./finding.ts";
-import { isObserved, isOwnedBy, type WorkloadSurroundings, type WorkloadView } from "./workload.ts";
+import {
+  hasObserved,
+  isCurrent,
+  isOwnedBy,
+  type WorkloadSurroundings,
+  type WorkloadView,
+} from "./workload.ts";
 
 const REVISION = "deployment.kubernetes.io/revision";
 
@@ -28,7 +34,7 @@ export function viewDeployment(
     ...(parts.newReplicaSet === undefined
       ? {}
       : { place: { replicaSet: parts.newReplicaSet.metadata.name } }),
-    isObserved: isObserved(deployment),
+    isObserved: hasObserved(deployment, around.generation),
     isComplete,
     wanted,
     available: parts.newReplicaSet?.status?.availableReplicas ?? 0,
@@ -52,7 +58,7 @@ function partsOf(deployment: Deployment, around: WorkloadSurroundings): Parts {
   const owned = around.replicaSets.filter((replicaSet) => isOwnedBy(replicaSet, deployment.metadata.uid));
   const revision = deployment.metadata.annotations?.[REVISION];
   // Before the controller has seen the change, the newest ReplicaSet is still the one of the release before.
-  const newReplicaSet = isObserved(deployment)
+  const newReplicaSet = hasObserved(deployment, around.generation)
     ? owned.find((replicaSet) => replicaSet.metadata.annotations?.[REVISION] === revision)
     : undefined;
   const uids = new Set(owned.map((replicaSet) => replicaSet.metadata.uid));
@@ -77,7 +83,7 @@ function isThere(pod: Pod): boolean {
 function isDone(deployment: Deployment, oldPods: "wait" | "report"): boolean {
   const wanted = deployment.spec.replicas ?? 1;
   const { updatedReplicas = 0, replicas = 0, availableReplicas = 0 } = deployment.status ?? {};
-  if (!isObserved(deployment) || updatedReplicas !== wanted) return false;
+  if (!isCurrent(deployment) || updatedReplicas !== wanted) return false;
   return oldPods === "wait"
     ? replicas === wanted && availableReplicas === wanted
     : // Old pods count as available too while they are there, so all but them must be.

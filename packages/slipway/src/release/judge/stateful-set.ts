@@ -4,7 +4,8 @@
  */
 import { refusedByEvents, refusedPods } from "./creation.ts";
 import {
-  isObserved,
+  hasObserved,
+  isCurrent,
   isOwnedBy,
   type StatefulSet,
   type WorkloadSurroundings,
@@ -33,8 +34,8 @@ export function viewStatefulSet(set: StatefulSet, around: WorkloadSurroundings):
     newPods,
     // The others are replaced in place, in order; a partition keeps some of them for good.
     oldPods: [],
-    isObserved: isObserved(set),
-    isComplete: isObserved(set) && isUpdated && ready === wanted && (status?.replicas ?? 0) === wanted,
+    isObserved: hasObserved(set, around.generation),
+    isComplete: isCurrent(set) && isUpdated && ready === wanted && (status?.replicas ?? 0) === wanted,
     wanted,
     available: newPods.filter((pod) =>
       pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True"),

@@ -115,6 +115,8 @@ export interface WorkloadView {
 
 /** What is known around all workloads. */
 export interface WorkloadSurroundings {
+  /** Of the workload that is looked at, as the apply returned it. */
+  readonly generation: number;
   readonly replicaSets: readonly ReplicaSet[];
   readonly pods: readonly Pod[];
   /** Oldest first. */
@@ -130,9 +132,17 @@ export function isOwnedBy(object: KubeObject, uid: string | undefined): boolean 
   );
 }
 
-export function isObserved(workload: {
+interface Observable {
   readonly metadata: { readonly generation?: number };
   readonly status?: { readonly observedGeneration?: number } | undefined;
-}): boolean {
-  return (workload.status?.observedGeneration ?? 0) >= (workload.metadata.generation ?? 0);
+}
+
+/** The cluster has acted on what we applied; somebody may have changed more since, which is not our question. */
+export function hasObserved(workload: Observable, generation: number): boolean {
+  return (workload.status?.observedGeneration ?? 0) >= generation;
+}
+
+/** The status speaks of what is there now. */
+export function isCurrent(workload: Observable): boolean {
+  return hasObserved(workload, workload.metadata.generation ?? 0);
 }
