@@ -60,6 +60,7 @@ export function createReplayCluster(options: ReplayOptions): ReplayCluster {
   const store = createReplayStore(recording, altering(weather));
   const own = createOwn(options);
   const pauses = options.random ?? seededRandom(1);
+  const applied = new Map<string, KubeObject>();
   let appliedAt: number | undefined;
   const elapsed = (): number | undefined => (appliedAt === undefined ? undefined : clock.now() - appliedAt);
   // What was there before the apply has negative times; all of it is there as long as nothing was applied.
@@ -89,7 +90,9 @@ export function createReplayCluster(options: ReplayOptions): ReplayCluster {
     if (told !== undefined && told.at > played()) await clock.sleep(told.at - played());
     if (told !== undefined && "refused" in told) throw new StatusError(told.refused.status);
     const generation = told !== undefined && "applied" in told ? told.applied.generation : undefined;
-    return merged(live, object, generation ?? (live?.metadata.generation ?? 0) + 1);
+    const made = merged(live, object, generation ?? (live?.metadata.generation ?? 0) + 1);
+    applied.set(`${kind}/${metadata.name}`, made);
+    return made;
   };
 
   const client: KubeClient = {
@@ -103,7 +106,10 @@ export function createReplayCluster(options: ReplayOptions): ReplayCluster {
     get: <T extends KubeObject>(ref: ObjectRef) =>
       answer(async () => {
         if (OWN_KINDS.has(ref.kind)) return own.get<T>(ref);
-        const found = store.list(ref.kind, played()).find(({ metadata }) => metadata.name === ref.name);
+        const found =
+          store.list(ref.kind, played()).find(({ metadata }) => metadata.name === ref.name) ??
+          // Who has written may read it back, although the recorded watch showed it a moment later.
+          applied.get(`${ref.kind}/${ref.name}`);
         if (found === undefined) throw statusError(404, "NotFound", `${ref.kind} "${ref.name}" not found`);
         return found as T;
       }),

@@ -11,10 +11,11 @@ import { type Random, SlipwayError, VirtualClock } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import { preflightChecks } from "../config/preflight-checks.ts";
 import type { Cause, CauseCode } from "../release/causes.ts";
+import type { HookRecord } from "../release/hook.ts";
 import type { ReleaseContext, ReleaseResult, RenderedRelease, Verdict } from "../release/model.ts";
 import { deploy } from "../release/release.ts";
 import type { CorpusCase, Expected } from "./case.ts";
-import type { Recording } from "./recording.ts";
+import type { Recording, RecordingLine } from "./recording.ts";
 import { createReplayCluster, type ReplayCluster } from "./replay.ts";
 
 export interface CaseRun {
@@ -68,7 +69,8 @@ export async function runCase(run: CaseRun): Promise<CaseResult> {
   const clusters = new Map<string, ReplayCluster>();
   for (const name of one.clusters) {
     const isSubject = name === subject;
-    const recording = isSubject ? run.recording : (run.plain ?? run.recording);
+    const own = one.hook === undefined ? run.recording : withHookName(run.recording, one.hook.job);
+    const recording = isSubject ? own : (run.plain ?? run.recording);
     const distort = isSubject ? one.distort : [];
     clusters.set(
       name,
@@ -82,7 +84,9 @@ export async function runCase(run: CaseRun): Promise<CaseResult> {
   void deploy(context, renderedOf(run), {
     signal: stop.signal,
     onEvent: (event) => {
-      if (event.type === "verdict" && event.cluster === subject) verdictAt ??= event.at;
+      const isVerdict = event.type === "verdict" && event.cluster === subject;
+      if (isVerdict || (event.type === "hook-finished" && event.outcome !== "succeeded"))
+        verdictAt ??= event.at;
     },
   }).then(
     (result) => {
@@ -102,8 +106,13 @@ export async function runCase(run: CaseRun): Promise<CaseResult> {
   }
   if ("error" in outcome) return nothing(run, textOf(outcome.error));
   const { result } = outcome;
-  const cause = result.clusters.find(({ name }) => name === subject)?.cause;
-  const verdicts = Object.fromEntries(result.clusters.map(({ name, verdict }) => [name, verdict]));
+  const hook = result.record.hooks?.flatMap(({ runs }) => runs).find((one) => one.cause !== undefined);
+  const cause = hook?.cause ?? result.clusters.find(({ name }) => name === subject)?.cause;
+  const verdicts: Record<string, Verdict> = Object.fromEntries(
+    result.clusters.map(({ name, verdict }) => [name, verdict]),
+  );
+  // Nothing was sent to the cluster; it is the hook that failed there.
+  if (hook?.cluster !== undefined) verdicts[hook.cluster] = "failed";
   const told = { verdicts, cause, outcome: result.record.outcome };
   const problem = difference(one.expect, told);
   const signalAt = decisiveMs(run);
@@ -221,15 +230,60 @@ const CALM_RANDOM: Random = {
   uuid: () => "00000000-0000-4000-8000-000000000000",
 };
 
+/** The engine gives a hook's Job the number of the release, here always the first; the recorder did not. */
+function withHookName(recording: Recording, job: string): Recording {
+  const name = `${job}-1`;
+  const lines = recording.lines.map((line): RecordingLine => {
+    if ("applied" in line && line.applied.kind === "Job" && line.applied.name === job) {
+      return { ...line, applied: { ...line.applied, name } };
+    }
+    if ("refused" in line && line.refused.kind === "Job" && line.refused.name === job) {
+      return { ...line, refused: { ...line.refused, name } };
+    }
+    if (!("type" in line)) return line;
+    const { object } = line;
+    const { metadata } = object;
+    const isJob = object.kind === "Job" && metadata.name === job;
+    const isPod = metadata.labels?.["job-name"] === job;
+    if (!isJob && !isPod) return line;
+    const labels = { ...metadata.labels, "job-name": name };
+    return { ...line, object: { ...object, metadata: { ...metadata, labels, ...(isJob ? { name } : {}) } } };
+  });
+  return { ...recording, lines };
+}
+
+function hooksOf(run: CaseRun, objects: readonly AnyObject[]): readonly HookRecord[] {
+  const { hook } = run.case;
+  const job = objects.find((object) => object.kind === "Job" && object.metadata.name === hook?.job);
+  if (hook === undefined || job === undefined) return [];
+  return [
+    {
+      hook: {
+        name: hook.job,
+        when: "before",
+        timeoutMs: hook.timeoutMs,
+        onRollback: false,
+        run: { kind: "job", job, in: "first-cluster", keep: 1 },
+      },
+      runs: [],
+    },
+  ];
+}
+
 function renderedOf(run: CaseRun): RenderedRelease {
   const { namespace } = run.recording.header;
-  const objects = run.objects.map((object) => ({
+  const all = run.objects.map((object) => ({
     ...object,
     metadata: { ...object.metadata, namespace },
   }));
+  const hooks = hooksOf(run, all);
+  const objects = all.filter(
+    (object) => !hooks.some(({ hook }) => hook.run.kind === "job" && hook.run.job === object),
+  );
   return {
     version: { commit: "0".repeat(40), message: run.case.title, author: "corpus", dirty: false },
     images: [],
+    hooks,
     objects,
     content: `sha256:${createHash("sha256").update(JSON.stringify(objects)).digest("hex")}`,
     warnings: [],

@@ -300,6 +300,68 @@ const rows: readonly Row[] = [
     why: /liveness probe failed: HTTP probe failed with statuscode: 500/,
   },
   {
+    what: "a container ended twice as if it was told to, and only the probe's own event is there",
+    of: snapshot({
+      pods: [
+        pod(crashed(1, { exitCode: 0, reason: "Completed" }), {
+          container: { livenessProbe: { httpGet: { port: 80 } } },
+        }),
+      ],
+      events: [event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")],
+    }),
+    verdicts: [[0, "doomed", "LivenessFailed"]],
+    why: /liveness probe failed: HTTP probe failed with statuscode: 500/,
+  },
+  {
+    what: "a container with a liveness probe ended twice as if it was told to, and events may be late",
+    of: snapshot({
+      pods: [
+        pod(crashed(1, { exitCode: 0, reason: "Completed" }), {
+          container: { livenessProbe: { httpGet: { port: 80 } } },
+        }),
+      ],
+    }),
+    verdicts: [
+      [4_999, "waiting", "ContainerCompleted"],
+      [5_000, "doomed", "ContainerCompleted"],
+    ],
+  },
+  {
+    what: "a container crashed once, runs again and is never ready",
+    of: snapshot({
+      pods: [
+        pod(
+          container({
+            restartCount: 1,
+            started: true,
+            state: { running: {} },
+            lastState: { terminated: { exitCode: 1, reason: "Error" } },
+          }),
+          { container: probe },
+        ),
+      ],
+      events: [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
+    }),
+    verdicts: [
+      [26_999, "waiting", "ContainerCrash"],
+      [27_000, "doomed", "ReadinessFailed"],
+    ],
+  },
+  {
+    what: "neither the readiness nor the liveness probe succeeds",
+    of: snapshot({
+      pods: [pod(container({ started: true, state: { running: {} } }), { container: probe })],
+      events: [
+        event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500"),
+        event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
+      ],
+    }),
+    verdicts: [
+      [26_999, "waiting", "ReadinessFailed"],
+      [27_000, "doomed", "LivenessFailed"],
+    ],
+  },
+  {
     what: "the startup probe restarts the container",
     of: snapshot({
       pods: [pod(crashed(1, { exitCode: 143 }))],

@@ -50,13 +50,29 @@ export function crash(pod: Pod, status: ContainerStatus, view: PodView): Finding
   const counts = (isDown ? total : total - before) - endsByNode(pod, view);
   if (counts < 1) return undefined;
   const told = describeEnd(pod, status, end, view, counts);
+  // Statuses overtake events on a busy node: whether a probe killed it may be known a moment later.
+  const mayBeProbe = isEndByProbe(pod, status, end) && !isProbe(told.code);
+  const second = mayBeProbe ? PROBE_EVENT_BUDGET_MS : 0;
   return of(
     pod,
     status.name,
     // After a single crash the restart is immediate; it is named, but only the next one decides.
-    { ...told, budgetMs: counts >= 2 ? 0 : undefined },
+    { ...told, budgetMs: counts >= 2 ? second : undefined },
     `crash/${Math.min(counts, 2)}`,
   );
+}
+
+const PROBE_EVENT_BUDGET_MS = 5_000;
+
+function isProbe(code: CauseCode): boolean {
+  return code === "LivenessFailed" || code === "StartupFailed" || code === "ContainerOOMKilled";
+}
+
+/** As a program ends that is told to: by itself, by SIGKILL or by SIGTERM, and there is a probe that could tell it. */
+function isEndByProbe(pod: Pod, status: ContainerStatus, end: ContainerStateTerminated): boolean {
+  const container = containerOf(pod, status.name);
+  const hasProbe = container?.livenessProbe !== undefined || container?.startupProbe !== undefined;
+  return hasProbe && [0, 137, 143].includes(end.exitCode);
 }
 
 export function lastEnd(status: ContainerStatus): ContainerStateTerminated | undefined {
@@ -89,7 +105,9 @@ function describeEnd(
     const told = limit === undefined ? "its memory limit" : `its memory limit of ${limit}`;
     return { code: "ContainerOOMKilled", why: `was killed ${often} for using more than ${told}` };
   }
-  const killed = killedByProbe(status.name, view);
+  const killed =
+    killedByProbe(status.name, view) ??
+    (isEndByProbe(pod, status, end) ? failingProbe(status.name, view) : undefined);
   if (killed !== undefined) {
     const failure = lastProbe(view, status.name, killed);
     return {
@@ -120,6 +138,12 @@ function killedByProbe(container: string, view: PodView): "Liveness" | "Startup"
   const message = killing?.message ?? "";
   if (/failed startup probe/i.test(message)) return "Startup";
   return /failed liveness probe/i.test(message) ? "Liveness" : undefined;
+}
+
+/** The probe's own event comes before the one of the kill. */
+function failingProbe(container: string, view: PodView): "Liveness" | "Startup" | undefined {
+  if (lastProbe(view, container, "Startup") !== "") return "Startup";
+  return lastProbe(view, container, "Liveness") !== "" ? "Liveness" : undefined;
 }
 
 /** `exit code 1`, `killed by SIGSEGV (exit code 139)`. */

@@ -47,10 +47,19 @@ function examineContainer(pod: Pod, status: ContainerStatus, view: PodView): Fin
     case "creating":
       return creating(pod, status, view);
     case "other":
-      return crash(pod, status, view) ?? notReady(pod, status, view);
+      return crashedOrNotReady(pod, status, view);
     default:
       return assertNever(kind);
   }
+}
+
+/** After a single end the program has its chance: as long as its probe gives to one that has just started. */
+function crashedOrNotReady(pod: Pod, status: ContainerStatus, view: PodView): Finding | undefined {
+  const ended = crash(pod, status, view);
+  if (ended?.budgetMs !== undefined || (ended !== undefined && status.state?.running === undefined))
+    return ended;
+  const unready = notReady(pod, status, view);
+  return unready?.budgetMs === 0 ? unready : (ended ?? unready);
 }
 
 function waitingClass(reason: string | undefined): "pull" | "config" | "create" | "creating" | "other" {

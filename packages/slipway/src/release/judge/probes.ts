@@ -40,6 +40,12 @@ export function notReady(pod: Pod, status: ContainerStatus, view: PodView): Find
   const why =
     failure === "" ? "its readiness probe has not succeeded yet" : `its readiness probe fails${failure}`;
   const isOver = view.now >= endsAt;
+  const liveness = lastProbe(view, status.name, "Liveness");
+  if (isOver && liveness !== "") {
+    // The kubelet is about to kill it for the same reason.
+    const said = `is not ready and its liveness probe fails${liveness}`;
+    return of(pod, status.name, { code: "LivenessFailed", why: said, budgetMs: 0 }, "liveness/over");
+  }
   const finding = { code: "ReadinessFailed" as const, why, budgetMs: isOver ? 0 : undefined };
   return of(pod, status.name, finding, isOver ? "readiness/over" : "readiness");
 }
