@@ -5,6 +5,11 @@ import { join } from "node:path";
 import { type Clock, exec } from "@slipway/base";
 
 export interface Machine {
+  /**
+   * Several cases at once need a kubelet that may speak: that of 1.20 sends five requests a second, and its news come
+   * minutes late. Later versions have these limits from the start (50 since 1.27).
+   */
+  unthrottle(): Promise<void>;
   stop(program: string): Promise<void>;
   start(program: string): void;
   /** Ends all containers of a namespace, sandboxes too. */
@@ -23,7 +28,15 @@ export function machineAt(run: string, clock: Clock): Machine {
       return false;
     }
   };
-  return {
+  const machine: Machine = {
+    unthrottle: async () => {
+      const path = join(run, "kubelet.yaml");
+      const text = readFileSync(path, "utf8");
+      if (text.includes("kubeAPIQPS")) return;
+      writeFileSync(path, `${text}kubeAPIQPS: 50\nkubeAPIBurst: 100\neventRecordQPS: 50\neventBurst: 100\n`);
+      await machine.stop("kubelet");
+      machine.start("kubelet");
+    },
     stop: async (program) => {
       const pid = pidOf(program);
       const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
@@ -54,4 +67,5 @@ export function machineAt(run: string, clock: Clock): Machine {
       }
     },
   };
+  return machine;
 }

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec, SlipwayError } from "@slipway/base";
 import { buildImages } from "../../packages/slipway/src/images/build.ts";
-import { hostPlatform } from "../../packages/slipway/src/images/oci.ts";
+import { digestOf, hostPlatform } from "../../packages/slipway/src/images/oci.ts";
 import { createRegistryClient } from "../../packages/slipway/src/images/registry/client.ts";
 import { startRegistry } from "../../packages/slipway/src/images/registry/registry.ts";
 
@@ -221,7 +221,6 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   // An index that has the image for another architecture only.
   elsewhere: (incoming, response, path, behind) => {
-    if (/sha256:/.test(path)) return pass(incoming, response, path, behind);
     const index = JSON.stringify({
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.index.v1+json",
@@ -237,7 +236,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
         },
       ],
     });
+    const asked = /sha256:[0-9a-f]{64}/.exec(path)?.[0];
+    if (asked !== undefined && asked !== digestOf(index)) return pass(incoming, response, path, behind);
     response.writeHead(200, {
+      "Docker-Content-Digest": digestOf(index),
       "Content-Type": "application/vnd.oci.image.index.v1+json",
       "Content-Length": String(Buffer.byteLength(index)),
     });

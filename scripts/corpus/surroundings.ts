@@ -18,6 +18,7 @@ export interface RealCluster extends Surroundings {
 /** Starts (or joins) cluster `a` with the program that SLIPWAY_REAL_KUBERNETES names; a joined one is left running. */
 export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealCluster> {
   const cluster = await openCluster(env, ["a"]);
+  await cluster.machine.unthrottle();
   const registry = await startCaseRegistry();
   const webhook = await startCaseWebhook();
   return {
@@ -50,7 +51,9 @@ async function openCluster(env: NodeJS.ProcessEnv, [name = "a", ...options]: str
       exitCode: 3,
     });
   }
-  const wasUp = (await exec([program, "status"])).stdout.includes(`${name} kube-apiserver running`);
+  const isUp = async (which: string): Promise<boolean> =>
+    (await exec([program, "status"])).stdout.includes(`${which} kube-apiserver running`);
+  const wasUp = await isUp(name);
   const up = await exec([program, "up", name, ...options]);
   if (up.exitCode !== 0) throw new Error(up.stderr);
   const kubeconfig = up.stdout.trim().split("\n").at(-1) as string;
@@ -65,7 +68,8 @@ async function openCluster(env: NodeJS.ProcessEnv, [name = "a", ...options]: str
     kubeconfig,
     close: async () => {
       await client.close();
-      if (!wasUp) await exec([program, "down", name]);
+      // The bridge of the pods goes with whichever cluster goes: while `a` runs, another one stays too.
+      if (!wasUp && (name === "a" || !(await isUp("a")))) await exec([program, "down", name]);
     },
   };
 }
