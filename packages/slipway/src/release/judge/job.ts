@@ -1,7 +1,24 @@
 /** A Job among the release's objects: complete, failed, or running as long as its own limits allow. */
+import type { Pod } from "@slipway/kube";
 import { refusedByEvents, refusedPods } from "./creation.ts";
 import { type Finding, oneLine } from "./finding.ts";
 import { isOwnedBy, type Job, type WorkloadSurroundings, type WorkloadView } from "./workload.ts";
+
+/** Which container it is that runs: what a Job that takes too long is asked first. */
+function running(pods: readonly Pod[]): Finding {
+  const pod = pods.findLast(({ status }) => status?.phase === "Running");
+  const container = pod?.status?.containerStatuses?.find(({ state }) => state?.running !== undefined);
+  return {
+    code: "RolloutPending",
+    key: "job",
+    why: "the Job is running",
+    budgetMs: undefined,
+    object: {
+      ...(pod === undefined ? {} : { pod: pod.metadata.name }),
+      ...(container === undefined ? {} : { container: container.name }),
+    },
+  };
+}
 
 export function viewJob(job: Job, around: WorkloadSurroundings): WorkloadView {
   const has = (type: string) =>
@@ -40,7 +57,7 @@ export function viewJob(job: Job, around: WorkloadSurroundings): WorkloadView {
     available: 0,
     room: 1,
     findings,
-    pending: { code: "RolloutPending", key: "job", why: "the Job is running", budgetMs: undefined },
+    pending: running(pods),
     deadlineSeconds: undefined,
     notes: [],
     toleratesCrashes: true,
