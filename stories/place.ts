@@ -62,7 +62,7 @@ export interface Place extends Omit<CommandLine, "killAll"> {
   begin(story: string, settings?: StorySettings): Promise<void>;
   /** Another person in the same project. */
   as(who: string): CommandLine;
-  /** Another machine, with nothing but a configuration that names the clusters. */
+  /** Another machine, with nothing but a configuration that names the clusters; Slack does not answer there. */
   elsewhere(who: string): Promise<CommandLine>;
   /** Commits a version; returns the tag that its image will have. */
   commit(version: string): Promise<string>;
@@ -160,7 +160,8 @@ export async function placeOn(open: (project: Project) => Promise<Ground>): Prom
           port,
         }),
       );
-      return person(folder, { SLIPWAY_WHO: who, KUBECONFIG: await ground.kubeconfig() }, true);
+      const kubeconfig = await ground.kubeconfig();
+      return person(folder, { SLIPWAY_WHO: who, KUBECONFIG: kubeconfig, SLACK_WEBHOOK_URL: NOBODY }, true);
     },
     async commit(version) {
       await project.write("web/server.mjs", server);
@@ -197,6 +198,8 @@ export async function placeOn(open: (project: Project) => Promise<Ground>): Prom
   return place;
 }
 
+/** Port 9 (discard) is closed on every machine of today. */
+const NOBODY = "http://127.0.0.1:9/slack";
 const NOTHING_MORE = { environment: "", top: "" };
 
 function configOf(input: {
@@ -225,6 +228,7 @@ export default defineConfig({
     },
   },
   release: { waves: ${waves}, bake: "${input.bake ?? "1s"}", unreachableAfter: "5s" },
+  notify: { slack: { channel: "#deploys" } },
   ${ground.settings.top}
 });
 `;
