@@ -6,15 +6,31 @@ export const command: CommandDeclaration = {
     "Applies the manifests with the pushed images to the clusters, wave by wave, and judges each. When one fails, it says why and goes back.",
   options: [
     { flags: "--plan <file>", description: "carry out a plan of slipway plan --out, exactly or not at all" },
+    { flags: "--resume", description: "go on with the release that was cut off, without git or a build" },
     ...deployOptions,
   ],
-  examples: ["slipway deploy", "slipway deploy --dry-run", "slipway deploy --plan release.plan"],
+  examples: [
+    "slipway deploy",
+    "slipway deploy --dry-run",
+    "slipway deploy --plan release.plan",
+    "slipway deploy --resume",
+  ],
   async run(context, input) {
     const { ensureWorld, openProject, requireWorld, shippableVersion } = await import("./project.ts");
     const { outputOf, readBuild } = await import("./steps.ts");
     const { deployFrozen, deployStep } = await import("./deploy-step.ts");
     const { readPlanFile } = await import("./frozen-plan-file.ts");
     const file = textOption(input, "plan");
+    if (isSet(input, "resume")) {
+      if (file !== undefined) throw await bothAsked();
+      const { resumeStep } = await import("./resume-step.ts");
+      return resumeStep(
+        context,
+        input,
+        await openProject(context, input),
+        outputOf(context, isSet(input, "json")),
+      );
+    }
     const frozen = file === undefined ? undefined : await readPlanFile(context, file);
     const environment = textOption(input, "env") ?? frozen?.environment;
     const project = await openProject(context, { ...input, options: { ...input.options, env: environment } });
@@ -31,3 +47,14 @@ export const command: CommandDeclaration = {
     return deployStep(context, input, project, record, world, output);
   },
 };
+
+async function bothAsked(): Promise<Error> {
+  const { SlipwayError } = await import("@slipway/base");
+  return new SlipwayError({
+    code: "USAGE_RESUME",
+    where: "deploy",
+    message: "--resume goes on with what is stored in the clusters, --plan carries out a file; not both",
+    hint: "Leave one of them out.",
+    exitCode: 2,
+  });
+}

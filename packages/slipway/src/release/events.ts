@@ -57,6 +57,8 @@ export type ReleaseEvent = {
       readonly from: string;
       readonly restores: number | undefined;
       readonly leaves: number | undefined;
+      /** It was cut off and is gone on with. */
+      readonly isResumed?: boolean | undefined;
     }
   | {
       readonly type: "wave-started";

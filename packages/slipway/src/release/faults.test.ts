@@ -1,12 +1,12 @@
 /** What a release does when its process dies, a cluster goes away, or somebody else is at it. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Clock, SlipwayError, systemClock, until } from "@slipway/base";
+import { SlipwayError, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { Deployment, KubeClient } from "@slipway/kube";
 import type { ReleaseContext, RenderedRelease } from "./model.ts";
 import { deploy, history, rollback, status } from "./release.ts";
-import { behaviours, contextOf, recordEvents, rendered, targetsOf } from "./testing.ts";
+import { behaviours, contextOf, dyingContext, gated, recordEvents, rendered, targetsOf } from "./testing.ts";
 
 let clusters: Cluster[] = [];
 
@@ -18,63 +18,6 @@ before(async () => {
 after(async () => {
   await Promise.all(clusters.map((cluster) => cluster.stop()));
 });
-
-/** Calls pass while `gate` lets them; the gate may throw, or never return. */
-function gated(client: KubeClient, gate: (write: boolean) => Promise<void>): KubeClient {
-  const pass =
-    <A extends unknown[], R>(write: boolean, call: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      await gate(write);
-      return call(...args);
-    };
-  return {
-    ...client,
-    version: pass(false, client.version),
-    get: pass(false, client.get) as KubeClient["get"],
-    list: pass(false, client.list) as KubeClient["list"],
-    create: pass(true, client.create) as KubeClient["create"],
-    replace: pass(true, client.replace) as KubeClient["replace"],
-    patch: pass(true, client.patch) as KubeClient["patch"],
-    apply: pass(true, client.apply) as KubeClient["apply"],
-    delete: pass(true, client.delete),
-  };
-}
-
-/**
- * The context of a process that is killed before its n-th write, or by `kill()`: from then on nothing of it happens
- * any more. Its timers do not keep this test alive.
- */
-function dying(
-  context: ReleaseContext,
-  writes = Number.POSITIVE_INFINITY,
-): { context: ReleaseContext; died: () => boolean; kill: () => void } {
-  let count = 0;
-  let isDead = false;
-  const gate = async (write: boolean): Promise<void> => {
-    if (write) count += 1;
-    if (count > writes) isDead = true;
-    if (isDead) await new Promise<never>(() => undefined);
-  };
-  const clock: Clock = {
-    ...systemClock,
-    sleep: (ms, signal) =>
-      new Promise((resolve, reject) => {
-        const wake = (): void => {
-          if (!isDead) resolve();
-        };
-        setTimeout(wake, ms).unref();
-        signal?.addEventListener("abort", () => (isDead ? undefined : reject(signal.reason)), { once: true });
-      }),
-  };
-  const targets = context.targets.map(({ name, client }) => ({ name, client: gated(client, gate) }));
-  return {
-    context: { ...context, targets, clock },
-    died: () => isDead,
-    kill: () => {
-      isDead = true;
-    },
-  };
-}
 
 function inNamespace(namespace: string, context: ReleaseContext, of: RenderedRelease): RenderedRelease {
   assert.equal(context.namespace, namespace);
@@ -100,7 +43,7 @@ for (let writes = 1; writes <= 40; writes += 3) {
     const v1 = inNamespace(namespace, context, rendered("v1", { replicas: 1 }));
     const v2 = inNamespace(namespace, context, rendered("v2", { replicas: 1, setting: "bye" }));
     assert.equal((await deploy(context, v1)).exitCode, 0);
-    const process = dying(context, writes);
+    const process = dyingContext(context, writes);
     let isOver = false;
     void deploy(process.context, v2).finally(() => {
       isOver = true;
@@ -137,7 +80,7 @@ test("after a kill the next deploy says what was cut off and goes on", async () 
   const namespace = "goes-on";
   const context = contextOf(targetsOf(clusters), { namespace, isHolderAlive: () => false });
   const v1 = inNamespace(namespace, context, rendered("v1", { replicas: 1 }));
-  const process = dying(context);
+  const process = dyingContext(context);
   void deploy(process.context, v1, { onEvent: (event) => event.type === "applied" && process.kill() });
   await until("it dies", () => process.died());
   const seen = recordEvents();
@@ -151,7 +94,7 @@ test("after a kill the next deploy says what was cut off and goes on", async () 
 test("a lock that a living process holds is refused with its holder's name, and taken when that process is dead", async () => {
   const context = contextOf(targetsOf(clusters), { namespace: "locked", isHolderAlive: () => true });
   const v1 = inNamespace("locked", context, rendered("v1", { replicas: 1 }));
-  const process = dying({ ...context, who: "mio" });
+  const process = dyingContext({ ...context, who: "mio" });
   void deploy(process.context, v1, { onEvent: (event) => event.type === "started" && process.kill() });
   await until("it dies", () => process.died());
   await assert.rejects(deploy(context, v1), (error: unknown) => {

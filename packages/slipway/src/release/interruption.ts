@@ -10,11 +10,11 @@ export function describeInterruption(record: ReleaseRecord): string {
   const clusters = Object.entries(record.clusters).map(([name, cluster]) => {
     if (cluster.verdict === "healthy") return `${name} healthy`;
     if (cluster.restored !== undefined) return `${name} back at release ${cluster.restored.to}`;
-    if (cluster.step === "pending" || cluster.verdict === "not-started") return `${name} untouched`;
+    if (cluster.runs === undefined && (cluster.step === "pending" || cluster.verdict === "not-started"))
+      return `${name} untouched`;
     return cluster.step === "done" ? `${name} ${cluster.verdict}` : `${name} ${cluster.step}`;
   });
   return `release ${record.number} (${record.kind}) by ${record.who} was cut off ${where}: ${clusters.join(", ")}`;
 }
 
-export const AFTER_INTERRUPTION =
-  "Go on with slipway deploy (applies everything again), or go back with slipway rollback.";
+export const AFTER_INTERRUPTION = "Finish it with slipway deploy --resume, or go back with slipway rollback.";

@@ -32,7 +32,9 @@ export function lateLocks(context: ReleaseContext): LateLocks {
       locks.push(lock);
       lock.lost.addEventListener("abort", () => lost.abort(lock.lost.reason), { once: true });
       const newer = (await readRecords(target.client, context, () => undefined)).find(
-        (one) => one.number >= record.number,
+        // The same number is this very release when it is gone on with, and another one's after a split.
+        (one) =>
+          one.number > record.number || (one.number === record.number && one.startedAt !== record.startedAt),
       );
       if (newer === undefined) return;
       throw new SlipwayError({

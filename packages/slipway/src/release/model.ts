@@ -121,6 +121,8 @@ export interface ReleaseRecord {
   readonly leaves?: number | undefined;
   /** For a rollback of some clusters alone: their names. The others kept what they had. */
   readonly only?: readonly string[] | undefined;
+  /** Where it goes back to when it fails, for whoever goes on with it. */
+  readonly backTo?: number | undefined;
   readonly outcome: Outcome;
   readonly version: VersionInfo;
   readonly images: readonly ReleaseImage[];

@@ -245,7 +245,7 @@ function silent(name: string, reason: string): PlannedCluster {
   return { cluster, live: [], refusals: [], warnings: [], findings: [] };
 }
 
-function unreachableRefusal(cluster: ClusterPlan): SlipwayError {
+export function unreachableRefusal(cluster: Pick<ClusterPlan, "name" | "reason">): SlipwayError {
   return new SlipwayError({
     code: "CLUSTER_UNREACHABLE",
     where: `clusters/${cluster.name}`,

@@ -2,7 +2,7 @@
  * The record of a running release: what it says, and how it is kept in every cluster. It is written at every step, so
  * that a process that dies leaves a state that explains itself.
  */
-import { assertNever } from "@slipway/base";
+import { assertNever, SlipwayError } from "@slipway/base";
 import { patiently } from "./apply.ts";
 import type { ClusterState, WaveState } from "./decide.ts";
 import type { ReleaseNews } from "./events.ts";
@@ -62,7 +62,12 @@ function clusterRecord(
   name: string,
   { forward, restore }: ClusterState,
 ): ClusterRecord {
-  const finishedAt = ends.get(name);
+  const before = record.clusters[name];
+  const finishedAt = ends.get(name) ?? before?.finishedAt;
+  if (forward.step === "pending" && before?.runs !== undefined) {
+    // Cut off before, and not come to again yet: what it runs is still so.
+    return { ...before, step: outcome === "in-progress" ? "pending" : "done" };
+  }
   if (forward.step === "pending") {
     return { verdict: "not-started", step: outcome === "in-progress" ? "pending" : "done" };
   }
@@ -134,6 +139,7 @@ export function createKeeper(input: {
   readonly revision: number;
   readonly record: (revision: number) => ReleaseRecord;
   readonly emit: (news: ReleaseNews) => void;
+  readonly onFenced?: ((refusal: SlipwayError) => void) | undefined;
 }): Keeper {
   let { revision } = input;
   let saving: Promise<void> = Promise.resolve();
@@ -156,7 +162,7 @@ export function createKeeper(input: {
 
 /** A cluster that does not take the record now gets the next one; only the final one is insisted on. */
 async function writeTo(
-  { context, emit }: Parameters<typeof createKeeper>[0],
+  { context, emit, onFenced }: Parameters<typeof createKeeper>[0],
   target: Target,
   record: ReleaseRecord,
 ): Promise<void> {
@@ -172,7 +178,10 @@ async function writeTo(
     writeRecord(target.client, record),
   ).then(
     () => undefined,
-    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    (error: unknown) => {
+      if (error instanceof SlipwayError && error.code === "RECORD_FENCED") onFenced?.(error);
+      return error instanceof Error ? error.message : String(error);
+    },
   );
   const problem = await Promise.race([write, limit]);
   timer.abort();

@@ -27,6 +27,7 @@ import {
   identityWarnings,
   readIdentities,
 } from "./identity.ts";
+import { describeInterruption } from "./interruption.ts";
 import { lateLocks } from "./late-lock.ts";
 import type {
   ClusterRecord,
@@ -46,9 +47,11 @@ import {
   type ReleasePlan,
   readKnowledge,
   refusalError,
+  unreachableRefusal,
 } from "./plan.ts";
 import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { prune } from "./prune.ts";
+import { isGoingBack, type Resumed, resumable, resumeFrom } from "./resume.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
 import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./rollback-plan.ts";
 import { type Emit, type Locked, type LockRequest, underLock } from "./under-lock.ts";
@@ -272,6 +275,83 @@ export async function rollback(
   });
 }
 
+export interface ResumeOptions
+  extends Pick<
+    DeployOptions,
+    "onEvent" | "signal" | "lockWaitMs" | "message" | "skipUnreachable" | "approveGates" | "rebind"
+  > {}
+
+/** The release that `resume` would go on with. Throws when there is none. */
+export async function planResume(context: ReleaseContext): Promise<ReleaseRecord> {
+  const { records, unreachable, unreadable } = await readKnowledge(context);
+  if (unreachable.size === context.targets.length) throw noClusterAnswers(unreachable);
+  return withoutSecrets(resumable(records, unreadable));
+}
+
+/**
+ * Goes on with the release that was cut off last: its number, its stored objects, under a new fence. Throws before
+ * anything is changed when it may not: nothing was cut off, something else has been released since, a freeze.
+ */
+export async function resume(context: ReleaseContext, options: ResumeOptions = {}): Promise<ReleaseResult> {
+  const emit = stamped(context, options.onEvent);
+  const { records, unreachable, unreadable } = await readKnowledge(context);
+  if (unreachable.size === context.targets.length) throw noClusterAnswers(unreachable);
+  const identities = await readIdentities(context, records, unreachable);
+  const stranger = refusalError(checkIdentities(identities, options.rebind));
+  if (stranger !== undefined) throw stranger;
+  emit({ type: "identified", clusters: identities });
+  const found = resumable(records, unreadable);
+  const needed = found.waves.flat();
+  const goesBack = found.kind === "rollback" || isGoingBack(found, context.clock.now());
+  const isPatient = options.skipUnreachable === true || (context.release.unreachable ?? "fail") !== "fail";
+  const [silent] = [...unreachable].filter(([name]) => needed.includes(name));
+  if (silent !== undefined && !goesBack && !isPatient) {
+    const [name, reason] = silent;
+    throw unreachableRefusal({ name, reason });
+  }
+  const request: LockRequest = {
+    ...options,
+    message: options.message ?? `release ${found.number}, which goes on`,
+    skipped: unreachable,
+    needed,
+    whatCannotBeLocked: goesBack || isPatient ? "skip" : "refuse",
+    goesThroughFreeze: goesBack,
+    emit,
+  };
+  return underLock(context, request, async (locked) => {
+    // Looked up again under the lock, where it is closed and its writer can write no more.
+    const cutOff = resumable(locked.records, locked.unreadable);
+    const older = locked.records.filter(({ number }) => number < cutOff.number);
+    const backTo = older.find(({ number }) => number === cutOff.backTo) ?? newestHealthy(older);
+    const now = context.clock.now();
+    const { who, from } = context;
+    const found = describeInterruption(cutOff);
+    const { finishedAt: _, ...open } = cutOff;
+    const known = new Set(context.targets.map(({ name }) => name));
+    const gone = cutOff.waves.flat().filter((name) => !known.has(name));
+    const noLonger = gone.map((name) => [name, "it is not in the configuration any more"] as const);
+    return runRecord(
+      context,
+      { ...locked, skipped: new Map([...locked.skipped, ...noLonger]) },
+      {
+        record: {
+          ...open,
+          outcome: "in-progress",
+          resumes: [...(cutOff.resumes ?? []), { at: now, who, from, found }],
+          fence: Math.max(locked.fence, cutOff.fence),
+          revision: cutOff.revision + 1,
+        },
+        bakeMs: cutOff.kind === "rollback" ? 0 : context.release.bakeMs,
+        onFailure: cutOff.kind === "rollback" ? "halt" : context.release.onFailure,
+        backTo: cutOff.kind === "rollback" || backTo?.content === cutOff.content ? undefined : backTo,
+        settings: cutOff.kind === "rollback" ? undefined : settingsOf(context.release, cutOff.waves),
+        approveGates: options.approveGates,
+        resumed: resumeFrom(cutOff, now),
+      },
+    );
+  });
+}
+
 /** The named clusters in the order of the environment; all of them when none is named. */
 function scopeOf(context: ReleaseContext, named: readonly string[] | undefined): readonly string[] {
   const names = context.targets.map((target) => target.name);
@@ -392,6 +472,7 @@ async function runRecord(
   locked: Locked,
   run: Pick<NumberedRun, "bakeMs" | "onFailure" | "backTo" | "settings" | "approveGates"> & {
     readonly record: ReleaseRecord;
+    readonly resumed?: Resumed | undefined;
   },
 ): Promise<ReleaseResult> {
   const { record } = run;
@@ -409,11 +490,13 @@ async function runRecord(
     ...{ number, kind, service, environment, version, images, waves, who, from },
     restores: record.restores,
     leaves: record.leaves,
+    ...(run.resumed === undefined ? {} : { isResumed: true }),
   });
   // Asked beside the release, which does not depend on the answer.
   const warned = warnIfGone(context, run.backTo, locked.emit);
   const late = lateLocks(context);
-  const signal = AbortSignal.any([locked.signal, late.lost]);
+  const fenced = new AbortController();
+  const signal = AbortSignal.any([locked.signal, late.lost, fenced.signal]);
   const final = await runRelease({
     context,
     record,
@@ -421,6 +504,8 @@ async function runRecord(
     onFailure: run.onFailure,
     backTo: run.backTo,
     skipped,
+    resumed: run.resumed,
+    onFenced: (refusal) => fenced.abort(takenOver(refusal)),
     oldPods: kind === "rollback" ? "report" : "wait",
     emit: locked.emit,
     signal,
@@ -441,6 +526,17 @@ async function runRecord(
   const { record: told, durationMs } = result;
   locked.emit({ type: "finished", outcome: told.outcome, record: told, durationMs });
   return result;
+}
+
+/** The record is written before every step, so a process that lost its lock finds out there, if not at a renewal. */
+function takenOver(refusal: SlipwayError): SlipwayError {
+  return new SlipwayError({
+    code: "LOCK_LOST",
+    where: refusal.where,
+    message: "somebody else has taken over since",
+    hint: "This release stopped where it was. See slipway status.",
+    cause: refusal,
+  });
 }
 
 function lockLoss(signal: AbortSignal): SlipwayError | undefined {
@@ -464,6 +560,7 @@ function firstRecord(context: ReleaseContext, locked: Locked, run: NumberedRun):
     ...(run.restores === undefined ? {} : { restores: run.restores }),
     ...(run.leaves === undefined ? {} : { leaves: run.leaves }),
     ...(run.only === undefined ? {} : { only: run.only }),
+    ...(run.backTo === undefined ? {} : { backTo: run.backTo.number }),
     outcome: "in-progress",
     version: run.rendered.version,
     images: run.rendered.images,
@@ -502,11 +599,13 @@ async function warnIfGone(
 
 /** After a release that is healthy everywhere: prune what it no longer has, and drop what leaves the history. */
 async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecord): Promise<void> {
-  const all = [final, ...locked.records];
+  // A release that was gone on with is among them already, as it was cut off.
+  const before = locked.records.filter(({ number }) => number !== final.number);
+  const all = [final, ...before];
   if (final.outcome === "healthy") {
     const pruneIn = async (target: Target): Promise<void> => {
       if (final.clusters[target.name] === undefined) return;
-      const running = runningIn(locked.records, target.name);
+      const running = runningIn(before, target.name);
       const refs = pruneRefs(context, all, running);
       const { deleted, failed } = await prune(target.client, refs, final.service, context.namespace);
       if (deleted.length > 0) locked.emit({ type: "pruned", cluster: target.name, objects: deleted });

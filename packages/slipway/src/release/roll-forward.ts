@@ -1,7 +1,7 @@
 /** Forward in one cluster: apply, follow the rollout, and report what the judge finds until the release ends. */
 import { assertNever } from "@slipway/base";
 import { type AnyObject, StatusError } from "@slipway/kube";
-import { type Applied, ApplyError, applyObjects, isUnreachable, stamp } from "./apply.ts";
+import { type Applied, ApplyError, applyObjects, isUnreachable, RELEASE_ANNOTATION, stamp } from "./apply.ts";
 import { type CauseObject, makeCause } from "./causes.ts";
 import { countsOf } from "./evidence.ts";
 import { baselineOf } from "./judge/crash.ts";
@@ -64,6 +64,7 @@ export async function follow(
 ): Promise<void> {
   const { context, emit } = run.input;
   let lastProgress = "";
+  let overwrittenSince: number | undefined;
   await followRollout({
     cluster: name,
     kubectl: kubectlFor(context, name),
@@ -87,9 +88,31 @@ export async function follow(
       emit({ type: "progress", cluster: name, progress });
     },
     onFact: (fact) => {
-      if (!from.signal.aborted) onFound(fact);
+      if (from.signal.aborted) return;
+      const other = fact.kind === "ok" ? overwrittenBy(from) : undefined;
+      if (other === undefined) {
+        overwrittenSince = undefined;
+        return onFound(fact);
+      }
+      overwrittenSince ??= run.now();
+      const isSettled = run.now() - overwrittenSince >= OVERWRITTEN_PATIENCE_MS;
+      onFound(isSettled ? { kind: "unknown", reason: `${other} here meanwhile` } : { kind: "waiting" });
     },
   });
+}
+
+/** The watch may lag behind the apply for a moment, when only annotations differ. */
+const OVERWRITTEN_PATIENCE_MS = 10_000;
+
+/** Well, but not ours: a process whose lock was taken over may have applied its own release after us. */
+function overwrittenBy({ applied, observer, release }: Following): string | undefined {
+  const ours = new Set(applied.workloads.map(({ namespace, name }) => `${namespace}/${name}`));
+  for (const { metadata } of observer.current().deployments) {
+    const number = metadata.annotations?.[RELEASE_ANNOTATION];
+    if (number === undefined || number === String(release.number)) continue;
+    if (ours.has(`${metadata.namespace}/${metadata.name}`)) return `release ${number} was applied`;
+  }
+  return undefined;
 }
 
 function onFact(run: Run, name: string, fact: RolloutFact): void {
@@ -117,7 +140,9 @@ function onOk(run: Run, name: string, notes: readonly string[]): void {
   }
   if (forward.step !== "rolling" || forward.okSince !== undefined) return;
   for (const message of notes) run.input.emit({ type: "warning", cluster: name, message });
-  run.set(name, { forward: { ...forward, okSince: run.now() } });
+  // What had its bake before it was cut off needs no other one.
+  const okSince = run.input.resumed?.baked.has(name) ? 0 : run.now();
+  run.set(name, { forward: { ...forward, okSince } });
   run.keeper.save();
 }
 

@@ -14,6 +14,7 @@ import { JUDGED_KINDS, type WorkloadKind } from "./judge/workload.ts";
 import type { Outcome, ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { type Observer, observe } from "./observe.ts";
 import { createKeeper, type Keeper, recordOf } from "./record-keeper.ts";
+import type { Resumed } from "./resume.ts";
 import type { RolloutFact } from "./rollout.ts";
 
 export interface RunInput {
@@ -38,6 +39,10 @@ export interface RunInput {
   readonly admit?: ((cluster: string) => Promise<void>) | undefined;
   /** Person gates are passed without asking, by whoever runs this. */
   readonly approveGates?: boolean | undefined;
+  /** Where each cluster stands in a release that was cut off; from the start when absent. */
+  readonly resumed?: Resumed | undefined;
+  /** A record was refused because a later holder of the lock has written it; ends in an abort of `signal`. */
+  readonly onFenced?: ((refusal: SlipwayError) => void) | undefined;
   /** `report`: healthy as soon as every new pod is; old ones that still drain are told about and not waited for. */
   readonly oldPods?: "wait" | "report" | undefined;
 }
@@ -61,7 +66,7 @@ export class Run {
   readonly notes = new Map<string, readonly string[]>();
   /** What a cluster waits for, as last judged. */
   readonly waitingFor = new Map<string, readonly Cause[]>();
-  readonly evidence: Evidence[] = [];
+  readonly evidence: Evidence[];
   readonly finishedAt = new Map<string, number>();
   /** Clusters to which something of this release was sent, arrived or not. */
   readonly sentTo = new Set<string>();
@@ -80,6 +85,7 @@ export class Run {
 
   constructor(input: RunInput) {
     this.input = input;
+    this.evidence = [...input.record.evidence];
     this.gates = input.record.gates ?? [];
     this.hooks = input.record.hooks ?? [];
     this.state = firstState(input);
@@ -90,6 +96,7 @@ export class Run {
       revision: input.record.revision,
       record: (revision) => this.record(revision),
       emit: input.emit,
+      onFenced: input.onFenced,
     });
     if (input.unreachable === "requeue" && input.admit !== undefined) {
       for (const [name, reason] of input.skipped) this.requeue(name, reason, undefined);
@@ -219,7 +226,9 @@ const UNTOUCHED: ClusterState = { forward: { step: "pending" }, restore: { step:
 function firstState(input: RunInput): WaveState {
   const { record, skipped, settings = [] } = input;
   const clusters: Record<string, ClusterState> = {};
-  for (const name of record.waves.flat()) if (!skipped.has(name)) clusters[name] = UNTOUCHED;
+  for (const name of record.waves.flat()) {
+    if (!skipped.has(name)) clusters[name] = input.resumed?.clusters[name] ?? UNTOUCHED;
+  }
   const hooks = record.hooks ?? [];
   const side = (when: "before" | "after"): WaveState["before"] => {
     const runs = hooks.filter(({ hook }) => hook.when === when);

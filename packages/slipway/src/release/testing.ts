@@ -140,3 +140,60 @@ export function apiClient(name = "tokyo", clock: Clock = systemClock): KubeClien
   bootstrapCluster(api);
   return createMemoryClient({ name, api });
 }
+
+/** Calls pass while `gate` lets them; the gate may throw, or never return. */
+export function gated(client: KubeClient, gate: (write: boolean) => Promise<void>): KubeClient {
+  const pass =
+    <A extends unknown[], R>(write: boolean, call: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      await gate(write);
+      return call(...args);
+    };
+  return {
+    ...client,
+    version: pass(false, client.version),
+    get: pass(false, client.get) as KubeClient["get"],
+    list: pass(false, client.list) as KubeClient["list"],
+    create: pass(true, client.create) as KubeClient["create"],
+    replace: pass(true, client.replace) as KubeClient["replace"],
+    patch: pass(true, client.patch) as KubeClient["patch"],
+    apply: pass(true, client.apply) as KubeClient["apply"],
+    delete: pass(true, client.delete),
+  };
+}
+
+/**
+ * The context of a process that is killed before its n-th write, or by `kill()`: from then on nothing of it happens
+ * any more. Its timers do not keep this test alive.
+ */
+export function dyingContext(
+  context: ReleaseContext,
+  writes = Number.POSITIVE_INFINITY,
+): { context: ReleaseContext; died: () => boolean; kill: () => void } {
+  let count = 0;
+  let isDead = false;
+  const gate = async (write: boolean): Promise<void> => {
+    if (write) count += 1;
+    if (count > writes) isDead = true;
+    if (isDead) await new Promise<never>(() => undefined);
+  };
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const wake = (): void => {
+          if (!isDead) resolve();
+        };
+        setTimeout(wake, ms).unref();
+        signal?.addEventListener("abort", () => (isDead ? undefined : reject(signal.reason)), { once: true });
+      }),
+  };
+  const targets = context.targets.map(({ name, client }) => ({ name, client: gated(client, gate) }));
+  return {
+    context: { ...context, targets, clock },
+    died: () => isDead,
+    kill: () => {
+      isDead = true;
+    },
+  };
+}

@@ -159,7 +159,8 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
         event.kind === "rollback"
           ? `takes release ${event.leaves} back to ${event.restores}`
           : `${event.version.commit.slice(0, 12)}${event.version.dirty ? " (dirty)" : ""}`;
-      return `release ${event.number} of ${event.service} (${event.environment}): ${what}, by ${event.who}`;
+      const again = event.isResumed === true ? "goes on where it was cut off, " : "";
+      return `release ${event.number} of ${event.service} (${event.environment}): ${again}${what}, by ${event.who}`;
     }
     case "wave-started":
       return `wave ${event.wave + 1} of ${event.waves}: ${event.clusters.join(", ")}`;
