@@ -130,7 +130,7 @@ async function deleteStaleParts(client: KubeClient, record: ReleaseRecord): Prom
   const current = `${mainName(record.service, record.number)}.${record.revision}.`;
   for (const secret of secrets.items) {
     if (!secret.metadata.name.startsWith(current)) {
-      await remove(client, record.namespace, secret.metadata.name);
+      await deleteSecret(client, record.namespace, secret.metadata.name);
     }
   }
 }
@@ -144,16 +144,28 @@ export async function readRecords(
   place: Place,
   onDamaged?: (error: SlipwayError, number: number) => void,
 ): Promise<readonly ReleaseRecord[]> {
+  return unpackAll(client.name, await recordSecrets(client, place), onDamaged);
+}
+
+async function recordSecrets(client: KubeClient, place: Place): Promise<readonly Secret[]> {
   const { items } = await client.list<Secret>(
     { apiVersion: "v1", kind: "Secret" },
     { namespace: place.namespace, labelSelector: `${SERVICE_LABEL}=${place.service},${RECORD_LABEL}` },
   );
+  return items;
+}
+
+function unpackAll(
+  cluster: string,
+  items: readonly Secret[],
+  onDamaged: ((error: SlipwayError, number: number) => void) | undefined,
+): readonly ReleaseRecord[] {
   const byName = new Map(items.map((secret) => [secret.metadata.name, secret]));
   return items
     .filter((secret) => secret.metadata.labels?.[RECORD_LABEL] === "main")
     .flatMap((main) => {
       try {
-        return [unpack(client.name, main, byName)];
+        return [unpack(cluster, main, byName)];
       } catch (error) {
         if (onDamaged === undefined || !(error instanceof SlipwayError)) throw error;
         onDamaged(error, Number(main.metadata.labels?.[NUMBER_LABEL] ?? 0));
@@ -163,24 +175,69 @@ export async function readRecords(
     .sort((a, b) => b.number - a.number);
 }
 
-function unpack(cluster: string, main: Secret, byName: ReadonlyMap<string, Secret>): ReleaseRecord {
+/** What one cluster holds of the history, good and bad. */
+export interface Shelf {
+  readonly records: readonly ReleaseRecord[];
+  /** Numbers of releases whose records cannot be read here. */
+  readonly damaged: readonly number[];
+  /** Names of Secrets that are parts of no record: their writer died, or their record went. */
+  readonly orphans: readonly string[];
+}
+
+export async function readShelf(client: KubeClient, place: Place): Promise<Shelf> {
+  const items = await recordSecrets(client, place);
+  const damaged: number[] = [];
+  const records = unpackAll(client.name, items, (_damage, number) => damaged.push(number));
+  const mains = items.filter((secret) => secret.metadata.labels?.[RECORD_LABEL] === "main");
+  const parts = new Set(mains.flatMap(partNames));
+  // Those of a damaged record go with it.
+  const isOfDamaged = ({ metadata }: Secret): boolean =>
+    damaged.includes(Number(metadata.labels?.[NUMBER_LABEL]));
+  const orphans = items
+    .filter((secret) => secret.metadata.labels?.[RECORD_LABEL] === "part" && !isOfDamaged(secret))
+    .map((secret) => secret.metadata.name)
+    .filter((name) => !parts.has(name));
+  return { records, damaged, orphans };
+}
+
+/** The names of the parts beside the first one. */
+function partNames(main: Secret): readonly string[] {
   const { name, annotations = {} } = main.metadata;
   const count = Number(annotations[PARTS] ?? 1);
-  const parts = [main];
-  for (let index = 1; index < count; index += 1) {
-    const part = byName.get(`${name}.${annotations[REVISION]}.${index}`);
-    if (part !== undefined) parts.push(part);
-  }
+  return Array.from(
+    { length: Math.max(0, count - 1) },
+    (_, index) => `${name}.${annotations[REVISION]}.${index + 1}`,
+  );
+}
+
+function unpack(cluster: string, main: Secret, byName: ReadonlyMap<string, Secret>): ReleaseRecord {
+  const { name, annotations = {} } = main.metadata;
+  const names = partNames(main);
+  const parts = [main, ...names.flatMap((part) => byName.get(part) ?? [])];
   const packed = Buffer.concat(parts.map((part) => Buffer.from(part.data?.["release"] ?? "", "base64")));
-  if (parts.length !== count || createHash("sha256").update(packed).digest("hex") !== annotations[SHA256]) {
-    throw new SlipwayError({
-      code: "RECORD_DAMAGED",
-      where: `${cluster}/secrets/${name}`,
-      message: "the release record is incomplete or was changed",
-      hint: "Delete this Secret; the other clusters hold the same record.",
-    });
+  const isWhole =
+    parts.length === names.length + 1 &&
+    createHash("sha256").update(packed).digest("hex") === annotations[SHA256];
+  const record = isWhole ? parse(packed) : undefined;
+  if (record !== undefined) return record;
+  throw new SlipwayError({
+    code: "RECORD_DAMAGED",
+    where: `${cluster}/secrets/${name}`,
+    message: "the release record is incomplete or was changed; it is passed over",
+    hint: "The next release writes it again from another cluster's copy, when there is one.",
+  });
+}
+
+/** Whole, and yet not a record that we can read: of another version, or written by other hands. */
+function parse(packed: Buffer): ReleaseRecord | undefined {
+  try {
+    const record = JSON.parse(gunzipSync(packed).toString("utf8")) as ReleaseRecord;
+    const lists = [record.images, record.objects, record.waves, record.held, record.evidence];
+    const isRecord = typeof record.number === "number" && typeof record.clusters === "object";
+    return isRecord && lists.every(Array.isArray) ? record : undefined;
+  } catch {
+    return undefined;
   }
-  return JSON.parse(gunzipSync(packed).toString("utf8")) as ReleaseRecord;
 }
 
 /** The newest copy of each release over all clusters, newest release first. */
@@ -193,7 +250,7 @@ export function mergeRecords(copies: readonly (readonly ReleaseRecord[])[]): rea
   return [...newest.values()].sort((a, b) => b.number - a.number);
 }
 
-function isNewer(a: ReleaseRecord, b: ReleaseRecord): boolean {
+export function isNewer(a: ReleaseRecord, b: ReleaseRecord): boolean {
   return a.fence > b.fence || (a.fence === b.fence && a.revision > b.revision);
 }
 
@@ -206,10 +263,10 @@ export async function deleteRecord(client: KubeClient, place: Place, number: num
       labelSelector: `${SERVICE_LABEL}=${place.service},${RECORD_LABEL},${NUMBER_LABEL}=${number}`,
     },
   );
-  for (const secret of items) await remove(client, place.namespace, secret.metadata.name);
+  for (const secret of items) await deleteSecret(client, place.namespace, secret.metadata.name);
 }
 
-async function remove(client: KubeClient, namespace: string, name: string): Promise<void> {
+export async function deleteSecret(client: KubeClient, namespace: string, name: string): Promise<void> {
   await client.delete({ apiVersion: "v1", kind: "Secret", namespace, name }).catch((error: unknown) => {
     if (!isReason(error, "NotFound")) throw error;
   });

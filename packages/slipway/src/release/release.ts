@@ -51,6 +51,7 @@ import {
 } from "./plan.ts";
 import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { prune } from "./prune.ts";
+import { repairHistory } from "./repair.ts";
 import { isGoingBack, type Resumed, resumable, resumeFrom } from "./resume.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
 import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./rollback-plan.ts";
@@ -617,12 +618,23 @@ async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecor
     await Promise.all(context.targets.map(pruneIn));
   }
   const names = context.targets.map((target) => target.name);
+  const reached = context.targets.filter(({ name }) => !locked.skipped.has(name));
   for (const record of expired(all, context.release.keep, names)) {
-    const reached = context.targets.filter(({ name }) => !locked.skipped.has(name));
     // A record that stays too long does no harm; the next release tries again.
     await Promise.allSettled(reached.map(({ client }) => deleteRecord(client, context, record.number)));
   }
+  const timer = new AbortController();
+  const limit = context.clock.sleep(REPAIR_PATIENCE_MS, timer.signal).then(
+    () => [],
+    () => [],
+  );
+  const repaired = await Promise.race([repairHistory(reached, context), limit]);
+  timer.abort();
+  for (const message of repaired) locked.emit({ type: "warning", message });
 }
+
+/** A cluster that has fallen silent gets what it missed with the next release. */
+const REPAIR_PATIENCE_MS = 10_000;
 
 function resultOf(
   context: ReleaseContext,

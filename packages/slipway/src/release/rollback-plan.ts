@@ -87,7 +87,7 @@ export function rollbackEta(
       .filter((record) => record.kind === kind)
       .flatMap((record) => {
         const ms = tookMs(record);
-        return ms === undefined ? [] : [{ ms: Math.max(0, ms), number: record.number }];
+        return ms === undefined ? [] : [{ ms, number: record.number }];
       })
       .slice(0, SAMPLES);
     if (samples.length === 0) return undefined;
@@ -106,7 +106,10 @@ export function rollbackEta(
         const { startedAt, finishedAt } = record.clusters[name] ?? {};
         return startedAt === undefined || finishedAt === undefined ? [] : [finishedAt - startedAt];
       });
-      return each.length === 0 ? undefined : Math.max(...each) - bakeMs;
+      if (each.length === 0) return undefined;
+      // What is shorter than the bake of now was released with another one.
+      const tookMs = Math.max(...each);
+      return tookMs > bakeMs ? tookMs - bakeMs : tookMs;
     })
   );
 }

@@ -166,6 +166,8 @@ test("the expected time is the median of rollbacks, or of deploys without their 
   const deploys = [timed(3, "deploy", 70_000), timed(2, "deploy", 90_000), timed(1, "deploy", 80_000)];
   assert.equal(rollbackEta([], ["tokyo"], 60_000), undefined);
   assert.deepEqual(rollbackEta(deploys, ["tokyo"], 60_000), { ms: 20_000, from: [3, 2, 1] });
+  // Released when the bake was shorter than it is configured now.
+  assert.deepEqual(rollbackEta([timed(1, "deploy", 16_000)], ["tokyo"], 60_000), { ms: 16_000, from: [1] });
   assert.deepEqual(rollbackEta([timed(4, "rollback", 12_000), ...deploys], ["tokyo"], 60_000), {
     ms: 12_000,
     from: [4],

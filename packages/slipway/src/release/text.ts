@@ -16,7 +16,7 @@ import type { ClusterStatus, StatusReport } from "./status.ts";
 export function renderHistory(records: readonly ReleaseRecord[], now: number): string {
   if (records.length === 0) return "No release yet.";
   return renderTable([
-    ["RELEASE", "AGE", "OUTCOME", "COMMIT", "WHAT", "CLUSTERS", "BY"],
+    ["RELEASE", "AGE", "OUTCOME", "COMMIT", "WHAT", "CLUSTERS", "TOOK", "BY"],
     ...records.map((record) => [
       String(record.number),
       formatAge(now - record.startedAt),
@@ -26,6 +26,7 @@ export function renderHistory(records: readonly ReleaseRecord[], now: number): s
       Object.entries(record.clusters)
         .map(([name, cluster]) => `${name}: ${clusterText(cluster)}`)
         .join(", "),
+      record.finishedAt === undefined ? "-" : formatDuration(record.finishedAt - record.startedAt),
       `${record.who} (${record.from})`,
     ]),
   ]);
