@@ -920,6 +920,21 @@ const rows: readonly Row[] = [
     verdicts: [[0, "doomed", "ContainerCrash"]],
   },
   {
+    what: "a Job of Kubernetes 1.20, which has no generation, runs",
+    of: snapshot({
+      expected: [{ kind: "Job", namespace: "default", name: "seed", generation: 1 }],
+      jobs: [
+        {
+          apiVersion: "batch/v1",
+          kind: "Job",
+          metadata: { name: "seed", namespace: "default", uid: "j" },
+          status: { active: 1 },
+        },
+      ],
+    }),
+    verdicts: [[600_000, "waiting", "RolloutPending"]],
+  },
+  {
     what: "a Job has failed",
     of: snapshot({
       expected: [{ kind: "Job", namespace: "default", name: "seed", generation: 1 }],

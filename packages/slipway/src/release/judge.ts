@@ -87,7 +87,7 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
   const judgements = snapshot.expected.map((expected) => {
     const around = { ...snapshot, generation: expected.generation, leavingMs: leaving };
     const workload = findWorkload(snapshot, expected);
-    return workload === undefined || (workload.metadata.generation ?? 0) < expected.generation
+    return workload === undefined || isOlder(workload, expected)
       ? notSeen(snapshot, expected, memory)
       : judgeWorkload(snapshot, { workload, expected, around }, memory);
   });
@@ -155,6 +155,11 @@ function findWorkload(snapshot: RolloutSnapshot, expected: ExpectedWorkload): Wo
       metadata.name === expected.name &&
       (metadata.namespace ?? "default") === expected.namespace,
   );
+}
+
+/** Jobs of Kubernetes 1.20 have no generation: what has none was never older. */
+function isOlder({ metadata }: Workload, expected: ExpectedWorkload): boolean {
+  return metadata.generation !== undefined && metadata.generation < expected.generation;
 }
 
 /** Pods that go make room and give back quota; a grace period bounds how long that may take. */
