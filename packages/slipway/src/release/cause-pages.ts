@@ -15,6 +15,10 @@ const seconds = (count: number, why: string): string => `${count} s: ${why}`;
 const twice = "The second end of the same container decides. After one it may recover.";
 const deadline = "The Deployment's own progressDeadlineSeconds (600 s unless it says more).";
 const refused = seconds(10, "the controller asks again many times in that time.");
+const refusedManifest = seconds(
+  5,
+  "waiting does not change a manifest; an object that it names may come a moment late.",
+);
 const network = seconds(120, "registries, networks and disks come back.");
 
 const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
@@ -141,22 +145,22 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
   LimitRangeExceeded: {
     means: "A container asks for more or less than the namespace's LimitRange allows.",
     recognised: "`maximum … usage per` or `minimum … usage per` in a FailedCreate.",
-    budget: refused,
+    budget: refusedManifest,
   },
   PriorityClassMissing: {
     means: "The pod names a PriorityClass that does not exist.",
     recognised: "`no PriorityClass with name` in a FailedCreate.",
-    budget: refused,
+    budget: refusedManifest,
   },
   ServiceAccountMissing: {
     means: "The pod names a ServiceAccount that does not exist.",
     recognised: "`error looking up service account` in a FailedCreate.",
-    budget: refused,
+    budget: refusedManifest,
   },
   WebhookRefused: {
     means: "An admission webhook says no.",
     recognised: "`admission webhook … denied the request`, of pods in a FailedCreate or of the apply itself.",
-    budget: `For pods ${refused} For the apply itself: none.`,
+    budget: `For pods ${refusedManifest} For the apply itself: none.`,
   },
   WebhookUnavailable: {
     means: "An admission webhook does not answer, and the cluster was told to refuse then.",

@@ -735,7 +735,7 @@ const rows: readonly Row[] = [
     }),
     verdicts: [
       [0, "waiting", "PriorityClassMissing"],
-      [10_000, "doomed", "PriorityClassMissing"],
+      [5_000, "doomed", "PriorityClassMissing"],
     ],
   },
   {

@@ -9,15 +9,15 @@ const pods: readonly (readonly [string, string, number])[] = [
   [
     'pods "web-x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 1Gi',
     "LimitRangeExceeded",
-    10_000,
+    5_000,
   ],
-  ['pods "web-" is forbidden: no PriorityClass with name top was found', "PriorityClassMissing", 10_000],
+  ['pods "web-" is forbidden: no PriorityClass with name top was found', "PriorityClassMissing", 5_000],
   [
     'pods "web-" is forbidden: error looking up service account default/bot: serviceaccount "bot" not found',
     "ServiceAccountMissing",
-    10_000,
+    5_000,
   ],
-  ['admission webhook "policy.test" denied the request: no latest tag', "WebhookRefused", 10_000],
+  ['admission webhook "policy.test" denied the request: no latest tag', "WebhookRefused", 5_000],
   [
     'Internal error occurred: failed calling webhook "policy.test": Post "https://x": context deadline exceeded',
     "WebhookUnavailable",

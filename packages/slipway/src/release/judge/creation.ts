@@ -9,6 +9,14 @@ import { type Finding, oneLine } from "./finding.ts";
 
 /** A refusal is repeated by the controller many times in this time. */
 const REFUSED_BUDGET_MS = 10_000;
+/** What names the manifest or what it refers to is not got over by waiting; only an object that comes late is. */
+const REFUSED_MANIFEST_BUDGET_MS = 5_000;
+const ABOUT_MANIFEST: ReadonlySet<CauseCode> = new Set([
+  "LimitRangeExceeded",
+  "PriorityClassMissing",
+  "ServiceAccountMissing",
+  "WebhookRefused",
+]);
 /** A webhook or an API server that restarts comes back; the controller asks again up to 80 s later. */
 const MAY_PASS_BUDGET_MS = 120_000;
 
@@ -44,7 +52,11 @@ export function refusedPods(refused: string, leavingMs: number): Finding {
     code,
     key: `creation-refused/${code}${isLeaving ? "/leaving" : ""}`,
     why: `the cluster refuses to create pods: ${message}`,
-    budgetMs: mayPass ? MAY_PASS_BUDGET_MS : REFUSED_BUDGET_MS + (isLeaving ? leavingMs : 0),
+    budgetMs: mayPass
+      ? MAY_PASS_BUDGET_MS
+      : ABOUT_MANIFEST.has(code)
+        ? REFUSED_MANIFEST_BUDGET_MS
+        : REFUSED_BUDGET_MS + (isLeaving ? leavingMs : 0),
   };
 }
 

@@ -48,6 +48,8 @@ export function viewDaemonSet(set: DaemonSet, around: WorkloadSurroundings): Wor
       ? [
           `DaemonSet ${set.metadata.name} is updated when its pods are deleted (OnDelete): new pods were not judged`,
         ]
-      : [],
+      : wanted === 0
+        ? [`no node takes pods of DaemonSet ${set.metadata.name}: none was judged`]
+        : [],
   };
 }
