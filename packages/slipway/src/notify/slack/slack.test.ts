@@ -164,7 +164,7 @@ test("a server error: after a pause it is looked for, and posted when it is not 
     "conversations.history",
     "chat.postMessage",
   ]);
-  assert.deepEqual(outbox.clock.pauses, [1_000, 1_000]);
+  assert.equal(outbox.clock.pauses.length, 2);
   assert.deepEqual(texts(), [END]);
 });
 
