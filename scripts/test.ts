@@ -5,6 +5,7 @@
  *   simulation  seeded worlds with faults                                     needs nothing
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
  *   real        the release engine against a real Kubernetes                  needs SLIPWAY_REAL_KUBERNETES
+ *   real-all    the same, with rights, autoscalers, the forecast and the corpus
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
@@ -30,7 +31,9 @@ const suffixes: Readonly<Record<string, Lane>> = {
   local: { suffix: /\.local\.test\.ts$/, concurrency: 1, inPairs: /^(?:stories|docs)\// },
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
-  real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+  // On one cluster with real pods; `real-all` also needs control planes b and c, and half an hour.
+  real: { suffix: /real-cluster\.real\.test\.ts$/, concurrency: 1 },
+  "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1 },
 };
 
 const lanes = process.argv.slice(2);

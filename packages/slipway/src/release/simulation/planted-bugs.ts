@@ -109,12 +109,6 @@ export const plantedBugs: readonly PlantedBug[] = [
     to: "held: record.held,",
   },
   {
-    name: "the status of the release before is believed",
-    file: "judge/workload.ts",
-    from: "return (workload.status?.observedGeneration ?? 0) >= (workload.metadata.generation ?? 0);",
-    to: "return (workload.status?.observedGeneration ?? 0) >= 0;",
-  },
-  {
     name: "pods need not be available",
     file: "judge/deployment.ts",
     from: "const { updatedReplicas = 0, replicas = 0, availableReplicas = 0 } = deployment.status ?? {};",

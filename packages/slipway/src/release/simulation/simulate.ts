@@ -220,7 +220,9 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   run.outcome = settled === undefined ? "its process died" : tell(settled);
   note(`the change: ${run.outcome}`);
   if (!DAMAGE.has(cell.fault)) checkExplained(stage, await copiesOf(stage));
-  if (change === "bad" && settled !== undefined && others.length === 0 && !NETWORK.has(cell.fault)) {
+  // After a record was damaged while it was being taken back, the release ends as failed and says so.
+  const mayStop = NETWORK.has(cell.fault) || DAMAGE.has(cell.fault);
+  if (change === "bad" && settled !== undefined && others.length === 0 && !mayStop) {
     checkRestored(stage, image("web", "bad").reference);
   }
   checkBake(process.events, BAKE_MS);
