@@ -50,6 +50,7 @@ test("a real overlay is built, and then treated like plain YAML", { skip }, asyn
         root,
         manifests: [join(root, folder)],
         patches: [],
+        release: {},
       } as unknown as Config,
       images: [{ name: "web", digest, reference: `registry.test/web:v1@${digest}`, layout: "" }],
       version: { commit: "", message: "", author: "", dirty: false },

@@ -43,7 +43,14 @@ async function bench(t: TestContext): Promise<Bench> {
         .split("\n"),
     render: (...manifests) =>
       renderRelease({
-        config: { name: "shop", namespace: "default", root, manifests, patches: [] } as unknown as Config,
+        config: {
+          name: "shop",
+          namespace: "default",
+          root,
+          manifests,
+          patches: [],
+          release: {},
+        } as unknown as Config,
         images: [{ name: "web", digest, reference: `registry.test/web:v1@${digest}`, layout: "" }],
         version: { commit: "", message: "", author: "", dirty: false },
         run: programRunner({ PATH: join(root, "bin") }),
