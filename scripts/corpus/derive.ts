@@ -27,7 +27,7 @@ const derivations: readonly Derivation[] = [
     // What containerd passes on from Go's resolver.
     reworded: [
       [
-        /unexpected status code \[manifests 2\]: 500 Internal Server Error/g,
+        /pulling from host registry\.example failed with status code \[manifests 2\]: 500 Internal Server Error/g,
         'failed to do request: Head \\"https://registry.example/v2/broken-then-fine/web/manifests/2\\": dial tcp: lookup registry.example on 10.0.0.2:53: read udp 10.0.0.9:41000->10.0.0.2:53: i/o timeout',
       ],
     ],

@@ -22,8 +22,8 @@ export const UNTRUSTED_PORT = 5443;
 const SILENT_PORT = 5445;
 /** The node's address on the bridge of its pods: not localhost, so containerd wants TLS. */
 const NODE_ADDRESS = "10.88.0.1";
-/** After so many answers `…-then-fine` is fine. containerd asks twice for each pull: HEAD, then GET. */
-const FAULTS_BEFORE_FINE = 4;
+/** After so many answers `…-then-fine` is fine; a pull is one request that fails, or two. */
+const FAULTS_BEFORE_FINE = 2;
 const SLOW_PULL_MS = 90_000;
 
 /** Names in the cases, and what they are on this machine; `@` stands for the run's own part. */
@@ -75,7 +75,18 @@ export async function startCaseRegistry(): Promise<CaseRegistry> {
 
 function listen(server: Server | SilentServer, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (cause) =>
+      reject(
+        new SlipwayError({
+          code: "CORPUS_PORT_TAKEN",
+          where: `${host}:${port}`,
+          message: cause.message,
+          hint: "Another recorder, or its tests, may be running: the cases name this port, so there can be one at a time.",
+          exitCode: 3,
+          cause,
+        }),
+      ),
+    );
     server.listen(port, host, () => resolve());
   });
 }

@@ -78,11 +78,7 @@ export async function openStage(one: CorpusCase, around: Surroundings): Promise<
   for (const object of objects.world) await client.apply(object, { fieldManager: "corpus", force: true });
   for (const object of objects.before) await client.apply(object, { fieldManager: "slipway", force: true });
   await until(clock, HEALTHY_WITHIN_MS, `${one.id}: the service before the change`, async () => {
-    const ready = await Promise.all(
-      objects.before
-        .filter((object) => object.kind === "Deployment")
-        .map((object) => isRolledOut(client, object.metadata.name, namespace)),
-    );
+    const ready = await Promise.all(objects.before.map((object) => isUp(client, object, namespace)));
     return one.startsBroken ? true : ready.every((isReady) => isReady);
   });
   if (one.startsBroken) await clock.sleep(25_000);
@@ -353,6 +349,34 @@ async function releaseFinalizers(client: KubeClient, namespace: string): Promise
         .catch(() => undefined);
     }
   }
+}
+
+/** Whether what a workload of any kind wants is there; other objects want nothing. */
+async function isUp(client: KubeClient, object: AnyObject, namespace: string): Promise<boolean> {
+  const { kind } = object;
+  const { name } = object.metadata;
+  if (kind === "Deployment") return isRolledOut(client, name, namespace);
+  if (kind !== "StatefulSet" && kind !== "DaemonSet") return true;
+  const { spec, status } = await client.get<AnyObject & WorkloadStatus>({
+    apiVersion: "apps/v1",
+    kind,
+    name,
+    namespace,
+  });
+  const [wanted = 1, ready = 0] =
+    kind === "StatefulSet"
+      ? [spec?.replicas, status?.readyReplicas]
+      : [status?.desiredNumberScheduled, status?.numberReady];
+  return wanted > 0 && ready >= wanted;
+}
+
+interface WorkloadStatus {
+  readonly spec?: { readonly replicas?: number };
+  readonly status?: {
+    readonly readyReplicas?: number;
+    readonly desiredNumberScheduled?: number;
+    readonly numberReady?: number;
+  };
 }
 
 export async function isRolledOut(client: KubeClient, name: string, namespace: string): Promise<boolean> {
