@@ -1,4 +1,5 @@
 /** What can strike a release, once, at a chosen step; the matrix of both is what the simulation must cover. */
+import { NO_FAULTS } from "@slipway/cluster";
 import type { Secret } from "@slipway/kube";
 import type { Process, SimulatedCluster } from "./process.ts";
 import type { Stage } from "./stage.ts";
@@ -53,12 +54,12 @@ export function strike(
       for (let change = 0; change < 80; change += 1) touchSomething(cluster, change);
       return cluster.network.closeWatches();
     case "controllers restart":
-      cluster.world.setFaults({ ...NO_TROUBLE, controllerRestartEveryMs: 3_000 });
+      cluster.world.setFaults({ ...NO_FAULTS, controllerRestartEveryMs: 3_000 });
       return cluster.world.after(20_000, () => cluster.world.heal());
     case "record corrupted":
       return damageNewestRecord(cluster, (secret) => {
         const data = Object.fromEntries(
-          Object.entries(secret.data ?? {}).map(([key, value]) => [key, value.slice(0, value.length / 2)]),
+          Object.entries(secret.data ?? {}).map(([key, value]) => [key, halfOf(value)]),
         );
         cluster.world.api.replace({ ...secret, data } as Secret);
       });
@@ -83,21 +84,11 @@ export function strike(
   }
 }
 
-const NO_TROUBLE = {
-  droppedNotificationPerMille: 0,
-  duplicatedNotificationPerMille: 0,
-  delayedNotificationPerMille: 0,
-  staleSnapshotPerMille: 0,
-  writeConflictPerMille: 0,
-  apiErrorPerMille: 0,
-  lostReplyPerMille: 0,
-  slowStartPerMille: 0,
-  nodeCrashEveryMs: 0,
-  podCrashEveryMs: 0,
-  readinessFlapEveryMs: 0,
-  quotaEveryMs: 0,
-  controllerRestartEveryMs: 0,
-};
+/** Still base64, as the API server insists: what is damaged is what it stands for. */
+function halfOf(base64: string): string {
+  const bytes = Buffer.from(base64, "base64");
+  return bytes.subarray(0, bytes.length >> 1).toString("base64");
+}
 
 function touchSomething({ world }: SimulatedCluster, change: number): void {
   const ref = { apiVersion: "v1", kind: "ConfigMap", namespace: "kube-public", name: "busy" };
