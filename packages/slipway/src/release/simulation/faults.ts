@@ -8,6 +8,7 @@ import { STEPS, type Step } from "./steps.ts";
 export const FAULTS = [
   "kill",
   "stop",
+  "stop, and a second goes on",
   "partition",
   "delay",
   "api errors",
@@ -41,6 +42,9 @@ export function strike(
     case "stop":
       // Longer than the lock's time to live, or shorter.
       return process.stopFor(random.pick([8_000, 45_000, 90_000]));
+    case "stop, and a second goes on":
+      process.stopFor(random.pick([45_000, 90_000]));
+      return second();
     case "partition":
       return cluster.network.cut(random.pick([3_000, 15_000, 60_000, 3_600_000]));
     case "delay":

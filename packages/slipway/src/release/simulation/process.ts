@@ -36,11 +36,18 @@ export class Process {
   readonly pid: number;
   readonly clock: Clock;
   readonly events: ReleaseEvent[] = [];
+  /** Its command has given a result. */
+  hasEnded = false;
   /** By the stage's clock, not its own. */
   lockedAtMs: number | undefined;
   /** Asked before every call; a fault strikes here. */
-  onCall: (call: { readonly step: Step; readonly cluster: SimulatedCluster; readonly verb: string }) => void =
-    () => undefined;
+  onCall: (call: {
+    readonly step: Step;
+    readonly cluster: SimulatedCluster;
+    readonly verb: string;
+    /** Of the object that is sent, where one is. */
+    readonly kind: string | undefined;
+  }) => void = () => undefined;
   /** Told of every event of a living process. */
   onTold: (event: ReleaseEvent) => void = () => undefined;
   readonly #stage: Surroundings;
@@ -127,7 +134,8 @@ export class Process {
       async (...args: A): Promise<R> => {
         await this.#turn();
         this.#step = stepAfterCall(this.#step, verb, args[0] as AnyObject | undefined);
-        this.onCall({ step: this.#step, cluster, verb });
+        const sent = args[0] as AnyObject | undefined;
+        this.onCall({ step: this.#step, cluster, verb, kind: sent?.kind });
         await this.#turn();
         const answer = await network
           .call(name, isWrite, () => perform(...args))

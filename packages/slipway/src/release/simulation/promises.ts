@@ -12,6 +12,8 @@
  *   restored   a bad release that its process could end runs nowhere afterwards
  *   bake       no wave begins before the one in front of it was healthy for the bake time
  *   hold       what was taken back is not deployed again without being told to
+ *   alone      two processes never have the lock at once, unless one was cut off or stopped for longer than it lasts
+ *   announced  nothing is applied to a cluster before a record says that it is being changed
  *   needs      what runs finds the ConfigMap that it names
  */
 
@@ -128,6 +130,19 @@ export function checkExplained(stage: Stage, copies: ReadonlyMap<string, readonl
     if (runs !== live && !isBeingChanged && !isInDoubt) {
       throw new Violation("explained", `${name} runs release ${live}, and the history says ${runs}`);
     }
+  }
+}
+
+/** When the first object is sent to a cluster. */
+export function checkAnnounced(
+  number: number,
+  cluster: string,
+  copies: ReadonlyMap<string, readonly ReleaseRecord[]>,
+): void {
+  const record = mergeRecords([...copies.values()]).find((one) => one.number === number);
+  const step = record?.clusters[cluster]?.step;
+  if (step === undefined || step === "pending") {
+    throw new Violation("announced", `release ${number} changes ${cluster}, and no record says so`);
   }
 }
 

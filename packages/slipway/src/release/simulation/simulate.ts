@@ -10,14 +10,16 @@
 import { SlipwayError } from "@slipway/base";
 import { Violation } from "@slipway/cluster";
 import { createMemoryClient } from "@slipway/kube";
+import type { ReleaseEvent } from "../events.ts";
 import { readRecords } from "../history.ts";
-import type { ReleaseRecord, ReleaseResult } from "../model.ts";
+import type { ReleaseRecord, ReleaseResult, RenderedRelease } from "../model.ts";
 import { deploy, rollback } from "../release.ts";
 import { image, rendered } from "../testing.ts";
 import { CELLS, type Fault, strike } from "./faults.ts";
 import type { Process } from "./process.ts";
 import {
   blastPromise,
+  checkAnnounced,
   checkBake,
   checkEvidence,
   checkExplained,
@@ -100,9 +102,20 @@ export function describeRun(run: SimulatedRun): string {
 
 /** Faults that change what is stored: nobody can promise what somebody else has deleted. */
 const DAMAGE: ReadonlySet<Fault> = new Set(["record corrupted", "record deleted", "lock deleted"]);
+/** Faults under which a lock may run out, or be lost, while its holder lives. */
+const LOCK_MAY_GO: ReadonlySet<Fault> = new Set([
+  "stop",
+  "stop, and a second goes on",
+  "partition",
+  "delay",
+  "api errors",
+  "lost reply",
+  "lock deleted",
+]);
 /** Faults after which a cluster may honestly be unknown. */
 const NETWORK: ReadonlySet<Fault> = new Set([
   "stop",
+  "stop, and a second goes on",
   "partition",
   "delay",
   "api errors",
@@ -133,12 +146,14 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   const keep = stage.random.pick([2, 20]);
   const release = { waves: WAVES, bakeMs: BAKE_MS, onFailure: "rollback-all", keep } as const;
   const tasks = new Map<Process, { deploy(tag: string): Task; rollback(): Task }>();
+  const minReadySeconds = stage.random.pick([0, 0, 4]);
   const worker = (host: string): Process => {
     const process = stage.start(host);
+    process.onTold = (event) => told(process, event);
     const context = process.context({ ...PLACE, release });
     tasks.set(process, {
       deploy: (tag) => () =>
-        deploy(context, rendered(tag, { replicas: REPLICAS, setting: tag }), {
+        deploy(context, withMinReady(rendered(tag, { replicas: REPLICAS, setting: tag }), minReadySeconds), {
           onEvent: process.onEvent,
           lockWaitMs: 5 * 60_000,
         }),
@@ -167,8 +182,23 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   };
   const judged = async (who: Process, ending: Promise<ReleaseResult>): Promise<Settled<ReleaseResult>> => {
     const end = await settle(ending);
+    who.hasEnded = true;
     keepViolation(() => checkResult(stage, end, who));
     return end;
+  };
+
+  const told = (who: Process, event: ReleaseEvent): void => {
+    if (event.type === "locked" && !LOCK_MAY_GO.has(cell.fault)) {
+      const other = stage.processes.find(
+        (one) => one !== who && one.lockedAtMs !== undefined && !one.hasEnded && !one.isDead,
+      );
+      if (other !== undefined)
+        broken.push(new Violation("alone", `${other.pid} and ${who.pid} both have the lock`));
+    }
+    if (event.type === "rolling-back" && !DAMAGE.has(cell.fault)) {
+      // Read at once: the store answers without letting anything else happen in between.
+      void copiesOf(stage).then((copies) => keepViolation(() => checkEvidence(numberOf(who), copies)));
+    }
   };
 
   // --- A healthy beginning ---
@@ -182,7 +212,12 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   const second = worker(stage.random.pick(["desk", "laptop"]));
   const others: Promise<Settled<ReleaseResult> | undefined>[] = [];
   let callsLeft = stage.random.int(3);
-  process.onCall = ({ step, cluster }) => {
+  process.onCall = ({ step, cluster, verb, kind }) => {
+    if (step === "apply" && verb === "apply" && kind === "Deployment" && !DAMAGE.has(cell.fault)) {
+      void copiesOf(stage).then((copies) =>
+        keepViolation(() => checkAnnounced(numberOf(process), cluster.name, copies)),
+      );
+    }
     if (run.struckAt !== undefined || step !== cell.step) return;
     if (callsLeft > 0) {
       callsLeft -= 1;
@@ -200,12 +235,6 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
         others.push(judged(second, task));
       }),
     );
-  };
-  process.onTold = (event) => {
-    if (event.type !== "rolling-back" || DAMAGE.has(cell.fault)) return;
-    const number = process.events.find(({ type }) => type === "started") as { number: number } | undefined;
-    // Read at once: the store answers without letting anything else happen in between.
-    void copiesOf(stage).then((copies) => keepViolation(() => checkEvidence(number?.number ?? 0, copies)));
   };
   const task = does(process, change)();
   task.catch(() => undefined);
@@ -243,7 +272,8 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   await stage.run({ forMs: 1 + stage.random.int(20_000), until: () => false });
   const next = worker(stage.random.pick(["desk", "laptop"]));
   const beganAt = stage.clock.now();
-  const wasTakenBack = settled?.ok === true && settled.value.record.held.length > 0 && others.length === 0;
+  const ended = settled?.ok === true && others.length === 0 ? settled.value.record.outcome : undefined;
+  const wasTakenBack = ended === (change === "bad" ? "rolled-back" : "healthy") && change !== "good";
   const recovery = stage.random.pick<Next>(
     wasTakenBack && !DAMAGE.has(cell.fault)
       ? ["deploy", "rollback", "the bad one again"]
@@ -281,6 +311,21 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   }
 }
 
+function numberOf({ events }: Process): number {
+  return events.find((event) => event.type === "started")?.number ?? 0;
+}
+
+/** Ready is not available: then a rollout that is called done too early is found out. */
+function withMinReady(release: RenderedRelease, minReadySeconds: number): RenderedRelease {
+  if (minReadySeconds === 0) return release;
+  const objects = release.objects.map((object) =>
+    object.kind === "Deployment"
+      ? ({ ...object, spec: { ...(object["spec"] as object), minReadySeconds } } as typeof object)
+      : object,
+  );
+  return { ...release, objects };
+}
+
 function settle<T>(task: Promise<T>): Promise<Settled<T>> {
   return task.then(
     (value) => ({ ok: true, value }),
@@ -290,6 +335,7 @@ function settle<T>(task: Promise<T>): Promise<Settled<T>> {
 
 async function mustBeHealthy(stage: Stage, task: Task): Promise<void> {
   const end = await stage.finish(task(), CHANGE_AT_MOST_MS);
+  for (const process of stage.processes) process.hasEnded = true;
   if (end?.ok !== true || end.value.exitCode !== 0) {
     throw new Error(`the beginning is not healthy: ${end === undefined ? "it did not end" : tell(end)}`);
   }
