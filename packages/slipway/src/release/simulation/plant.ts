@@ -1,5 +1,5 @@
 /**
- * Runs simulated releases with a bug planted into the engine: the source of one module is changed while it is loaded, so
+ * Runs simulated releases with a bug planted into the engine: the source of its modules is changed while they are loaded, so
  * that the shipped code knows nothing of it. Used as a program in a process of its own, since modules are loaded once:
  *
  *   node plant.ts BUG FIRST-SEED SEEDS      prints `caught at seed N: promise: …` or `not caught`
@@ -12,21 +12,26 @@ import { plantedBugs } from "./planted-bugs.ts";
 const [name = "", first = "0", count = "0"] = process.argv.slice(2);
 const bug = plantedBugs.find((one) => one.name === name);
 if (bug === undefined) throw new Error(`no planted bug "${name}"`);
-let isPlanted = false;
+const planted = new Set<string>();
 registerHooks({
   load(url, context, next) {
-    if (!url.endsWith(`/src/release/${bug.file}`)) return next(url, context);
-    const source = readFileSync(fileURLToPath(url), "utf8");
-    const parts = source.split(bug.from);
-    if (parts.length !== 2)
-      throw new Error(`${bug.name}: its line is ${parts.length - 1} times in ${bug.file}`);
-    isPlanted = true;
-    return { format: "module-typescript", source: parts.join(bug.to), shortCircuit: true };
+    const edits = bug.edits.filter(({ file }) => url.endsWith(`/src/release/${file}`));
+    if (edits.length === 0) return next(url, context);
+    let source = readFileSync(fileURLToPath(url), "utf8");
+    for (const { file, from, to } of edits) {
+      const parts = source.split(from);
+      if (parts.length !== 2)
+        throw new Error(`${bug.name}: its line is ${parts.length - 1} times in ${file}`);
+      source = parts.join(to);
+      planted.add(file);
+    }
+    return { format: "module-typescript", source, shortCircuit: true };
   },
 });
 
 const { simulateRelease } = await import("./simulate.ts");
-if (!isPlanted) throw new Error(`${bug.name}: ${bug.file} was not loaded by the simulation`);
+const missing = bug.edits.find(({ file }) => !planted.has(file));
+if (missing !== undefined) throw new Error(`${bug.name}: ${missing.file} was not loaded by the simulation`);
 let verdict = "not caught";
 for (let seed = Number(first); seed < Number(first) + Number(count); seed += 1) {
   const run = await simulateRelease(seed).catch((error: unknown) => ({

@@ -4,6 +4,11 @@
  */
 export interface PlantedBug {
   readonly name: string;
+  /** Several where one safeguard stands behind another: without one of them alone nothing happens. */
+  readonly edits: readonly Edit[];
+}
+
+export interface Edit {
   /** Below `src/release/`. */
   readonly file: string;
   /** Must be there exactly once. */
@@ -14,152 +19,262 @@ export interface PlantedBug {
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "the lock is taken from a living holder",
-    file: "lock.ts",
-    from: "if (options.steal !== true) throw lockHeld(client.name, options, state.holder);",
-    to: "",
+    edits: [
+      {
+        file: "lock.ts",
+        from: "if (options.steal !== true) throw lockHeld(client.name, options, state.holder);",
+        to: "",
+      },
+      {
+        file: "lock.ts",
+        from: "if (living !== undefined) throw lockHeld(client.name, options, living);",
+        to: "void living;",
+      },
+    ],
+  },
+  {
+    name: "a lock that looks run out is not watched",
+    edits: [
+      {
+        file: "lock.ts",
+        from: "if (living !== undefined) throw lockHeld(client.name, options, living);",
+        to: "void living;",
+      },
+    ],
   },
   {
     name: "the lock never runs out",
-    file: "lock.ts",
-    from: "const isExpired = holder.renewedAt + ttlMs <= options.clock.now();",
-    to: "const isExpired = false && ttlMs > 0;",
+    edits: [
+      {
+        file: "lock.ts",
+        from: "const isExpired = holder.renewedAt + ttlMs <= options.clock.now();",
+        to: "const isExpired = false && ttlMs > 0;",
+      },
+    ],
   },
   {
-    name: "a lock that was lost is not noticed",
-    file: "lock.ts",
-    from: "else lost.abort(lockLost(client.name, options.service, current));",
-    to: "else lease = current ?? lease;",
+    name: "a lock that was lost is noticed neither by its renewal nor by a refused record",
+    edits: [
+      {
+        file: "lock.ts",
+        from: "else lost.abort(lockLost(client.name, options.service, current));",
+        to: "else lease = current ?? lease;",
+      },
+      {
+        file: "record-keeper.ts",
+        from: 'if (error instanceof SlipwayError && error.code === "RECORD_FENCED") onFenced?.(error);',
+        to: "void onFenced;",
+      },
+    ],
   },
   {
     name: "the lock is taken without comparing versions",
-    file: "lock.ts",
-    from: "      ...(current?.metadata.resourceVersion === undefined\n        ? {}\n        : { resourceVersion: current.metadata.resourceVersion }),\n",
-    to: "",
+    edits: [
+      {
+        file: "lock.ts",
+        from: "      ...(current?.metadata.resourceVersion === undefined\n        ? {}\n        : { resourceVersion: current.metadata.resourceVersion }),\n",
+        to: "",
+      },
+    ],
   },
   {
     name: "a late writer overwrites the record",
-    file: "history.ts",
-    from: "if (fence > record.fence) {",
-    to: "if (false && fence > record.fence) {",
+    edits: [
+      { file: "history.ts", from: "if (fence > record.fence) {", to: "if (false && fence > record.fence) {" },
+    ],
   },
   {
     name: "the number is counted, not read",
-    file: "release.ts",
-    from: "number: locked.highest + 1,",
-    to: "number: locked.records.length + 1,",
+    edits: [
+      { file: "release.ts", from: "number: locked.highest + 1,", to: "number: locked.records.length + 1," },
+    ],
   },
   {
     name: "the second wave does not wait for the first",
-    file: "decide.ts",
-    from: "      : members.some(({ forward }) => !isBehind(forward));",
-    to: '      : members.some(({ forward }) => forward.step === "pending");',
+    edits: [
+      {
+        file: "decide.ts",
+        from: "      : members.some(({ forward }) => !isBehind(forward));",
+        to: '      : members.some(({ forward }) => forward.step === "pending");',
+      },
+    ],
   },
   {
     name: "the bake time is forgotten",
-    file: "decide.ts",
-    from: "+ bakeOf(state, index);",
-    to: "+ 0 * bakeOf(state, index);",
+    edits: [{ file: "decide.ts", from: "+ bakeOf(state, index);", to: "+ 0 * bakeOf(state, index);" }],
   },
   {
     name: "a failed release is not taken back",
-    file: "decide.ts",
-    from: 'if (state.onFailure === "halt" || backTo === undefined) return haltWhenJudged(state);',
-    to: 'if (state.onFailure !== "halt" || backTo !== undefined) return haltWhenJudged(state);',
+    edits: [
+      {
+        file: "decide.ts",
+        from: 'if (state.onFailure === "halt" || backTo === undefined) return haltWhenJudged(state);',
+        to: 'if (state.onFailure !== "halt" || backTo !== undefined) return haltWhenJudged(state);',
+      },
+    ],
   },
   {
     name: "the rollback does not wait for the evidence",
-    file: "decide.ts",
-    from: "if (takes.length > 0) return",
-    to: "if (takes.length > 0 && state.backTo === undefined) return",
+    edits: [
+      {
+        file: "decide.ts",
+        from: "if (takes.length > 0) return",
+        to: "if (takes.length > 0 && state.backTo === undefined) return",
+      },
+    ],
   },
   {
     name: "evidence is taken and not kept",
-    file: "engine.ts",
-    from: "run.evidence.push(evidence);",
-    to: "void evidence;",
+    edits: [{ file: "engine.ts", from: "run.evidence.push(evidence);", to: "void evidence;" }],
   },
   {
     name: "evidence is stored when the rollback has begun",
-    file: "engine.ts",
-    from: "    run.keeper.save();\n    await run.keeper.saved();\n    run.set(name, { forward: { ...forward, cause",
-    to: "    run.set(name, { forward: { ...forward, cause",
+    edits: [
+      {
+        file: "engine.ts",
+        from: "    run.keeper.save();\n    await run.keeper.saved();\n    run.set(name, { forward: { ...forward, cause",
+        to: "    run.set(name, { forward: { ...forward, cause",
+      },
+    ],
   },
   {
     name: "a cluster is changed before the record says so",
-    file: "engine.ts",
-    from: "const task = run.keeper.saved().then(() => rollForward(run, name, signal));",
-    to: "const task = run.input.context.clock.sleep(0).then(() => rollForward(run, name, signal));",
+    edits: [
+      {
+        file: "engine.ts",
+        from: "const task = run.keeper.saved().then(() => rollForward(run, name, signal));",
+        to: "const task = run.input.context.clock.sleep(0).then(() => rollForward(run, name, signal));",
+      },
+    ],
   },
   {
     name: "the outcome is not stored",
-    file: "engine.ts",
-    from: "  if (!isLost) {\n    run.keeper.save();\n    await run.keeper.saved();\n  }",
-    to: "  void isLost;",
+    edits: [
+      {
+        file: "engine.ts",
+        from: "  if (!isLost) {\n    run.keeper.save();\n    await run.keeper.saved();\n  }",
+        to: "  void isLost;",
+      },
+    ],
   },
   {
     name: "only the first cluster keeps records",
-    file: "record-keeper.ts",
-    from: "await Promise.all(input.targets().map((target) => writeTo(input, target, record)));",
-    to: "await Promise.all(input.targets().slice(0, 1).map((target) => writeTo(input, target, record)));",
+    edits: [
+      {
+        file: "record-keeper.ts",
+        from: "await Promise.all(input.targets().map((target) => writeTo(input, target, record)));",
+        to: "await Promise.all(input.targets().slice(0, 1).map((target) => writeTo(input, target, record)));",
+      },
+    ],
   },
   {
     name: "what failed is not held",
-    file: "record-keeper.ts",
-    from: "held: isOver ? [...record.held, ...heldAfter(record, clusters, backTo)] : record.held,",
-    to: "held: record.held,",
+    edits: [
+      {
+        file: "record-keeper.ts",
+        from: "held: isOver ? [...record.held, ...heldAfter(record, clusters, backTo)] : record.held,",
+        to: "held: record.held,",
+      },
+    ],
   },
   {
     name: "pods need not be available",
-    file: "judge/deployment.ts",
-    from: "const { updatedReplicas = 0, replicas = 0, availableReplicas = 0 } = deployment.status ?? {};",
-    to: "const { updatedReplicas = 0, replicas = 0 } = deployment.status ?? {};\n  const availableReplicas = wanted;",
+    edits: [
+      {
+        file: "judge/deployment.ts",
+        from: "const { updatedReplicas = 0, replicas = 0, availableReplicas = 0 } = deployment.status ?? {};",
+        to: "const { updatedReplicas = 0, replicas = 0 } = deployment.status ?? {};\n  const availableReplicas = wanted;",
+      },
+    ],
   },
   {
     name: "one crash after the other is waited for",
-    file: "judge.ts",
-    from: 'const doomed = judgements.find((one) => one.judgement.verdict === "doomed");',
-    to: 'const doomed = judgements.find((one) => one.judgement.verdict === "doomed" && seen.size > 1_000);',
+    edits: [
+      {
+        file: "judge.ts",
+        from: 'const doomed = judgements.find((one) => one.judgement.verdict === "doomed");',
+        to: 'const doomed = judgements.find((one) => one.judgement.verdict === "doomed" && seen.size > 1_000);',
+      },
+    ],
   },
   {
     name: "unknown is a success",
-    file: "release.ts",
-    from: '    case "healthy":\n      return 0;',
-    to: '    case "healthy":\n    case "unknown":\n      return 0;',
+    edits: [
+      {
+        file: "release.ts",
+        from: '    case "healthy":\n      return 0;',
+        to: '    case "healthy":\n    case "unknown":\n      return 0;',
+      },
+    ],
   },
   {
     name: "a silent cluster is called healthy",
-    file: "rollout.ts",
-    from: "return input.onFact(silence(input));",
-    to: 'return input.onFact({ kind: "ok", notes: [] });',
+    edits: [
+      {
+        file: "rollout.ts",
+        from: "return input.onFact(silence(input));",
+        to: 'return input.onFact({ kind: "ok", notes: [] });',
+      },
+    ],
   },
   {
     name: "what is still needed is pruned",
-    file: "prune.ts",
-    from: "if (!after.has(identity) && !kept.has(identity)) going.set(identity, object);",
-    to: "if (!kept.has(identity)) going.set(identity, object);",
+    edits: [
+      {
+        file: "prune.ts",
+        from: "if (!after.has(identity) && !kept.has(identity)) going.set(identity, object);",
+        to: "if (!kept.has(identity)) going.set(identity, object);",
+      },
+    ],
   },
   {
     name: "the ConfigMap that runs is pruned",
-    file: "prune.ts",
-    from: "const kept = new Set(input.kept.filter((object) => KEPT_WITH_HISTORY.has(object.kind)).map(identityOf));",
-    to: "const kept = new Set<string>();",
+    edits: [
+      {
+        file: "prune.ts",
+        from: "const kept = new Set(input.kept.filter((object) => KEPT_WITH_HISTORY.has(object.kind)).map(identityOf));",
+        to: "const kept = new Set<string>();",
+      },
+    ],
   },
   {
     name: "the restored release keeps the failed image",
-    file: "roll-back.ts",
-    from: "const applied = await applyRelease(run, name, { release: backTo, signal });",
-    to: "const applied = await applyRelease(run, name, { release: { ...backTo, objects: run.input.record.objects }, signal });",
+    edits: [
+      {
+        file: "roll-back.ts",
+        from: "const applied = await applyRelease(run, name, { release: backTo, signal });",
+        to: "const applied = await applyRelease(run, name, { release: { ...backTo, objects: run.input.record.objects }, signal });",
+      },
+    ],
   },
   {
     name: "a record in doubt is thrown away",
-    file: "history.ts",
-    from: "if (known === undefined || isNewer(record, known)) newest.set(record.number, record);",
-    to: "if (known === undefined || isNewer(known, record)) newest.set(record.number, record);",
+    edits: [
+      {
+        file: "history.ts",
+        from: "if (known === undefined || isNewer(record, known)) newest.set(record.number, record);",
+        to: "if (known === undefined || isNewer(known, record)) newest.set(record.number, record);",
+      },
+    ],
   },
   {
     name: "a dead writer is not closed",
-    file: "under-lock.ts",
-    from: 'if (record.outcome !== "in-progress") {',
-    to: 'if (record.outcome !== "nothing" as string) {',
+    edits: [
+      {
+        file: "under-lock.ts",
+        from: 'if (record.outcome !== "in-progress") {',
+        to: 'if (record.outcome !== "nothing" as string) {',
+      },
+    ],
+  },
+  {
+    name: "the status of the release before is believed",
+    edits: [
+      {
+        file: "judge/workload.ts",
+        from: "return (workload.status?.observedGeneration ?? 0) >= generation;",
+        to: "return (workload.status?.observedGeneration ?? 0) >= 0 * generation;",
+      },
+    ],
   },
 ];

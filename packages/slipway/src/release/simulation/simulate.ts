@@ -55,7 +55,7 @@ type Next = "deploy" | "rollback" | "the bad one again";
 const REPLICAS = 3;
 const PLACE = { service: "shop", namespace: "default" } as const;
 const WAVES: readonly (readonly string[])[] = [["tokyo"], ["osaka"]];
-const BAKE_MS = 2_000;
+const BAKE_MS = 6_000;
 const CHANGE_AT_MOST_MS = 30 * 60_000;
 /** The lock's time to live, the watch for a sign of life, and the way there. */
 const LOCK_AT_MOST_MS = 75_000;
@@ -146,7 +146,7 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   const keep = stage.random.pick([2, 20]);
   const release = { waves: WAVES, bakeMs: BAKE_MS, onFailure: "rollback-all", keep } as const;
   const tasks = new Map<Process, { deploy(tag: string): Task; rollback(): Task }>();
-  const minReadySeconds = stage.random.pick([0, 0, 4]);
+  const minReadySeconds = stage.random.pick([0, 0, 8]);
   const worker = (host: string): Process => {
     const process = stage.start(host);
     process.onTold = (event) => told(process, event);
@@ -213,7 +213,9 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   const others: Promise<Settled<ReleaseResult> | undefined>[] = [];
   let callsLeft = stage.random.int(3);
   process.onCall = ({ step, cluster, verb, kind }) => {
-    if (step === "apply" && verb === "apply" && kind === "Deployment" && !DAMAGE.has(cell.fault)) {
+    // A process that was stopped finds its patience for the record over when it wakes.
+    const isChecked = !DAMAGE.has(cell.fault) && !cell.fault.startsWith("stop");
+    if (step === "apply" && verb === "apply" && kind === "Deployment" && isChecked) {
       void copiesOf(stage).then((copies) =>
         keepViolation(() => checkAnnounced(numberOf(process), cluster.name, copies)),
       );
