@@ -2,7 +2,7 @@
 import type { Behaviour } from "@slipway/cluster";
 import type { AnyObject, Container } from "@slipway/kube";
 import type { CorpusCase } from "../packages/slipway/src/corpus/case.ts";
-import { mapContainers, mapPodSpec, podSpecOf } from "../packages/slipway/src/release/workload.ts";
+import { mapContainers, mapPodSpec, podSpecOf } from "../packages/slipway/src/release/manifests/workload.ts";
 
 export function isSimulated(one: CorpusCase): boolean {
   return one.embedded !== undefined && Object.keys(one.embedded).length > 0;

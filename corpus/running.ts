@@ -8,14 +8,14 @@ import type { AnyObject, KubeClient } from "@slipway/kube";
 import { stringify } from "yaml";
 import type { PreflightCode } from "../packages/slipway/src/config/preflight-checks.ts";
 import type { CorpusCase } from "../packages/slipway/src/corpus/case.ts";
-import { parseManifest } from "../packages/slipway/src/release/manifests.ts";
+import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
+import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type {
   ReleaseContext,
   ReleaseResult,
   RenderedRelease,
 } from "../packages/slipway/src/release/model.ts";
 import { deploy } from "../packages/slipway/src/release/release.ts";
-import { renderObjects } from "../packages/slipway/src/release/render.ts";
 
 /** Those that a runner can judge in time: nothing here waits for minutes. */
 const LONGEST_BUDGET_SECONDS = 40;

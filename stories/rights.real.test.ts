@@ -16,10 +16,10 @@ import { isReason, type KubeClient, type Secret, StatusError } from "@slipway/ku
 import { parse } from "yaml";
 import { openContext } from "../packages/slipway/src/clusters/context.ts";
 import { readKubeconfig } from "../packages/slipway/src/clusters/kubeconfig.ts";
-import { parseManifest } from "../packages/slipway/src/release/manifests.ts";
+import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
+import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../packages/slipway/src/release/model.ts";
 import { deploy, history, planRelease, rollback, status } from "../packages/slipway/src/release/release.ts";
-import { renderObjects } from "../packages/slipway/src/release/render.ts";
 import { type Purpose, rightsFor } from "../packages/slipway/src/release/rights/rights.ts";
 import { contextOf, image, webManifest } from "../packages/slipway/src/release/testing.ts";
 import { startHollowKubelet } from "./hollow-kubelet.ts";

@@ -1,7 +1,7 @@
 /** What is really in a cluster, asked of its API; no command line in between. */
 import type { ConfigMap, Deployment, Lease, Pod, Secret } from "@slipway/kube";
 import type { ReleaseRecord } from "../packages/slipway/src/release/model.ts";
-import type { StatusReport } from "../packages/slipway/src/release/status.ts";
+import type { StatusReport } from "../packages/slipway/src/release/status/status.ts";
 import type { Place, PlaceCluster } from "./place.ts";
 import { isServing, tagOf } from "./pod-log.ts";
 import type { CommandLine } from "./testing.ts";

@@ -23,7 +23,7 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { runCorpus } = await import("../corpus/run-corpus.ts");
     const { renderScore } = await import("../corpus/score.ts");
-    const { causeSentence } = await import("../release/causes.ts");
+    const { causeSentence } = await import("../release/judge/causes.ts");
     const [group] = input.arguments;
     const id = textOption(input, "case");
     const isJson = isSet(input, "json");

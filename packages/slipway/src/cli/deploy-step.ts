@@ -1,12 +1,12 @@
 /** The release step: plan, deploy or go back, tell the terminal and Slack, and point the edge at the routes. */
 import { parseDuration, SlipwayError } from "@slipway/base";
-import { announceWith } from "../release/announce-release.ts";
+import { announceWith } from "../release/announce/announce-release.ts";
 import type { ReleaseEvent } from "../release/events.ts";
-import type { FrozenPlan } from "../release/frozen-plan.ts";
+import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, ReleaseResult, RenderedRelease } from "../release/model.ts";
-import { refusalError } from "../release/plan.ts";
+import type { FrozenPlan } from "../release/plan/frozen-plan.ts";
+import { refusalError } from "../release/plan/plan.ts";
 import { type DeployOptions, deploy, planToDeploy } from "../release/release.ts";
-import { renderRelease } from "../release/render.ts";
 import { renderEvent } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";
 import type { WorldState } from "../world/state.ts";

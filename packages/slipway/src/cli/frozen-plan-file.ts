@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
-import { type FrozenPlan, parseFrozenPlan, stale } from "../release/frozen-plan.ts";
+import { type FrozenPlan, parseFrozenPlan, stale } from "../release/plan/frozen-plan.ts";
 import type { CliContext } from "./command.ts";
 import type { Project } from "./project.ts";
 import type { StepOutput } from "./steps.ts";

@@ -11,7 +11,7 @@ export const command: CommandDeclaration = {
     const { openProject } = await import("./project.ts");
     const { releaseContextOf, targetsOf } = await import("./compose.ts");
     const { history } = await import("../release/release.ts");
-    const { renderRecord } = await import("../release/record-text.ts");
+    const { renderRecord } = await import("../release/history/record-text.ts");
     const { renderHistory } = await import("../release/text.ts");
     const [wanted] = input.arguments;
     const number = wanted === undefined ? undefined : releaseNumber(wanted);

@@ -20,8 +20,8 @@ export const command: CommandDeclaration = {
     const { parseDuration, SlipwayError } = await import("@slipway/base");
     const { openProject } = await import("./project.ts");
     const { releaseContextOf, targetsOf } = await import("./compose.ts");
-    const { freeze } = await import("../release/freeze.ts");
-    const { describeFreeze } = await import("../release/lock.ts");
+    const { freeze } = await import("../release/lock/freeze.ts");
+    const { describeFreeze } = await import("../release/lock/lock.ts");
     const message = textOption(input, "message") ?? "";
     if (message.trim() === "") {
       throw new SlipwayError({

@@ -1,19 +1,19 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
-import { freeze } from "../release/frozen-plan.ts";
 import { describeIdentities } from "../release/identity.ts";
-import { programRunner } from "../release/manifest-programs.ts";
+import { programRunner } from "../release/manifests/manifest-programs.ts";
+import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
+import { freeze } from "../release/plan/frozen-plan.ts";
 import {
   type PlanOptions,
   planInDetail,
   type ReleasePlan,
   readKnowledge,
   refusalError,
-} from "../release/plan.ts";
-import { renderPlan } from "../release/plan-text.ts";
+} from "../release/plan/plan.ts";
+import { renderPlan } from "../release/plan/plan-text.ts";
 import { history } from "../release/release.ts";
-import { renderRelease } from "../release/render.ts";
 import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";

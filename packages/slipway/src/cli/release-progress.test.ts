@@ -1,8 +1,8 @@
 /** The moving lines, as golden text: events in, lines out. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makeCause } from "../release/causes.ts";
 import type { Progress, ReleaseEvent, ReleaseNews, WorkloadProgress } from "../release/events.ts";
+import { makeCause } from "../release/judge/causes.ts";
 import { after, NO_RELEASE, progressLines } from "./release-progress.ts";
 import { cut, widthOf } from "./width.ts";
 

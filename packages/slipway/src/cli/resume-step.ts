@@ -1,6 +1,6 @@
 /** `slipway deploy --resume`: the release that was cut off, from what the clusters stored. No git, no build. */
 import { parseDuration } from "@slipway/base";
-import { describeInterruption } from "../release/interruption.ts";
+import { describeInterruption } from "../release/history/interruption.ts";
 import { planResume, resume } from "../release/release.ts";
 import { callWorld } from "../world/control.ts";
 import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";

@@ -12,7 +12,7 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { openProject } = await import("./project.ts");
     const { releaseContextOf, targetsOf } = await import("./compose.ts");
-    const { unlock } = await import("../release/freeze.ts");
+    const { unlock } = await import("../release/lock/freeze.ts");
     const project = await openProject(context, input);
     const release = releaseContextOf(context, project, await targetsOf(context, project));
     const isDryRun = isSet(input, "dryRun");

@@ -3,8 +3,8 @@
  * is not watched (other kinds, the lock). On a terminal it is drawn in place; elsewhere it is printed when it differs.
  */
 
+import { type Observer, observe } from "../release/engine/observe.ts";
 import type { ReleaseContext } from "../release/model.ts";
-import { type Observer, observe } from "../release/observe.ts";
 import type { CliContext } from "./command.ts";
 
 /** Changes come in bursts; one look a second is often enough for a person. */

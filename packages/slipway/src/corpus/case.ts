@@ -13,7 +13,7 @@ import { parseDuration, readTextIfExists, SlipwayError } from "@slipway/base";
 import { type AnyObject, applyStrategicPatch, schemaOf } from "@slipway/kube";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { z } from "zod";
-import type { CauseCode } from "../release/causes.ts";
+import type { CauseCode } from "../release/judge/causes.ts";
 import { type Decisive, decisiveSchema } from "./signal.ts";
 
 export type CaseKind = "failures" | "transients";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { before, test } from "node:test";
-import { renderCauseIndex, renderCausePage } from "../release/cause-pages.ts";
-import { causeCodes } from "../release/causes.ts";
+import { renderCauseIndex, renderCausePage } from "../release/judge/cause-pages.ts";
+import { causeCodes } from "../release/judge/causes.ts";
 import { examplesOf, renderCorpusPage } from "./pages.ts";
 import { type CorpusReport, runCorpus } from "./run-corpus.ts";
 

@@ -1,6 +1,6 @@
 /** Pages that are made from the corpus: an example for each cause, and what the corpus is and how it is scored. */
-import type { CauseExample } from "../release/cause-pages.ts";
-import type { CauseCode } from "../release/causes.ts";
+import type { CauseExample } from "../release/judge/cause-pages.ts";
+import type { CauseCode } from "../release/judge/causes.ts";
 import { renderCause } from "../release/text.ts";
 import type { PlayedCase } from "./run-case.ts";
 import type { CorpusReport } from "./run-corpus.ts";

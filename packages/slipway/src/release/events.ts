@@ -2,13 +2,14 @@
  * What a running release tells: one typed stream that the terminal, `--json` and Slack read alike. `at` is the
  * clock's wall time.
  */
-import type { Cause } from "./causes.ts";
-import type { Evidence } from "./evidence.ts";
+
+import type { Evidence } from "./evidence/evidence.ts";
 import type { GateOutcome, GateRecord } from "./gates/gate.ts";
-import type { HookRun } from "./hook.ts";
+import type { HookRun } from "./hooks/hook.ts";
 import type { ClusterIdentity } from "./identity.ts";
+import type { Cause } from "./judge/causes.ts";
 import type { Outcome, ReleaseImage, ReleaseRecord, Verdict, VersionInfo } from "./model.ts";
-import type { ReleasePlan } from "./plan.ts";
+import type { ReleasePlan } from "./plan/plan.ts";
 
 /** Pods of all workloads of the release in one cluster. */
 export interface Progress {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import { type KubeClient, statusError } from "@slipway/kube";
-import { readRecords } from "./history.ts";
+import { readRecords } from "./history/history.ts";
 import {
   bindingsOf,
   type ClusterIdentity,

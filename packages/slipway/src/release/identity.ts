@@ -9,7 +9,7 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { isReason } from "@slipway/kube";
-import { isUnreachable } from "./apply.ts";
+import { isUnreachable } from "./apply/apply.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 
 /** A name as it was bound. */

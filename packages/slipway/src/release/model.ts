@@ -8,10 +8,10 @@ import type { Clock, Random } from "@slipway/base";
 import type { AnyObject, KubeClient } from "@slipway/kube";
 import type { PreflightSeverities } from "../config/preflight-checks.ts";
 import type { ReleaseConfig } from "../config/types.ts";
-import type { Cause } from "./causes.ts";
-import type { Evidence } from "./evidence.ts";
+import type { Evidence } from "./evidence/evidence.ts";
 import type { GatePorts, GateRecord } from "./gates/gate.ts";
-import type { HookRecord } from "./hook.ts";
+import type { HookRecord } from "./hooks/hook.ts";
+import type { Cause } from "./judge/causes.ts";
 
 /** One cluster that a release goes to. The name is the one of the config and is what people read. */
 export interface Target {

@@ -7,9 +7,10 @@
  * anywhere leaves a state that the next command explains and can go on from.
  */
 import { SlipwayError } from "@slipway/base";
-import { type RunInput, runRelease } from "./engine.ts";
+import { prune } from "./apply/prune.ts";
+import { type RunInput, runRelease } from "./engine/engine.ts";
+import { settingsOf } from "./engine/wave-settings.ts";
 import type { OnReleaseEvent } from "./events.ts";
-import { type FrozenPlan, releaseMoved, stalenessOf } from "./frozen-plan.ts";
 import {
   deleteRecord,
   expired,
@@ -19,7 +20,9 @@ import {
   runningIn,
   withoutSecrets,
   writeRecord,
-} from "./history.ts";
+} from "./history/history.ts";
+import { describeInterruption } from "./history/interruption.ts";
+import { repairHistory } from "./history/repair.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
@@ -27,8 +30,8 @@ import {
   identityWarnings,
   readIdentities,
 } from "./identity.ts";
-import { describeInterruption } from "./interruption.ts";
-import { lateLocks } from "./late-lock.ts";
+import { lateLocks } from "./lock/late-lock.ts";
+import { type Emit, type Locked, type LockRequest, underLock } from "./lock/under-lock.ts";
 import type {
   ClusterRecord,
   ClusterResult,
@@ -38,6 +41,7 @@ import type {
   RenderedRelease,
   Target,
 } from "./model.ts";
+import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
 import {
   heldRefusals,
   noClusterAnswers,
@@ -48,20 +52,16 @@ import {
   readKnowledge,
   refusalError,
   unreachableRefusal,
-} from "./plan.ts";
+} from "./plan/plan.ts";
+import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./plan/rollback-plan.ts";
 import { keepPromise, type RollbackPromise } from "./promise.ts";
-import { prune } from "./prune.ts";
-import { repairHistory } from "./repair.ts";
 import { isGoingBack, type Resumed, resumable, resumeFrom } from "./resume.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
-import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./rollback-plan.ts";
-import { type Emit, type Locked, type LockRequest, underLock } from "./under-lock.ts";
-import { settingsOf } from "./wave-settings.ts";
 
-export { hold, unhold } from "./hold.ts";
-export { planRelease } from "./plan.ts";
-export { renderRelease } from "./render.ts";
-export { history, status } from "./status.ts";
+export { hold, unhold } from "./history/hold.ts";
+export { renderRelease } from "./manifests/render.ts";
+export { planRelease } from "./plan/plan.ts";
+export { history, status } from "./status/status.ts";
 
 export interface DeployOptions {
   readonly onEvent?: OnReleaseEvent | undefined;

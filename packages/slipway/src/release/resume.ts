@@ -7,7 +7,7 @@
  * it was already going back, it goes on going back.
  */
 import { SlipwayError } from "@slipway/base";
-import type { ClusterState, Forward } from "./decide.ts";
+import type { ClusterState, Forward } from "./engine/decide.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 
 export interface Resumed {

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { Deployment, ReplicaSet } from "@slipway/kube";
-import { freeze, unlock } from "./freeze.ts";
+import { freeze, unlock } from "./lock/freeze.ts";
 import type { ReleaseContext, RenderedRelease } from "./model.ts";
+import { rollbackEta } from "./plan/rollback-plan.ts";
 import { deploy, history, hold, planRollback, rollback, status } from "./release.ts";
-import { rollbackEta } from "./rollback-plan.ts";
 import { behaviours, contextOf, recordEvents, rendered, targetsOf } from "./testing.ts";
 import { renderHistory } from "./text.ts";
 

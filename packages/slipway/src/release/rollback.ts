@@ -6,7 +6,7 @@
  * by itself: whoever wants to go on from there, further back or forward again, names the release.
  */
 import { SlipwayError } from "@slipway/base";
-import { heldBy, isHealthyIn, runningIn } from "./history.ts";
+import { heldBy, isHealthyIn, runningIn } from "./history/history.ts";
 import type { ReleaseRecord } from "./model.ts";
 
 export interface RollbackWish {

@@ -4,9 +4,9 @@ import type { Behaviours, Cluster } from "@slipway/cluster";
 import { bootstrapCluster, createApi, createMemoryClient, createStore, type KubeClient } from "@slipway/kube";
 import { type PreflightSeverities, preflightChecks, preflightCodes } from "../config/preflight-checks.ts";
 import type { ReleaseEvent } from "./events.ts";
-import { parseManifest } from "./manifests.ts";
+import { parseManifest } from "./manifests/manifests.ts";
+import { renderObjects } from "./manifests/render.ts";
 import type { ReleaseContext, ReleaseImage, RenderedRelease, Target } from "./model.ts";
-import { renderObjects } from "./render.ts";
 
 /** `sha256:` of the same letter, so that a test can tell images apart at a glance. */
 export function image(name: string, tag: string): ReleaseImage {

@@ -1,16 +1,16 @@
 /** Releases as plain lines: for terminals without cursor control, CI logs and golden files. Pure. */
 import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
-import { type Cause, causeSentence, renderObjectPath, whyOf } from "./causes.ts";
-import type { ObjectDrift } from "./drift.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
-import type { Evidence } from "./evidence.ts";
+import type { Evidence } from "./evidence/evidence.ts";
+import { AFTER_INTERRUPTION } from "./history/interruption.ts";
 import { describeIdentities } from "./identity.ts";
-import { AFTER_INTERRUPTION } from "./interruption.ts";
+import { type Cause, causeSentence, renderObjectPath, whyOf } from "./judge/causes.ts";
 import { describeExit } from "./judge/crash.ts";
-import { describeFreeze } from "./lock.ts";
+import { describeFreeze } from "./lock/lock.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 import { asWarning, type Finding } from "./preflight/finding.ts";
-import type { ClusterStatus, StatusReport } from "./status.ts";
+import type { ObjectDrift } from "./status/drift.ts";
+import type { ClusterStatus, StatusReport } from "./status/status.ts";
 
 /** One release per line, newest first. */
 export function renderHistory(records: readonly ReleaseRecord[], now: number): string {

@@ -1,8 +1,8 @@
 /** What a pressed button does: the command line's own functions, with the person from Slack as who did it. */
 import type { Clock } from "@slipway/base";
 import type { Telling } from "../notify/notify.ts";
-import { announceWith } from "../release/announce-release.ts";
-import { hold } from "../release/hold.ts";
+import { announceWith } from "../release/announce/announce-release.ts";
+import { hold } from "../release/history/hold.ts";
 import type { ReleaseContext, ReleaseRecord } from "../release/model.ts";
 import { history, rollback, status } from "../release/release.ts";
 import { outcomeText, renderEvent } from "../release/text.ts";

@@ -11,7 +11,7 @@ import type { SlackConfig } from "../config/types.ts";
 import { createTelling, type Telling } from "../notify/notify.ts";
 import { createFileStore } from "../notify/outbox/store.ts";
 import { type FakeMessage, type FakeSlack, startFakeSlack } from "../notify/slack/testing.ts";
-import { announceWith } from "../release/announce-release.ts";
+import { announceWith } from "../release/announce/announce-release.ts";
 import type { ReleaseContext, ReleaseRecord } from "../release/model.ts";
 import { deploy, history } from "../release/release.ts";
 import { behaviours, contextOf, rendered, targetsOf } from "../release/testing.ts";

@@ -8,7 +8,7 @@ export async function holdCommand(
 ): Promise<number> {
   const { openProject } = await import("../project.ts");
   const { releaseContextOf, targetsOf } = await import("../compose.ts");
-  const { hold, holds, unhold } = await import("../../release/hold.ts");
+  const { hold, holds, unhold } = await import("../../release/history/hold.ts");
   const project = await openProject(context, input);
   const release = releaseContextOf(context, project, await targetsOf(context, project));
   const print = (json: unknown, lines: readonly string[]): void =>

@@ -1,10 +1,10 @@
 /** Asks one gate of a wave, keeps and tells what it found, and fails the wave's clusters when it did not pass. */
 import { assertNever, formatDuration } from "@slipway/base";
 import type { GateConfig } from "../../config/types.ts";
-import { makeCause } from "../causes.ts";
-import type { Observation } from "../observe.ts";
-import { kubectlFor, type Run } from "../run.ts";
-import { failed } from "../verdict.ts";
+import type { Observation } from "../engine/observe.ts";
+import { kubectlFor, type Run } from "../engine/run.ts";
+import { failed } from "../engine/verdict.ts";
+import { makeCause } from "../judge/causes.ts";
 import { askApproval } from "./approval.ts";
 import { askCommand } from "./command.ts";
 import { askErrorRatio } from "./error-ratio.ts";

@@ -4,7 +4,7 @@
  * that the node caused, by rebooting or by making the pod's sandbox anew, do not count.
  */
 import type { ContainerStateTerminated, ContainerStatus, Pod } from "@slipway/kube";
-import type { CauseCode } from "../causes.ts";
+import type { CauseCode } from "./causes.ts";
 import {
   containerOf,
   type Finding,

@@ -4,7 +4,7 @@
  * by one table.
  */
 import type { Event, StatusError } from "@slipway/kube";
-import type { CauseCode } from "../causes.ts";
+import type { CauseCode } from "./causes.ts";
 import { type Finding, oneLine } from "./finding.ts";
 
 /** A refusal is repeated by the controller many times in this time. */

@@ -1,6 +1,6 @@
 /** What the rules of this folder return: one thing that keeps a rollout from being done, and how long it may. */
 import type { Container, ContainerStatus, Event, Pod } from "@slipway/kube";
-import type { CauseCode, CauseObject } from "../causes.ts";
+import type { CauseCode, CauseObject } from "./causes.ts";
 
 export interface Finding {
   readonly code: CauseCode;

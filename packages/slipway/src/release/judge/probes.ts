@@ -1,6 +1,5 @@
 /** The container runs, and a probe says no. Slow starts are not failures: see the window. */
 import type { ContainerStatus, Pod } from "@slipway/kube";
-import { MINIMUM_READINESS_WINDOW_MS, readinessWindowMs, SILENT_PROGRAM_WINDOW_MS } from "../probe-window.ts";
 import {
   containerOf,
   type Finding,
@@ -11,6 +10,7 @@ import {
   type PodView,
   starting,
 } from "./finding.ts";
+import { MINIMUM_READINESS_WINDOW_MS, readinessWindowMs, SILENT_PROGRAM_WINDOW_MS } from "./probe-window.ts";
 
 export function notReady(pod: Pod, status: ContainerStatus, view: PodView): Finding | undefined {
   if (status.ready) return undefined;

@@ -3,7 +3,7 @@
  * network may. The kubelet's back-off message no longer carries the answer, its events do; both are read.
  */
 import type { ContainerStatus, Pod } from "@slipway/kube";
-import type { CauseCode } from "../causes.ts";
+import type { CauseCode } from "./causes.ts";
 import { containerOf, type Finding, isAbout, of, oneLine, type PodView } from "./finding.ts";
 
 /** Passing trouble between node and registry. */

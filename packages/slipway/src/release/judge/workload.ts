@@ -12,7 +12,7 @@ import type {
   PodTemplateSpec,
   ReplicaSet,
 } from "@slipway/kube";
-import type { CauseObject } from "../causes.ts";
+import type { CauseObject } from "./causes.ts";
 import type { Finding } from "./finding.ts";
 
 export const JUDGED_KINDS = ["Deployment", "StatefulSet", "DaemonSet", "Job"] as const;

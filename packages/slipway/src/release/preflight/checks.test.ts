@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { AnyObject, Node, PodSpec } from "@slipway/kube";
-import { parseManifest } from "../manifests.ts";
+import { parseManifest } from "../manifests/manifests.ts";
 import { autoscalerOf } from "./autoscaler.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
 import type { ClusterFacts } from "./facts.ts";

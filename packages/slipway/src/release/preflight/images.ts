@@ -1,8 +1,8 @@
 /** The registry has what the nodes will ask it for, and for the processors that the nodes have. */
 import { matchesNodeSelector, tolerates } from "@slipway/cluster/scheduling";
 import type { AnyObject, Node, Pod } from "@slipway/kube";
+import { podSpecOf } from "../manifests/workload.ts";
 import type { ImageCheck, ReleaseImage } from "../model.ts";
-import { podSpecOf } from "../workload.ts";
 import type { RawFinding } from "./finding.ts";
 
 export interface ImageFacts {

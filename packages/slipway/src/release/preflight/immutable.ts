@@ -3,7 +3,7 @@
  * out; here are the old value, the new one, and what to do.
  */
 import { type AnyObject, isEqual, quantityValue } from "@slipway/kube";
-import { canonicalJson } from "../config-names.ts";
+import { canonicalJson } from "../manifests/config-names.ts";
 import type { RawFinding } from "./finding.ts";
 
 interface Rule {

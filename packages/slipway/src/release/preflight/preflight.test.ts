@@ -10,7 +10,7 @@ import {
   type KubeList,
   statusError,
 } from "@slipway/kube";
-import { planRelease } from "../plan.ts";
+import { planRelease } from "../plan/plan.ts";
 import { deploy, planRollback } from "../release.ts";
 import { behaviours, contextOf, NO_ADVICE, rendered, webManifest } from "../testing.ts";
 

@@ -3,7 +3,7 @@
  * cluster. A missing one would otherwise show only as a pod that is never created or never starts.
  */
 import type { AnyObject, PodSpec } from "@slipway/kube";
-import { podSpecOf } from "../workload.ts";
+import { podSpecOf } from "../manifests/workload.ts";
 import type { RawFinding } from "./finding.ts";
 
 export interface Reference {

@@ -6,9 +6,9 @@
  * Records of releases are Secrets, and RBAC knows no labels: who may read them may read every Secret of that namespace.
  */
 import { type AnyObject, apiVersionOf, resourceTypeOf, type TypeRef } from "@slipway/kube";
-import { groupOf, versionsOf } from "../api-versions.ts";
+import { groupOf, versionsOf } from "../manifests/api-versions.ts";
+import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
 import type { RenderedRelease } from "../model.ts";
-import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../render.ts";
 import { type Resource, wellKnown } from "./resources.ts";
 import { mergeRules, type Rule } from "./rules.ts";
 

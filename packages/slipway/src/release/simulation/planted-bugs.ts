@@ -21,12 +21,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the lock is taken from a living holder",
     edits: [
       {
-        file: "lock.ts",
+        file: "lock/lock.ts",
         from: "if (options.steal !== true) throw lockHeld(client.name, options, state.holder);",
         to: "",
       },
       {
-        file: "lock.ts",
+        file: "lock/lock.ts",
         from: "if (living !== undefined) throw lockHeld(client.name, options, living);",
         to: "void living;",
       },
@@ -36,7 +36,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a lock that looks run out is not watched",
     edits: [
       {
-        file: "lock.ts",
+        file: "lock/lock.ts",
         from: "if (living !== undefined) throw lockHeld(client.name, options, living);",
         to: "void living;",
       },
@@ -46,7 +46,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the lock never runs out",
     edits: [
       {
-        file: "lock.ts",
+        file: "lock/lock.ts",
         from: "const isExpired = holder.renewedAt + ttlMs <= options.clock.now();",
         to: "const isExpired = false && ttlMs > 0;",
       },
@@ -56,12 +56,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a lock that was lost is noticed neither by its renewal nor by a refused record",
     edits: [
       {
-        file: "lock.ts",
+        file: "lock/lock.ts",
         from: "else lost.abort(lockLost(client.name, options.service, current));",
         to: "else lease = current ?? lease;",
       },
       {
-        file: "record-keeper.ts",
+        file: "engine/record-keeper.ts",
         from: 'if (error instanceof SlipwayError && error.code === "RECORD_FENCED") onFenced?.(error);',
         to: "void onFenced;",
       },
@@ -71,7 +71,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the lock is taken without comparing versions",
     edits: [
       {
-        file: "lock.ts",
+        file: "lock/lock.ts",
         from: "      ...(current?.metadata.resourceVersion === undefined\n        ? {}\n        : { resourceVersion: current.metadata.resourceVersion }),\n",
         to: "",
       },
@@ -80,7 +80,11 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "a late writer overwrites the record",
     edits: [
-      { file: "history.ts", from: "if (fence > record.fence) {", to: "if (false && fence > record.fence) {" },
+      {
+        file: "history/history.ts",
+        from: "if (fence > record.fence) {",
+        to: "if (false && fence > record.fence) {",
+      },
     ],
   },
   {
@@ -93,7 +97,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the second wave does not wait for the first",
     edits: [
       {
-        file: "decide.ts",
+        file: "engine/decide.ts",
         from: "      : members.some(({ forward }) => !isBehind(forward));",
         to: '      : members.some(({ forward }) => forward.step === "pending");',
       },
@@ -101,13 +105,13 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the bake time is forgotten",
-    edits: [{ file: "decide.ts", from: "+ bakeOf(state, index);", to: "+ 0 * bakeOf(state, index);" }],
+    edits: [{ file: "engine/decide.ts", from: "+ bakeOf(state, index);", to: "+ 0 * bakeOf(state, index);" }],
   },
   {
     name: "a failed release is not taken back",
     edits: [
       {
-        file: "decide.ts",
+        file: "engine/decide.ts",
         from: 'if (state.onFailure === "halt" || backTo === undefined) return haltWhenJudged(state);',
         to: 'if (state.onFailure !== "halt" || backTo !== undefined) return haltWhenJudged(state);',
       },
@@ -117,7 +121,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the rollback does not wait for the evidence",
     edits: [
       {
-        file: "decide.ts",
+        file: "engine/decide.ts",
         from: "if (takes.length > 0) return",
         to: "if (takes.length > 0 && state.backTo === undefined) return",
       },
@@ -125,13 +129,13 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "evidence is taken and not kept",
-    edits: [{ file: "engine.ts", from: "run.evidence.push(evidence);", to: "void evidence;" }],
+    edits: [{ file: "engine/engine.ts", from: "run.evidence.push(evidence);", to: "void evidence;" }],
   },
   {
     name: "evidence is stored when the rollback has begun",
     edits: [
       {
-        file: "engine.ts",
+        file: "engine/engine.ts",
         from: "    run.keeper.save();\n    await run.keeper.saved();\n    run.set(name, { forward: { ...forward, cause",
         to: "    run.set(name, { forward: { ...forward, cause",
       },
@@ -141,7 +145,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a cluster is changed before the record says so",
     edits: [
       {
-        file: "engine.ts",
+        file: "engine/engine.ts",
         from: "const task = run.keeper.saved().then(() => rollForward(run, name, signal));",
         to: "const task = run.input.context.clock.sleep(0).then(() => rollForward(run, name, signal));",
       },
@@ -151,7 +155,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the outcome is not stored",
     edits: [
       {
-        file: "engine.ts",
+        file: "engine/engine.ts",
         from: "  if (!isLost) {\n    run.keeper.save();\n    await run.keeper.saved();\n  }",
         to: "  void isLost;",
       },
@@ -161,7 +165,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "only the first cluster keeps records",
     edits: [
       {
-        file: "record-keeper.ts",
+        file: "engine/record-keeper.ts",
         from: "await Promise.all(input.targets().map((target) => writeTo(input, target, record)));",
         to: "await Promise.all(input.targets().slice(0, 1).map((target) => writeTo(input, target, record)));",
       },
@@ -171,7 +175,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "what failed is not held",
     edits: [
       {
-        file: "record-keeper.ts",
+        file: "engine/record-keeper.ts",
         from: "held: isOver ? [...record.held, ...heldAfter(record, clusters, backTo)] : record.held,",
         to: "held: record.held,",
       },
@@ -191,7 +195,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "one crash after the other is waited for",
     edits: [
       {
-        file: "judge.ts",
+        file: "judge/judge.ts",
         from: 'const doomed = judgements.find((one) => one.judgement.verdict === "doomed");',
         to: 'const doomed = judgements.find((one) => one.judgement.verdict === "doomed" && seen.size > 1_000);',
       },
@@ -211,7 +215,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a silent cluster is called healthy",
     edits: [
       {
-        file: "rollout.ts",
+        file: "engine/rollout.ts",
         from: "return input.onFact(silence(input));",
         to: 'return input.onFact({ kind: "ok", notes: [] });',
       },
@@ -221,7 +225,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "what is still needed is pruned",
     edits: [
       {
-        file: "prune.ts",
+        file: "apply/prune.ts",
         from: "if (!after.has(identity) && !kept.has(identity)) going.set(identity, object);",
         to: "if (!kept.has(identity)) going.set(identity, object);",
       },
@@ -231,7 +235,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the ConfigMap that runs is pruned",
     edits: [
       {
-        file: "prune.ts",
+        file: "apply/prune.ts",
         from: "const kept = new Set(input.kept.filter((object) => KEPT_WITH_HISTORY.has(object.kind)).map(identityOf));",
         to: "const kept = new Set<string>();",
       },
@@ -241,7 +245,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the restored release keeps the failed image",
     edits: [
       {
-        file: "roll-back.ts",
+        file: "engine/roll-back.ts",
         from: "const applied = await applyRelease(run, name, { release: backTo, signal });",
         to: "const applied = await applyRelease(run, name, { release: { ...backTo, objects: run.input.record.objects }, signal });",
       },
@@ -251,7 +255,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a record in doubt is thrown away",
     edits: [
       {
-        file: "history.ts",
+        file: "history/history.ts",
         from: "if (known === undefined || isNewer(record, known)) newest.set(record.number, record);",
         to: "if (known === undefined || isNewer(known, record)) newest.set(record.number, record);",
       },
@@ -261,7 +265,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "a dead writer is not closed",
     edits: [
       {
-        file: "under-lock.ts",
+        file: "lock/under-lock.ts",
         from: 'if (record.outcome !== "in-progress") {',
         to: 'if (record.outcome !== "nothing" as string) {',
       },

@@ -20,9 +20,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Checker, Violation } from "@slipway/cluster";
 import type { Deployment, Pod } from "@slipway/kube";
-import { RELEASE_ANNOTATION } from "../apply.ts";
+import { RELEASE_ANNOTATION } from "../apply/apply.ts";
 import type { ReleaseEvent } from "../events.ts";
-import { mergeRecords, runningIn } from "../history.ts";
+import { mergeRecords, runningIn } from "../history/history.ts";
 import type { ReleaseRecord } from "../model.ts";
 import type { SimulatedCluster } from "./process.ts";
 import type { Stage } from "./stage.ts";

@@ -1,0 +1,107 @@
+/**
+ * Who decides the number of pods, on a real API server: server-side apply takes a field away that nobody names any more,
+ * and an old server does not record who scaled. A control plane without nodes is enough.
+ *
+ * SLIPWAY_REAL_KUBERNETES names a program with `up NAME --control-plane-only`; SLIPWAY_FORECAST_KUBECONFIG names a cluster
+ * that is up already.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { exec, systemClock, systemRandom } from "@slipway/base";
+import type { AnyObject, Deployment, KubeClient } from "@slipway/kube";
+import { openContext } from "../../clusters/context.ts";
+import { readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { applyObjects } from "./apply.ts";
+
+const program = process.env["SLIPWAY_REAL_KUBERNETES"];
+const skip =
+  program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real API server to ask" : false;
+const namespace = `replicas-${process.pid}`;
+let client: KubeClient;
+
+before(async () => {
+  if (program === undefined) return;
+  let path = process.env["SLIPWAY_FORECAST_KUBECONFIG"];
+  if (path === undefined) {
+    const up = await exec([program, "up", "c", "--control-plane-only"]);
+    assert.equal(up.exitCode, 0, up.stdout + up.stderr);
+    path = up.stdout.trim().split("\n").at(-1) as string;
+  }
+  const context = await exec(["kubectl", "--kubeconfig", path, "config", "current-context"]);
+  const env = { ...process.env, KUBECONFIG: path };
+  const options = { clock: systemClock, random: systemRandom(), isTerminal: false, env };
+  client = (await openContext("c", context.stdout.trim(), readKubeconfig(env), options)).client;
+  await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+});
+
+after(async () => {
+  await client?.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }).catch(() => undefined);
+  await client?.close();
+});
+
+const deployment = (name: string, replicas?: number): AnyObject => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name, namespace },
+  spec: {
+    ...(replicas === undefined ? {} : { replicas }),
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name } },
+      spec: { containers: [{ name: "web", image: "web:1" }] },
+    },
+  },
+});
+const hpa = (name: string): AnyObject => ({
+  apiVersion: "autoscaling/v1",
+  kind: "HorizontalPodAutoscaler",
+  metadata: { name, namespace },
+  spec: {
+    minReplicas: 2,
+    maxReplicas: 20,
+    scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name },
+  },
+});
+const apply = (...objects: readonly AnyObject[]) => applyObjects(client, objects, { clock: systemClock });
+const replicasOf = async (name: string): Promise<number | undefined> =>
+  (await client.get<Deployment>({ apiVersion: "apps/v1", kind: "Deployment", name, namespace })).spec
+    .replicas;
+/** As a HorizontalPodAutoscaler does it. */
+const scale = async (name: string, replicas: number): Promise<void> => {
+  const ref = { apiVersion: "apps/v1", kind: "Deployment", name, namespace };
+  await client.patch(ref, "merge", { spec: { replicas } }, { subresource: "scale" });
+};
+
+test("a release that hands its replicas to an autoscaler keeps the count", { skip }, async () => {
+  await apply(deployment("given", 3));
+  await scale("given", 7);
+  await apply(deployment("given"), hpa("given"));
+  assert.equal(await replicasOf("given"), 7);
+  await scale("given", 9);
+  await apply(deployment("given"), hpa("given"));
+  assert.equal(await replicasOf("given"), 9);
+});
+
+test("an autoscaler that only the cluster has keeps its count against the manifest's", { skip }, async () => {
+  await apply(deployment("found", 3));
+  await client.create(hpa("found"));
+  await scale("found", 8);
+  await apply(deployment("found", 3));
+  assert.equal(await replicasOf("found"), 8);
+  await client.delete({
+    apiVersion: "autoscaling/v1",
+    kind: "HorizontalPodAutoscaler",
+    name: "found",
+    namespace,
+  });
+  await apply(deployment("found", 3));
+  assert.equal(await replicasOf("found"), 3, "without it the manifest decides again");
+});
+
+test("a Deployment that is new keeps the manifest's number until its autoscaler has looked", {
+  skip,
+}, async () => {
+  await client.create(hpa("fresh"));
+  await apply(deployment("fresh", 4));
+  assert.equal(await replicasOf("fresh"), 4);
+});

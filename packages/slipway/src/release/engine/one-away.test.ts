@@ -1,0 +1,117 @@
+/**
+ * One of two clusters misbehaves in each of the ways that servers do, over real HTTP: the other one is planned,
+ * released to and shown all the same, and what is wrong with the one is said.
+ */
+import assert from "node:assert/strict";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { SlipwayError } from "@slipway/base";
+import { type Cluster, startCluster } from "@slipway/cluster";
+import { createHttpClient, type HttpClientOptions } from "@slipway/kube";
+import type { ReleaseContext } from "../model.ts";
+import { deploy, planRelease, status } from "../release.ts";
+import { behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
+
+let cluster: Cluster;
+const closers: (() => void)[] = [];
+before(async () => {
+  cluster = await startCluster({ name: "tokyo", behaviours });
+});
+after(async () => {
+  for (const close of closers) close();
+  await cluster.stop();
+});
+
+const answering =
+  (code: number, text: string): RequestListener =>
+  (_request, response) =>
+    void response.writeHead(code).end(text);
+
+/** What a server does with every request, and what is said of it. */
+const ways: readonly [
+  how: string,
+  listener: RequestListener,
+  said: RegExp,
+  options?: Partial<HttpClientOptions>,
+][] = [
+  ["never answers", () => undefined, /no answer from .* within 300 ms/],
+  [
+    "stops in the middle of an answer",
+    (_request, response) => void response.writeHead(200).write('{"items":['),
+    /no answer from .* within 300 ms/,
+  ],
+  [
+    "resets every connection",
+    ({ socket }) => void socket.resetAndDestroy(),
+    /cannot reach .*(hang up|ECONNRESET)/,
+  ],
+  ["is overloaded", answering(429, "too many requests"), /too many requests/],
+  ["is in trouble", answering(500, "etcdserver: no leader"), /no leader/],
+  ["is behind a sad proxy", answering(503, "no healthy upstream"), /no healthy upstream/],
+  ["does not know us", answering(401, "Unauthorized"), /Unauthorized/],
+  ["answers in another language", answering(200, "<html>log in</html>"), /is not JSON/],
+  [
+    "gives us no credentials",
+    answering(200, "{}"),
+    /plugin is not installed\n {2}Install it\./,
+    {
+      credentials: {
+        current: () =>
+          Promise.reject(
+            new SlipwayError({
+              code: "CREDENTIALS_PLUGIN",
+              message: "plugin is not installed",
+              hint: "Install it.",
+              exitCode: 3,
+            }),
+          ),
+        refused: async () => false,
+      },
+    },
+  ],
+];
+
+async function withOneAway(
+  listener: RequestListener,
+  options: Partial<HttpClientOptions> | undefined,
+): Promise<ReleaseContext> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const retries = { attempts: 2, firstMs: 1, maxMs: 1 };
+  const client = createHttpClient({ name: "osaka", url, timeoutMs: 300, retries, ...options });
+  closers.push(() => {
+    void client.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return contextOf([...targetsOf([cluster]), { name: "osaka", client, place: `context osaka at ${url}` }]);
+}
+
+describe("a cluster that", () => {
+  for (const [how, listener, said, options] of ways) {
+    it(`${how} does not keep a release from the other one`, async () => {
+      const context = await withOneAway(listener, options);
+      const refused = await planRelease(context, rendered("v1"));
+      assert.deepEqual(
+        refused.refusals.map(({ code, where }) => `${code} ${where}`),
+        ["CLUSTER_UNREACHABLE clusters/osaka"],
+      );
+      assert.match(refused.refusals[0]?.message ?? "", said);
+      const result = await deploy(context, rendered("v1"), { skipUnreachable: true });
+      assert.deepEqual(
+        result.clusters.map(({ name, verdict }) => [name, verdict]),
+        [
+          ["tokyo", "healthy"],
+          ["osaka", "unknown"],
+        ],
+      );
+      assert.equal(result.record.outcome, "unknown");
+      const report = await status(context);
+      const [tokyo, osaka] = report.clusters;
+      assert.deepEqual([tokyo?.reachable, osaka?.reachable], [true, false]);
+      assert.match(osaka?.reason ?? "", said);
+    });
+  }
+});

@@ -1,0 +1,190 @@
+/** Forward in one cluster: apply, follow the rollout, and report what the judge finds until the release ends. */
+import { assertNever } from "@slipway/base";
+import { type AnyObject, StatusError } from "@slipway/kube";
+import {
+  type Applied,
+  ApplyError,
+  applyObjects,
+  isUnreachable,
+  RELEASE_ANNOTATION,
+  stamp,
+} from "../apply/apply.ts";
+import { countsOf } from "../evidence/evidence.ts";
+import { type CauseObject, makeCause } from "../judge/causes.ts";
+import { baselineOf } from "../judge/crash.ts";
+import { refusedApply } from "../judge/creation.ts";
+import type { ReleaseRecord } from "../model.ts";
+import type { Observer } from "./observe.ts";
+import { followRollout, type RolloutFact, UNREACHABLE_PATIENCE_MS } from "./rollout.ts";
+import { kubectlFor, type Run } from "./run.ts";
+import { failed, unknown } from "./verdict.ts";
+
+export async function rollForward(run: Run, name: string, signal: AbortSignal): Promise<void> {
+  const { record, emit, admit, skipped } = run.input;
+  try {
+    if (skipped.has(name) && !run.admitted.has(name)) {
+      await admit?.(name);
+      run.admitted.add(name);
+    }
+    const observer = await run.observer(name);
+    const { pods, events } = observer.current();
+    const baseline = baselineOf(pods);
+    run.eventsBefore.set(name, countsOf(events));
+    const applied = await applyRelease(run, name, { release: record, signal });
+    emit({ type: "applied", cluster: name, objects: applied.objects });
+    run.set(name, { forward: { step: "rolling", startedAt: run.startedAt(name), okSince: undefined } });
+    run.keeper.save();
+    await follow(run, name, { release: record, applied, baseline, observer, signal }, (fact) =>
+      onFact(run, name, fact),
+    );
+  } catch (error) {
+    if (signal.aborted) return;
+    onApplyError(run, name, error);
+  }
+}
+
+export function applyRelease(
+  run: Run,
+  name: string,
+  { release, signal }: { readonly release: ReleaseRecord; readonly signal: AbortSignal },
+): Promise<Applied> {
+  // Restored objects carry the number of the release they come from, which is what then runs.
+  const objects = release.objects.map((object) => stamp(object, release));
+  const { clock } = run.input.context;
+  run.sentTo.add(name);
+  return applyObjects(run.target(name).client, objects, { clock, signal, patienceMs: run.patienceMs() });
+}
+
+export interface Following {
+  readonly release: ReleaseRecord;
+  readonly applied: Applied;
+  readonly baseline: ReadonlyMap<string, number>;
+  readonly observer: Observer;
+  readonly signal: AbortSignal;
+}
+
+export async function follow(
+  run: Run,
+  name: string,
+  from: Following,
+  onFound: (fact: RolloutFact) => void,
+): Promise<void> {
+  const { context, emit } = run.input;
+  let lastProgress = "";
+  let overwrittenSince: number | undefined;
+  await followRollout({
+    cluster: name,
+    kubectl: kubectlFor(context, name),
+    client: run.target(name).client,
+    observer: from.observer,
+    expected: from.applied.workloads,
+    baseline: from.baseline,
+    references: from.release.images.map((image) => image.reference),
+    images: context.images,
+    unreachableAfterMs: context.unreachableAfterMs ?? UNREACHABLE_PATIENCE_MS,
+    clock: context.clock,
+    signal: from.signal,
+    oldPods: run.input.oldPods,
+    // One restart fails a bake; later the judge's own rule holds, which forgives one.
+    isBaking: () => run.forward(name).step === "rolling",
+    onProgress: (progress) => {
+      run.waitingFor.set(name, progress.waitingFor);
+      const text = JSON.stringify(progress);
+      if (lastProgress === text) return;
+      lastProgress = text;
+      emit({ type: "progress", cluster: name, progress });
+    },
+    onFact: (fact) => {
+      if (from.signal.aborted) return;
+      const other = fact.kind === "ok" ? overwrittenBy(from) : undefined;
+      if (other === undefined) {
+        overwrittenSince = undefined;
+        return onFound(fact);
+      }
+      overwrittenSince ??= run.now();
+      const isSettled = run.now() - overwrittenSince >= OVERWRITTEN_PATIENCE_MS;
+      onFound(isSettled ? { kind: "unknown", reason: `${other} here meanwhile` } : { kind: "waiting" });
+    },
+  });
+}
+
+/** The watch may lag behind the apply for a moment, when only annotations differ. */
+const OVERWRITTEN_PATIENCE_MS = 10_000;
+
+/** Well, but not ours: a process whose lock was taken over may have applied its own release after us. */
+function overwrittenBy({ applied, observer, release }: Following): string | undefined {
+  const ours = new Set(applied.workloads.map(({ namespace, name }) => `${namespace}/${name}`));
+  for (const { metadata } of observer.current().deployments) {
+    const number = metadata.annotations?.[RELEASE_ANNOTATION];
+    if (number === undefined || number === String(release.number)) continue;
+    if (ours.has(`${metadata.namespace}/${metadata.name}`)) return `release ${number} was applied`;
+  }
+  return undefined;
+}
+
+function onFact(run: Run, name: string, fact: RolloutFact): void {
+  const forward = run.forward(name);
+  if (forward.step !== "rolling" && forward.step !== "healthy") return;
+  switch (fact.kind) {
+    case "ok":
+      return onOk(run, name, fact.notes);
+    case "waiting":
+      return onWaiting(run, name);
+    case "doomed":
+      run.doomed.set(name, fact);
+      return failed(run, name, fact.cause);
+    case "unknown":
+      return unknown(run, name, fact.reason, fact.cause);
+    default:
+      return assertNever(fact);
+  }
+}
+
+function onOk(run: Run, name: string, notes: readonly string[]): void {
+  const forward = run.forward(name);
+  if (forward.step === "healthy" && forward.unwellSince !== undefined) {
+    return run.set(name, { forward: { ...forward, unwellSince: undefined } });
+  }
+  if (forward.step !== "rolling" || forward.okSince !== undefined) return;
+  for (const message of notes) run.input.emit({ type: "warning", cluster: name, message });
+  // What had its bake before it was cut off needs no other one.
+  const okSince = run.input.resumed?.baked.has(name) ? 0 : run.now();
+  run.set(name, { forward: { ...forward, okSince } });
+  run.keeper.save();
+}
+
+function onWaiting(run: Run, name: string): void {
+  const forward = run.forward(name);
+  if (forward.step === "healthy" && forward.unwellSince === undefined) {
+    run.set(name, { forward: { ...forward, unwellSince: run.now() } });
+  }
+  if (forward.step === "rolling" && forward.okSince !== undefined) {
+    run.set(name, { forward: { ...forward, okSince: undefined } });
+  }
+}
+
+function onApplyError(run: Run, name: string, error: unknown): void {
+  const { context, record } = run.input;
+  const facts = { cluster: name, kubectl: kubectlFor(context, name) };
+  if (error instanceof ApplyError) {
+    const object = placeOf(error.object, record.namespace);
+    const why = `the API server refuses the release: ${error.message}`;
+    return failed(run, name, makeCause(error.kind, { ...facts, object, why }));
+  }
+  const object = { namespace: record.namespace };
+  if (error instanceof StatusError) {
+    const why = `the API server refuses what a release needs: ${error.message}`;
+    return failed(run, name, makeCause(refusedApply(error), { ...facts, object, why }));
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  const away = makeCause("ClusterUnreachable", { ...facts, object, why: reason });
+  unknown(run, name, reason, isUnreachable(error) ? away : undefined);
+}
+
+function placeOf(object: AnyObject, namespace: string): CauseObject {
+  const { kind, metadata } = object;
+  const where = { namespace: metadata.namespace ?? namespace };
+  return kind === "Deployment"
+    ? { ...where, deployment: metadata.name }
+    : { ...where, kind, name: metadata.name };
+}

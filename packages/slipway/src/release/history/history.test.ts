@@ -1,0 +1,341 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+import type { Secret } from "@slipway/kube";
+import type { ClusterRecord, ReleaseRecord } from "../model.ts";
+import { chooseTarget } from "../rollback.ts";
+import { apiClient, rendered } from "../testing.ts";
+import {
+  deleteRecord,
+  expired,
+  heldBy,
+  mergeRecords,
+  readRecords,
+  runningIn,
+  withoutSecrets,
+  writeRecord,
+} from "./history.ts";
+
+const place = { service: "shop", namespace: "default" };
+const names = ["tokyo", "osaka"];
+
+function record(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
+  const healthy: ClusterRecord = { verdict: "healthy", step: "done", runs: number };
+  return {
+    ...rendered("v1"),
+    ...place,
+    number,
+    environment: "test",
+    kind: "deploy",
+    outcome: "healthy",
+    content: `content-${number}`,
+    images: [{ name: "web", digest: `digest-${number}`, reference: `web@digest-${number}` }],
+    waves: [names],
+    clusters: { tokyo: healthy, osaka: healthy },
+    who: "aki",
+    from: "test",
+    startedAt: number,
+    held: [],
+    evidence: [],
+    fence: 1,
+    revision: 1,
+    ...changes,
+  };
+}
+
+test("a record comes back as it was written, newest release first", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1));
+  await writeRecord(client, record(2));
+  await writeRecord(client, record(2, { revision: 2, outcome: "failed" }));
+  const records = await readRecords(client, place);
+  assert.deepEqual(
+    records,
+    JSON.parse(JSON.stringify([record(2, { revision: 2, outcome: "failed" }), record(1)])),
+  );
+});
+
+test("a record beyond the size of one Secret is split, read back, replaced and deleted whole", async () => {
+  const client = apiClient();
+  const noise = randomBytes(1_500_000).toString("base64");
+  const large = (revision: number): ReleaseRecord => record(1, { revision, who: `${revision}${noise}` });
+  await writeRecord(client, large(1));
+  await writeRecord(client, large(2));
+  const secrets = await client.list<Secret>({ apiVersion: "v1", kind: "Secret" }, { namespace: "default" });
+  assert.deepEqual(
+    secrets.items.map((secret) => secret.metadata.name),
+    ["slipway.shop.1", "slipway.shop.1.2.1", "slipway.shop.1.2.2"],
+  );
+  for (const secret of secrets.items) assert.ok((secret.data?.["release"]?.length ?? 0) <= 900_000);
+  assert.equal((await readRecords(client, place))[0]?.who, `2${noise}`);
+  await deleteRecord(client, place, 1);
+  const left = await client.list({ apiVersion: "v1", kind: "Secret" }, { namespace: "default" });
+  assert.equal(left.items.length, 0);
+});
+
+test("a writer that dies between the parts leaves the copy before it whole", async () => {
+  const client = apiClient();
+  const noise = randomBytes(1_500_000).toString("base64");
+  await writeRecord(client, record(1, { who: `1${noise}` }));
+  let writes = 0;
+  const dies: typeof client = {
+    ...client,
+    apply: (object, options) => {
+      writes += 1;
+      if (writes > 1) throw new Error("killed");
+      return client.apply(object, options);
+    },
+  };
+  await assert.rejects(writeRecord(dies, record(1, { revision: 2, who: `2${noise}` })));
+  assert.equal((await readRecords(client, place))[0]?.who, `1${noise}`);
+});
+
+test("a writer that lost its lock cannot overwrite what the next holder wrote", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1, { outcome: "in-progress" }));
+  await writeRecord(client, record(1, { outcome: "interrupted", fence: 2 }));
+  await assert.rejects(writeRecord(client, record(1, { outcome: "in-progress", revision: 9 })), {
+    code: "RECORD_FENCED",
+  });
+  assert.equal((await readRecords(client, place))[0]?.outcome, "interrupted");
+});
+
+test("two writers at the same moment do not mix: the second one is refused", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1, { outcome: "in-progress" }));
+  let isFirst = true;
+  const overtaken: typeof client = {
+    ...client,
+    apply: async (object, options) => {
+      if (isFirst) {
+        isFirst = false;
+        await writeRecord(client, record(1, { outcome: "interrupted", fence: 2 }));
+      }
+      return client.apply(object, options);
+    },
+  };
+  await assert.rejects(writeRecord(overtaken, record(1, { revision: 2 })), { code: "KUBE_CONFLICT" });
+  assert.equal((await readRecords(client, place))[0]?.outcome, "interrupted");
+});
+
+test("a damaged record is named", async () => {
+  const client = apiClient();
+  await writeRecord(client, record(1));
+  await client.patch(
+    { apiVersion: "v1", kind: "Secret", namespace: "default", name: "slipway.shop.1" },
+    "merge",
+    { data: { release: "AAAA" } },
+  );
+  await assert.rejects(readRecords(client, place), {
+    code: "RECORD_DAMAGED",
+    where: "tokyo/secrets/slipway.shop.1",
+  });
+});
+
+test("a damaged record does not hide the others", async () => {
+  const client = apiClient();
+  for (const number of [1, 2, 3]) await writeRecord(client, record(number));
+  await client.patch(
+    { apiVersion: "v1", kind: "Secret", namespace: "default", name: "slipway.shop.3" },
+    "merge",
+    { data: { release: "AAAA" } },
+  );
+  const damaged: number[] = [];
+  const records = await readRecords(client, place, (_error, number) => damaged.push(number));
+  assert.deepEqual([records.map((one) => one.number), damaged], [[2, 1], [3]]);
+});
+
+test("of the copies in several clusters the one that was written last counts", () => {
+  const merged = mergeRecords([
+    [record(1, { revision: 3, outcome: "healthy" })],
+    [record(2), record(1, { revision: 2, outcome: "in-progress" })],
+  ]);
+  assert.deepEqual(
+    merged.map((one) => [one.number, one.outcome]),
+    [
+      [2, "healthy"],
+      [1, "healthy"],
+    ],
+  );
+});
+
+test("what runs in a cluster is what the newest release that touched it left there", () => {
+  const records = [
+    record(3, {
+      outcome: "rolled-back",
+      clusters: {
+        tokyo: { verdict: "failed", step: "done", runs: 2 },
+        osaka: { verdict: "not-started", step: "done" },
+      },
+    }),
+    record(2),
+    record(1),
+  ];
+  assert.deepEqual(
+    names.map((name) => runningIn(records, name)?.number),
+    [2, 2],
+  );
+});
+
+const failed = (number: number): ReleaseRecord =>
+  record(number, {
+    outcome: "failed",
+    clusters: {
+      tokyo: { verdict: "failed", step: "done", runs: number },
+      osaka: { verdict: "not-started", step: "done" },
+    },
+  });
+
+/** Release `number` took the service back from `leaves` to `restores`. */
+const back = (
+  number: number,
+  leaves: number,
+  restores: number,
+  changes: Partial<ReleaseRecord> = {},
+): ReleaseRecord =>
+  record(number, {
+    kind: "rollback",
+    leaves,
+    restores,
+    content: `content-${restores}`,
+    images: [{ name: "web", digest: `digest-${restores}`, reference: `web@digest-${restores}` }],
+    held: [`content-${leaves}`, `digest-${leaves}`],
+    ...changes,
+  });
+
+const cutOff = (number: number, leaves: number, restores: number): ReleaseRecord =>
+  back(number, leaves, restores, {
+    outcome: "interrupted",
+    clusters: {
+      tokyo: { verdict: "healthy", step: "done", runs: number },
+      osaka: { verdict: "not-started", step: "pending" },
+    },
+  });
+
+const judging: ReleaseRecord["clusters"] = {
+  tokyo: { verdict: "healthy", step: "done", runs: 4 },
+  osaka: { verdict: "unknown", step: "judging", runs: 4 },
+};
+
+const targets: readonly [what: string, records: readonly ReleaseRecord[], target: number | RegExp][] = [
+  ["the end of a rollback that was cut off", [cutOff(4, 3, 1), record(3), record(2), record(1)], 1],
+  [
+    "the end of a rollback that was cut off while it was judged",
+    [back(4, 3, 2, { outcome: "interrupted", clusters: judging }), record(3), record(2), record(1)],
+    2,
+  ],
+  [
+    "what a later release left, when that one was healthy after a rollback",
+    [record(4), back(3, 2, 1), record(2), record(1)],
+    3,
+  ],
+  [
+    "nothing by itself after a rollback",
+    [back(4, 3, 2), record(3), record(2), record(1)],
+    /is a rollback already/,
+  ],
+  [
+    "nothing by itself after a rollback whose hold was lifted",
+    [back(3, 2, 1, { held: [] }), record(2), record(1)],
+    /is a rollback already \(release 3, of 2 to 1\)/,
+  ],
+  [
+    "the same release for the clusters that a rollback of one cluster left out",
+    [
+      back(3, 2, 1, { only: ["osaka"], clusters: { osaka: { verdict: "healthy", step: "done", runs: 3 } } }),
+      record(2),
+      record(1),
+    ],
+    1,
+  ],
+  ["the release before", [record(2), record(1)], 1],
+  ["not one that failed", [record(3), failed(2), record(1)], 1],
+  ["the last healthy one when the newest failed and stayed", [failed(3), record(2), record(1)], 2],
+  ["not one with the same content", [record(3), record(2, { content: "content-3" }), record(1)], 1],
+  ["not one that is held", [record(4, { held: ["digest-3"] }), record(3), record(2), record(1)], 2],
+  ["none when there is only one release", [record(1)], /release 1 is what runs now/],
+  ["none when all others are bad", [record(3), failed(2)], /release 2 was not healthy everywhere \(failed\)/],
+  ["none when nothing was ever released", [], /nothing was released here yet/],
+];
+for (const [what, records, target] of targets) {
+  test(`a rollback goes to ${what}`, () => {
+    if (typeof target === "number")
+      assert.equal(chooseTarget(records, { clusters: names }).target.number, target);
+    else {
+      assert.throws(() => chooseTarget(records, { clusters: names }), {
+        code: /^ROLLBACK_(NO_TARGET|OF_ROLLBACK)$/,
+        message: target,
+      });
+    }
+  });
+}
+
+test("after a rollback the refusal names both ways on", () => {
+  const records = [back(4, 3, 2), record(3), record(2), record(1)];
+  assert.throws(() => chooseTarget(records, { clusters: names }), {
+    hint: "Further back: slipway rollback 1. Forward to what was left: slipway rollback 3. Best: ship a corrected version.",
+  });
+  assert.equal(chooseTarget(records, { clusters: names, to: 3 }).target.number, 3);
+  assert.equal(chooseTarget(records, { clusters: names, to: 1 }).leaves.number, 4);
+});
+
+test("one cluster goes back to what was good there, whatever the others said", () => {
+  const osakaOnly = record(2, {
+    outcome: "unknown",
+    clusters: {
+      osaka: { verdict: "healthy", step: "done", runs: 2 },
+      tokyo: { verdict: "unknown", step: "done" },
+    },
+  });
+  const records = [record(3), osakaOnly, record(1)];
+  assert.equal(chooseTarget(records, { clusters: ["osaka"] }).target.number, 2);
+  assert.equal(chooseTarget(records, { clusters: ["tokyo"] }).target.number, 1);
+  assert.equal(chooseTarget(records, { clusters: names }).target.number, 1);
+});
+
+test("a release that cannot be read may be what runs, so going to the one before is something to do", () => {
+  const records = [record(1)];
+  assert.throws(() => chooseTarget(records, { clusters: names }), { code: "ROLLBACK_NO_TARGET" });
+  assert.equal(chooseTarget(records, { clusters: names, unreadable: [2] }).target.number, 1);
+  assert.throws(() => chooseTarget(records, { clusters: names, unreadable: [2], to: 2 }), {
+    message: "the record of release 2 is damaged in every cluster",
+  });
+});
+
+const ofCommit = (number: number, commit: string): ReleaseRecord =>
+  record(number, { version: { commit, message: "", author: "", dirty: false } });
+
+test("a commit names its newest good release; one that names two commits, or none, is refused", () => {
+  const records = [ofCommit(4, "ffff0"), ofCommit(3, "abcd1"), ofCommit(2, "abcd1"), ofCommit(1, "abce2")];
+  const choose = (toCommit: string): number =>
+    chooseTarget(records, { clusters: names, toCommit }).target.number;
+  assert.equal(choose("abcd"), 3);
+  assert.equal(choose("abce2"), 1);
+  assert.throws(() => choose("abc"), { message: "abc is the beginning of several commits: abcd1, abce2" });
+  assert.throws(() => choose("0000"), { message: "no release of a commit 0000" });
+  assert.throws(() => choose("ffff"), { message: "release 4 is what runs now" });
+});
+
+test("a later release that is healthy everywhere lifts the hold on what it carries", () => {
+  const bad = record(2, { held: ["digest-9", "digest-8"], outcome: "rolled-back" });
+  const again = record(3, { images: [{ name: "web", digest: "digest-9", reference: "web@digest-9" }] });
+  assert.deepEqual([...heldBy([again, bad, record(1)])], [["digest-8", 2]]);
+});
+
+test("records leave the history beyond `keep`, but never what runs somewhere, the newest healthy one or the way back from it", () => {
+  const same = record(2, { content: "content-3" });
+  const records = [failed(6), failed(5), failed(4), record(3), same, record(1), record(0)];
+  assert.deepEqual(
+    expired(records, 2, names).map((one) => one.number),
+    [4, 2, 0],
+  );
+});
+
+test("a record that is shown has the keys of Secrets and not their values", () => {
+  const objects = [
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "db" }, stringData: { password: "hunter2" } },
+  ];
+  const shown = JSON.stringify(withoutSecrets(record(1, { objects })));
+  assert.match(shown, /password/);
+  assert.doesNotMatch(shown, /hunter2/);
+});

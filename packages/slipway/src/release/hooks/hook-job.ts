@@ -1,0 +1,277 @@
+/**
+ * One Job of a hook in one cluster: created under the release's number, watched by the same judge as everything else,
+ * its log told line by line, and cleaned up by number afterwards.
+ */
+import { type AnyObject, isReason, type Job, type KubeClient, type Pod, StatusError } from "@slipway/kube";
+import { type Applied, applyObjects, stamp } from "../apply/apply.ts";
+import { observe } from "../engine/observe.ts";
+import { kubectlFor, type Run } from "../engine/run.ts";
+import { type Cause, type CauseCode, makeCause, renderObjectPath } from "../judge/causes.ts";
+import { describeExit } from "../judge/crash.ts";
+import { refusedApply } from "../judge/creation.ts";
+import { judge, type RolloutSnapshot, type Seen } from "../judge/judge.ts";
+import { plainNameOf } from "../manifests/config-names.ts";
+import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
+import type { Hook, HookRun } from "./hook.ts";
+
+const HOOK_LABEL = "slipway.dev/hook";
+
+interface JobRun {
+  readonly hook: Hook;
+  readonly job: AnyObject;
+  readonly keep: number;
+  readonly cluster: string;
+  readonly onLine: (line: string) => void;
+}
+
+type Result = Pick<HookRun, "outcome" | "cause" | "job">;
+
+export async function runJob(run: Run, given: JobRun): Promise<Result> {
+  const { clock } = run.input.context;
+  const object = named(run, given);
+  const { client } = run.target(given.cluster);
+  const timer = new AbortController();
+  const over = new AbortController();
+  clock.sleep(given.hook.timeoutMs, timer.signal).then(
+    () => over.abort(),
+    () => undefined,
+  );
+  const signal = AbortSignal.any([over.signal, run.stop.signal]);
+  try {
+    const options = { clock, signal, patienceMs: run.patienceMs() };
+    const applied = await applyObjects(client, [...neededBy(run, given, object), object], options);
+    const end = await follow(run, given, { applied, object, signal });
+    if (end === undefined) {
+      await tidy(client, object, given);
+      return { outcome: "succeeded", job: object.metadata.name };
+    }
+    if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
+    // What goes on after its time could still change a database under the release that went back.
+    if (end.isLate) await remove(client, object, given.onLine);
+    return {
+      outcome: end.isLate ? "timed-out" : "failed",
+      cause: end.cause,
+      job: object.metadata.name,
+    };
+  } catch (error) {
+    if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
+    return { outcome: "failed", cause: refusal(run, given, error), job: object.metadata.name };
+  } finally {
+    timer.abort();
+  }
+}
+
+/** A Job cannot be changed once it is there, so each release has one of its own: `migrate-17`. */
+function named(run: Run, { hook, job }: JobRun): AnyObject {
+  const { record } = run.input;
+  const suffix = `-${record.number}`;
+  const labels = {
+    ...job.metadata.labels,
+    [MANAGED_BY_LABEL]: "slipway",
+    [SERVICE_LABEL]: record.service,
+    [HOOK_LABEL]: hook.name.replaceAll(/[^A-Za-z0-9_.-]/g, "-").slice(0, 63),
+  };
+  return {
+    ...job,
+    metadata: { ...job.metadata, name: `${job.metadata.name.slice(0, 63 - suffix.length)}${suffix}`, labels },
+  };
+}
+
+/**
+ * ConfigMaps and Secrets of this release that the Job refers to. Their names carry a hash of their content, so they
+ * are new beside those that run, and nothing that runs changes by them.
+ */
+function neededBy(run: Run, { hook }: JobRun, object: AnyObject): readonly AnyObject[] {
+  if (hook.when === "after") return [];
+  const { record } = run.input;
+  const text = JSON.stringify(object);
+  return record.objects
+    .filter(
+      (one) =>
+        (one.kind === "ConfigMap" || one.kind === "Secret") &&
+        plainNameOf(one) !== undefined &&
+        text.includes(`"${one.metadata.name}"`),
+    )
+    .map((one) => stamp(one, record));
+}
+
+interface Ended {
+  readonly cause: Cause;
+  readonly isLate: boolean;
+}
+
+/** Undefined when the Job has completed. */
+async function follow(
+  run: Run,
+  given: JobRun,
+  at: { readonly applied: Applied; readonly object: AnyObject; readonly signal: AbortSignal },
+): Promise<Ended | undefined> {
+  const { context } = run.input;
+  const { clock } = context;
+  const { client } = run.target(given.cluster);
+  const namespace = at.object.metadata.namespace ?? run.input.record.namespace;
+  const observer = observe(client, { namespaces: [namespace], clock });
+  const logs = new Map<string, Promise<void>>();
+  const stopLogs = new AbortController();
+  let seen: Seen = new Map();
+  let waiting: Cause | undefined;
+  try {
+    await Promise.race([observer.ready, aborted(at.signal)]);
+    while (!at.signal.aborted) {
+      const version = observer.version();
+      const now = clock.now();
+      const current = observer.current();
+      const mine = current.pods.filter(
+        (pod) => pod.metadata.labels?.["job-name"] === at.object.metadata.name,
+      );
+      for (const pod of mine) followLog(client, pod, { logs, signal: stopLogs.signal, onLine: given.onLine });
+      const job = await client.get<Job>(refOf(at.object));
+      const snapshot: RolloutSnapshot = {
+        ...current,
+        jobs: [job],
+        cluster: given.cluster,
+        kubectl: kubectlFor(context, given.cluster),
+        expected: at.applied.workloads,
+        baseline: new Map(),
+        images: new Map(),
+      };
+      const judged = judge(snapshot, seen, now);
+      seen = judged.seen;
+      const { judgement } = judged;
+      if (judgement.verdict === "ok") {
+        await Promise.all(logs.values());
+        return undefined;
+      }
+      if (judgement.verdict === "doomed") {
+        await Promise.all(logs.values());
+        return { cause: asHook(given, judgement.cause, judgement.pod), isLate: false };
+      }
+      waiting = judgement.causes[0];
+      await observer.changed(
+        version,
+        Math.min(1_000, (judgement.budgetEndsAt ?? now + 1_000) - now),
+        at.signal,
+      );
+    }
+    return { cause: late(run, given, waiting), isLate: true };
+  } finally {
+    stopLogs.abort();
+    observer.close();
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Each pod's log from its beginning, once it has begun; a pod that ends is read to its end. */
+function followLog(
+  client: KubeClient,
+  pod: Pod,
+  at: {
+    readonly logs: Map<string, Promise<void>>;
+    readonly signal: AbortSignal;
+    readonly onLine: (line: string) => void;
+  },
+): void {
+  for (const { name, state } of pod.status?.containerStatuses ?? []) {
+    const key = `${pod.metadata.uid}/${name}`;
+    if (at.logs.has(key) || (state?.running === undefined && state?.terminated === undefined)) continue;
+    const read = async (): Promise<void> => {
+      const decoder = new TextDecoder();
+      let rest = "";
+      const place = { namespace: pod.metadata.namespace ?? "default", name: pod.metadata.name };
+      for await (const chunk of client.logs(place, { container: name, follow: true, signal: at.signal })) {
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) at.onLine(line);
+      }
+      if (rest !== "") at.onLine(rest);
+    };
+    at.logs.set(
+      key,
+      read().catch(() => undefined),
+    );
+  }
+}
+
+/** The judge's own cause where it is more than "the Job failed"; an exit code belongs to the sentence. */
+function asHook(given: JobRun, cause: Cause, pod: Pod | undefined): Cause {
+  const code: CauseCode = cause.code === "JobFailed" ? "HookFailed" : cause.code;
+  const end = pod?.status?.containerStatuses
+    ?.map(({ state }) => state?.terminated)
+    .find((one) => one !== undefined);
+  const exit = end === undefined ? "" : `, ${describeExit(end)}`;
+  const facts = { ...cause, why: `hook ${given.hook.name}: ${cause.why}${exit}` };
+  return code === cause.code ? facts : { ...facts, ...restOf(code, cause, facts.why) };
+}
+
+function restOf(code: CauseCode, cause: Cause, why: string): Cause {
+  const kubectl = cause.command.split(" -n ")[0] ?? "kubectl";
+  return makeCause(code, { cluster: cause.cluster, kubectl, object: cause.object, why });
+}
+
+/** Time alone is no reason: what was waited for last is. */
+function late(run: Run, given: JobRun, waiting: Cause | undefined): Cause {
+  const { context, record } = run.input;
+  const path = waiting === undefined ? "" : renderObjectPath(waiting.object);
+  const last =
+    waiting === undefined ? "its pod was never seen" : `${path === "" ? "" : `${path}: `}${waiting.why}`;
+  return makeCause("HookTimedOut", {
+    cluster: given.cluster,
+    kubectl: kubectlFor(context, given.cluster),
+    object: waiting?.object ?? { namespace: record.namespace },
+    why: `hook ${given.hook.name} did not end within ${given.hook.timeoutMs / 1000} s and was ended; last seen: ${last}`,
+  });
+}
+
+function refusal(run: Run, given: JobRun, error: unknown): Cause {
+  const { context, record } = run.input;
+  const code = error instanceof StatusError ? refusedApply(error) : "ClusterUnreachable";
+  return makeCause(code, {
+    cluster: given.cluster,
+    kubectl: kubectlFor(context, given.cluster),
+    object: { namespace: record.namespace },
+    why: `hook ${given.hook.name} could not be started: ${error instanceof Error ? error.message : String(error)}`,
+  });
+}
+
+function refOf(object: AnyObject): { apiVersion: string; kind: string; namespace: string; name: string } {
+  const { namespace = "default", name } = object.metadata;
+  return { apiVersion: "batch/v1", kind: "Job", namespace, name };
+}
+
+async function remove(client: KubeClient, object: AnyObject, onLine: (line: string) => void): Promise<void> {
+  await client.delete(refOf(object), { propagationPolicy: "Background" }).catch((error: unknown) => {
+    if (!isReason(error, "NotFound")) onLine(`the Job could not be ended: ${String(error)}`);
+  });
+}
+
+/** Of the finished Jobs of this hook the newest stay; one that cannot be deleted now is deleted after a later release. */
+async function tidy(client: KubeClient, object: AnyObject, { keep }: JobRun): Promise<void> {
+  const labels = object.metadata.labels ?? {};
+  const selector = [SERVICE_LABEL, HOOK_LABEL].map((name) => `${name}=${labels[name]}`).join(",");
+  const type = { apiVersion: "batch/v1", kind: "Job" };
+  const { namespace = "default" } = object.metadata;
+  try {
+    const { items } = await client.list<AnyObject>(type, { namespace, labelSelector: selector });
+    const finished = items
+      .filter((one) => {
+        const { conditions = [] } = (one["status"] ?? {}) as { conditions?: { status?: string }[] };
+        return conditions.some(({ status }) => status === "True");
+      })
+      .sort((a, b) => numberOf(b) - numberOf(a));
+    for (const old of finished.slice(keep)) {
+      await client.delete(refOf(old), { propagationPolicy: "Background" });
+    }
+  } catch {
+    return;
+  }
+}
+
+function numberOf(job: AnyObject): number {
+  return Number(job.metadata.name.split("-").at(-1));
+}

@@ -1,0 +1,213 @@
+/** Hooks in whole clusters: Jobs and programs around a release, what they print, and what their failure means. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { exec } from "@slipway/base";
+import { type Cluster, startCluster } from "@slipway/cluster";
+import { type Deployment, isReason, type Job } from "@slipway/kube";
+import type { HookConfig } from "../../config/types.ts";
+import type { GatePorts } from "../gates/gate.ts";
+import { parseManifest } from "../manifests/manifests.ts";
+import { renderObjects } from "../manifests/render.ts";
+import type { ReleaseContext, RenderedRelease } from "../model.ts";
+import { deploy, rollback } from "../release.ts";
+import { behaviours, contextOf, image, recordEvents, targetsOf, webManifest } from "../testing.ts";
+
+let clusters: Cluster[] = [];
+let count = 0;
+
+const migrations = [
+  ["migrate:good*", { startMs: 5, exitAfterMs: 20, exitCode: 0, log: ["adding a column", "done"] }],
+  ["migrate:bad*", { startMs: 5, exitAfterMs: 20, exitCode: 7, log: ["no such table: orders"] }],
+  ["migrate:slow*", { startMs: 5, log: ["waiting for a lock"] }],
+  [
+    "migrate:gone*",
+    { refusal: { reason: "ErrImagePull", message: "unauthorized: authentication required" } },
+  ],
+] as const;
+
+before(async () => {
+  const rows = migrations.map(([name, behaviour]) => ({ image: `registry.test/${name}`, behaviour }));
+  clusters = await Promise.all(
+    ["osaka", "tokyo"].map((name) =>
+      startCluster({ name, runtime: "simulated", behaviours: [...rows, ...behaviours] }),
+    ),
+  );
+});
+after(async () => {
+  await Promise.all(clusters.map((cluster) => cluster.stop()));
+});
+
+const ports: GatePorts = {
+  get: () => Promise.reject(new Error("not here")),
+  run: async (command, { env, signal, onLine }) => {
+    const onOutput = (text: string): void => text.trimEnd().split("\n").forEach(onLine);
+    const { exitCode } = await exec(command, { env: { ...process.env, ...env }, signal, onOutput });
+    return { exitCode };
+  },
+  variable: () => undefined,
+};
+
+const MIGRATION = `
+apiVersion: batch/v1
+kind: Job
+metadata: { name: migrate }
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - { name: migrate, image: migrate, envFrom: [{ configMapRef: { name: settings } }] }
+`;
+
+const migration = (changes: Partial<HookConfig> = {}, run: Record<string, unknown> = {}): HookConfig => ({
+  name: "migrate",
+  when: "before",
+  timeoutMs: 20_000,
+  onRollback: false,
+  run: { kind: "job", file: "hooks/migrate.yaml", in: "first-cluster", keep: 2, ...run } as HookConfig["run"],
+  ...changes,
+});
+
+const program = (when: "before" | "after", script: string): HookConfig => ({
+  ...{ name: "script", when, timeoutMs: 20_000, onRollback: false },
+  run: { kind: "command", command: ["sh", "-c", script] },
+});
+
+function fresh(onFailure: ReleaseContext["release"]["onFailure"] = "rollback-all"): {
+  context: ReleaseContext;
+  of: (tag: string, migrateTag: string, hooks: readonly HookConfig[]) => RenderedRelease;
+} {
+  count += 1;
+  const namespace = `hooks-${count}`;
+  const base = contextOf(targetsOf(clusters), { namespace, gates: ports });
+  return {
+    context: { ...base, release: { ...base.release, onFailure } },
+    of: (tag, migrateTag, hooks) =>
+      renderObjects({
+        service: "shop",
+        namespace,
+        loaded: parseManifest(webManifest({ replicas: 1, setting: tag }), "k8s/web.yaml"),
+        patches: [],
+        hooks: hooks.map((config) => ({
+          config,
+          job: config.run.kind === "job" ? parseManifest(MIGRATION, "hooks/migrate.yaml")[0] : undefined,
+        })),
+        images: [image("web", tag), image("migrate", migrateTag)],
+        version: { commit: `${tag}0000000`, message: `ship ${tag}`, author: "Aki", dirty: false },
+      }),
+  };
+}
+
+async function jobsIn(cluster: number, namespace: string): Promise<readonly string[]> {
+  const { client } = clusters[cluster] as Cluster;
+  const { items } = await client.list<Job>({ apiVersion: "batch/v1", kind: "Job" }, { namespace });
+  return items.map(({ metadata }) => metadata.name).sort();
+}
+
+async function isThere(namespace: string): Promise<boolean> {
+  const { client } = clusters[0] as Cluster;
+  return client
+    .get<Deployment>({ apiVersion: "apps/v1", kind: "Deployment", namespace, name: "web" })
+    .then(() => true)
+    .catch((error: unknown) => {
+      if (isReason(error, "NotFound")) return false;
+      throw error;
+    });
+}
+
+test("a migration runs before anything is applied, with the release's own settings, and its log is told", async () => {
+  const { context, of } = fresh();
+  const seen = recordEvents();
+  const { record } = await deploy(context, of("v1", "good", [migration()]), seen);
+  assert.equal(record.outcome, "healthy");
+  const order = seen.events.flatMap((event) =>
+    event.type === "hook-log"
+      ? [event.line]
+      : ["hook-started", "hook-finished", "applied"].includes(event.type)
+        ? [event.type]
+        : [],
+  );
+  assert.deepEqual(order, ["hook-started", "adding a column", "done", "hook-finished", "applied", "applied"]);
+  assert.deepEqual(await jobsIn(0, context.namespace), ["migrate-1"]);
+  assert.deepEqual(await jobsIn(1, context.namespace), []);
+  assert.deepEqual(
+    record.hooks?.map(({ hook, runs }) => [
+      hook.name,
+      runs.map(({ cluster, outcome }) => [cluster, outcome]),
+    ]),
+    [["migrate", [["osaka", "succeeded"]]]],
+  );
+});
+
+test("a migration that fails stops the release: nothing has been changed, and its words are kept", async () => {
+  const { context, of } = fresh();
+  const seen = recordEvents();
+  const { record, exitCode } = await deploy(context, of("v1", "bad", [migration()]), seen);
+  assert.equal(record.outcome, "failed");
+  assert.equal(exitCode, 1);
+  assert.ok(Object.values(record.clusters).every(({ verdict }) => verdict === "not-started"));
+  assert.equal(await isThere(context.namespace), false);
+  const [run] = record.hooks?.[0]?.runs ?? [];
+  assert.equal(run?.cause?.code, "HookFailed");
+  assert.match(run?.cause?.why ?? "", /hook migrate: the Job failed: .*exit code 7/);
+  assert.ok(record.evidence[0]?.notes?.includes("| no such table: orders"));
+});
+
+test("an image that the node may not pull is named as such, at once", async () => {
+  const { context, of } = fresh();
+  const { record } = await deploy(context, of("v1", "gone", [migration()]));
+  assert.equal(record.hooks?.[0]?.runs[0]?.cause?.code, "ImagePullAuth");
+});
+
+test("a migration that does not end is ended, and what it waited for is said", async () => {
+  const { context, of } = fresh();
+  const { record } = await deploy(context, of("v1", "slow", [migration({ timeoutMs: 600 })]));
+  const [run] = record.hooks?.[0]?.runs ?? [];
+  assert.equal(run?.outcome, "timed-out");
+  assert.equal(run?.cause?.code, "HookTimedOut");
+  assert.match(run?.cause?.why ?? "", /did not end within 0.6 s and was ended; last seen: .*running/);
+  assert.deepEqual(await jobsIn(0, context.namespace), [], "a migration must not go on behind the release");
+});
+
+test("each cluster gets its Job, and of finished ones as many stay as are to be kept", async () => {
+  const { context, of } = fresh();
+  const hook = migration({}, { in: "each", keep: 1 });
+  await deploy(context, of("v1", "good", [hook]));
+  await deploy(context, of("v2", "good", [hook]));
+  assert.deepEqual(await jobsIn(0, context.namespace), ["migrate-2"]);
+  assert.deepEqual(await jobsIn(1, context.namespace), ["migrate-2"]);
+});
+
+test("a program after the last wave that fails takes the release back", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1", "good", []));
+  const hooks = [program("after", 'echo "release $SLIPWAY_RELEASE is slow"; exit 3')];
+  const { record } = await deploy(context, of("v2", "good", hooks));
+  assert.equal(record.outcome, "rolled-back");
+  assert.equal(record.clusters["tokyo"]?.cause?.code, "HookFailed");
+  assert.equal(record.clusters["osaka"]?.restored?.ok, true);
+  const notes = record.evidence.flatMap((one) => one.notes ?? []);
+  assert.ok(notes.includes("| release 2 is slow"), notes.join("\n"));
+});
+
+test("where failures halt, a program after the last wave leaves the release in place and failed", async () => {
+  const { context, of } = fresh("halt");
+  await deploy(context, of("v1", "good", []));
+  const { record } = await deploy(context, of("v2", "good", [program("after", "exit 3")]));
+  assert.equal(record.outcome, "failed");
+  assert.equal(record.clusters["osaka"]?.verdict, "healthy");
+});
+
+test("a rollback runs the stored hooks that are meant for it, and no others", async () => {
+  const { context, of } = fresh();
+  const hooks = [migration(), migration({ name: "warm", onRollback: true })];
+  await deploy(context, of("v1", "good", hooks));
+  await deploy(context, of("v2", "good", []));
+  const { record } = await rollback(context);
+  assert.equal(record.outcome, "healthy");
+  assert.deepEqual(
+    record.hooks?.map(({ hook, runs }) => [hook.name, runs[0]?.outcome]),
+    [["warm", "succeeded"]],
+  );
+});

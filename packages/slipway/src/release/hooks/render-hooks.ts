@@ -1,0 +1,54 @@
+/** Hooks from the configuration to what is stored with a release: a Job's file is read and gets the release's images. */
+import { SlipwayError } from "@slipway/base";
+import type { AnyObject } from "@slipway/kube";
+import type { Config, HookConfig } from "../../config/types.ts";
+import { type LoadedObject, loadManifests } from "../manifests/manifests.ts";
+import type { Hook, HookRecord } from "./hook.ts";
+
+export interface LoadedHook {
+  readonly config: HookConfig;
+  /** Undefined for a program. */
+  readonly job: LoadedObject | undefined;
+}
+
+/** Throws with the place when a file does not hold exactly one Job. */
+export async function loadHooks(
+  config: Pick<Config, "root"> & { readonly release: Pick<Config["release"], "hooks"> },
+): Promise<readonly LoadedHook[]> {
+  return Promise.all(
+    (config.release.hooks ?? []).map(async (hook): Promise<LoadedHook> => {
+      if (hook.run.kind === "command") return { config: hook, job: undefined };
+      const loaded = await loadManifests([hook.run.file], config.root);
+      const [job] = loaded;
+      if (job !== undefined && loaded.length === 1 && job.object.kind === "Job") {
+        return { config: hook, job };
+      }
+      throw new SlipwayError({
+        code: "HOOK_NOT_A_JOB",
+        where: `slipway.config.ts/release/hooks/${hook.when}`,
+        message: `${hook.run.file} should hold exactly one Job, and holds ${kindsOf(loaded)}`,
+        hint: "Give every hook a file of its own, outside of the manifests' folders.",
+        exitCode: 2,
+      });
+    }),
+  );
+}
+
+function kindsOf(loaded: readonly LoadedObject[]): string {
+  if (loaded.length === 0) return "nothing";
+  return loaded.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(", ");
+}
+
+/** `jobs` in the order of those hooks that have one. */
+export function withJobs(hooks: readonly LoadedHook[], jobs: readonly AnyObject[]): readonly HookRecord[] {
+  let next = 0;
+  return hooks.map(({ config }): HookRecord => {
+    const { name, when, timeoutMs, onRollback, run } = config;
+    const common = { name, when, timeoutMs, onRollback };
+    if (run.kind === "command") return { hook: { ...common, run }, runs: [] };
+    const job = jobs[next] as AnyObject;
+    next += 1;
+    const hook: Hook = { ...common, run: { kind: "job", job, in: run.in, keep: run.keep } };
+    return { hook, runs: [] };
+  });
+}

@@ -1,0 +1,51 @@
+/**
+ * The lock of a cluster that was away when the release took its locks and is back now. Somebody may have released
+ * there in the meantime, under a lock that we did not have: then this release has no business in it.
+ */
+import { SlipwayError } from "@slipway/base";
+import { ensureNamespace } from "../apply/apply.ts";
+import { readRecords } from "../history/history.ts";
+import type { ReleaseContext, ReleaseRecord } from "../model.ts";
+import { type HeldLock, takeLock } from "./lock.ts";
+
+export interface LateLocks {
+  /** Aborts when a lock that was taken late has been lost. */
+  readonly lost: AbortSignal;
+  /** Throws when the cluster does not answer, is locked by somebody else, or has had a release since. */
+  admit(cluster: string, record: ReleaseRecord): Promise<void>;
+  release(): Promise<void>;
+}
+
+export function lateLocks(context: ReleaseContext): LateLocks {
+  const lost = new AbortController();
+  const locks: HeldLock[] = [];
+  return {
+    lost: lost.signal,
+    async admit(cluster, record) {
+      const target = context.targets.find(({ name }) => name === cluster);
+      if (target === undefined) throw new Error(`no target ${cluster}`);
+      await ensureNamespace(target.client, context.namespace, context.service);
+      const lock = await takeLock(target.client, {
+        ...context,
+        message: `release ${record.number}, which goes on here`,
+      });
+      locks.push(lock);
+      lock.lost.addEventListener("abort", () => lost.abort(lock.lost.reason), { once: true });
+      const newer = (await readRecords(target.client, context, () => undefined)).find(
+        // The same number is this very release when it is gone on with, and another one's after a split.
+        (one) =>
+          one.number > record.number || (one.number === record.number && one.startedAt !== record.startedAt),
+      );
+      if (newer === undefined) return;
+      throw new SlipwayError({
+        code: "CLUSTER_RELEASED_SINCE",
+        where: cluster,
+        message: `was given release ${newer.number} by ${newer.who} while it was away from here`,
+        hint: "Deploy again when every cluster answers.",
+      });
+    },
+    async release() {
+      await Promise.allSettled(locks.map((lock) => lock.release()));
+    },
+  };
+}

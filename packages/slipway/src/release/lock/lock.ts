@@ -1,0 +1,423 @@
+/**
+ * The lock: one Lease per service and cluster, together one logical lock, taken in the order of the cluster names.
+ *
+ * It frees itself: a lease that was not renewed for its TTL may be taken by anyone, and at once when the process
+ * that held it is known to be dead (`kill -9` on this machine). The times in a lease are its holder's, whose clock may
+ * be behind ours; so before one is taken that ran out only lately, it is watched for longer than a renewal takes.
+ * `leaseTransitions` rises with every taking and is the fencing token: it goes into every record written under the
+ * lock, so a late writer is recognised.
+ *
+ * Every take and renewal is a compare-and-swap on resourceVersion. A holder that finds somebody else in its lease
+ * has lost it and stops at its next step.
+ *
+ * A freeze (`slipway lock`) is an annotation on the same lease, so that taking the lock and freezing it cannot cross.
+ * It outlives every holder, ends by itself when it was given a time, and stops deploys but never a rollback.
+ */
+import { type Clock, formatDuration, SlipwayError } from "@slipway/base";
+import { isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
+import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
+
+/** With the watch below, a dead holder on another machine is in nobody's way for longer than 30 s. */
+const LOCK_TTL_MS = 20_000;
+const RENEW_EVERY_MS = LOCK_TTL_MS / 4;
+/** A living holder renews within this time, whatever its clock says. */
+const WATCH_MS = RENEW_EVERY_MS * 1.5;
+/** Further ahead than this is not the way there and back. */
+const AHEAD_MS = 2_000;
+/** Clocks of two machines differ by less than this. */
+const SKEW_MS = 10 * 60_000;
+
+export interface LockHolder {
+  readonly who: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly message: string;
+  readonly since: number;
+  readonly renewedAt: number;
+}
+
+export interface Freeze {
+  readonly who: string;
+  readonly message: string;
+  readonly since: number;
+  /** When it ends by itself; undefined until somebody lifts it. */
+  readonly until: number | undefined;
+}
+
+export interface LockState {
+  readonly holder: LockHolder | undefined;
+  /** In force now. */
+  readonly freeze: Freeze | undefined;
+  /** Held, but not renewed in time or by a process that is gone: free for the next one. */
+  readonly isStale: boolean;
+  /** Stale because its process is known to be gone. */
+  readonly isDead: boolean;
+}
+
+export interface LockOptions {
+  readonly service: string;
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly who: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly message: string;
+  readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
+  readonly steal?: boolean | undefined;
+  /** A rollback is not stopped by a freeze. */
+  readonly goesThroughFreeze?: boolean | undefined;
+  /** Ends the wait for a sign of life. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HeldLock {
+  readonly fence: number;
+  /** Who held it when it was stolen, and was not known to be gone. */
+  readonly stolenFrom: LockHolder | undefined;
+  /** The freeze that it was taken through. */
+  readonly freeze: Freeze | undefined;
+  /** Aborts when somebody else has taken the lock; the reason is a SlipwayError LOCK_LOST. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+const MESSAGE = "slipway.dev/message";
+const HOST = "slipway.dev/host";
+const PID = "slipway.dev/pid";
+const FREEZE = "slipway.dev/freeze";
+
+function leaseRef(
+  service: string,
+  namespace: string,
+): { apiVersion: string; kind: string; name: string; namespace: string } {
+  return { apiVersion: "coordination.k8s.io/v1", kind: "Lease", name: `slipway.${service}`, namespace };
+}
+
+/** Who holds the lock in this cluster. */
+export async function readLock(
+  client: KubeClient,
+  options: Pick<LockOptions, "service" | "namespace" | "clock" | "isHolderAlive">,
+): Promise<LockState> {
+  const lease = await getLease(client, options.service, options.namespace);
+  return stateOf(lease, options);
+}
+
+/** Takes the lock in one cluster, or throws LOCK_HELD or LOCK_FROZEN naming who has it, since when and why. */
+export async function takeLock(client: KubeClient, options: LockOptions): Promise<HeldLock> {
+  // Two attempts: somebody else may write the lease between our read and our write, then it is read again.
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    const current = await getLease(client, options.service, options.namespace);
+    const state = stateOf(current, options);
+    if (state.freeze !== undefined && options.goesThroughFreeze !== true) {
+      throw lockFrozen(client.name, options, state.freeze);
+    }
+    if (current !== undefined) {
+      if (state.holder !== undefined && !state.isStale && !isFromTheFuture(state.holder, options)) {
+        if (options.steal !== true) throw lockHeld(client.name, options, state.holder);
+      }
+      const living = await holderAfterAll(client, options, { lease: current, state });
+      if (living !== undefined) throw lockHeld(client.name, options, living);
+    }
+    const taken = await writeTaken(client, options, current);
+    if (taken === undefined) continue;
+    const stolenFrom = state.isStale ? undefined : state.holder;
+    return hold(client, options, { lease: taken, stolenFrom, freeze: state.freeze });
+  }
+  throw new SlipwayError({
+    code: "LOCK_HELD",
+    where: `${client.name}/lock`,
+    message: `somebody else took the lock of ${options.service} at the same moment`,
+    hint: "Run the command again.",
+  });
+}
+
+/**
+ * Renewed later than now: its holder's clock is ahead of ours, so the lease would seem valid for as long after its
+ * holder's death. Only watching it tells whether somebody is there.
+ */
+function isFromTheFuture(holder: LockHolder, options: Pick<LockOptions, "clock">): boolean {
+  return holder.renewedAt - options.clock.now() > AHEAD_MS;
+}
+
+/** The holder of a lease that looks run out but was renewed while we watched; undefined when it is free to take. */
+async function holderAfterAll(
+  client: KubeClient,
+  options: LockOptions,
+  seen: { readonly lease: Lease; readonly state: LockState },
+): Promise<LockHolder | undefined> {
+  const { holder, isDead } = seen.state;
+  if (holder === undefined || isDead || options.steal === true) return undefined;
+  if (options.clock.now() - holder.renewedAt > SKEW_MS) return undefined;
+  await options.clock.sleep(WATCH_MS, options.signal);
+  const now = await getLease(client, options.service, options.namespace);
+  if (now?.spec?.renewTime === seen.lease.spec?.renewTime) return undefined;
+  return now === undefined ? undefined : stateOf(now, options).holder;
+}
+
+async function getLease(client: KubeClient, service: string, namespace: string): Promise<Lease | undefined> {
+  try {
+    return await client.get<Lease>(leaseRef(service, namespace));
+  } catch (error) {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+function stateOf(lease: Lease | undefined, options: Pick<LockOptions, "clock" | "isHolderAlive">): LockState {
+  const { annotations = {} } = lease?.metadata ?? {};
+  const spec = lease?.spec ?? {};
+  const freeze = freezeIn(annotations[FREEZE], options.clock.now());
+  if (spec.holderIdentity === undefined || spec.holderIdentity === "")
+    return { holder: undefined, freeze, isStale: false, isDead: false };
+  const holder: LockHolder = {
+    who: spec.holderIdentity.split("@")[0] ?? spec.holderIdentity,
+    host: annotations[HOST] ?? "",
+    pid: Number(annotations[PID] ?? 0),
+    message: annotations[MESSAGE] ?? "",
+    since: Date.parse(spec.acquireTime ?? "") || 0,
+    renewedAt: Date.parse(spec.renewTime ?? "") || 0,
+  };
+  const ttlMs = (spec.leaseDurationSeconds ?? LOCK_TTL_MS / 1000) * 1000;
+  const isExpired = holder.renewedAt + ttlMs <= options.clock.now();
+  const isDead = options.isHolderAlive?.(holder) === false;
+  return { holder, freeze, isStale: isExpired || isDead, isDead };
+}
+
+function freezeIn(annotation: string | undefined, now: number): Freeze | undefined {
+  if (annotation === undefined) return undefined;
+  const freeze = parseFreeze(annotation);
+  return freeze.until !== undefined && freeze.until <= now ? undefined : freeze;
+}
+
+/** What a person has written there by other means is a freeze too: its text is the reason. */
+function parseFreeze(annotation: string): Freeze {
+  try {
+    const { who, message, since, until } = JSON.parse(annotation) as Partial<Record<keyof Freeze, unknown>>;
+    return {
+      who: String(who ?? "somebody"),
+      message: String(message ?? ""),
+      since: Number(since ?? 0),
+      until: typeof until === "number" ? until : undefined,
+    };
+  } catch {
+    return { who: "somebody", message: annotation, since: 0, until: undefined };
+  }
+}
+
+/** `by aki for 2 min, "the sale", ends in 58 min` */
+export function describeFreeze(freeze: Freeze, now: number): string {
+  const ago = freeze.since === 0 ? "" : ` for ${formatDuration(Math.max(0, now - freeze.since))}`;
+  const message = freeze.message === "" ? "" : `, "${freeze.message}"`;
+  const end = freeze.until === undefined ? "" : `, ends in ${formatDuration(freeze.until - now)}`;
+  return `by ${freeze.who}${ago}${message}${end}`;
+}
+
+function lockFrozen(cluster: string, options: LockOptions, freeze: Freeze): SlipwayError {
+  return new SlipwayError({
+    code: "LOCK_FROZEN",
+    where: `${cluster}/lock`,
+    message: `${options.service} is frozen ${describeFreeze(freeze, options.clock.now())}`,
+    hint: `Nothing was changed. ${freeze.until === undefined ? "Ask" : "Wait for it, or ask"} ${freeze.who}; slipway unlock lifts it. A rollback goes through a freeze.`,
+  });
+}
+
+function lockHeld(cluster: string, options: LockOptions, holder: LockHolder): SlipwayError {
+  const ago = formatDuration(Math.max(0, options.clock.now() - holder.since));
+  const message = holder.message === "" ? "" : `, "${holder.message}"`;
+  return new SlipwayError({
+    code: "LOCK_HELD",
+    where: `${cluster}/lock`,
+    message: `${holder.who}@${holder.host} (process ${holder.pid}) has held the lock of ${options.service} for ${ago}${message}`,
+    hint: "Wait for it with --wait 5m. It frees itself at most 30 s after that process ends. A rollback may take it over: --steal-lock.",
+  });
+}
+
+/** Creates or replaces the lease in our name; undefined when somebody else was faster. */
+async function writeTaken(
+  client: KubeClient,
+  options: LockOptions,
+  current: Lease | undefined,
+): Promise<Lease | undefined> {
+  const now = microTime(options.clock.now());
+  const ref = leaseRef(options.service, options.namespace);
+  const lease: Lease = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: {
+      name: ref.name,
+      namespace: ref.namespace,
+      ...(current?.metadata.resourceVersion === undefined
+        ? {}
+        : { resourceVersion: current.metadata.resourceVersion }),
+      labels: {
+        ...current?.metadata.labels,
+        [MANAGED_BY_LABEL]: "slipway",
+        [SERVICE_LABEL]: options.service,
+      },
+      annotations: {
+        ...current?.metadata.annotations,
+        [MESSAGE]: options.message,
+        [HOST]: options.host,
+        [PID]: String(options.pid),
+      },
+    },
+    spec: {
+      holderIdentity: `${options.who}@${options.host}/${options.pid}`,
+      leaseDurationSeconds: LOCK_TTL_MS / 1000,
+      acquireTime: now,
+      renewTime: now,
+      leaseTransitions: (current?.spec?.leaseTransitions ?? 0) + 1,
+    },
+  };
+  try {
+    return current === undefined ? await client.create(lease) : await client.replace(lease);
+  } catch (error) {
+    if (isReason(error, "Conflict") || isReason(error, "AlreadyExists") || isReason(error, "NotFound"))
+      return undefined;
+    throw error;
+  }
+}
+
+function hold(
+  client: KubeClient,
+  options: LockOptions,
+  found: {
+    readonly lease: Lease;
+    readonly stolenFrom: LockHolder | undefined;
+    readonly freeze: Freeze | undefined;
+  },
+): HeldLock {
+  const { clock } = options;
+  const taken = found.lease;
+  const lost = new AbortController();
+  const stop = new AbortController();
+  let lease = taken;
+  const isOurs = (other: Lease | undefined): boolean =>
+    other?.spec?.holderIdentity === taken.spec?.holderIdentity &&
+    other?.spec?.leaseTransitions === taken.spec?.leaseTransitions;
+  const renew = async (): Promise<void> => {
+    try {
+      lease = await client.replace<Lease>({
+        ...lease,
+        spec: { ...lease.spec, renewTime: microTime(clock.now()) },
+      });
+    } catch (error) {
+      if (!(error instanceof StatusError)) return; // Unreachable: the next renewal tries again.
+      const current = await getLease(client, options.service, options.namespace);
+      if (current !== undefined && isOurs(current)) lease = current;
+      else lost.abort(lockLost(client.name, options.service, current));
+    }
+  };
+  const renewing = (async () => {
+    while (!stop.signal.aborted && !lost.signal.aborted) {
+      await clock.sleep(RENEW_EVERY_MS, stop.signal).catch(() => undefined);
+      if (!stop.signal.aborted) await renew().catch(() => undefined);
+    }
+  })();
+  return {
+    fence: taken.spec?.leaseTransitions ?? 1,
+    stolenFrom: found.stolenFrom,
+    freeze: found.freeze,
+    lost: lost.signal,
+    release: async () => {
+      stop.abort();
+      await renewing;
+      if (lost.signal.aborted) return;
+      // The lease stays, empty: its transitions are the fencing token of the next holder.
+      const current = await getLease(client, options.service, options.namespace);
+      if (current === undefined || !isOurs(current)) return;
+      await client.replace<Lease>({ ...current, spec: { ...current.spec, holderIdentity: "" } });
+    },
+  };
+}
+
+/** Freezes the service in one cluster. Who releases at this moment may finish; the next deploy is refused. */
+export async function freezeLock(
+  client: KubeClient,
+  options: Pick<LockOptions, "service" | "namespace">,
+  freeze: Freeze,
+): Promise<void> {
+  await updateLease(client, options, (lease) => ({
+    ...lease,
+    metadata: {
+      ...lease.metadata,
+      annotations: { ...lease.metadata.annotations, [FREEZE]: JSON.stringify(freeze) },
+    },
+  }));
+}
+
+export interface Unlocking {
+  readonly lifted: Freeze | undefined;
+  /** Whose lock was taken away. */
+  readonly freed: LockHolder | undefined;
+}
+
+/** Lifts a freeze and empties the lease of its holder, as far as `may` allows; changes nothing when there is neither. */
+export async function unlockLease(
+  client: KubeClient,
+  options: Pick<LockOptions, "service" | "namespace" | "clock" | "isHolderAlive">,
+  may: (state: LockState) => { readonly lift: boolean; readonly free: boolean },
+): Promise<Unlocking> {
+  let done: Unlocking = { lifted: undefined, freed: undefined };
+  await updateLease(client, options, (lease) => {
+    const state = stateOf(lease, options);
+    const { lift, free } = may(state);
+    const isLifting = lift && lease.metadata.annotations?.[FREEZE] !== undefined;
+    const isFreeing = free && state.holder !== undefined;
+    done = { lifted: isLifting ? state.freeze : undefined, freed: isFreeing ? state.holder : undefined };
+    if (!isLifting && !isFreeing) return undefined;
+    const { [FREEZE]: freeze, ...others } = lease.metadata.annotations ?? {};
+    const annotations = isLifting || freeze === undefined ? others : { ...others, [FREEZE]: freeze };
+    return {
+      ...lease,
+      metadata: { ...lease.metadata, annotations },
+      spec: { ...lease.spec, ...(isFreeing ? { holderIdentity: "" } : {}) },
+    };
+  });
+  return done;
+}
+
+/** A renewal may come in between at any time: read and tried again. */
+const UPDATE_ATTEMPTS = 5;
+
+async function updateLease(
+  client: KubeClient,
+  options: Pick<LockOptions, "service" | "namespace">,
+  change: (lease: Lease) => Lease | undefined,
+): Promise<void> {
+  const { name, namespace } = leaseRef(options.service, options.namespace);
+  for (let attempt = 1; ; attempt += 1) {
+    const current = await getLease(client, options.service, options.namespace);
+    const labels = { [MANAGED_BY_LABEL]: "slipway", [SERVICE_LABEL]: options.service };
+    const empty: Lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name, namespace, labels },
+      spec: { holderIdentity: "", leaseTransitions: 0 },
+    };
+    const changed = change(current ?? empty);
+    if (changed === undefined) return;
+    try {
+      await (current === undefined ? client.create(changed) : client.replace(changed));
+      return;
+    } catch (error) {
+      const isRaced = isReason(error, "Conflict") || isReason(error, "AlreadyExists");
+      if (!isRaced || attempt >= UPDATE_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function lockLost(cluster: string, service: string, current: Lease | undefined): SlipwayError {
+  const holder = current?.spec?.holderIdentity ?? "";
+  return new SlipwayError({
+    code: "LOCK_LOST",
+    where: `${cluster}/lock`,
+    message: holder === "" ? `the lock of ${service} is gone` : `${holder} has taken the lock of ${service}`,
+    hint: "This release stopped where it was. See slipway status.",
+  });
+}
+
+/** RFC 3339 with six decimals, as Lease times are written. */
+function microTime(ms: number): string {
+  return new Date(ms).toISOString().replace("Z", "000Z");
+}

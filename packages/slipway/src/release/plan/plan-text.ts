@@ -1,0 +1,116 @@
+/** A plan as text for people. Clusters in which the same would happen are shown once. Pure. */
+import type { SlipwayError } from "@slipway/base";
+import { describeIdentities } from "../identity.ts";
+import type { FieldChange } from "./diff.ts";
+import {
+  type ClusterPlan,
+  isChange,
+  type PlannedAction,
+  type PlannedObject,
+  type ReleasePlan,
+} from "./plan.ts";
+
+export interface PlanTextOptions {
+  /** Escape sequences of a terminal for the marks. */
+  readonly color?: boolean | undefined;
+  /** Every field of objects that are created, too. */
+  readonly full?: boolean | undefined;
+}
+
+const MARKS: Readonly<Record<PlannedAction, Mark>> = {
+  create: "+",
+  change: "~",
+  unchanged: "=",
+  prune: "-",
+  left: "!",
+};
+
+type Mark = "+" | "-" | "~" | "=" | "!" | " ";
+
+const COLORS: Readonly<Partial<Record<Mark, number>>> = { "+": 32, "-": 31, "~": 33, "!": 33 };
+
+export function renderPlan(plan: ReleasePlan, options: PlanTextOptions = {}): string {
+  const groups = new Map<string, string[]>();
+  for (const cluster of plan.clusters) {
+    const body = renderCluster(cluster, plan, options).join("\n");
+    groups.set(body, [...(groups.get(body) ?? []), cluster.name]);
+  }
+  const order = plan.waves.map((wave) => wave.join(" + ")).join(", then ");
+  return [
+    ...describeIdentities(plan.identities),
+    ...[...groups].map(([body, names]) => `${headOf(names)}\n${body}`),
+    `order: ${order}`,
+    ...plan.warnings.map((warning) => `warning: ${warning}`),
+    ...renderRefusals(plan.refusals),
+  ].join("\n");
+}
+
+function headOf(names: readonly string[]): string {
+  const all = names.join(", ");
+  return names.length === 1 ? `${all}:` : `${all} (${names.length} clusters, identical):`;
+}
+
+function renderCluster(cluster: ClusterPlan, plan: ReleasePlan, options: PlanTextOptions): readonly string[] {
+  if (!cluster.reachable) return [`  unreachable: ${cluster.reason}`];
+  const same = cluster.objects.filter(({ action }) => action === "unchanged").length;
+  const shown = cluster.objects.filter(({ action }) => action !== "unchanged");
+  const old = shown.filter(isOldVersion);
+  const lines = shown
+    .filter((object) => !isOldVersion(object))
+    .flatMap((object) => renderObject(object, plan.namespace, options));
+  if (old.length > 0) lines.push(`  ${mark("-", options)} ${oldVersions(old)}`);
+  if (!shown.some(isChange)) return [`  nothing changes (${same} objects)`, ...lines];
+  return same > 0 ? [...lines, `  = ${same} unchanged`] : lines;
+}
+
+/** Content that no kept release needs any more. */
+function isOldVersion({ action, appliedAs }: PlannedObject): boolean {
+  return action === "prune" && appliedAs !== undefined;
+}
+
+function oldVersions(objects: readonly PlannedObject[]): string {
+  const names = [...new Set(objects.map(({ kind, name }) => `${kind} ${name}`))].join(", ");
+  const count = objects.length === 1 ? "an old version" : `${objects.length} old versions`;
+  return `${count} of ${names}, which no kept release needs`;
+}
+
+function renderObject(object: PlannedObject, namespace: string, options: PlanTextOptions): string[] {
+  const { kind, name, action, changes, untried } = object;
+  const isElsewhere = object.namespace !== undefined && object.namespace !== namespace;
+  const place = isElsewhere ? ` in namespace ${object.namespace}` : "";
+  const lines = [`  ${mark(MARKS[action], options)} ${kind} ${name}${place}${remarkOf(object)}`];
+  if (untried !== undefined) lines.push(`      ? cannot be tried: ${untried}`);
+  if (action === "create" && options.full !== true) return lines;
+  return [...lines, ...changes.flatMap((change) => renderChange(change, options))];
+}
+
+function remarkOf({ kind, action }: PlannedObject): string {
+  const holdsData = ["Namespace", "PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition"];
+  if (action === "left") return ": not in the release any more, stays because it holds data";
+  if (action !== "prune") return "";
+  return holdsData.includes(kind)
+    ? ": pruned WITH ITS DATA once the release is verified (annotated slipway.dev/prune: allow)"
+    : ": pruned once the release is verified";
+}
+
+function renderChange(change: FieldChange, options: PlanTextOptions): readonly string[] {
+  const { before, after, path, lines } = change;
+  const values = [before, after].filter((value) => value !== undefined).join(" -> ");
+  const text = path === "" ? values : values === "" ? path : `${path}: ${values}`;
+  return [
+    `      ${mark(change.mark, options)} ${lines === undefined ? text : `${path}:`}`,
+    ...(lines ?? []).map((line) => `          ${mark(line.mark, options)} ${line.text}`.trimEnd()),
+  ];
+}
+
+function renderRefusals(refusals: readonly SlipwayError[]): readonly string[] {
+  return refusals.flatMap(({ where, message, hint }) => [
+    `refused: ${where === undefined ? "" : `${where}: `}${message}`,
+    ...(hint === undefined ? [] : [`  ${hint}`]),
+  ]);
+}
+
+function mark(text: Mark, { color }: PlanTextOptions): string {
+  const code = color === true ? COLORS[text] : undefined;
+  return code === undefined ? text : `\u001b[${code}m${text}\u001b[39m`;
+}

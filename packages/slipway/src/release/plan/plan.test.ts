@@ -1,0 +1,148 @@
+/** Planning and preflight against one API: what would change, what is refused, and that nothing is changed. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SlipwayError } from "@slipway/base";
+import type { KubeClient } from "@slipway/kube";
+import { applyObjects } from "../apply/apply.ts";
+import type { RenderedRelease } from "../model.ts";
+import { deploy } from "../release.ts";
+import { apiClient, contextOf, rendered, webManifest } from "../testing.ts";
+import { planRelease } from "./plan.ts";
+import { renderPlan } from "./plan-text.ts";
+
+const systemClock = contextOf([]).clock;
+
+async function withApplied(of: RenderedRelease): Promise<KubeClient> {
+  const client = apiClient();
+  await applyObjects(client, of.objects, { clock: systemClock });
+  return client;
+}
+
+test("a first release creates everything, and planning changes nothing", async () => {
+  const client = apiClient();
+  const plan = await planRelease(contextOf([{ name: "tokyo", client }]), rendered("v1"));
+  assert.deepEqual(plan.refusals, []);
+  assert.deepEqual(
+    plan.clusters[0]?.objects.map((object) => [object.kind, object.action]),
+    [
+      ["ConfigMap", "create"],
+      ["Service", "create"],
+      ["Deployment", "create"],
+    ],
+  );
+  const left = await client.list({ apiVersion: "apps/v1", kind: "Deployment" });
+  assert.equal(left.items.length, 0);
+});
+
+test("the same release again changes nothing", async () => {
+  const client = await withApplied(rendered("v1"));
+  const plan = await planRelease(contextOf([{ name: "tokyo", client }]), rendered("v1"));
+  assert.equal(plan.hasChanges, false);
+  assert.match(renderPlan(plan), /^tokyo:\n {2}nothing changes \(3 objects\)/);
+});
+
+test("a change is shown by its path, and clusters with the same plan are shown once", async () => {
+  const clients = await Promise.all([withApplied(rendered("v1")), withApplied(rendered("v1"))]);
+  const targets = clients.map((client, index) => ({ name: `c${index}`, client }));
+  const plan = await planRelease(contextOf(targets), rendered("v1", { replicas: 5 }));
+  assert.equal(
+    renderPlan(plan),
+    [
+      "c0, c1 (2 clusters, identical):",
+      "  ~ Deployment web",
+      "      ~ spec.replicas: 2 -> 5",
+      "  = 2 unchanged",
+      "order: c0, then c1",
+    ].join("\n"),
+  );
+});
+
+test("another image is shown by its tag and the beginning of its digest", async () => {
+  const client = await withApplied(rendered("v1"));
+  const plan = await planRelease(contextOf([{ name: "tokyo", client }]), rendered("v2"));
+  const [before, after] = ["v1", "v2"].map((tag) => `registry.test/web:${tag}@77656276…`);
+  assert.match(
+    renderPlan(plan),
+    new RegExp(`spec\\.template\\.spec\\.containers\\[web\\]\\.image: ${before} -> ${after}`),
+  );
+});
+
+async function refusals(of: RenderedRelease, client: KubeClient): Promise<readonly SlipwayError[]> {
+  return (await planRelease(contextOf([{ name: "tokyo", client }]), of)).refusals;
+}
+
+test("a Deployment whose selector changed is refused before anything is changed", async () => {
+  const client = await withApplied(rendered("v1"));
+  const manifest = webManifest().replaceAll("app: web", "app: shop-web");
+  const [refusal] = await refusals(rendered("v2", { manifest }), client);
+  assert.equal(refusal?.code, "SELECTOR_CHANGED");
+  assert.equal(refusal?.where, "tokyo/Deployment web/spec.selector");
+  assert.equal(refusal?.exitCode, 2);
+  await assert.rejects(deploy(contextOf([{ name: "tokyo", client }]), rendered("v2", { manifest })), {
+    code: "SELECTOR_CHANGED",
+  });
+  const secrets = await client.list({ apiVersion: "v1", kind: "Secret" }, { namespace: "default" });
+  assert.equal(secrets.items.length, 0);
+});
+
+test("a missing ConfigMap, Secret or ServiceAccount is refused by name, an optional one is not", async () => {
+  const manifest = webManifest({
+    extra: `          env:
+            - { name: A, valueFrom: { secretKeyRef: { name: db, key: password } } }
+            - { name: B, valueFrom: { configMapKeyRef: { name: tuning, key: b, optional: true } } }
+      serviceAccountName: shop`,
+  });
+  const found = await refusals(rendered("v1", { manifest }), apiClient());
+  assert.deepEqual(
+    found.map((refusal) => [refusal.code, refusal.message.split(",")[0]]),
+    [
+      ["REFERENCE_MISSING", 'needs Secret "db"'],
+      ["REFERENCE_MISSING", 'needs ServiceAccount "shop"'],
+    ],
+  );
+});
+
+test("an image that is not in the registry is refused", async () => {
+  const context = contextOf([{ name: "tokyo", client: apiClient() }], {
+    images: { exists: async () => "missing" },
+  });
+  const { refusals: found } = await planRelease(context, rendered("v1"));
+  assert.equal(found[0]?.code, "IMAGE_NOT_IN_REGISTRY");
+});
+
+test("a cluster that does not answer is refused, unless the release may go on without it", async () => {
+  const client = apiClient();
+  const lost: KubeClient = {
+    ...client,
+    list: async () => {
+      throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", message: "connection refused" });
+    },
+  };
+  const context = contextOf([
+    { name: "tokyo", client },
+    { name: "osaka", client: lost },
+  ]);
+  const plan = await planRelease(context, rendered("v1"));
+  assert.deepEqual(
+    plan.refusals.map((refusal) => [refusal.code, refusal.where, refusal.exitCode]),
+    [["CLUSTER_UNREACHABLE", "clusters/osaka", 3]],
+  );
+  assert.deepEqual((await planRelease(context, rendered("v1"), { skipUnreachable: true })).refusals, []);
+});
+
+test("a kind, or a version of it, that the cluster does not serve is refused by name", async () => {
+  const extra = `---
+apiVersion: policy/v99
+kind: PodDisruptionBudget
+metadata: { name: web }
+spec: {}
+`;
+  const plan = await planRelease(
+    contextOf([{ name: "tokyo", client: apiClient() }]),
+    rendered("v1", { extra }),
+  );
+  assert.deepEqual(
+    plan.refusals.map((refusal) => [refusal.code, refusal.message]),
+    [["KIND_NOT_SERVED", "the cluster does not serve PodDisruptionBudget of policy/v99"]],
+  );
+});

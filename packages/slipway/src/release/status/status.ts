@@ -1,0 +1,234 @@
+/**
+ * What is where: the answer to "what runs, is it well, has somebody changed it by hand, and is somebody at it".
+ * Read-only.
+ */
+import { assertNever } from "@slipway/base";
+import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
+import { isUnreachable, RELEASE_ANNOTATION, whyUnreachable } from "../apply/apply.ts";
+import { heldBy, runningIn, withoutSecrets } from "../history/history.ts";
+import { describeInterruption } from "../history/interruption.ts";
+import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
+import type { Cause } from "../judge/causes.ts";
+import { baselineOf } from "../judge/crash.ts";
+import { judge } from "../judge/judge.ts";
+import { type LockHolder, type LockState, readLock } from "../lock/lock.ts";
+import { SERVICE_LABEL } from "../manifests/render.ts";
+import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
+import { noClusterAnswers, readKnowledge } from "../plan/plan.ts";
+import { driftOf, type ObjectDrift } from "./drift.ts";
+
+export interface DeploymentStatus {
+  readonly namespace: string;
+  readonly name: string;
+  readonly wanted: number;
+  readonly updated: number;
+  readonly available: number;
+  /** Pods beyond the updated ones. */
+  readonly old: number;
+  readonly images: readonly string[];
+  /** The release whose apply it carries; undefined when it was made by other hands. */
+  readonly release: number | undefined;
+}
+
+export interface ClusterHealth {
+  /** The judge's three answers, at this moment: `waiting` is a rollout that goes on, `doomed` one that will not end well. */
+  readonly verdict: "ok" | "waiting" | "doomed";
+  readonly causes: readonly Cause[];
+}
+
+export interface ClusterStatus {
+  readonly name: string;
+  readonly reachable: boolean;
+  readonly reason: string | undefined;
+  readonly runs: number | undefined;
+  readonly deployments: readonly DeploymentStatus[];
+  /** Undefined where nothing of the service runs, or the cluster did not answer. */
+  readonly health: ClusterHealth | undefined;
+  /** What differs from what the release applied; empty when nothing does. */
+  readonly drift: readonly ObjectDrift[];
+  readonly lock: LockState | undefined;
+}
+
+export interface StatusReport {
+  readonly service: string;
+  readonly environment: string;
+  readonly namespace: string;
+  /** The newest release, whatever became of it. */
+  readonly newest: ReleaseRecord | undefined;
+  readonly clusters: readonly ClusterStatus[];
+  /** Which clusters the names stand for now; one that is not what it is bound to is among the warnings. */
+  readonly identities: readonly ClusterIdentity[];
+  /** Who is releasing now. */
+  readonly holder: LockHolder | undefined;
+  /** Set when the newest release was cut off and nobody is at it. */
+  readonly interrupted: string | undefined;
+  /** Digests and contents that may not come back, and the release that holds each. */
+  readonly held: readonly { readonly what: string; readonly by: number }[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * All releases that the reachable clusters remember, newest first, values of Secrets hidden. Throws when no cluster
+ * answers.
+ */
+export async function history(context: ReleaseContext): Promise<readonly ReleaseRecord[]> {
+  const { records, unreachable } = await readKnowledge(context);
+  if (unreachable.size === context.targets.length) throw noClusterAnswers(unreachable);
+  return records.map(withoutSecrets);
+}
+
+export async function status(context: ReleaseContext): Promise<StatusReport> {
+  const { records, warnings, unreachable } = await readKnowledge(context);
+  const [clusters, identities] = await Promise.all([
+    Promise.all(context.targets.map((target) => clusterStatus(context, target, records))),
+    readIdentities(context, records, unreachable),
+  ]);
+  const newest = records[0];
+  const holders = clusters.flatMap((cluster) =>
+    cluster.lock?.holder !== undefined && !cluster.lock.isStale ? [cluster.lock.holder] : [],
+  );
+  const isCutOff =
+    newest !== undefined &&
+    (newest.outcome === "interrupted" || (newest.outcome === "in-progress" && holders.length === 0));
+  return {
+    service: context.service,
+    environment: context.environment,
+    namespace: context.namespace,
+    newest: newest === undefined ? undefined : withoutSecrets(newest),
+    clusters,
+    identities,
+    holder: holders[0],
+    interrupted: isCutOff ? describeInterruption(newest) : undefined,
+    held: [...heldBy(records)].map(([what, by]) => ({ what, by })),
+    warnings: [
+      ...warnings,
+      ...identityWarnings(identities),
+      ...checkIdentities(identities).map(({ where, message }) => `${where}: ${message}`),
+    ],
+  };
+}
+
+/** In the namespaces that the release is about: nobody needs rights to more for looking at it. */
+async function deploymentsOf(
+  context: ReleaseContext,
+  { client }: Target,
+  running: ReleaseRecord | undefined,
+): Promise<readonly Deployment[]> {
+  const own = running?.objects.flatMap(({ metadata }) => metadata.namespace ?? []) ?? [];
+  const lists = await Promise.all(
+    [...new Set([context.namespace, ...own])].map((namespace) =>
+      client.list<Deployment>(
+        { apiVersion: "apps/v1", kind: "Deployment" },
+        { namespace, labelSelector: `${SERVICE_LABEL}=${context.service}` },
+      ),
+    ),
+  );
+  return lists.flatMap(({ items }) => items);
+}
+
+async function clusterStatus(
+  context: ReleaseContext,
+  target: Target,
+  records: readonly ReleaseRecord[],
+): Promise<ClusterStatus> {
+  const running = runningIn(records, target.name);
+  try {
+    const [lock, deployments, drift] = await Promise.all([
+      readLock(target.client, context),
+      deploymentsOf(context, target, running),
+      driftOf(target, running?.objects ?? []),
+    ]);
+    return {
+      name: target.name,
+      reachable: true,
+      reason: undefined,
+      runs: running?.number,
+      deployments: deployments.map(deploymentStatus),
+      health: await healthOf(context, target, deployments),
+      drift,
+      lock,
+    };
+  } catch (error) {
+    if (!isUnreachable(error)) throw error;
+    return {
+      name: target.name,
+      reachable: false,
+      reason: whyUnreachable(error),
+      runs: undefined,
+      deployments: [],
+      health: undefined,
+      drift: [],
+      lock: undefined,
+    };
+  }
+}
+
+/** One look, judged as a release would judge it: what has no budget left or needs none is told, the rest is waiting. */
+async function healthOf(
+  context: ReleaseContext,
+  target: Target,
+  deployments: readonly Deployment[],
+): Promise<ClusterHealth | undefined> {
+  if (deployments.length === 0) return undefined;
+  const namespaces = [...new Set(deployments.map(({ metadata }) => metadata.namespace ?? "default"))];
+  const listAll = async <T extends ReplicaSet | Pod | Event>(
+    apiVersion: string,
+    kind: string,
+  ): Promise<T[]> => {
+    const lists = await Promise.all(
+      namespaces.map((namespace) => target.client.list<T>({ apiVersion, kind }, { namespace })),
+    );
+    return lists.flatMap(({ items }) => items.map((item) => ({ ...item, apiVersion, kind })));
+  };
+  const [replicaSets, pods, events] = await Promise.all([
+    listAll<ReplicaSet>("apps/v1", "ReplicaSet"),
+    listAll<Pod>("v1", "Pod"),
+    listAll<Event>("v1", "Event"),
+  ]);
+  const expected = deployments.map(({ metadata }) => ({
+    kind: "Deployment" as const,
+    namespace: metadata.namespace ?? "default",
+    name: metadata.name,
+    generation: metadata.generation ?? 1,
+  }));
+  const { judgement } = judge(
+    {
+      cluster: target.name,
+      kubectl: context.kubectl?.(target.name) ?? `kubectl --context ${target.name}`,
+      deployments,
+      expected,
+      replicaSets,
+      pods,
+      events,
+      baseline: baselineOf(pods),
+      images: new Map(),
+    },
+    new Map(),
+    context.clock.now(),
+  );
+  switch (judgement.verdict) {
+    case "ok":
+      return { verdict: "ok", causes: [] };
+    case "waiting":
+      return { verdict: "waiting", causes: judgement.causes };
+    case "doomed":
+      return { verdict: "doomed", causes: [judgement.cause] };
+    default:
+      return assertNever(judgement);
+  }
+}
+
+function deploymentStatus(deployment: Deployment): DeploymentStatus {
+  const { metadata, spec, status: now = {} } = deployment;
+  const release = Number(metadata.annotations?.[RELEASE_ANNOTATION]);
+  return {
+    namespace: metadata.namespace ?? "default",
+    name: metadata.name,
+    wanted: spec.replicas ?? 1,
+    updated: now.updatedReplicas ?? 0,
+    available: now.availableReplicas ?? 0,
+    old: Math.max(0, (now.replicas ?? 0) - (now.updatedReplicas ?? 0)),
+    images: spec.template.spec.containers.map((container) => container.image ?? ""),
+    release: Number.isInteger(release) && release > 0 ? release : undefined,
+  };
+}
