@@ -31,23 +31,57 @@ export function names(namespace: string): {
       for (const [name, host] of HOSTS) {
         result = result.replaceAll(`${host}/v2/`, `${name}/v2/`).replaceAll(host, name);
       }
-      return result
-        .replaceAll(/([a-z-]+)\/c-[a-z0-9-]+-x[0-9a-f]{4}\//g, "$1/")
-        .replaceAll(/https:\/\/127\.0\.0\.1:544\d\/\w+\/[\w-]+/g, "https://policy.policies.svc:443/validate")
-        .replaceAll(/127\.0\.0\.1:5449/g, "10.96.0.44:443")
-        .replaceAll(namespace, NAMESPACE)
-        .replaceAll(/\bnode-1\b/g, "node-a")
-        .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]\/kubelet/g, "/var/lib/kubelet")
-        .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]\/containerd\/state/g, "/run/containerd")
-        .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]\/containerd\/root/g, "/var/lib/containerd")
-        .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]/g, "/var/lib/kubernetes")
-        .replaceAll(/lookup (\S+) on [\d.]+:53/g, "lookup $1 on 10.0.0.2:53")
-        .replaceAll(/read udp [\d.]+:\d+->[\d.]+:53/g, "read udp 10.0.0.9:41000->10.0.0.2:53")
-        .replaceAll(/dial tcp (?:127\.0\.0\.1|\[::1\]):500[19]/g, "dial tcp 10.0.0.40:443")
-        .replaceAll(hostname(), "control-plane");
+      return (
+        result
+          .replaceAll(/([a-z-]+)\/c-[a-z0-9-]+-x[0-9a-f]{4}\//g, "$1/")
+          .replaceAll(
+            /https:\/\/127\.0\.0\.1:544\d\/\w+\/[\w-]+/g,
+            "https://policy.policies.svc:443/validate",
+          )
+          .replaceAll(/127\.0\.0\.1:5449/g, "10.96.0.44:443")
+          .replaceAll(namespace, NAMESPACE)
+          .replaceAll(/\bnode-1\b/g, "node-a")
+          .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]\/kubelet/g, "/var/lib/kubelet")
+          .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]\/containerd\/state/g, "/run/containerd")
+          .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]\/containerd\/root/g, "/var/lib/containerd")
+          .replaceAll(/\/[\w./-]*real-kubernetes\/[abc]/g, "/var/lib/kubernetes")
+          .replaceAll(/lookup (\S+) on [\d.]+:53/g, "lookup $1 on 10.0.0.2:53")
+          .replaceAll(/read udp [\d.]+:\d+->[\d.]+:53/g, "read udp 10.0.0.9:41000->10.0.0.2:53")
+          .replaceAll(/dial tcp (?:127\.0\.0\.1|\[::1\]):500[19]/g, "dial tcp 10.0.0.40:443")
+          // Whole words only: a short name of a machine is also a part of random names of pods.
+          .replaceAll(new RegExp(`(?<![a-z0-9])${hostname()}(?![a-z0-9])`, "g"), "control-plane")
+      );
     },
   };
 }
+
+/**
+ * What a text of the corpus names that anybody's cluster would not: undefined where there is nothing. Addresses,
+ * folders, registries and nodes are those of a short list; all else is the machine's own.
+ */
+export function foreignTo(text: string): string | undefined {
+  for (const [found] of text.matchAll(ADDRESS)) if (!NEUTRAL_ADDRESS.test(found)) return found;
+  for (const [, found = ""] of text.matchAll(FOLDER)) if (!NEUTRAL_FOLDERS.has(found)) return found;
+  for (const [, found = ""] of text.matchAll(IMAGE)) if (!NEUTRAL_REGISTRIES.has(found)) return found;
+  for (const [, found = ""] of text.matchAll(NODE)) if (!/^node-[a-z]$/.test(found)) return found;
+  return MACHINE.exec(text)?.[0];
+}
+
+const ADDRESS = /(?<![\d.-])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g;
+/** Machines, pods on machines and on hollow nodes, Services, what binds everywhere. */
+const NEUTRAL_ADDRESS = /^(?:10\.0\.0|10\.88|10\.244|10\.9[6-9]|10\.1[01]\d|0\.0\.0)\.[\d.]+$/;
+/** The first part of an absolute path; one letter alone is an escape or a unit. */
+const FOLDER = /(?<![\w.:~/<>*-])(\/[A-Za-z][\w.-]+)/g;
+const NEUTRAL_FOLDERS: ReadonlySet<string> = new Set([
+  ...["/bin", "/data", "/dev", "/etc", "/proc", "/run", "/srv", "/tmp", "/usr", "/var"],
+  ...["/cache", "/cgi-bin", "/foreign", "/healthz", "/once", "/program.sh", "/ready", "/token", "/v2"],
+]);
+const IMAGE = /"image(?:ID)?":"([^/"]+)\//g;
+const NEUTRAL_REGISTRIES: ReadonlySet<string> = new Set([...HOSTS.map(([name]) => name), "registry.invalid"]);
+const NODE = /"nodeName":"([^"]*)"/g;
+/** The recorder's registries by their ports, its folders below /tmp, a run's namespace, a name half replaced. */
+const MACHINE =
+  /localhost:\d+|real-kubernetes|\/tmp\/(?!www|state|warm)[\w-]+|\bnode-1\b|\bc-[a-z0-9-]+-x[0-9a-f]{4}\b|[a-z0-9]control-plane|control-plane[a-z0-9]|"managedFields"/;
 
 export function neutral(object: KubeObject, namespace: string): KubeObject {
   const { managedFields: _, ...metadata } = object.metadata as KubeObject["metadata"] & {
