@@ -97,7 +97,7 @@ export interface ClusterRecord {
   readonly startedAt?: number | undefined;
   readonly finishedAt?: number | undefined;
   readonly cause?: Cause | undefined;
-  /** Why it is `unknown`. */
+  /** Why it is `unknown`; or why it was not started, when it was away at first and then found unfit for the release. */
   readonly reason?: string | undefined;
   /** How going back went, when it was tried. A failure here never hides `cause`. */
   readonly restored?: { readonly to: number; readonly ok: boolean; readonly reason?: string } | undefined;
@@ -106,7 +106,7 @@ export interface ClusterRecord {
 /**
  * `healthy` every cluster confirmed · `failed` a cluster failed and at least one still runs it (halt, or nothing to
  * go back to, or going back failed) · `rolled-back` failed and every touched cluster confirmed the release before ·
- * `unknown` no cluster failed but one could not be asked · `interrupted` the process died or was stopped.
+ * `unknown` no cluster failed but one could not be asked, or came back unfit for it · `interrupted` the process died or was stopped.
  */
 export type Outcome = "in-progress" | "healthy" | "failed" | "rolled-back" | "unknown" | "interrupted";
 

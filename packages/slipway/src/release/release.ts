@@ -30,6 +30,7 @@ import {
   identityWarnings,
   readIdentities,
 } from "./identity.ts";
+import { examineLate } from "./late-cluster.ts";
 import { lateLocks } from "./lock/late-lock.ts";
 import { type Emit, type Locked, type LockRequest, underLock } from "./lock/under-lock.ts";
 import type {
@@ -164,6 +165,7 @@ export async function deploy(
       settings: settingsOf(context.release, waves),
       hooks: rendered.hooks,
       approveGates: options.approveGates,
+      rebind: options.rebind,
       identities: identitiesToKeep(locked.records, plan.identities),
     });
   });
@@ -347,6 +349,7 @@ export async function resume(context: ReleaseContext, options: ResumeOptions = {
         backTo: cutOff.kind === "rollback" || backTo?.content === cutOff.content ? undefined : backTo,
         settings: cutOff.kind === "rollback" ? undefined : settingsOf(context.release, cutOff.waves),
         approveGates: options.approveGates,
+        rebind: options.rebind,
         resumed: resumeFrom(cutOff, now),
       },
     );
@@ -457,6 +460,7 @@ interface NumberedRun {
   readonly settings?: RunInput["settings"];
   readonly hooks?: ReleaseRecord["hooks"];
   readonly approveGates?: boolean | undefined;
+  readonly rebind?: readonly string[] | undefined;
   readonly identities: NonNullable<ReleaseRecord["identities"]>;
 }
 
@@ -471,7 +475,7 @@ async function runNumbered(
 async function runRecord(
   everywhere: ReleaseContext,
   locked: Locked,
-  run: Pick<NumberedRun, "bakeMs" | "onFailure" | "backTo" | "settings" | "approveGates"> & {
+  run: Pick<NumberedRun, "bakeMs" | "onFailure" | "backTo" | "settings" | "approveGates" | "rebind"> & {
     readonly record: ReleaseRecord;
     readonly resumed?: Resumed | undefined;
   },
@@ -498,6 +502,16 @@ async function runRecord(
   const late = lateLocks(context);
   const fenced = new AbortController();
   const signal = AbortSignal.any([locked.signal, late.lost, fenced.signal]);
+  // Planned before it is locked: what is refused leaves no trace in the cluster.
+  const admit = async (cluster: string): Promise<readonly SlipwayError[]> => {
+    const target = targets.find(({ name }) => name === cluster) as Target;
+    const { records } = locked;
+    const found = await examineLate(everywhere, target, { record, records, rebind: run.rebind });
+    if (found.refusals.length > 0) return found.refusals;
+    for (const message of found.warnings) locked.emit({ type: "warning", message });
+    const refusal = skipped.has(cluster) ? await late.take(target, record) : undefined;
+    return refusal === undefined ? [] : [refusal];
+  };
   const final = await runRelease({
     context,
     record,
@@ -514,7 +528,8 @@ async function runRecord(
     // Going back goes on with whoever answers, and can be repeated.
     unreachable: kind === "rollback" ? "skip" : context.release.unreachable,
     requeueForMs: context.release.requeueForMs,
-    admit: (cluster) => late.admit(cluster, record),
+    unplanned: run.resumed?.unplanned,
+    admit,
     approveGates: run.approveGates,
   }).finally(() => late.release());
   await warned;

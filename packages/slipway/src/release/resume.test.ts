@@ -112,6 +112,14 @@ for (const [what, cutOff, expected, baked] of cases) {
   });
 }
 
+test("clusters that were away when it began are let in like late ones: nobody has planned them", () => {
+  const away: ClusterRecord = { verdict: "unknown", step: "pending", reason: "refused" };
+  const unfit: ClusterRecord = { verdict: "not-started", step: "done", reason: "needs a Secret" };
+  const cutOff = record({ osaka: healthy, tokyo: untouched, kyoto: away, nara: unfit, ise: judging });
+  assert.deepEqual([...resumeFrom(cutOff, NOW).unplanned], ["kyoto", "nara"]);
+  assert.equal(resumeFrom({ ...cutOff, kind: "rollback" }, NOW).unplanned.size, 0);
+});
+
 test("only the newest release can be gone on with, and only when it was cut off", () => {
   const cutOff = record({ osaka: judging });
   const done = record({ osaka: healthy }, { number: 3, outcome: "healthy" });

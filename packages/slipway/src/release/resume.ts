@@ -14,6 +14,8 @@ export interface Resumed {
   readonly clusters: Readonly<Record<string, ClusterState>>;
   /** Clusters that have had their bake. */
   readonly baked: ReadonlySet<string>;
+  /** Clusters that were away when it began and have not been reached since: nobody has planned them. */
+  readonly unplanned: ReadonlySet<string>;
 }
 
 /** A failure this old is not acted upon by itself: the world has moved on, so the cluster is judged again. */
@@ -66,9 +68,13 @@ export function resumeFrom(record: ReleaseRecord, now: number): Resumed {
   const goesBack = isGoingBack(record, now);
   const clusters: Record<string, ClusterState> = {};
   const baked = new Set<string>();
+  const unplanned = new Set<string>();
   for (const name of record.waves.flat()) {
     const cluster = record.clusters[name];
     const isTouched = cluster?.runs !== undefined;
+    const wasAway = !isTouched && (cluster?.verdict === "unknown" || cluster?.reason !== undefined);
+    // No preflight stands in the way of going back.
+    if (wasAway && record.kind === "deploy") unplanned.add(name);
     if (cluster === undefined || !isTouched || !goesBack) {
       clusters[name] = { forward: { step: "pending" }, restore: { step: "none" } };
       if (isTouched && cluster.verdict === "healthy") baked.add(name);
@@ -80,7 +86,7 @@ export function resumeFrom(record: ReleaseRecord, now: number): Resumed {
       restore: isBack ? { step: "ok" } : { step: "none" },
     };
   }
-  return { clusters, baked };
+  return { clusters, baked, unplanned };
 }
 
 /** How far forward a cluster had come that now goes back. */

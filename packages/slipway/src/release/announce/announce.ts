@@ -286,7 +286,7 @@ function clusterLine(cluster: ClusterRecord | undefined, isOver: boolean): Line 
     const [mark, text] = restoredLine(restored.to, restored.ok, restored.reason);
     return { mark, text };
   }
-  if (verdict === "not-started" || step === "pending") {
+  if (step === "pending" || (verdict === "not-started" && reason === undefined)) {
     return { mark: "waiting", text: isOver ? "not started" : "waiting" };
   }
   if (step !== "done")
@@ -303,7 +303,11 @@ function verdictLine(
 ): Line {
   const after = durationMs === undefined ? "" : ` after ${formatDuration(durationMs)}`;
   if (verdict === "healthy") return { mark: "healthy", text: `healthy${after}` };
-  if (verdict === "not-started") return { mark: "waiting", text: "not started" };
+  if (verdict === "not-started") {
+    return reason === undefined
+      ? { mark: "waiting", text: "not started" }
+      : { mark: "unknown", text: `not changed: ${reason}` };
+  }
   if (verdict === "unknown") return { mark: "unknown", text: `unknown: ${reason ?? "no answer"}` };
   const code = cause === undefined ? "" : `: ${cause.code}`;
   return { mark: "failed", text: `failed${after}${code}` };

@@ -112,6 +112,11 @@ class Play {
     });
   }
 
+  refuse(name: string): void {
+    const common = { startedAt: 0, finishedAt: this.now, reason: "no Secret" };
+    this.set(name, { forward: { step: "refused", ...common } });
+  }
+
   /** Does a command as the engine would, after checking that it may be given. */
   obey(command: WaveCommand): void {
     this.log.push(command);
@@ -159,6 +164,7 @@ class Play {
         const forward = this.forward(one);
         const isBehind =
           (forward.step === "healthy" && forward.unwellSince === undefined) ||
+          forward.step === "refused" ||
           (forward.step === "unknown" && forward.isLeftBehind === true);
         assert.ok(isBehind, `wave ${wave} begins while ${one} of wave ${index} is ${forward.step}`);
       }
@@ -180,7 +186,7 @@ class Play {
     this.asked.add(`${wave}/${gate}`);
     for (const name of this.state.waves[wave] ?? []) {
       const forward = this.forward(name);
-      if (forward.step === "unknown" || forward.step === "healthy") continue;
+      if (forward.step === "unknown" || forward.step === "healthy" || forward.step === "refused") continue;
       assert.ok(forward.step === "rolling" && forward.okSince !== undefined, "a gate before it is ok");
       assert.ok(this.now >= forward.okSince + bakeOf(this.state, wave), "a gate before the bake is over");
     }
@@ -220,7 +226,7 @@ class Play {
       );
     }
     if (outcome === "unknown") {
-      assert.ok(all.some(({ forward }) => forward.step === "unknown"));
+      assert.ok(all.some(({ forward: { step } }) => step === "unknown" || step === "refused"));
       assert.ok(
         all.every(({ forward }) => forward.step !== "applying" && forward.step !== "rolling"),
         "ended while a cluster was on its way",
@@ -275,7 +281,10 @@ class Play {
         return () => this.set(name, { forward: { ...forward, evidence: "taken" } });
       case "applying":
         return () => {
-          if (draw(8) === 0) return this.silent(name);
+          const chance = draw(8);
+          if (chance === 0) return this.silent(name);
+          // Only what comes back late is let in.
+          if (chance === 1 && this.state.waves[3]?.includes(name) === true) return this.refuse(name);
           this.set(name, { forward: { step: "rolling", startedAt: 0, okSince: undefined } });
         };
       case "rolling":

@@ -13,6 +13,7 @@
  *      one that stays so for `UNWELL_PATIENCE_MS` has failed.
  *   6. A cluster that does not answer is, by policy: `unknown` and the end (nothing more is started); `unknown` and
  *      left behind; or tried again after the other waves, until `requeueUntil`. It is never called a success unheard.
+ *      One that is back and may not have the release is left as it is, and the release is no success.
  */
 import type { ReleaseConfig } from "../../config/types.ts";
 import type { Cause } from "../judge/causes.ts";
@@ -44,6 +45,13 @@ export type Forward =
       readonly reason: string;
       readonly isLeftBehind?: boolean;
       readonly cause?: Cause | undefined;
+    }
+  /** It was away when the others were planned, and when it was back it was found that the release may not go there. */
+  | {
+      readonly step: "refused";
+      readonly startedAt: number;
+      readonly finishedAt: number;
+      readonly reason: string;
     }
   /** Without an answer; stands in the last wave now and is tried again at `retryAt`. */
   | {
@@ -167,7 +175,9 @@ function nextWave(state: WaveState, now: number): WaveDecision {
       : members.some(({ forward }) => !isBehind(forward));
     if (needsWork) return withinWave(state, now, { index, members });
   }
-  if (Object.values(state.clusters).some(({ forward }) => forward.step === "unknown")) {
+  if (
+    Object.values(state.clusters).some(({ forward: { step } }) => step === "unknown" || step === "refused")
+  ) {
     return { commands: [{ do: "finish", outcome: "unknown" }] };
   }
   if (state.after === "pending") return { commands: [{ do: "run-hooks", when: "after" }] };
@@ -229,7 +239,11 @@ function beginNext(state: WaveState, now: number, { index, members }: Members): 
 
 /** The waves after this cluster need not wait for it. */
 function isBehind(forward: Forward): boolean {
-  return forward.step === "healthy" || (forward.step === "unknown" && forward.isLeftBehind === true);
+  return (
+    forward.step === "healthy" ||
+    forward.step === "refused" ||
+    (forward.step === "unknown" && forward.isLeftBehind === true)
+  );
 }
 
 function isUnderway(forward: Forward): boolean {
@@ -276,7 +290,8 @@ function afterFailure(state: WaveState): WaveDecision {
 
 /** Something of this release may be in the cluster. */
 export function isTouched({ forward }: ClusterState): boolean {
-  return forward.step !== "pending" && (forward.step !== "requeued" || forward.startedAt !== undefined);
+  if (forward.step === "requeued") return forward.startedAt !== undefined;
+  return forward.step !== "pending" && forward.step !== "refused";
 }
 
 /** The other clusters of the wave keep what they have; they are judged to their end, so that each has a verdict. */

@@ -111,6 +111,8 @@ function clusterRecord(
       return { ...common, verdict: "healthy", step: stepOr("done") };
     case "failed":
       return { ...common, verdict: "failed", step: stepOr("done"), cause: forward.cause };
+    case "refused":
+      return { verdict: "not-started", step: "done", reason: forward.reason };
     case "unknown":
     case "requeued":
       return {

@@ -1,5 +1,5 @@
 /** Forward in one cluster: apply, follow the rollout, and report what the judge finds until the release ends. */
-import { assertNever } from "@slipway/base";
+import { assertNever, type SlipwayError } from "@slipway/base";
 import { type AnyObject, StatusError } from "@slipway/kube";
 import {
   type Applied,
@@ -17,15 +17,12 @@ import type { ReleaseRecord } from "../model.ts";
 import type { Observer } from "./observe.ts";
 import { followRollout, type RolloutFact, UNREACHABLE_PATIENCE_MS } from "./rollout.ts";
 import { kubectlFor, type Run } from "./run.ts";
-import { failed, unknown } from "./verdict.ts";
+import { failed, refused, unknown } from "./verdict.ts";
 
 export async function rollForward(run: Run, name: string, signal: AbortSignal): Promise<void> {
-  const { record, emit, admit, skipped } = run.input;
+  const { record, emit } = run.input;
+  if (run.isLate(name) && !(await letIn(run, name, signal))) return;
   try {
-    if (skipped.has(name) && !run.admitted.has(name)) {
-      await admit?.(name);
-      run.admitted.add(name);
-    }
     const observer = await run.observer(name);
     const { pods, events } = observer.current();
     const baseline = baselineOf(pods);
@@ -41,6 +38,37 @@ export async function rollForward(run: Run, name: string, signal: AbortSignal): 
     if (signal.aborted) return;
     onApplyError(run, name, error);
   }
+}
+
+/** False when it was told why nothing goes there: it was refused, or is tried again later. */
+async function letIn(run: Run, name: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const refusals = (await run.input.admit?.(name)) ?? [];
+    if (refusals.length > 0) {
+      // Exit code 3 is an environment that could not answer well, which it may do in a moment.
+      const isFinal = refusals.some(({ exitCode }) => exitCode !== 3);
+      const reason = describeRefusals(refusals);
+      if (!signal.aborted) (isFinal ? refused : unknown)(run, name, reason);
+      return false;
+    }
+    run.admitted.add(name);
+    // Its own copy of the record says that it is being changed before it is.
+    run.keeper.save();
+    await run.keeper.saved();
+    return !signal.aborted;
+  } catch (error) {
+    if (!signal.aborted) unknown(run, name, error instanceof Error ? error.message : String(error));
+    return false;
+  }
+}
+
+/** `osaka/Deployment web: needs Secret "db". Create it …`: every reason, and what to do about the first. */
+function describeRefusals(refusals: readonly SlipwayError[]): string {
+  const reasons = refusals.map(({ where, message }) =>
+    where === undefined ? message : `${where}: ${message}`,
+  );
+  const hint = refusals[0]?.hint;
+  return `${reasons.join("; ")}${hint === undefined ? "" : `. ${hint}`}`;
 }
 
 export function applyRelease(

@@ -35,8 +35,13 @@ export interface RunInput {
   readonly unreachable?: "fail" | "skip" | "requeue" | undefined;
   /** How long requeued clusters are tried after the other waves. Default 10 min. */
   readonly requeueForMs?: number | undefined;
-  /** Takes the lock of a cluster that was away at the start, and looks whether this release may still go there. */
-  readonly admit?: ((cluster: string) => Promise<void>) | undefined;
+  /**
+   * Lets in a cluster that was away at the start: plans it and takes its lock. Resolves with why this release may not go
+   * there, empty when it may; rejects when that cannot be said now.
+   */
+  readonly admit?: ((cluster: string) => Promise<readonly SlipwayError[]>) | undefined;
+  /** Clusters that were away when a release began that is gone on with; they are let in likewise. */
+  readonly unplanned?: ReadonlySet<string> | undefined;
   /** Person gates are passed without asking, by whoever runs this. */
   readonly approveGates?: boolean | undefined;
   /** Where each cluster stands in a release that was cut off; from the start when absent. */
@@ -175,6 +180,12 @@ export class Run {
     patience.catch(() => undefined);
     await Promise.race([observer.ready, patience]).finally(() => timer.abort());
     return observer;
+  }
+
+  /** It was away when the others were planned, and has not been let in. */
+  isLate(name: string): boolean {
+    const { skipped, unplanned } = this.input;
+    return (skipped.has(name) || unplanned?.has(name) === true) && !this.admitted.has(name);
   }
 
   observed(name: string): Observer | undefined {

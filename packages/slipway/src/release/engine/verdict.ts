@@ -1,5 +1,6 @@
 /** What a cluster's part in the release came to, told and kept. */
 import type { Cause } from "../judge/causes.ts";
+import type { Verdict } from "../model.ts";
 import type { Run } from "./run.ts";
 
 export function failed(run: Run, name: string, cause: Cause): void {
@@ -16,8 +17,8 @@ export function failed(run: Run, name: string, cause: Cause): void {
 export function unknown(run: Run, name: string, reason: string, cause?: Cause): void {
   const { unreachable, emit } = run.input;
   if (unreachable === "requeue") {
-    const before = run.forward(name);
-    const startedAt = before.step === "requeued" || before.step === "pending" ? undefined : before.startedAt;
+    // What was begun without anything being sent has changed nothing.
+    const startedAt = run.sentTo.has(name) ? run.startedAt(name) : undefined;
     const isTold = run.wasRequeued(name);
     run.requeue(name, reason, startedAt);
     if (!isTold) emit({ type: "requeued", cluster: name, reason, forMs: run.requeueForMs });
@@ -41,6 +42,14 @@ export function endUnknown(
   finish(run, name, { verdict: "unknown", cause, reason });
 }
 
+/** It may not have this release, and nothing was sent to it. */
+export function refused(run: Run, name: string, reason: string): void {
+  run.set(name, {
+    forward: { step: "refused", startedAt: run.startedAt(name), finishedAt: run.now(), reason },
+  });
+  finish(run, name, { verdict: "not-started", cause: undefined, reason });
+}
+
 export function settled(run: Run, name: string): void {
   const startedAt = run.startedAt(name);
   run.set(name, { forward: { step: "healthy", startedAt, finishedAt: run.now() } });
@@ -51,7 +60,7 @@ function finish(
   run: Run,
   name: string,
   result: {
-    readonly verdict: "healthy" | "failed" | "unknown";
+    readonly verdict: Verdict;
     readonly cause: Cause | undefined;
     readonly reason: string | undefined;
   },

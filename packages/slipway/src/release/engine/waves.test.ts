@@ -5,13 +5,14 @@ import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { exec, SlipwayError, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
-import type { KubeClient } from "@slipway/kube";
+import { isReason, type KubeClient, type Secret, statusError } from "@slipway/kube";
 import type { GateConfig, ReleaseConfig } from "../../config/types.ts";
+import { ensureNamespace } from "../apply/apply.ts";
 import { answerGate, waitingGate } from "../gates/approval.ts";
 import type { GatePorts, ServedCount } from "../gates/gate.ts";
-import type { ReleaseContext, RenderedRelease } from "../model.ts";
+import type { ReleaseContext, ReleaseResult, RenderedRelease, Target } from "../model.ts";
 import { deploy, history } from "../release.ts";
-import { behaviours, contextOf, recordEvents, rendered, targetsOf } from "../testing.ts";
+import { apiClient, behaviours, contextOf, recordEvents, rendered, targetsOf } from "../testing.ts";
 
 let clusters: Cluster[] = [];
 let count = 0;
@@ -52,15 +53,15 @@ const ports: GatePorts = {
 function fresh(
   changes: Partial<ReleaseConfig> = {},
   more: Partial<ReleaseContext> = {},
-): { context: ReleaseContext; of: (tag: string) => RenderedRelease } {
+): { context: ReleaseContext; of: (tag: string, extra?: string) => RenderedRelease } {
   count += 1;
   const namespace = `waves-${count}`;
   const base = contextOf(targetsOf(clusters), { namespace, gates: ports, ...more });
   const context = { ...base, release: { ...base.release, bakeMs: 20, ...changes } };
   return {
     context,
-    of: (tag) => {
-      const release = rendered(tag, { replicas: 1 });
+    of: (tag, extra = "") => {
+      const release = rendered(tag, { replicas: 1, extra });
       const objects = release.objects.map((object) => ({
         ...object,
         metadata: { ...object.metadata, namespace },
@@ -376,6 +377,96 @@ test("a requeued cluster that somebody else released to in the meantime is left 
   );
   assert.equal(record.outcome, "unknown");
   assert.match(record.clusters["osaka"]?.reason ?? "", /was given release 2 by mio/);
+});
+
+const NEEDS_SECRET = `          env:
+            - { name: A, valueFrom: { secretKeyRef: { name: db, key: password } } }`;
+
+/** Deploys while osaka is away, which comes back when kyoto has its verdict. */
+async function deployWithReturn(
+  context: ReleaseContext,
+  release: RenderedRelease,
+): Promise<{ result: ReleaseResult; seen: ReturnType<typeof recordEvents> }> {
+  let isAway = true;
+  const seen = recordEvents();
+  const result = await deploy(
+    withAway(context, "osaka", () => isAway),
+    release,
+    {
+      onEvent: (event) => {
+        seen.onEvent(event);
+        if (event.type === "verdict" && event.cluster === "kyoto") isAway = false;
+      },
+    },
+  );
+  return { result, seen };
+}
+
+async function isEmpty(context: ReleaseContext, name: string): Promise<boolean> {
+  const target = context.targets.find((one) => one.name === name);
+  const ref = { apiVersion: "v1", kind: "Namespace", name: context.namespace };
+  return (target as Target).client.get(ref).then(
+    () => false,
+    (error: unknown) => isReason(error, "NotFound"),
+  );
+}
+
+test("a requeued cluster that is back is planned and looked at first: what is refused there changes nothing", async () => {
+  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 600_000 });
+  for (const { name, client } of context.targets) {
+    if (name === "osaka") continue;
+    await ensureNamespace(client, context.namespace, "shop");
+    const metadata = { name: "db", namespace: context.namespace };
+    await client.create({ apiVersion: "v1", kind: "Secret", metadata, data: { password: "eA==" } } as Secret);
+  }
+  const { result, seen } = await deployWithReturn(context, of("v1", NEEDS_SECRET));
+  assert.equal(result.record.outcome, "unknown");
+  assert.equal(result.exitCode, 1);
+  assert.deepEqual(
+    ["osaka", "tokyo", "kyoto"].map((name) => result.record.clusters[name]?.verdict),
+    ["not-started", "healthy", "healthy"],
+  );
+  const told = seen.events.find((event) => event.type === "verdict" && event.cluster === "osaka");
+  assert.ok(told?.type === "verdict");
+  assert.match(told.reason ?? "", /^osaka\/.*: needs Secret "db"/);
+  assert.equal(result.clusters.find(({ name }) => name === "osaka")?.reason, told.reason);
+  assert.equal(await isEmpty(context, "osaka"), true);
+  const [stored] = await history(context);
+  assert.deepEqual([stored?.outcome, stored?.clusters["osaka"]?.runs], ["unknown", undefined]);
+});
+
+test("what the API server refuses in a dry run is not begun in a requeued cluster either", async () => {
+  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 600_000 });
+  const refusing = context.targets.map((target) =>
+    target.name === "osaka" ? { ...target, client: refusesDryRuns(target.client) } : target,
+  );
+  const { result } = await deployWithReturn({ ...context, targets: refusing }, of("v1"));
+  assert.equal(result.record.clusters["osaka"]?.verdict, "not-started");
+  assert.match(result.record.clusters["osaka"]?.reason ?? "", /^osaka\/ConfigMap .*: denied by policy/);
+  assert.equal(await isEmpty(context, "osaka"), true);
+});
+
+function refusesDryRuns(client: KubeClient): KubeClient {
+  return {
+    ...client,
+    apply: (object, options) =>
+      options.dryRun === true
+        ? Promise.reject(statusError(422, "Invalid", "denied by policy"))
+        : client.apply(object, options),
+  };
+}
+
+test("a requeued cluster that comes back as another one is not even locked", async () => {
+  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 600_000 });
+  const placed = context.targets.map((target) => ({ ...target, place: `context ${target.name}` }));
+  await deploy({ ...context, targets: placed }, of("v1"));
+  const stranger = apiClient("stranger");
+  const moved = placed.map((target) => (target.name === "osaka" ? { ...target, client: stranger } : target));
+  const { result } = await deployWithReturn({ ...context, targets: moved }, of("v2"));
+  assert.equal(result.record.clusters["osaka"]?.verdict, "not-started");
+  assert.match(result.record.clusters["osaka"]?.reason ?? "", /context osaka leads to the cluster/);
+  const leases = await stranger.list({ apiVersion: "coordination.k8s.io/v1", kind: "Lease" });
+  assert.deepEqual(leases.items, []);
 });
 
 test("a cluster that crashes after its wave was healthy fails the release while later waves run", async () => {

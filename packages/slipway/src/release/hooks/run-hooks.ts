@@ -44,7 +44,7 @@ function placesOf(run: Run, hook: Hook): readonly (string | undefined)[] {
   if (hook.run.kind === "command") return [undefined];
   const clusters = run.state.waves.flat().filter((name) => {
     const { step } = run.forward(name);
-    return step !== "unknown" && step !== "requeued";
+    return step !== "unknown" && step !== "requeued" && step !== "refused";
   });
   return hook.run.in === "each" ? clusters : clusters.slice(0, 1);
 }

@@ -5,14 +5,17 @@
 import { SlipwayError } from "@slipway/base";
 import { ensureNamespace } from "../apply/apply.ts";
 import { readRecords } from "../history/history.ts";
-import type { ReleaseContext, ReleaseRecord } from "../model.ts";
+import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { type HeldLock, takeLock } from "./lock.ts";
 
 export interface LateLocks {
   /** Aborts when a lock that was taken late has been lost. */
   readonly lost: AbortSignal;
-  /** Throws when the cluster does not answer, is locked by somebody else, or has had a release since. */
-  admit(cluster: string, record: ReleaseRecord): Promise<void>;
+  /**
+   * Takes it, and returns why this release may not go there all the same, where it then is not locked. Throws when the
+   * cluster does not answer or is locked by somebody else.
+   */
+  take(target: Target, record: ReleaseRecord): Promise<SlipwayError | undefined>;
   release(): Promise<void>;
 }
 
@@ -21,25 +24,25 @@ export function lateLocks(context: ReleaseContext): LateLocks {
   const locks: HeldLock[] = [];
   return {
     lost: lost.signal,
-    async admit(cluster, record) {
-      const target = context.targets.find(({ name }) => name === cluster);
-      if (target === undefined) throw new Error(`no target ${cluster}`);
-      await ensureNamespace(target.client, context.namespace, context.service);
-      const lock = await takeLock(target.client, {
+    async take({ name, client }, record) {
+      await ensureNamespace(client, context.namespace, context.service);
+      const lock = await takeLock(client, {
         ...context,
         message: `release ${record.number}, which goes on here`,
       });
       locks.push(lock);
       lock.lost.addEventListener("abort", () => lost.abort(lock.lost.reason), { once: true });
-      const newer = (await readRecords(target.client, context, () => undefined)).find(
+      const newer = (await readRecords(client, context, () => undefined)).find(
         // The same number is this very release when it is gone on with, and another one's after a split.
         (one) =>
           one.number > record.number || (one.number === record.number && one.startedAt !== record.startedAt),
       );
-      if (newer === undefined) return;
-      throw new SlipwayError({
+      if (newer === undefined) return undefined;
+      locks.splice(locks.indexOf(lock), 1);
+      await lock.release();
+      return new SlipwayError({
         code: "CLUSTER_RELEASED_SINCE",
-        where: cluster,
+        where: name,
         message: `was given release ${newer.number} by ${newer.who} while it was away from here`,
         hint: "Deploy again when every cluster answers.",
       });

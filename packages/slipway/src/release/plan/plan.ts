@@ -198,7 +198,8 @@ export async function planInDetail(
       const reason = knowledge.unreachable.get(target.name);
       if (reason !== undefined) return silent(target.name, reason);
       try {
-        return await planCluster({ context, target, rendered, knowledge, images, purpose });
+        const { records } = knowledge;
+        return await planCluster({ context, target, rendered, records, images, purpose });
       } catch (error) {
         if (isUnreachable(error)) return silent(target.name, whyUnreachable(error));
         throw error;
@@ -214,7 +215,7 @@ export async function planInDetail(
     refusals.push(unreachableRefusal(cluster));
   }
   const findings = [...ofManifests, ...planned.flatMap((one) => one.findings)];
-  refusals.unshift(...findings.filter(({ severity }) => severity === "error").map(asRefusal));
+  refusals.unshift(...refusalsIn(findings));
   const plan: ReleasePlan = {
     namespace: context.namespace,
     clusters,
@@ -227,12 +228,35 @@ export async function planInDetail(
       ...knowledge.warnings,
       ...identityWarnings(identities),
       ...planned.flatMap((one) => one.warnings),
-      ...findings.filter(({ severity }) => severity === "warning").map(asWarning),
+      ...warningsIn(findings),
     ],
     findings,
     hasChanges: clusters.some((cluster) => cluster.objects.some(isChange)),
   };
   return { plan, live: new Map(planned.map(({ cluster, live }) => [cluster.name, live])) };
+}
+
+const refusalsIn = (findings: readonly Finding[]): readonly SlipwayError[] =>
+  findings.filter(({ severity }) => severity === "error").map(asRefusal);
+const warningsIn = (findings: readonly Finding[]): readonly string[] =>
+  findings.filter(({ severity }) => severity === "warning").map(asWarning);
+
+/** One cluster alone, while the release goes on in the others. Throws when it does not answer. */
+export async function planTarget(
+  context: ReleaseContext,
+  target: Target,
+  rendered: Pick<RenderedRelease, "objects" | "images" | "content">,
+  records: readonly ReleaseRecord[],
+): Promise<Pick<ReleasePlan, "refusals" | "warnings">> {
+  const purpose = "deploy";
+  const images = await readPreflight(context, rendered);
+  // What the manifests are warned of was told when the release began.
+  const ofManifests = preflightManifests(context, rendered, images, purpose);
+  const planned = await planCluster({ context, target, rendered, records, images, purpose });
+  return {
+    refusals: [...refusalsIn([...ofManifests, ...planned.findings]), ...planned.refusals],
+    warnings: [...planned.warnings, ...warningsIn(planned.findings)],
+  };
 }
 
 export function isChange({ action }: PlannedObject): boolean {
@@ -291,15 +315,15 @@ async function planCluster(input: {
   readonly context: ReleaseContext;
   readonly target: Target;
   readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content">;
-  readonly knowledge: Knowledge;
+  readonly records: readonly ReleaseRecord[];
   readonly images: readonly ImageFacts[];
   readonly purpose: "deploy" | "rollback";
 }): Promise<PlannedCluster> {
-  const { context, target, rendered, knowledge } = input;
+  const { context, target, rendered, records } = input;
   const refusals: SlipwayError[] = [];
   const warnings: string[] = [];
-  const running = runningIn(knowledge.records, target.name);
-  const config = configOf(rendered.objects, knowledge.records, running);
+  const running = runningIn(records, target.name);
+  const config = configOf(rendered.objects, records, running);
   const discovery = discoveryOf(target.client);
   const scaled = await autoscaledIn(target.client, rendered.objects);
   const trying = atMost(AT_ONCE, rendered.objects, (object) =>
@@ -316,8 +340,8 @@ async function planCluster(input: {
     refusals.push(...one.refusals.filter((refusal) => !isExplained(refusal, findings)));
     warnings.push(...one.warnings);
   }
-  const records = [onceHealthy(context, rendered, knowledge.records), ...knowledge.records];
-  const going = await atMost(AT_ONCE, pruneRefs(context, records, running), (ref) =>
+  const after = [onceHealthy(context, rendered, records), ...records];
+  const going = await atMost(AT_ONCE, pruneRefs(context, after, running), (ref) =>
     planPrune({ target, discovery, config, scaled }, ref, context),
   );
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
