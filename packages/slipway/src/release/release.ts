@@ -7,6 +7,7 @@
  * anywhere leaves a state that the next command explains and can go on from.
  */
 import { SlipwayError } from "@slipway/base";
+import { isUnreachable, whyUnreachable } from "./apply/apply.ts";
 import { prune } from "./apply/prune.ts";
 import { type RunInput, runRelease } from "./engine/engine.ts";
 import { settingsOf } from "./engine/wave-settings.ts";
@@ -137,7 +138,7 @@ export async function deploy(
     ...options,
     skipped,
     needed: context.targets.map((target) => target.name),
-    whatCannotBeLocked: options.skipUnreachable === true ? "skip" : "refuse",
+    whatCannotBeLocked: goesOnWithout(context, options) ? "skip" : "refuse",
     goesThroughFreeze: false,
     emit,
   };
@@ -306,7 +307,7 @@ export async function resume(context: ReleaseContext, options: ResumeOptions = {
   const found = resumable(records, unreadable);
   const needed = found.waves.flat();
   const goesBack = found.kind === "rollback" || isGoingBack(found, context.clock.now());
-  const isPatient = options.skipUnreachable === true || (context.release.unreachable ?? "fail") !== "fail";
+  const isPatient = goesOnWithout(context, options);
   const [silent] = [...unreachable].filter(([name]) => needed.includes(name));
   if (silent !== undefined && !goesBack && !isPatient) {
     const [name, reason] = silent;
@@ -354,6 +355,11 @@ export async function resume(context: ReleaseContext, options: ResumeOptions = {
       },
     );
   });
+}
+
+/** May a deploy begin although a cluster does not answer? */
+function goesOnWithout(context: ReleaseContext, options: Pick<DeployOptions, "skipUnreachable">): boolean {
+  return options.skipUnreachable === true || (context.release.unreachable ?? "fail") !== "fail";
 }
 
 /** The named clusters in the order of the environment; all of them when none is named. */
@@ -484,11 +490,11 @@ async function runRecord(
   // A cluster that does not answer matters only when the release goes there.
   const names = new Set(record.waves.flat());
   const targets = everywhere.targets.filter(({ name }) => names.has(name) || !locked.skipped.has(name));
-  const skipped = new Map([...locked.skipped].filter(([name]) => names.has(name)));
   const context = { ...everywhere, targets };
-  const reached = targets.filter((target) => !skipped.has(target.name));
+  const reached = targets.filter((target) => !locked.skipped.has(target.name));
   // Written everywhere before the first change anywhere; a failure here is an error and nothing has happened.
-  await Promise.all(reached.map((target) => writeRecord(target.client, record)));
+  const silent = await storeEverywhere(reached, record, locked.mayLeaveOut);
+  const skipped = new Map([...locked.skipped, ...silent].filter(([name]) => names.has(name)));
   const { number, kind, service, environment, version, images, waves, who, from } = record;
   locked.emit({
     type: "started",
@@ -497,6 +503,13 @@ async function runRecord(
     leaves: record.leaves,
     ...(run.resumed === undefined ? {} : { isResumed: true }),
   });
+  // Going back goes on with whoever answers, and can be repeated.
+  const unreachable = kind === "rollback" ? "skip" : context.release.unreachable;
+  for (const [cluster, reason] of skipped) {
+    // Of one that comes back later, its requeueing tells.
+    if (unreachable === "requeue" && targets.some(({ name }) => name === cluster)) continue;
+    locked.emit({ type: "warning", cluster, message: `left behind as unknown: ${reason}` });
+  }
   // Asked beside the release, which does not depend on the answer.
   const warned = warnIfGone(context, run.backTo, locked.emit);
   const late = lateLocks(context);
@@ -509,7 +522,7 @@ async function runRecord(
     const found = await examineLate(everywhere, target, { record, records, rebind: run.rebind });
     if (found.refusals.length > 0) return found.refusals;
     for (const message of found.warnings) locked.emit({ type: "warning", message });
-    const refusal = skipped.has(cluster) ? await late.take(target, record) : undefined;
+    const refusal = locked.held.has(cluster) ? undefined : await late.take(target, record);
     return refusal === undefined ? [] : [refusal];
   };
   const final = await runRelease({
@@ -525,8 +538,7 @@ async function runRecord(
     emit: locked.emit,
     signal,
     settings: run.settings,
-    // Going back goes on with whoever answers, and can be repeated.
-    unreachable: kind === "rollback" ? "skip" : context.release.unreachable,
+    unreachable,
     requeueForMs: context.release.requeueForMs,
     unplanned: run.resumed?.unplanned,
     admit,
@@ -542,6 +554,27 @@ async function runRecord(
   const { record: told, durationMs } = result;
   locked.emit({ type: "finished", outcome: told.outcome, record: told, durationMs });
   return result;
+}
+
+/** Returns the clusters that do not answer, and why, when some may be left out; throws when none takes the record. */
+async function storeEverywhere(
+  targets: readonly Target[],
+  record: ReleaseRecord,
+  mayLeaveOut: boolean,
+): Promise<ReadonlyMap<string, string>> {
+  const silent = new Map<string, string>();
+  await Promise.all(
+    targets.map(async ({ name, client }) => {
+      try {
+        await writeRecord(client, record);
+      } catch (error) {
+        if (!mayLeaveOut || !isUnreachable(error)) throw error;
+        silent.set(name, whyUnreachable(error));
+      }
+    }),
+  );
+  if (silent.size === targets.length) throw noClusterAnswers(silent);
+  return silent;
 }
 
 /** The record is written before every step, so a process that lost its lock finds out there, if not at a renewal. */

@@ -108,7 +108,13 @@ export class Run {
       onFenced: input.onFenced,
     });
     if (input.unreachable === "requeue" && input.admit !== undefined) {
-      for (const [name, reason] of input.skipped) this.requeue(name, reason, undefined);
+      const known = new Set(input.context.targets.map(({ name }) => name));
+      for (const [cluster, reason] of input.skipped) {
+        // One that the configuration no longer has cannot come back.
+        if (!known.has(cluster)) continue;
+        this.requeue(cluster, reason, undefined);
+        input.emit({ type: "requeued", cluster, reason, forMs: this.requeueForMs });
+      }
     }
   }
 

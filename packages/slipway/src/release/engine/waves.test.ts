@@ -12,7 +12,15 @@ import { answerGate, waitingGate } from "../gates/approval.ts";
 import type { GatePorts, ServedCount } from "../gates/gate.ts";
 import type { ReleaseContext, ReleaseResult, RenderedRelease, Target } from "../model.ts";
 import { deploy, history } from "../release.ts";
-import { apiClient, behaviours, contextOf, recordEvents, rendered, targetsOf } from "../testing.ts";
+import {
+  apiClient,
+  behaviours,
+  contextOf,
+  dyingContext,
+  recordEvents,
+  rendered,
+  targetsOf,
+} from "../testing.ts";
 
 let clusters: Cluster[] = [];
 let count = 0;
@@ -352,6 +360,77 @@ test("a skipped cluster is left behind as unknown, and the waves after it go on"
     ["osaka", "tokyo", "kyoto"].map((name) => record.clusters[name]?.verdict),
     ["unknown", "healthy", "healthy"],
   );
+});
+
+const MOMENTS = {
+  "is planned": "planned",
+  "has its locks": "locked",
+  "closes what was cut off": "slipway.shop.1",
+  "writes its record": "slipway.shop.2",
+} as const;
+
+for (const [what, moment] of Object.entries(MOMENTS)) {
+  for (const policy of ["skip", "requeue"] as const) {
+    test(`a cluster that goes away when the release ${what} is left to the policy ${policy}`, async () => {
+      const { context, of } = fresh({ unreachable: policy, requeueForMs: 30_000 });
+      const isHolderAlive = ({ pid }: { pid: number }): boolean => pid !== 4711;
+      const before = dyingContext(context);
+      void deploy(before.context, of("v0"), {
+        onEvent: (event) => event.type === "started" && before.kill(),
+      });
+      await until("it dies", () => before.died());
+      let isAway = false;
+      let hasGone = false;
+      const leave = (): void => {
+        isAway ||= !hasGone;
+        hasGone = true;
+      };
+      const targets = context.targets.map(({ name, client }) => {
+        if (name !== "osaka") return { name, client };
+        const away = sometimesAway(client, () => isAway);
+        const apply: KubeClient["apply"] = (object, options) => {
+          if (object.metadata.name === moment) leave();
+          return away.apply(object, options);
+        };
+        return { name, client: { ...away, apply } };
+      });
+      const seen = recordEvents();
+      const later = { ...context, targets, pid: 4712, isHolderAlive, unreachableAfterMs: 200 };
+      const { record } = await deploy(later, of("v1"), {
+        onEvent: (event) => {
+          seen.onEvent(event);
+          if (event.type === moment) leave();
+          if (event.type === "verdict" && event.cluster === "kyoto") isAway = false;
+        },
+      });
+      const isBack = policy === "requeue";
+      assert.deepEqual(
+        ["osaka", "tokyo", "kyoto"].map((name) => record.clusters[name]?.verdict),
+        [isBack ? "healthy" : "unknown", "healthy", "healthy"],
+      );
+      assert.equal(record.outcome, isBack ? "healthy" : "unknown");
+      const told = JSON.stringify(
+        seen.events.filter(({ type }) => type === "requeued" || type === "warning"),
+      );
+      assert.match(told, isBack ? /"requeued","cluster":"osaka"/ : /left behind as unknown: refused/);
+    });
+  }
+}
+
+test("without a policy, a cluster that is away when it is locked stops the release before anything is changed", async () => {
+  const { context, of } = fresh();
+  let isAway = false;
+  const running = deploy(
+    withAway(context, "osaka", () => isAway),
+    of("v1"),
+    {
+      onEvent: (event) => {
+        if (event.type === "planned") isAway = true;
+      },
+    },
+  );
+  await assert.rejects(running, { code: "CLUSTER_UNREACHABLE" });
+  assert.deepEqual(await history(context).catch(() => []), []);
 });
 
 test("a requeued cluster that somebody else released to in the meantime is left to them", async () => {

@@ -3,7 +3,7 @@
  * processes cannot cross, and given back at the end whatever happened. What a dead process left open is closed first.
  */
 import { SlipwayError } from "@slipway/base";
-import { ensureNamespace, isUnreachable } from "../apply/apply.ts";
+import { ensureNamespace, isUnreachable, whyUnreachable } from "../apply/apply.ts";
 import type { ReleaseNews } from "../events.ts";
 import { mergeRecords, readRecords, writeRecord } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
@@ -22,8 +22,12 @@ export interface Locked {
   readonly fence: number;
   /** Aborts when a lock is lost or the person interrupts. */
   readonly signal: AbortSignal;
-  /** Clusters without the lock, and why. */
+  /** Clusters that do not answer, and why. */
   readonly skipped: ReadonlyMap<string, string>;
+  /** Clusters of which the lock is held; one of them may have stopped answering since. */
+  readonly held: ReadonlySet<string>;
+  /** A cluster that stops answering before anything is changed may be left out. */
+  readonly mayLeaveOut: boolean;
   readonly stolen: readonly StolenLock[];
   readonly emit: Emit;
 }
@@ -55,6 +59,10 @@ export async function underLock<T>(
 ): Promise<T> {
   const skipped = new Map(request.skipped);
   const locks = new Map<string, HeldLock>();
+  const leaveOut = (target: Target, error: unknown): void => {
+    if (!isUnreachable(error) || request.whatCannotBeLocked === "refuse") throw error;
+    skipped.set(target.name, whyUnreachable(error));
+  };
   const inOrder = context.targets
     .filter((target) => !skipped.has(target.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -63,8 +71,7 @@ export async function underLock<T>(
       try {
         locks.set(target.name, await lockOne(context, target, request));
       } catch (error) {
-        if (!isUnreachable(error) || request.whatCannotBeLocked === "refuse") throw error;
-        skipped.set(target.name, (error as Error).message);
+        leaveOut(target, error);
       }
     }
     if (request.needed.every((name) => skipped.has(name))) throw noClusterAnswers(skipped);
@@ -73,13 +80,16 @@ export async function underLock<T>(
     const held = [...locks.values()];
     const fence = Math.max(0, ...held.map((lock) => lock.fence));
     const targets = inOrder.filter(({ name }) => locks.has(name));
-    const settled = await settleInterrupted(context, targets, { fence, emit: request.emit });
+    const settled = await settleInterrupted(context, targets, { fence, emit: request.emit, leaveOut });
+    if (request.needed.every((name) => skipped.has(name))) throw noClusterAnswers(skipped);
     const signals = [...held.map((lock) => lock.lost), ...(request.signal ? [request.signal] : [])];
     return await work({
       ...settled,
       fence,
       signal: AbortSignal.any(signals),
       skipped,
+      held: new Set(locks.keys()),
+      mayLeaveOut: request.whatCannotBeLocked === "skip",
       stolen: [...locks].flatMap(([cluster, { stolenFrom }]) =>
         stolenFrom === undefined ? [] : [stolen(cluster, stolenFrom, context.clock.now())],
       ),
@@ -140,15 +150,23 @@ async function lockOne(context: ReleaseContext, target: Target, request: LockReq
 async function settleInterrupted(
   context: ReleaseContext,
   targets: readonly Target[],
-  options: { readonly fence: number; readonly emit: Emit },
+  options: {
+    readonly fence: number;
+    readonly emit: Emit;
+    /** Throws when the cluster may not be left out. */
+    readonly leaveOut: (target: Target, error: unknown) => void;
+  },
 ): Promise<Pick<Locked, "records" | "highest" | "unreadable">> {
   const damaged = new Set<number>();
   const copies = await Promise.all(
-    targets.map((target) =>
-      readRecords(target.client, context, (_damage, number) => {
-        damaged.add(number);
-      }),
-    ),
+    targets.map(async (target) => {
+      try {
+        return await readRecords(target.client, context, (_damage, number) => damaged.add(number));
+      } catch (error) {
+        options.leaveOut(target, error);
+        return [];
+      }
+    }),
   );
   const records = mergeRecords(copies);
   const highest = Math.max(0, ...damaged, ...records.map((record) => record.number));
@@ -168,7 +186,11 @@ async function settleInterrupted(
     };
     const message = describeInterruption(record);
     options.emit({ type: "interrupted-found", number: record.number, message });
-    await Promise.all(targets.map((target) => writeRecord(target.client, closed)));
+    await Promise.all(
+      targets.map((target) =>
+        writeRecord(target.client, closed).catch((error: unknown) => options.leaveOut(target, error)),
+      ),
+    );
     settled.push(closed);
   }
   return { records: settled, highest, unreadable: [...damaged] };
