@@ -14,7 +14,7 @@ import { STEPS } from "../packages/slipway/src/release/simulation/steps.ts";
 
 const first = Number(process.argv[2] ?? 0);
 const seeds = Number(process.argv[3] ?? 540);
-const SEEDS_PER_BUG = 2 * CELLS.length;
+const SEEDS_PER_BUG = 3 * CELLS.length;
 
 const counts = new Map<string, number>();
 const outcomes = new Map<string, number>();

@@ -27,8 +27,8 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
       {
         file: "lock/lock.ts",
-        from: "if (living !== undefined) throw lockHeld(client.name, options, living);",
-        to: "void living;",
+        from: "const living = await holderAfterAll(client, options, { lease: current, state });",
+        to: "const living = undefined as LockHolder | undefined;\n      void holderAfterAll;",
       },
     ],
   },
@@ -37,8 +37,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "lock/lock.ts",
-        from: "if (living !== undefined) throw lockHeld(client.name, options, living);",
-        to: "void living;",
+        from: "const living = await holderAfterAll(client, options, { lease: current, state });",
+        to: "const living = undefined as LockHolder | undefined;\n      void holderAfterAll;",
       },
     ],
   },

@@ -250,7 +250,9 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
     throw new Violation("liveness", "the change neither ended nor died within half an hour");
   run.outcome = settled === undefined ? "its process died" : tell(settled);
   note(`the change: ${run.outcome}`);
-  if (!DAMAGE.has(cell.fault)) checkExplained(stage, await copiesOf(stage));
+  // While a second process is at it, an apply that the first had on its way when it was stopped may have come after the
+  // second's: that one finds it when it judges, and the truth is asked for at the end.
+  if (!DAMAGE.has(cell.fault) && others.length === 0) checkExplained(stage, await copiesOf(stage));
   if (change === "bad" && settled !== undefined && others.length === 0 && !NETWORK.has(cell.fault)) {
     checkRestored(stage, image("web", "bad").reference);
   }
@@ -341,6 +343,7 @@ async function mustBeHealthy(stage: Stage, task: Task): Promise<void> {
   if (end?.ok !== true || end.value.exitCode !== 0) {
     throw new Error(`the beginning is not healthy: ${end === undefined ? "it did not end" : tell(end)}`);
   }
+  checkHealthy(stage, end.value.record);
 }
 
 function checkResult(stage: Stage, end: Settled<ReleaseResult>, process: Process): void {
