@@ -11,16 +11,16 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { renderError, SlipwayError } from "@slipway/base";
-import { type AnyObject, isReason, type KubeObject, type Pod, StatusError } from "@slipway/kube";
+import { type AnyObject, isReason, type Pod, StatusError } from "@slipway/kube";
 import { type CorpusCase, loadCases } from "../../packages/slipway/src/corpus/case.ts";
 import {
   packRecording,
   parseRecording,
   type RecordingLine,
 } from "../../packages/slipway/src/corpus/recording.ts";
-import { isDecisive } from "../../packages/slipway/src/corpus/signal.ts";
 import { startHollowNodes } from "./hollow.ts";
 import { foreignTo, NAMESPACE, names } from "./neutral.ts";
+import { watchSignal } from "./signal-watch.ts";
 import { isRolledOut, openStage, type Stage, type Surroundings } from "./stage.ts";
 import { openHollowCluster, openRealCluster, type RealCluster } from "./surroundings.ts";
 import { endsOf, type Watcher, watchCluster } from "./watch.ts";
@@ -135,25 +135,16 @@ async function recordOn(stage: Stage, one: CorpusCase, around: Around): Promise<
   const { client, clock } = around;
   const { namespace, objects } = stage;
   const { toNeutral } = names(namespace);
-  let appliedAt = Number.POSITIVE_INFINITY;
-  let decisiveAt: number | undefined;
-  const oldPods = new Set<string>();
+  const signal = watchSignal(one, clock);
   const ends = new Map<string, number>();
   let watcher: Watcher | undefined;
   const logs: Promise<void>[] = [];
-  const decide = (object: KubeObject, type: string): void => {
-    if (decisiveAt !== undefined || one.decisive === undefined) return;
-    const isAfter = clock.now() >= appliedAt;
-    if (!isAfter && object.kind === "Pod") oldPods.add(object.metadata.uid ?? "");
-    const isNew = isAfter && !oldPods.has(object.metadata.uid ?? "");
-    if (isAfter && type !== "DELETED" && isDecisive(one.decisive, object, isNew)) decisiveAt = clock.now();
-  };
   watcher = await watchCluster({
     client,
     namespace,
     clock,
     onObject: (object, type) => {
-      decide(object, type);
+      signal.see(object, type);
       if (object.kind !== "Pod") return;
       for (const [container, count] of endsOf(object as Pod)) {
         const key = `${object.metadata.uid}/${container}`;
@@ -183,22 +174,23 @@ async function recordOn(stage: Stage, one: CorpusCase, around: Around): Promise<
   await clock.sleep(QUIET_MS);
   await stage.prepare();
   const stop = new AbortController();
-  appliedAt = clock.now();
+  const appliedAt = signal.begin();
   const steps = stage.play(appliedAt, stop.signal);
   steps.catch(() => undefined);
   const refused = await apply(stage, one, around, watcher);
-  if (one.decisive !== undefined && "applied" in one.decisive) decisiveAt = appliedAt;
+  if (one.decisive !== undefined && "applied" in one.decisive) signal.mark(appliedAt);
   if (refused !== undefined && one.decisive !== undefined && "refused" in one.decisive) {
-    if (one.decisive.refused.test(refused)) decisiveAt = clock.now();
+    if (one.decisive.refused.test(refused)) signal.mark(clock.now());
   }
   const told =
     one.kind === "failures"
-      ? await untilDecided(one, around, () => decisiveAt)
+      ? await untilDecided(one, around, signal.seenAt)
       : await untilHealthy(one, stage, around, steps);
   stop.abort();
   await steps.catch(() => undefined);
   await Promise.all(logs);
   await watcher.close();
+  const decisiveAt = signal.seenAt();
   const lines = watcher.lines
     .map((line): RecordingLine => ({ ...line, at: line.at - appliedAt }))
     .toSorted((a, b) => a.at - b.at);

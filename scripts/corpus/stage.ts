@@ -75,13 +75,20 @@ export async function openStage(one: CorpusCase, around: Surroundings): Promise<
     exists(client, { apiVersion: "v1", kind: "ServiceAccount", name: "default", namespace }),
   );
   for (const node of one.nodes) await around.hollow?.add(node);
-  for (const object of objects.world) await client.apply(object, { fieldManager: "corpus", force: true });
+  for (const object of objects.world) {
+    await client.apply(object, { fieldManager: "corpus", force: true });
+    if (object.kind === "ResourceQuota") await quotaCounts(object, around, 0);
+  }
   for (const object of objects.before) await client.apply(object, { fieldManager: "slipway", force: true });
   await until(clock, HEALTHY_WITHIN_MS, `${one.id}: the service before the change`, async () => {
     const ready = await Promise.all(objects.before.map((object) => isUp(client, object, namespace)));
     return one.startsBroken ? true : ready.every((isReady) => isReady);
   });
   if (one.startsBroken) await clock.sleep(25_000);
+  for (const object of objects.world.filter(({ kind }) => kind === "ResourceQuota")) {
+    const { items } = await client.list<Pod>({ apiVersion: "v1", kind: "Pod" }, { namespace });
+    await quotaCounts(object, around, items.length);
+  }
   const before = one.steps.filter((step) => step.atMs < 0);
   const after = one.steps.filter((step) => step.atMs >= 0).toSorted((a, b) => a.atMs - b.atMs);
   return {
@@ -349,6 +356,19 @@ async function releaseFinalizers(client: KubeClient, namespace: string): Promise
         .catch(() => undefined);
     }
   }
+}
+
+/**
+ * The quota controller has counted this many pods, where the quota counts pods. A pod that came before the quota was
+ * known is left out for minutes, and then the surge is not refused.
+ */
+function quotaCounts(quota: AnyObject, { client, clock }: Surroundings, pods: number): Promise<void> {
+  return until(clock, 60_000, `ResourceQuota ${quota.metadata.name} with ${pods} pods counted`, async () => {
+    const { status } = await client.get<AnyObject & { status?: { used?: Record<string, string> } }>(
+      refOf(quota),
+    );
+    return status?.used !== undefined && Number(status.used["pods"] ?? pods) === pods;
+  });
 }
 
 /** Whether what a workload of any kind wants is there; other objects want nothing. */

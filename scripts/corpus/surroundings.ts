@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { exec, SlipwayError, systemClock } from "@slipway/base";
-import { createHttpClient, type KubeClient } from "@slipway/kube";
+import { createHttpClient, type KubeClient, type Node } from "@slipway/kube";
 import { parse } from "yaml";
 import { machineAt } from "./machine.ts";
 import { startCaseRegistry } from "./registry.ts";
-import type { Surroundings } from "./stage.ts";
+import { type Surroundings, until } from "./stage.ts";
 import { startCaseWebhook } from "./webhook.ts";
 
 export interface RealCluster extends Surroundings {
@@ -19,6 +19,7 @@ export interface RealCluster extends Surroundings {
 export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealCluster> {
   const cluster = await openCluster(env, ["a"]);
   await cluster.machine.unthrottle();
+  await nodeIsSteady(cluster);
   const registry = await startCaseRegistry();
   const webhook = await startCaseWebhook();
   return {
@@ -30,6 +31,19 @@ export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealClust
       await cluster.close();
     },
   };
+}
+
+/** Longer than the node lifecycle controller's period of 5 s, after which it taints a node for what its kubelet said. */
+const STEADY_MS = 8_000;
+
+/** A kubelet that has just begun again says for a moment that its node is not ready, and the taint comes seconds later. */
+async function nodeIsSteady({ client, clock }: RealCluster): Promise<void> {
+  let since = clock.monotonic();
+  await until(clock, 60_000, "a node that stays without taints", async () => {
+    const { items } = await client.list<Node>({ apiVersion: "v1", kind: "Node" });
+    if (items.some(({ spec }) => (spec?.taints ?? []).length > 0)) since = clock.monotonic();
+    return clock.monotonic() - since >= STEADY_MS;
+  });
 }
 
 /**
