@@ -55,7 +55,7 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
     means: "The registry does not have the image any more, although it was there before the release began.",
     recognised:
       "404, `manifest unknown` or `not found` in a failed pull. The registry is asked once more before it is believed.",
-    budget: seconds(10, "until the registry has answered; at once when it says so too."),
+    budget: seconds(5, "until the registry has answered; at once when it says so too."),
   },
   ImageNameInvalid: {
     means: "The image's name cannot be read as a reference.",

@@ -421,8 +421,8 @@ const rows: readonly Row[] = [
     what: "the image is not found and the registry has not been asked",
     of: snapshot({ pods: [pod(waiting("ErrImagePull", "manifest unknown"))] }),
     verdicts: [
-      [0, "waiting", "ImageNotFound"],
-      [10_000, "doomed", "ImageNotFound"],
+      [4_999, "waiting", "ImageNotFound"],
+      [5_000, "doomed", "ImageNotFound"],
     ],
   },
   {

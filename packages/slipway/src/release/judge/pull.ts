@@ -8,8 +8,11 @@ import { containerOf, type Finding, isAbout, of, oneLine, type PodView } from ".
 
 /** Passing trouble between node and registry. */
 const NETWORK_BUDGET_MS = 120_000;
-/** Until the registry was asked: a little patience, then the node is believed. */
-const NOT_FOUND_BUDGET_MS = 10_000;
+/**
+ * Until the registry was asked; then the node is believed. The kubelet asks again only after its back-off of 10 s, so
+ * patience that ends before brings no second answer.
+ */
+const NOT_FOUND_BUDGET_MS = 5_000;
 
 export function pullFailure(pod: Pod, status: ContainerStatus, view: PodView): Finding {
   const reason = status.state?.waiting?.reason;
