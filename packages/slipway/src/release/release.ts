@@ -537,6 +537,9 @@ async function runRecord(
     oldPods: kind === "rollback" ? "report" : "wait",
     emit: locked.emit,
     signal,
+    assureLock: async () => {
+      await Promise.all([locked.assure(), late.assure()]);
+    },
     settings: run.settings,
     unreachable,
     requeueForMs: context.release.requeueForMs,

@@ -74,12 +74,19 @@ export class ApplyError extends SlipwayError {
 export async function applyObjects(
   client: KubeClient,
   objects: readonly AnyObject[],
-  options: { readonly clock: Clock; readonly signal?: AbortSignal | undefined; readonly patienceMs?: number },
+  options: {
+    readonly clock: Clock;
+    readonly signal?: AbortSignal | undefined;
+    readonly patienceMs?: number;
+    /** Asked before each object; rejects when the lock is gone. */
+    readonly assureLock?: (() => Promise<void>) | undefined;
+  },
 ): Promise<Applied> {
   const workloads: ExpectedWorkload[] = [];
   const discovery = discoveryOf(client);
   const scaled = await patiently(options, () => autoscaledIn(client, objects));
   for (const written of objects) {
+    await options.assureLock?.();
     options.signal?.throwIfAborted();
     const object = leaveReplicas(written, scaled);
     const applied = await applyOne({ client, discovery, object }, options);

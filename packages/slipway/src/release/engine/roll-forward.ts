@@ -78,9 +78,11 @@ export function applyRelease(
 ): Promise<Applied> {
   // Restored objects carry the number of the release they come from, which is what then runs.
   const objects = release.objects.map((object) => stamp(object, release));
-  const { clock } = run.input.context;
+  const { context, assureLock } = run.input;
+  const { clock } = context;
   run.sentTo.add(name);
-  return applyObjects(run.target(name).client, objects, { clock, signal, patienceMs: run.patienceMs() });
+  const options = { clock, signal, patienceMs: run.patienceMs(), assureLock };
+  return applyObjects(run.target(name).client, objects, options);
 }
 
 export interface Following {

@@ -29,6 +29,8 @@ export interface RunInput {
   readonly skipped: ReadonlyMap<string, string>;
   readonly emit: (news: ReleaseNews) => void;
   readonly signal: AbortSignal;
+  /** Asked before each object that is applied; rejects when the lock is gone, which also aborts `signal`. */
+  readonly assureLock?: (() => Promise<void>) | undefined;
   /** By wave of the record: what differs from `bakeMs`, and the gates. One more is for the wave of the requeued. */
   readonly settings?: readonly WaveSettings[] | undefined;
   /** What a cluster without an answer means; `fail` when absent. */

@@ -11,6 +11,8 @@ import { type HeldLock, takeLock } from "./lock.ts";
 export interface LateLocks {
   /** Aborts when a lock that was taken late has been lost. */
   readonly lost: AbortSignal;
+  /** As `HeldLock.assure`, for all of them. */
+  assure(): Promise<void>;
   /**
    * Takes it, and returns why this release may not go there all the same, where it then is not locked. Throws when the
    * cluster does not answer or is locked by somebody else.
@@ -46,6 +48,9 @@ export function lateLocks(context: ReleaseContext): LateLocks {
         message: `was given release ${newer.number} by ${newer.who} while it was away from here`,
         hint: "Deploy again when every cluster answers.",
       });
+    },
+    async assure() {
+      await Promise.all(locks.map((lock) => lock.assure()));
     },
     async release() {
       await Promise.allSettled(locks.map((lock) => lock.release()));

@@ -67,11 +67,47 @@ test("a holder renews its lock for as long as it lives", async () => {
   await lock.release();
 });
 
+test("a holder that slept past its time asks before it changes anything, and finds out that it was taken over", async () => {
+  const { clock, client, options } = setup();
+  let isAsleep = false;
+  const sleepy: Clock = {
+    // What suspends a machine stops its monotonic clock too.
+    now: () => clock.now(),
+    monotonic: () => 0,
+    sleep: async (ms, signal) => {
+      await clock.sleep(ms, signal);
+      if (isAsleep) await new Promise(() => undefined);
+    },
+  };
+  const lock = await takeLock(client, options("aki", { clock: sleepy }));
+  await lock.assure();
+  isAsleep = true;
+  await clock.advance(15_000);
+  const before = await readLock(client, options("x"));
+  await lock.assure();
+  assert.deepEqual(
+    await readLock(client, options("x")),
+    before,
+    "nobody is asked while it cannot have run out",
+  );
+  await clock.advance(15_000);
+  const taking = takeLock(client, options("mio"));
+  await clock.advance(15_000);
+  const taken = await taking;
+  await assert.rejects(lock.assure(), { code: "LOCK_LOST", message: /mio@laptop\/1 has taken the lock/ });
+  assert.equal(lock.lost.aborted, true);
+  await taken.release();
+});
+
 /** Takes the lock as a process that then dies: it never renews. */
 async function takeAndDie(client: KubeClient, options: LockOptions): Promise<void> {
   await takeLock(client, {
     ...options,
-    clock: { ...options.clock, now: () => options.clock.now(), sleep: () => new Promise(() => undefined) },
+    clock: {
+      now: () => options.clock.now(),
+      monotonic: () => options.clock.monotonic(),
+      sleep: () => new Promise(() => undefined),
+    },
   });
 }
 

@@ -78,6 +78,11 @@ export interface HeldLock {
   readonly freeze: Freeze | undefined;
   /** Aborts when somebody else has taken the lock; the reason is a SlipwayError LOCK_LOST. */
   readonly lost: AbortSignal;
+  /**
+   * To be asked before every change: where the lock may have run out since its last renewal (a laptop that slept, a
+   * process that was stopped), the cluster is asked first. Rejects with LOCK_LOST.
+   */
+  assure(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -292,15 +297,22 @@ function hold(
   const lost = new AbortController();
   const stop = new AbortController();
   let lease = taken;
+  const stamp = (): { now: number; monotonic: number } => ({
+    now: clock.now(),
+    monotonic: clock.monotonic(),
+  });
+  let renewed = stamp();
   const isOurs = (other: Lease | undefined): boolean =>
     other?.spec?.holderIdentity === taken.spec?.holderIdentity &&
     other?.spec?.leaseTransitions === taken.spec?.leaseTransitions;
   const renew = async (): Promise<void> => {
+    const asked = stamp();
     try {
       lease = await client.replace<Lease>({
         ...lease,
         spec: { ...lease.spec, renewTime: microTime(clock.now()) },
       });
+      renewed = asked;
     } catch (error) {
       if (!(error instanceof StatusError)) return; // Unreachable: the next renewal tries again.
       const current = await getLease(client, options.service, options.namespace);
@@ -319,6 +331,13 @@ function hold(
     stolenFrom: found.stolenFrom,
     freeze: found.freeze,
     lost: lost.signal,
+    assure: async () => {
+      // The one clock stands still while a machine sleeps, the other may be set back.
+      const now = stamp();
+      const ageMs = Math.max(now.now - renewed.now, now.monotonic - renewed.monotonic);
+      if (ageMs >= LOCK_TTL_MS) await renew();
+      lost.signal.throwIfAborted();
+    },
     release: async () => {
       stop.abort();
       await renewing;

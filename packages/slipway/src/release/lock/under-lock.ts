@@ -22,6 +22,8 @@ export interface Locked {
   readonly fence: number;
   /** Aborts when a lock is lost or the person interrupts. */
   readonly signal: AbortSignal;
+  /** As `HeldLock.assure`, for all of them. */
+  assure(): Promise<void>;
   /** Clusters that do not answer, and why. */
   readonly skipped: ReadonlyMap<string, string>;
   /** Clusters of which the lock is held; one of them may have stopped answering since. */
@@ -87,6 +89,9 @@ export async function underLock<T>(
       ...settled,
       fence,
       signal: AbortSignal.any(signals),
+      assure: async () => {
+        await Promise.all(held.map((lock) => lock.assure()));
+      },
       skipped,
       held: new Set(locks.keys()),
       mayLeaveOut: request.whatCannotBeLocked === "skip",

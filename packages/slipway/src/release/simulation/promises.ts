@@ -125,8 +125,12 @@ export function checkExplained(stage: Stage, copies: ReadonlyMap<string, readonl
       const step = clusters[name]?.step;
       return outcome === "in-progress" && (step === "applying" || step === "restoring");
     });
-    // Going back did not come to its end, and the record says so: which of the two runs is open.
-    const isInDoubt = records[0]?.clusters[name]?.restored?.ok === false;
+    const newest = records[0]?.clusters[name];
+    // Going back did not come to its end, or the cluster was out of reach at the end, and the record says so: which of
+    // the two runs is open.
+    const isInDoubt =
+      newest?.restored?.ok === false ||
+      (records[0]?.outcome === "unknown" && newest?.cause?.code === "ClusterUnreachable");
     if (runs !== live && !isBeingChanged && !isInDoubt) {
       throw new Violation("explained", `${name} runs release ${live}, and the history says ${runs}`);
     }
