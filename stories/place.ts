@@ -35,7 +35,7 @@ export interface Ground {
   readonly settings: { readonly environment: string; readonly top: string };
   /** Makes the clusters ready for this service, after its files are written and before its first command. */
   enter(project: Project, service: string): Promise<void>;
-  /** Opened once `enter` has run. */
+  /** The same answer each time, once `enter` has run; `remove` closes its client. */
   look(cluster: string): Promise<PlaceCluster>;
   /** A KUBECONFIG with one context for each cluster, named like it, for whoever has only a configuration. */
   kubeconfig(): Promise<string>;
@@ -188,7 +188,6 @@ export async function placeOn(open: (project: Project) => Promise<Ground>): Prom
         line.killAll();
         if (folder !== undefined) await rm(folder, { recursive: true, force: true });
       }
-      await Promise.all(clusters.map(({ client }) => client.close()));
       await ground.remove();
       await project.remove();
       await closeRegistry();

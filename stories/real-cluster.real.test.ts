@@ -31,8 +31,9 @@ interface HistoryEntry {
 
 before(async () => {
   if (program === undefined) return;
+  const wasUp = /^a kube-apiserver running$/m.test((await exec([program, "status"])).stdout);
   const up = await exec([program, "up", "a"]);
-  cleanups.push(() => exec([program, "down", "a"]));
+  if (!wasUp) cleanups.push(() => exec([program, "down", "a"]));
   assert.equal(up.exitCode, 0, up.stdout + up.stderr);
   const kubeconfig = up.stdout.trim().split("\n").at(-1) as string;
   const context = await exec(["kubectl", "--kubeconfig", kubeconfig, "config", "current-context"]);

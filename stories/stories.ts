@@ -2,6 +2,7 @@
 import { badImage } from "./bad-image.ts";
 import { commit } from "./commit.ts";
 import { everythingDown } from "./everything-down.ts";
+import { killedInTheMiddle } from "./killed.ts";
 import { lostCluster } from "./lost-cluster.ts";
 import type { Place } from "./place.ts";
 import { twoPeople } from "./two-people.ts";
@@ -14,5 +15,6 @@ export const STORIES: readonly (readonly [string, Story])[] = [
   ["bad image", badImage],
   ["lost cluster", lostCluster],
   ["two people deploy", twoPeople],
+  ["killed in the middle", killedInTheMiddle],
   ["rollback with everything else down", everythingDown],
 ];
