@@ -37,15 +37,19 @@ interface Row {
 const rows: Row[] = [];
 const notes: string[] = [];
 
-if (parts.includes("clusters")) rows.push(await sixClusters());
-if (parts.includes("rollback")) rows.push(...(await threeClustersBack()));
+const found = (...more: readonly Row[]): void => {
+  for (const { what, figure } of more) console.error(`${what}: ${figure}`);
+  rows.push(...more);
+};
+if (parts.includes("clusters")) found(await sixClusters());
+if (parts.includes("rollback")) found(...(await threeClustersBack()));
 if (parts.includes("real")) {
   const program = process.env["SLIPWAY_REAL_KUBERNETES"];
   if (program === undefined) {
     const note = "NOT MEASURED on a real Kubernetes: SLIPWAY_REAL_KUBERNETES is not set";
     console.error(note);
     notes.push(note);
-  } else rows.push(...(await besideKubectl(program)));
+  } else found(...(await besideKubectl(program)));
 }
 
 const page = [
@@ -88,6 +92,8 @@ async function besideKubectl(program: string): Promise<readonly Row[]> {
     const images = await mkdtemp(join(tmpdir(), "slipway-bench-registry-"));
     const registry = await startRegistry({ directory: images, port: 5000 });
     cleanups.push(() => registry.close().then(() => rm(images, { recursive: true, force: true })));
+    const plain = await mkdtemp(join(tmpdir(), "slipway-bench-kubectl-"));
+    cleanups.push(() => rm(plain, { recursive: true, force: true }));
     const project = await newProject({
       clusters: `{ real: context("${context}") }`,
       more: 'registry: "localhost:5000/bench", allowHostBases: ["slipway/host/sleep"], namespace: "bench-slipway",',
@@ -112,7 +118,9 @@ async function besideKubectl(program: string): Promise<readonly Row[]> {
       const plan = JSON.parse(await project.read(".slipway/build/images.json")) as {
         readonly images: readonly { readonly reference: string }[];
       };
-      return project.write("plain.yaml", manifest(plan.images[0]?.reference ?? "", version));
+      const path = join(plain, "web.yaml");
+      await writeFile(path, manifest(plan.images[0]?.reference ?? "", version));
+      return path;
     };
     const byKubectl = async (file: string): Promise<number> =>
       timed(async () => {
