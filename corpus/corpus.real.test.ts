@@ -1,28 +1,36 @@
 /**
  * The cases that a real cluster can show in time, through the release engine: the same cause, cluster and container as
  * in the corpus. SLIPWAY_REAL_KUBERNETES names the program that starts the cluster; see corpus/README.md.
+ *
+ * All of them with SLIPWAY_REAL_WIDE (lane `real-all`), otherwise a spread of eight that changes from day to day. The
+ * day is in the name of the group; SLIPWAY_CORPUS_DAY chooses another one, to look at it again.
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { loadCases } from "../packages/slipway/src/corpus/case.ts";
 import { openStage } from "../scripts/corpus/stage.ts";
 import { openRealCluster, type RealCluster } from "../scripts/corpus/surroundings.ts";
-import { assertSaid, casesFor, runCase, taking } from "./running.ts";
+import { assertSaid, casesFor, runCase, spreadOf, taking } from "./running.ts";
 
 const skip =
   process.env["SLIPWAY_REAL_KUBERNETES"] === undefined
     ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real Kubernetes to try it on"
     : false;
 const AT_A_TIME = 8;
+/** As many as run at a time, so that all of them take about as long as the slowest. */
+const SPREAD = AT_A_TIME;
 /** Without those that stop a part of the cluster, or wait for minutes, for the sake of the others and of everybody's time. */
-const cases = casesFor(await loadCases(import.meta.dirname), "real").filter(
+const all = casesFor(await loadCases(import.meta.dirname), "real").filter(
   (one) =>
     one.recorded === "real" &&
     one.hook === undefined &&
     one.atMostMs <= 180_000 &&
     one.steps.every((step) => step.do === "webhook" || step.do.endsWith("-pod")),
 );
+const isWide = process.env["SLIPWAY_REAL_WIDE"] !== undefined;
+const today = Math.floor(Date.now() / 86_400_000);
+const day = Number(process.env["SLIPWAY_CORPUS_DAY"] ?? today);
+const cases = isWide ? all : spreadOf(all, SPREAD, day);
 let cluster: RealCluster;
 
 before(async () => {
@@ -33,10 +41,11 @@ after(async () => {
 });
 
 test("there are enough of them", () => {
-  assert.ok(cases.length >= 20, `${cases.length} cases for a real cluster in ${join("corpus")}`);
+  assert.ok(all.length >= 40, `${all.length} cases of the corpus for a real cluster`);
+  assert.equal(cases.length, isWide ? all.length : SPREAD);
 });
 
-describe("on a real cluster", { concurrency: true, skip }, () => {
+describe(`on a real cluster, ${isWide ? "all" : `day ${day}`}`, { concurrency: true, skip }, () => {
   const inTurn = taking<void>(AT_A_TIME);
   for (const one of cases) {
     test(`${one.kind}/${one.id}: ${one.title}`, () =>

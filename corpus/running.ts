@@ -8,6 +8,7 @@ import type { AnyObject, KubeClient } from "@slipway/kube";
 import { stringify } from "yaml";
 import type { PreflightCode } from "../packages/slipway/src/config/preflight-checks.ts";
 import type { CorpusCase } from "../packages/slipway/src/corpus/case.ts";
+import type { OnReleaseEvent } from "../packages/slipway/src/release/events.ts";
 import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
 import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type {
@@ -33,6 +34,29 @@ export function casesFor(cases: readonly CorpusCase[], place: "embedded" | "real
   );
 }
 
+/**
+ * A spread of cases for the day with this number: one of each of `count` families, two thirds of them failures. A family
+ * is what is expected of a failure, and the first word of a transient's name. The next day takes the next families, and
+ * when all had their turn, the next case of each: after six weeks no case was left out.
+ */
+export function spreadOf(cases: readonly CorpusCase[], count: number, day: number): readonly CorpusCase[] {
+  const spread = (kind: CorpusCase["kind"], most: number): readonly CorpusCase[] => {
+    const ofKind = cases.filter((one) => one.kind === kind);
+    const families = [...Map.groupBy(ofKind, familyOf).values()];
+    return Array.from({ length: Math.min(most, families.length) }, (_, index) => {
+      const turn = day * most + index;
+      const family = families[turn % families.length] as readonly CorpusCase[];
+      return family[Math.floor(turn / families.length) % family.length] as CorpusCase;
+    });
+  };
+  const transients = Math.floor(count / 3);
+  return [...spread("failures", count - transients), ...spread("transients", transients)];
+}
+
+function familyOf({ id, expect }: CorpusCase): string {
+  return expect.verdict === "failed" ? expect.cause : (id.split("-")[0] as string);
+}
+
 export interface Ran {
   readonly result: ReleaseResult | undefined;
   /** When the change was refused before anything was changed. */
@@ -49,6 +73,8 @@ export async function runCase(input: {
   readonly after: readonly AnyObject[];
   /** Just before the change is applied. */
   readonly onChange?: () => Promise<void>;
+  /** Of the release of the change. */
+  readonly onEvent?: OnReleaseEvent;
 }): Promise<Ran> {
   const { one, client, namespace } = input;
   const cluster = one.expect.verdict === "healthy" ? "tokyo" : one.expect.cluster;
@@ -83,7 +109,7 @@ export async function runCase(input: {
   const blind = { ...context, preflight: Object.fromEntries(known === undefined ? [] : [[known, "off"]]) };
   let result: ReleaseResult | undefined;
   const refusal = await refusalOf(
-    deploy(blind, change).then((done) => {
+    deploy(blind, change, { onEvent: input.onEvent }).then((done) => {
       result = done;
     }),
   );

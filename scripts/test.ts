@@ -5,7 +5,7 @@
  *   simulation  seeded worlds with faults                                     needs nothing
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
  *   real        the release engine against a real Kubernetes                  needs SLIPWAY_REAL_KUBERNETES
- *   real-all    the same, with rights, autoscalers, the forecast and the corpus
+ *   real-all    the same files in their wide form: every case of the corpus, many forecasts
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
@@ -22,6 +22,7 @@ interface Lane {
   readonly concurrency: number;
   /** Files that may run two at a time all the same: they mostly wait for pods to come and go. */
   readonly inPairs?: RegExp;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const suffixes: Readonly<Record<string, Lane>> = {
@@ -31,9 +32,9 @@ const suffixes: Readonly<Record<string, Lane>> = {
   local: { suffix: /\.local\.test\.ts$/, concurrency: 1, inPairs: /^(?:stories|docs)\// },
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
-  // On one cluster with real pods; `real-all` also needs control planes b and c, and half an hour.
-  real: { suffix: /real-cluster\.real\.test\.ts$/, concurrency: 1 },
-  "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+  // Each starts the clusters that it needs, and stops them: one at a time.
+  real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+  "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
 };
 
 const lanes = process.argv.slice(2);
@@ -58,8 +59,9 @@ for (const lane of lanes) {
   const counts = await runLane(
     files.filter((file) => !pairs.includes(file)),
     rule.concurrency,
+    rule.env,
   );
-  const more = await runLane(pairs, 2);
+  const more = await runLane(pairs, 2, rule.env);
   totals.pass += counts.pass + more.pass;
   totals.fail += counts.fail + more.fail;
   totals.skipped += counts.skipped + more.skipped;
@@ -80,6 +82,7 @@ process.exitCode = totals.fail > 0 ? 1 : 0;
 function runLane(
   files: readonly string[],
   concurrency: number,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ pass: number; fail: number; skipped: number }> {
   return new Promise((resolve, reject) => {
     if (files.length === 0) return resolve({ pass: 0, fail: 0, skipped: 0 });
@@ -97,6 +100,7 @@ function runLane(
         stdio: ["ignore", "pipe", "inherit"],
         env: {
           ...process.env,
+          ...env,
           NODE_ENV: "test",
           PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`,
         },

@@ -11,11 +11,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec, seededRandom, systemClock, systemRandom, until } from "@slipway/base";
-import { isReason, type KubeClient, type Secret, StatusError } from "@slipway/kube";
+import { seededRandom, systemClock, systemRandom, until } from "@slipway/base";
+import { isReason, type KubeClient, type Node, type Secret, StatusError } from "@slipway/kube";
 import { parse } from "yaml";
 import { openContext } from "../packages/slipway/src/clusters/context.ts";
 import { readKubeconfig } from "../packages/slipway/src/clusters/kubeconfig.ts";
+import { openControlPlane } from "../packages/slipway/src/clusters/testing.ts";
 import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
 import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../packages/slipway/src/release/model.ts";
@@ -51,16 +52,23 @@ const version = (tag: string): RenderedRelease =>
 
 before(async () => {
   if (program === undefined) return;
-  const wasUp = /^b kube-apiserver running$/m.test((await exec([program, "status"])).stdout);
-  const up = await exec([program, "up", "b", "--control-plane-only"]);
-  if (!wasUp) cleanups.push(() => exec([program, "down", "b"]));
-  assert.equal(up.exitCode, 0, up.stdout + up.stderr);
-  kubeconfigPath = up.stdout.trim().split("\n").at(-1) as string;
-  admin = await clientOf(kubeconfigPath, "admin");
+  const cluster = await openControlPlane(program, "b");
+  cleanups.push(() => cluster.close());
+  kubeconfigPath = cluster.kubeconfig;
+  admin = cluster.client;
   await admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
   cleanups.push(() => admin.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
   const kubelet = await startHollowKubelet({ client: admin, namespaces: [namespace] });
   cleanups.push(() => kubelet.stop());
+  // A node that has just been registered is tainted until the control plane has seen it alive.
+  await until(
+    "the nodes are usable",
+    async () => {
+      const { items } = await admin.list<Node>({ apiVersion: "v1", kind: "Node" });
+      return items.length > 0 && items.every(({ spec }) => (spec?.taints ?? []).length === 0);
+    },
+    { everyMs: 200, timeoutMs: 60_000 },
+  );
 });
 
 after(async () => {

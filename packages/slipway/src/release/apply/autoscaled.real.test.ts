@@ -2,41 +2,32 @@
  * Who decides the number of pods, on a real API server: server-side apply takes a field away that nobody names any more,
  * and an old server does not record who scaled. A control plane without nodes is enough.
  *
- * SLIPWAY_REAL_KUBERNETES names a program with `up NAME --control-plane-only`; SLIPWAY_FORECAST_KUBECONFIG names a cluster
- * that is up already.
+ * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { exec, systemClock, systemRandom } from "@slipway/base";
+import { systemClock } from "@slipway/base";
 import type { AnyObject, Deployment, KubeClient } from "@slipway/kube";
-import { openContext } from "../../clusters/context.ts";
-import { readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { type ControlPlane, openControlPlane } from "../../clusters/testing.ts";
 import { applyObjects } from "./apply.ts";
 
 const program = process.env["SLIPWAY_REAL_KUBERNETES"];
 const skip =
   program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real API server to ask" : false;
 const namespace = `replicas-${process.pid}`;
+let cluster: ControlPlane | undefined;
 let client: KubeClient;
 
 before(async () => {
   if (program === undefined) return;
-  let path = process.env["SLIPWAY_FORECAST_KUBECONFIG"];
-  if (path === undefined) {
-    const up = await exec([program, "up", "c", "--control-plane-only"]);
-    assert.equal(up.exitCode, 0, up.stdout + up.stderr);
-    path = up.stdout.trim().split("\n").at(-1) as string;
-  }
-  const context = await exec(["kubectl", "--kubeconfig", path, "config", "current-context"]);
-  const env = { ...process.env, KUBECONFIG: path };
-  const options = { clock: systemClock, random: systemRandom(), isTerminal: false, env };
-  client = (await openContext("c", context.stdout.trim(), readKubeconfig(env), options)).client;
+  cluster = await openControlPlane(program, "c");
+  client = cluster.client;
   await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
 });
 
 after(async () => {
   await client?.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }).catch(() => undefined);
-  await client?.close();
+  await cluster?.close();
 });
 
 const deployment = (name: string, replicas?: number): AnyObject => ({

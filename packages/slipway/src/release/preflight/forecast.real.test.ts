@@ -5,13 +5,12 @@
  *
  * Each case has its own namespace, and its own nodes by label and taint, so that several run side by side.
  *
- * SLIPWAY_REAL_KUBERNETES names a program with `up NAME --control-plane-only` (prints the path of a KUBECONFIG as its last
- * line); SLIPWAY_FORECAST_KUBECONFIG names one that is up already. SLIPWAY_FORECAST_CASES and _SEED choose how many and
- * which.
+ * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster. Always the same draws, a few of them in the lane
+ * `real` and more in `real-all` (SLIPWAY_REAL_WIDE); SLIPWAY_FORECAST_CASES and _SEED choose how many and which.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { exec, type Random, seededRandom, systemClock, systemRandom, until } from "@slipway/base";
+import { type Random, seededRandom, systemClock, until } from "@slipway/base";
 import {
   type AnyObject,
   type Deployment,
@@ -21,8 +20,7 @@ import {
   type Pod,
   type PodSpec,
 } from "@slipway/kube";
-import { openContext } from "../../clusters/context.ts";
-import { readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { type ControlPlane, openControlPlane } from "../../clusters/testing.ts";
 import { checkCapacity } from "./capacity.ts";
 import { readClusterFacts } from "./facts.ts";
 import type { SeenObject } from "./seen.ts";
@@ -32,7 +30,7 @@ const skip =
   program === undefined
     ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real scheduler to compare with"
     : false;
-const CASES = Number(process.env["SLIPWAY_FORECAST_CASES"] ?? 120);
+const CASES = Number(process.env["SLIPWAY_FORECAST_CASES"] ?? (process.env["SLIPWAY_REAL_WIDE"] ? 120 : 24));
 const SEED = Number(process.env["SLIPWAY_FORECAST_SEED"] ?? 1);
 const SIDE_BY_SIDE = 8;
 /** `3,17`: only these draws of the seed, to look at one again. */
@@ -41,6 +39,7 @@ const ONLY = process.env["SLIPWAY_FORECAST_ONLY"]?.split(",").map(Number);
 const STOPPED_AFTER_MS = 13_000;
 const LABEL = "forecast.slipway.dev/case";
 
+let cluster: ControlPlane | undefined;
 let client: KubeClient;
 let isOver = false;
 const background: Promise<void>[] = [];
@@ -48,27 +47,15 @@ const nodeNames = new Set<string>();
 
 before(async () => {
   if (program === undefined) return;
-  let path = process.env["SLIPWAY_FORECAST_KUBECONFIG"];
-  if (path === undefined) {
-    const up = await exec([program, "up", "c", "--control-plane-only"]);
-    assert.equal(up.exitCode, 0, up.stdout + up.stderr);
-    path = up.stdout.trim().split("\n").at(-1) as string;
-  }
-  const context = await exec(["kubectl", "--kubeconfig", path, "config", "current-context"]);
-  const options = {
-    clock: systemClock,
-    random: systemRandom(),
-    isTerminal: false,
-    env: { ...process.env, KUBECONFIG: path },
-  };
-  client = (await openContext("c", context.stdout.trim(), readKubeconfig(options.env), options)).client;
+  cluster = await openControlPlane(program, "c");
+  client = cluster.client;
   background.push(keep(runPods, 150), keep(beat, 8_000));
 });
 
 after(async () => {
   isOver = true;
   await Promise.all(background);
-  await client?.close();
+  await cluster?.close();
 });
 
 async function keep(work: () => Promise<void>, everyMs: number): Promise<void> {
