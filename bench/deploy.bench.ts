@@ -183,8 +183,8 @@ async function sixClusters(): Promise<Row> {
       startCluster({
         name,
         runtime: "simulated",
-        // 2 s until ready, as a small server with a probe takes.
-        behaviours: [{ image: "*", behaviour: { startMs: 50, readyAfterMs: 2_000 } }],
+        // 2 s until ready, as a pull and a start take.
+        behaviours: [{ image: "*", behaviour: { startMs: 2_000 } }],
       }),
     ),
   );
