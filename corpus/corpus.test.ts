@@ -11,7 +11,7 @@ import { causeCodes } from "../packages/slipway/src/release/judge/causes.ts";
 import { foreignTo } from "../scripts/corpus/neutral.ts";
 
 /** Those that nobody could record yet as they say; the list may only become shorter. */
-const NOT_RECORDED: readonly string[] = ["quota-freed"];
+const NOT_RECORDED: readonly string[] = [];
 
 const corpus = import.meta.dirname;
 const cases = await loadCases(corpus);
@@ -107,6 +107,19 @@ function written(recording: Recording): readonly string[] {
     return "refused" in line ? [`${line.refused.kind} ${line.refused.name}`] : [];
   });
 }
+
+test("where a probe is to blame, the recording shows that it failed", async () => {
+  for (const one of recorded) {
+    const { expect } = one;
+    if (expect.verdict !== "failed" || !/^(?:Readiness|Liveness|Startup)Failed$/.test(expect.cause)) continue;
+    const { lines } = await readRecording(pathOf(one));
+    const failed = lines.some(
+      (line) =>
+        line.at > 0 && "type" in line && (line.object as { readonly reason?: string }).reason === "Unhealthy",
+    );
+    assert.ok(failed, one.id);
+  }
+});
 
 test("a cause that is expected is one that the judge can say", () => {
   for (const { id, expect } of cases) {

@@ -47,7 +47,8 @@ export function renderCorpusPage(report: CorpusReport): string {
 Ways in which a rollout fails, whose cause must be told, and troubles that pass, which must not fail a release. Objects,
 events and messages of a case are recorded from a real cluster wherever that can be; a third of the cases, chosen by the
 hash of their names, is held back from work on the judge and scored apart. \`slipway corpus\` plays them to the whole release
-engine in virtual time and prints this table; \`bench/results/corpus.md\` has it with a thousand seeded runs.
+engine in virtual time and prints this table; \`bench/results/corpus.md\` has it with a thousand seeded runs, and
+\`bench/results/causes.md\` one case of each cause on a real cluster, beside \`kubectl rollout status\`.
 
 Time to verdict is counted from the case's decisive signal: the first thing in the recorded API from which an attentive
 person could know the cause. Every case says in its \`case.yaml\` which that is.

@@ -140,7 +140,7 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
       "The namespace's ResourceQuota does not allow another pod; the surge of a rollout needs room in it.",
     recognised:
       "`exceeded quota` or `failed quota` in the ReplicaSet's condition ReplicaFailure or its FailedCreate events.",
-    budget: `${refused} While old pods leave, which gives quota back, their grace period longer.`,
+    budget: `${refused} While old pods leave, which gives quota back, their grace period longer. 120 s once a new pod is there and old ones are left: the rollout makes room by itself.`,
   },
   LimitRangeExceeded: {
     means: "A container asks for more or less than the namespace's LimitRange allows.",

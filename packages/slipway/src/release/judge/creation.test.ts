@@ -33,13 +33,25 @@ const pods: readonly (readonly [string, string, number])[] = [
 
 for (const [message, code, budgetMs] of pods) {
   test(`pods are refused with ${JSON.stringify(message)}: ${code}`, () => {
-    const finding = refusedPods(message, 0);
+    const finding = refusedPods(message, { leavingMs: 0 });
     assert.deepEqual([finding.code, finding.budgetMs], [code, budgetMs]);
   });
 }
 
 test("a quota may be given back by pods that are leaving", () => {
-  assert.equal(refusedPods("exceeded quota: small", 75_000).budgetMs, 85_000);
+  assert.equal(refusedPods("exceeded quota: small", { leavingMs: 75_000 }).budgetMs, 85_000);
+});
+
+test("a quota that has taken a new pod gets room from each old one, and the controller asks again late", () => {
+  const between = (leavingMs: number) =>
+    refusedPods("exceeded quota: small", { leavingMs, isBetweenPods: true });
+  // The budget does not begin anew when the last pod that was leaving is gone.
+  assert.deepEqual(between(20_000), between(0));
+  assert.equal(between(0).budgetMs, 120_000);
+  assert.equal(
+    refusedPods("maximum cpu usage per Container is 1", { leavingMs: 0, isBetweenPods: true }).budgetMs,
+    5_000,
+  );
 });
 
 const applies: readonly (readonly [Parameters<typeof statusError>, string])[] = [

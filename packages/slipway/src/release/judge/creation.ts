@@ -42,21 +42,34 @@ export function refusalClass(message: string): CauseCode | undefined {
 const OVERLOADED =
   /etcdserver: |too many requests|the server is currently unable|context deadline exceeded|Timeout: request did not complete|connection refused|the server was unable to return a response/i;
 
-/** What a controller says about pods that it could not create. `leavingMs`: pods that go give back their quota. */
-export function refusedPods(refused: string, leavingMs: number): Finding {
+/** Where a quota may get room from. */
+export interface QuotaRoom {
+  /** Pods that go give back their quota; the longest grace period of those. */
+  readonly leavingMs: number;
+  /**
+   * New pods are there and old ones too: the rollout goes on by itself, each old pod that has left makes room for a new
+   * one. The controller asks again after a back-off that doubles, so it may ask as late after that as it was refused before.
+   */
+  readonly isBetweenPods?: boolean;
+}
+
+/** What a controller says about pods that it could not create. */
+export function refusedPods(refused: string, { leavingMs, isBetweenPods = false }: QuotaRoom): Finding {
   const message = oneLine(refused);
   const code = refusalClass(message) ?? (OVERLOADED.test(message) ? "ClusterOverloaded" : "CreationRefused");
   const mayPass = code === "WebhookUnavailable" || code === "ClusterOverloaded";
-  const isLeaving = code === "QuotaExceeded" && leavingMs > 0;
+  const isQuota = code === "QuotaExceeded";
+  const room = isQuota && isBetweenPods ? "/between" : isQuota && leavingMs > 0 ? "/leaving" : "";
   return {
     code,
-    key: `creation-refused/${code}${isLeaving ? "/leaving" : ""}`,
+    key: `creation-refused/${code}${room}`,
     why: `the cluster refuses to create pods: ${message}`,
-    budgetMs: mayPass
-      ? MAY_PASS_BUDGET_MS
-      : ABOUT_MANIFEST.has(code)
-        ? REFUSED_MANIFEST_BUDGET_MS
-        : REFUSED_BUDGET_MS + (isLeaving ? leavingMs : 0),
+    budgetMs:
+      mayPass || room === "/between"
+        ? MAY_PASS_BUDGET_MS
+        : ABOUT_MANIFEST.has(code)
+          ? REFUSED_MANIFEST_BUDGET_MS
+          : REFUSED_BUDGET_MS + (isQuota ? leavingMs : 0),
   };
 }
 

@@ -36,7 +36,7 @@ export function viewDaemonSet(set: DaemonSet, around: WorkloadSurroundings): Wor
     wanted,
     available: Math.min(updated, available),
     room: 1,
-    findings: refused === undefined || owned.length >= wanted ? [] : [refusedPods(refused, around.leavingMs)],
+    findings: refused === undefined || owned.length >= wanted ? [] : [refusedPods(refused, around)],
     pending: {
       code: "RolloutPending",
       key: `pending/${updated}/${available}`,

@@ -27,7 +27,10 @@ export function viewDeployment(
     findings.push({ code: "RolloutPaused", key: "paused", why: "the Deployment is paused", budgetMs: 0 });
   }
   const refused = isComplete ? undefined : refusal(deployment, parts.newReplicaSet, around);
-  if (refused !== undefined) findings.push(refusedPods(refused, around.leavingMs));
+  if (refused !== undefined) {
+    const isBetweenPods = parts.newPods.some(isThere) && parts.oldPods.length > 0;
+    findings.push(refusedPods(refused, { leavingMs: around.leavingMs, isBetweenPods }));
+  }
   return {
     newPods: parts.newPods,
     oldPods: parts.oldPods,

@@ -44,7 +44,7 @@ export function viewJob(job: Job, around: WorkloadSurroundings): WorkloadView {
       },
     });
   } else if (refused !== undefined && pods.length === 0) {
-    findings.push(refusedPods(refused, around.leavingMs));
+    findings.push(refusedPods(refused, around));
   }
   const isComplete = has("Complete") !== undefined;
   return {

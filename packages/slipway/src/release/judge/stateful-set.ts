@@ -41,7 +41,7 @@ export function viewStatefulSet(set: StatefulSet, around: WorkloadSurroundings):
       pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True"),
     ).length,
     room: 1,
-    findings: refused === undefined || !isShort ? [] : [refusedPods(refused, around.leavingMs)],
+    findings: refused === undefined || !isShort ? [] : [refusedPods(refused, around)],
     pending: {
       code: "RolloutPending",
       key: `pending/${updated}/${ready}`,
