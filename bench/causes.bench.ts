@@ -269,7 +269,7 @@ async function render(
     ]),
     "```\n",
     `- slipway: the right cause and container in ${right} of ${rows.length}; median ${secondsText(median)} after the signal (goal: at most ${formatDuration(MEDIAN_AT_MOST_MS)}), slowest ${secondsText(quantile(times("ours"), 1))}`,
-    `- kubectl rollout status: no cause in any; median ${secondsText(quantile(times("kubectl"), 0.5))} after the signal, ${patience === undefined ? "with its own patience (progressDeadlineSeconds, 600 s)" : `--timeout=${patience}`}. Its last words:`,
+    `- kubectl rollout status: median ${secondsText(quantile(times("kubectl"), 0.5))} after the signal, ${patience === undefined ? "with its own patience (progressDeadlineSeconds, 600 s)" : `--timeout=${patience}`}. Its last words:`,
     ...[...Map.groupBy(rows, ({ kubectl }) => kubectl.said)].map(
       ([said, group]) => `  - ${group.length} × \`${said}\``,
     ),
