@@ -10,13 +10,14 @@ type Json = unknown;
  * `creationTimestamp: null` in every template). Frozen, because the store hands out what it holds: a caller that
  * writes to an answer gets a TypeError instead of a changed cluster.
  */
-export function takeIn<T>(value: T): T {
+export function takeIn<T>(value: T, keepsNulls = false): T {
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return Object.freeze(value.map((item) => takeIn(item))) as T;
+  if (Array.isArray(value)) return Object.freeze(value.map((item) => takeIn(item, keepsNulls))) as T;
   const copy: Record<string, Json> = {};
   for (const key of Object.keys(value)) {
     const field = (value as Record<string, Json>)[key];
-    if (field !== null && field !== undefined) copy[key] = takeIn(field);
+    if (field === undefined || (field === null && !keepsNulls)) continue;
+    copy[key] = takeIn(field, keepsNulls);
   }
   return Object.freeze(copy) as T;
 }

@@ -154,7 +154,7 @@ class SynchronousApi implements Api {
       throw invalidOptions("PatchOptions", "fieldManager", "FieldValueRequired", message);
     }
     if (!this.#isTrusted) requireDeclaredFields(object);
-    const applied = this.#takeIn(object, options, "body");
+    const applied = this.#takeIn(object, options, "apply");
     const live = this.#find(type, applied.metadata.namespace, applied.metadata.name);
     // Before anything exists, a version is as little a precondition as it is upstream.
     const { resourceVersion, uid } = applied.metadata;
@@ -269,10 +269,12 @@ class SynchronousApi implements Api {
 
   // --- steps ---
 
-  #takeIn(object: KubeObject, options: ApiWriteOptions, from: "body" | "patch"): KubeObject {
+  /** What is applied keeps its nulls: there they mean something. */
+  #takeIn(object: KubeObject, options: ApiWriteOptions, from: "body" | "patch" | "apply"): KubeObject {
     if (this.#isTrusted) return object;
-    const { fieldValidation = "Warn", duplicateFields = [] } = options;
-    const decoded = decode(takeIn(object), { mode: fieldValidation, from, duplicates: duplicateFields });
+    const { fieldValidation: mode = "Warn", duplicateFields: duplicates = [] } = options;
+    const taken = takeIn(object, from === "apply");
+    const decoded = decode(taken, { mode, from: from === "patch" ? "patch" : "body", duplicates });
     this.#warnings = decoded.warnings;
     return decoded.object;
   }

@@ -213,6 +213,55 @@ test("a handler that changes its kind leaves nothing of the old one", () => {
   });
 });
 
+/** As a Deployment's pod spec, with what the server fills in. */
+function withDefaults(object: KubeObject, podSpec: (spec: Loose) => Loose): KubeObject {
+  const spec = specOf(object) as unknown as Loose & { template: Loose & { spec: Loose } };
+  return {
+    ...object,
+    spec: { ...spec, template: { ...spec.template, spec: podSpec(spec.template.spec) } },
+  } as unknown as KubeObject;
+}
+
+test("a default that nobody owns keeps the part that it is in, as in Kubernetes 1.20", () => {
+  const probe = (handler: Loose): Loose => c("web", { livenessProbe: handler });
+  const first = apply(undefined, deployment({}, [probe({ httpGet: { path: "/", port: 80 } })]));
+  const live = withDefaults(first, () => ({
+    containers: [probe({ httpGet: { path: "/", port: 80, scheme: "HTTP" } })],
+  }));
+  const second = apply(live, deployment({}, [probe({ tcpSocket: { port: 80 } })]));
+  assert.deepEqual(specOf(second).template.spec.containers[0]?.["livenessProbe"], {
+    httpGet: { scheme: "HTTP" },
+    tcpSocket: { port: 80 },
+  });
+});
+
+test("a null takes away a value and an empty part, and nothing of a part with something in it", () => {
+  const pod = (volume: Loose, probe: Loose): KubeObject =>
+    withDefaults(deployment({}, [c("web", { livenessProbe: probe, workingDir: "/" })]), (spec) => ({
+      ...spec,
+      volumes: [{ name: "v", ...volume }],
+    }));
+  const first = apply(undefined, pod({ emptyDir: {} }, { httpGet: { path: "/", port: 80 } }), "a");
+  const wanted = pod(
+    { configMap: { name: "c" }, emptyDir: null },
+    { httpGet: null, exec: { command: ["x"] } },
+  );
+  const second = apply(
+    first,
+    withDefaults(wanted, (spec) => ({
+      ...spec,
+      containers: [{ ...(spec["containers"] as Loose[])[0], workingDir: null }],
+    })),
+    "b",
+    true,
+  );
+  const spec = specOf(second).template.spec as unknown as Loose & { containers: Loose[] };
+  assert.deepEqual(spec["volumes"], [{ name: "v", configMap: { name: "c" } }]);
+  assert.deepEqual(spec.containers, [
+    c("web", { livenessProbe: { httpGet: { path: "/", port: 80 }, exec: { command: ["x"] } } }),
+  ]);
+});
+
 test("labels that are no longer applied go, identity stays", () => {
   const first = apply(undefined, deployment({}, [c("web")], { labels: { a: "1" } }));
   const second = apply(first, deployment({}, [c("web")]));

@@ -57,7 +57,8 @@ export function serverSideApply(apply: Apply): KubeObject {
     throw statusError(400, "BadRequest", "metadata.managedFields must be nil");
   }
   const schema = schemaFor(apply.applied);
-  const applied = relevantParts(withoutNulls(apply.applied) as KubeObject, subresource);
+  const sent = relevantParts(apply.applied, subresource);
+  const applied = withoutNulls(sent) as KubeObject;
   const duplicate = duplicateEntry(applied, schema, "");
   if (duplicate !== undefined) throw untypedPatch(applied, duplicate);
   const self: Owner = { manager, operation: "Apply", apiVersion: applied.apiVersion, subresource };
@@ -69,7 +70,7 @@ export function serverSideApply(apply: Apply): KubeObject {
   const fields = withoutUnowned(everything);
 
   const base = live === undefined ? emptyObject(applied) : live;
-  const merged = mergeValues(live === undefined ? {} : live, applied, schema);
+  const merged = mergeValues(live === undefined ? {} : live, sent, schema);
   const kept = others.reduce<FieldSet | undefined>((all, owner) => union(all, owner.fields), everything);
   const next = (mine === undefined ? merged : prune(merged, mine.fields, kept, schema)) as KubeObject;
 
@@ -116,7 +117,7 @@ function relevantParts(applied: KubeObject, subresource: string | undefined): Ku
   } as KubeObject;
 }
 
-/** A null in a configuration says nothing: kubectl sends `creationTimestamp: null` in every template. */
+/** A null in a configuration owns nothing: kubectl sends `creationTimestamp: null` in every template. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isObject(value)) return value;
@@ -153,11 +154,15 @@ export function untypedPatch({ apiVersion, kind, metadata }: KubeObject, problem
 
 function mergeValues(live: unknown, applied: unknown, schema: FieldSchema): unknown {
   const merging = mergingOf(applied, schema);
-  if (merging === "leaf" || merging !== mergingOf(live, schema)) return applied;
+  if (merging === "leaf" || merging !== mergingOf(live, schema)) return withoutNulls(applied);
   if (merging !== "fields") return mergeLists(live as unknown[], applied as unknown[], merging, schema);
   const result: Record<string, unknown> = { ...(live as JsonObject) };
   for (const [name, value] of Object.entries(applied as JsonObject)) {
-    setKey(result, name, mergeValues(result[name], value, schema.field(name) ?? anySchema));
+    const childSchema = schema.field(name) ?? anySchema;
+    if (value === undefined) continue;
+    if (value !== null) setKey(result, name, mergeValues(result[name], value, childSchema));
+    // A null takes away a value, or an empty part, but no part with something in it.
+    else if (mergingOf(result[name], childSchema) === "leaf" || isEmpty(result[name])) delete result[name];
   }
   return result;
 }
@@ -197,8 +202,11 @@ function mergeLists(
 // --- removing what is no longer applied ---
 
 /**
- * `value` without what `last` (applied before) had and `kept` (applied now, or owned by others) has not. An element
- * that goes takes everything in it along, also defaults that nobody owns.
+ * `value` without what `last` (applied before) had and `kept` (applied now, or owned by others) has not. An element of
+ * a list that goes takes everything in it along, also defaults that nobody owns. A field with fields of its own goes
+ * once all of those are gone, so a default in it keeps it, and one that is empty (`emptyDir: {}`) stays until it is
+ * applied as null: Kubernetes up to 1.20 does so, newer ones drop both. The older way is the stricter one (a probe that changes its kind is refused as having two), and what this
+ * cluster takes should be taken everywhere.
  */
 function prune(
   value: unknown,
@@ -209,25 +217,30 @@ function prune(
   if (last === undefined) return value;
   const merging = mergingOf(value, schema);
   if (merging === "leaf") return value;
-  const isGone = (element: string): boolean => {
-    const node = last[element];
-    if (node === undefined || kept?.[element] !== undefined) return false;
-    // A named field counts as applied when anything in it was; a list element only when it was itself.
-    return element.startsWith("f:") || isMember(node);
-  };
+  const isGone = (element: string): boolean => isMember(last[element]) && kept?.[element] === undefined;
   if (merging === "fields") {
     const result: Record<string, unknown> = {};
     for (const [name, child] of Object.entries(value as JsonObject)) {
       const element = `f:${name}`;
+      const childSchema = schema.field(name) ?? anySchema;
       // Identity is in no set, so it is never taken for something that is no longer applied.
-      if (isGone(element)) continue;
-      setKey(result, name, prune(child, last[element], kept?.[element], schema.field(name) ?? anySchema));
+      if (mergingOf(child, childSchema) === "leaf") {
+        if (!isGone(element)) setKey(result, name, child);
+        continue;
+      }
+      const left = prune(child, last[element], kept?.[element], childSchema);
+      const isEmptied = isEmpty(left) && !isEmpty(child) && kept?.[element] === undefined;
+      if (!isEmptied) setKey(result, name, left);
     }
     return result;
   }
   return [...childrenOf(value, merging, schema)]
     .filter(([element]) => !isGone(element))
     .map(([element, child, childSchema]) => prune(child, last[element], kept?.[element], childSchema));
+}
+
+function isEmpty(value: unknown): boolean {
+  return Object.keys(value as object).length === 0;
 }
 
 // --- conflicts ---

@@ -16,6 +16,7 @@ import { discoveryOf, servedObject } from "../manifests/served.ts";
 import type { VersionInfo } from "../model.ts";
 import { autoscaledIn, leaveReplicas } from "./autoscaled.ts";
 import { handOverReplicas } from "./hand-over.ts";
+import { applyChoices } from "./unions.ts";
 
 export const FIELD_MANAGER = "slipway";
 export const RELEASE_ANNOTATION = "slipway.dev/release";
@@ -109,7 +110,7 @@ async function applyOne(
     const served = await servedObject(what.discovery, object);
     if (served.reason !== undefined) throw notServed(client.name, object, served.reason);
     await handOverReplicas(client, served.object, FIELD_MANAGER);
-    return client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });
+    return applyChoices(client, served.object, { fieldManager: FIELD_MANAGER, force: true });
   };
   const refused = (error: unknown): never => {
     if (!(error instanceof StatusError)) throw error;

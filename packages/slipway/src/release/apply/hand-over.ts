@@ -37,12 +37,19 @@ export async function handOverReplicas(
   if ((object["spec"] as { replicas?: number } | undefined)?.replicas !== undefined) return;
   const { apiVersion, kind, metadata } = object;
   const { name, namespace } = metadata;
-  const live = await client.get({ apiVersion, kind, name, namespace }).catch((error: unknown) => {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  });
+  const live = await liveIn(client, object);
   const replicas = live === undefined ? undefined : replicasLeft(live, object, manager);
   if (replicas === undefined) return;
   const only = { apiVersion, kind, metadata: { name, namespace }, spec: { replicas } } as AnyObject;
   await client.apply(only, { fieldManager: HAND_OVER_MANAGER });
+}
+
+/** What stands where an apply of `object` goes. */
+export async function liveIn(client: KubeClient, object: AnyObject): Promise<KubeObject | undefined> {
+  const { apiVersion, kind, metadata } = object;
+  const { name, namespace } = metadata;
+  return client.get({ apiVersion, kind, name, namespace }).catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
 }

@@ -18,6 +18,7 @@ import { FIELD_MANAGER, isUnreachable, notServed, whyUnreachable } from "../appl
 import { autoscaledIn, leaveReplicas } from "../apply/autoscaled.ts";
 import { replicasLeft, withReplicas } from "../apply/hand-over.ts";
 import { isDataToDelete, refOf, toPrune } from "../apply/prune.ts";
+import { tryChoices } from "../apply/unions.ts";
 import { atMost } from "../engine/at-most.ts";
 import {
   expired,
@@ -532,11 +533,8 @@ async function tryObject(
       : result("create", creationChanges(object), found);
   try {
     const left = live === undefined ? undefined : replicasLeft(live, object, FIELD_MANAGER);
-    after = await target.client.apply(withReplicas(object, left), {
-      fieldManager: FIELD_MANAGER,
-      force: true,
-      dryRun: true,
-    });
+    const options = { fieldManager: FIELD_MANAGER, force: true } as const;
+    after = await tryChoices(target.client, withReplicas(object, left), live, options);
     // The new content stands there already when an earlier release had it; the pods change to it all the same.
     if (live === undefined || isNewVersion) return whenAbsent();
     const changes = objectChanges(live, after, object, config.plainNames);

@@ -1,0 +1,75 @@
+/**
+ * Choices that change, on a real API server: what server-side apply refuses there, and that a release gets through with
+ * one change all the same. A control plane without nodes is enough.
+ *
+ * SLIPWAY_REAL_KUBERNETES names a program with `up NAME --control-plane-only`.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { exec, systemClock, systemRandom } from "@slipway/base";
+import { type AnyObject, type KubeClient, type ObjectRef, StatusError } from "@slipway/kube";
+import { openContext } from "../../clusters/context.ts";
+import { readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { planRelease } from "../plan/plan.ts";
+import { contextOf, rendered } from "../testing.ts";
+import { applyObjects, FIELD_MANAGER } from "./apply.ts";
+import { choiceCases, deploymentWith } from "./unions.testing.ts";
+import { changedChoices } from "./unions.ts";
+
+const program = process.env["SLIPWAY_REAL_KUBERNETES"];
+const skip =
+  program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real API server to ask" : false;
+const namespace = `unions-${systemRandom().name(6)}`;
+const cleanups: (() => Promise<unknown>)[] = [];
+let client: KubeClient;
+
+before(async () => {
+  if (program === undefined) return;
+  const wasUp = /^b kube-apiserver running$/m.test((await exec([program, "status"])).stdout);
+  const up = await exec([program, "up", "b", "--control-plane-only"]);
+  if (!wasUp) cleanups.push(() => exec([program, "down", "b"]));
+  assert.equal(up.exitCode, 0, up.stdout + up.stderr);
+  const env = { ...process.env, KUBECONFIG: up.stdout.trim().split("\n").at(-1) };
+  const kubeconfig = readKubeconfig(env);
+  const options = { clock: systemClock, random: systemRandom(), isTerminal: false, env };
+  client = (await openContext("b", kubeconfig.contexts[0]?.name ?? "", kubeconfig, options)).client;
+  cleanups.push(() => client.close());
+  await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  cleanups.push(() => client.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
+});
+
+after(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+});
+
+for (const [index, { name, before, after, refusedPlain, isDropped }] of choiceCases.entries()) {
+  for (const manager of isDropped ? ["slipway"] : ["slipway", "kubectl"]) {
+    test(`${name}, put there by ${manager}`, { skip }, async () => {
+      const called = `case-${index}-${manager}`;
+      const ref: ObjectRef = { apiVersion: "apps/v1", kind: "Deployment", name: called, namespace };
+      const old = deploymentWith(called, namespace, before);
+      const wanted = deploymentWith(called, namespace, after);
+      if (manager === "slipway") await applyObjects(client, [old], contextOf([]));
+      else await client.create(old, { fieldManager: "kubectl-client-side-apply" });
+      const { generation } = (await client.get<AnyObject>(ref)).metadata;
+      const plain = client.apply(wanted, { fieldManager: FIELD_MANAGER, force: true, dryRun: true });
+      if (refusedPlain !== undefined)
+        await assert.rejects(plain, (error) => error instanceof StatusError && error.httpCode === 422);
+      else await plain.catch(() => undefined);
+
+      const context = contextOf([{ name: "tokyo", client }], { namespace });
+      const release = { ...rendered("v1"), objects: [wanted] };
+      const plan = await planRelease(context, release);
+      assert.deepEqual(plan.refusals, []);
+      assert.equal(plan.clusters[0]?.objects[0]?.action, "change");
+      await applyObjects(client, [wanted], contextOf([]));
+      const live = await client.get<AnyObject>(ref);
+      assert.deepEqual(changedChoices(live, wanted, FIELD_MANAGER), [], "nothing of the old one is left");
+      assert.equal(live.metadata.generation, (generation ?? 0) + 1, "one change, one rollout");
+      assert.equal((await planRelease(context, release)).hasChanges, false, "and the plan knew all of it");
+      await applyObjects(client, [old], contextOf([]));
+      const back = await client.get<AnyObject>(ref);
+      assert.deepEqual(changedChoices(back, old, FIELD_MANAGER), [], "and back again");
+    });
+  }
+}
