@@ -4,9 +4,9 @@ import { loadCases } from "../packages/slipway/src/corpus/case.ts";
 import { casesFor, spreadOf } from "./running.ts";
 
 const all = casesFor(await loadCases(import.meta.dirname), "real");
-const names = (day: number): readonly string[] => spreadOf(all, 8, day).map(({ id }) => id);
+const names = (turn: number): readonly string[] => spreadOf(all, 8, turn).map(({ id }) => id);
 
-test("a spread has one case of a family, two thirds of them failures, and is the same on the same day", () => {
+test("a spread has one case of a family, two thirds of them failures, and is the same in the same turn", () => {
   const chosen = spreadOf(all, 8, 7);
   assert.equal(chosen.filter(({ kind }) => kind === "failures").length, 6);
   assert.equal(chosen.filter(({ kind }) => kind === "transients").length, 2);
@@ -15,8 +15,8 @@ test("a spread has one case of a family, two thirds of them failures, and is the
   assert.deepEqual(names(7), names(7));
 });
 
-test("after six weeks every case has had its turn", () => {
-  const seen = new Set(Array.from({ length: 42 }, (_, day) => names(20_000 + day)).flat());
+test("after 42 turns every case has had its turn", () => {
+  const seen = new Set(Array.from({ length: 42 }, (_, turn) => names(turn)).flat());
   assert.deepEqual(
     all.filter(({ id }) => !seen.has(id)).map(({ id }) => id),
     [],

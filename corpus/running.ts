@@ -35,18 +35,18 @@ export function casesFor(cases: readonly CorpusCase[], place: "embedded" | "real
 }
 
 /**
- * A spread of cases for the day with this number: one of each of `count` families, two thirds of them failures. A family
- * is what is expected of a failure, and the first word of a transient's name. The next day takes the next families, and
- * when all had their turn, the next case of each: after six weeks no case was left out.
+ * A spread of cases, other ones in each turn: one of each of `count` families, two thirds of them failures. A family
+ * is what is expected of a failure, and the first word of a transient's name. The next turn takes the next families, and
+ * when all had theirs, the next case of each: after 42 turns no case was left out.
  */
-export function spreadOf(cases: readonly CorpusCase[], count: number, day: number): readonly CorpusCase[] {
+export function spreadOf(cases: readonly CorpusCase[], count: number, turn: number): readonly CorpusCase[] {
   const spread = (kind: CorpusCase["kind"], most: number): readonly CorpusCase[] => {
     const ofKind = cases.filter((one) => one.kind === kind);
     const families = [...Map.groupBy(ofKind, familyOf).values()];
     return Array.from({ length: Math.min(most, families.length) }, (_, index) => {
-      const turn = day * most + index;
-      const family = families[turn % families.length] as readonly CorpusCase[];
-      return family[Math.floor(turn / families.length) % family.length] as CorpusCase;
+      const at = turn * most + index;
+      const family = families[at % families.length] as readonly CorpusCase[];
+      return family[Math.floor(at / families.length) % family.length] as CorpusCase;
     });
   };
   const transients = Math.floor(count / 3);

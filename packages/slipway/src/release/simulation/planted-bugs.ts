@@ -4,6 +4,8 @@
  */
 export interface PlantedBug {
   readonly name: string;
+  /** One that catches it. */
+  readonly seed: number;
   /** Several where one safeguard stands behind another: without one of them alone nothing happens. */
   readonly edits: readonly Edit[];
 }
@@ -19,6 +21,7 @@ export interface Edit {
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "the lock is taken from a living holder",
+    seed: 108,
     edits: [
       {
         file: "lock/lock.ts",
@@ -34,6 +37,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a lock that looks run out is not watched",
+    seed: 110,
     edits: [
       {
         file: "lock/lock.ts",
@@ -44,6 +48,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the lock never runs out",
+    seed: 4,
     edits: [
       {
         file: "lock/lock.ts",
@@ -54,6 +59,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a lock that was lost is noticed neither by its renewal nor by a refused record",
+    seed: 24,
     edits: [
       {
         file: "lock/lock.ts",
@@ -69,6 +75,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the lock is taken without comparing versions",
+    seed: 0,
     edits: [
       {
         file: "lock/lock.ts",
@@ -79,6 +86,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a late writer overwrites the record",
+    seed: 254,
     edits: [
       {
         file: "history/history.ts",
@@ -89,12 +97,14 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the number is counted, not read",
+    seed: 11,
     edits: [
       { file: "release.ts", from: "number: locked.highest + 1,", to: "number: locked.records.length + 1," },
     ],
   },
   {
     name: "the second wave does not wait for the first",
+    seed: 0,
     edits: [
       {
         file: "engine/decide.ts",
@@ -105,10 +115,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the bake time is forgotten",
+    seed: 5,
     edits: [{ file: "engine/decide.ts", from: "+ bakeOf(state, index);", to: "+ 0 * bakeOf(state, index);" }],
   },
   {
     name: "a failed release is not taken back",
+    seed: 69,
     edits: [
       {
         file: "engine/decide.ts",
@@ -119,6 +131,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the rollback does not wait for the evidence",
+    seed: 6,
     edits: [
       {
         file: "engine/decide.ts",
@@ -129,10 +142,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "evidence is taken and not kept",
+    seed: 7,
     edits: [{ file: "engine/engine.ts", from: "run.evidence.push(evidence);", to: "void evidence;" }],
   },
   {
     name: "evidence is stored when the rollback has begun",
+    seed: 7,
     edits: [
       {
         file: "engine/engine.ts",
@@ -143,6 +158,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a cluster is changed before the record says so",
+    seed: 156,
     edits: [
       {
         file: "engine/engine.ts",
@@ -153,6 +169,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the outcome is not stored",
+    seed: 26,
     edits: [
       {
         file: "engine/engine.ts",
@@ -163,6 +180,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "only the first cluster keeps records",
+    seed: 48,
     edits: [
       {
         file: "engine/record-keeper.ts",
@@ -173,6 +191,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "what failed is not held",
+    seed: 33,
     edits: [
       {
         file: "engine/record-keeper.ts",
@@ -183,6 +202,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "pods need not be available",
+    seed: 1,
     edits: [
       {
         file: "judge/deployment.ts",
@@ -193,6 +213,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "one crash after the other is waited for",
+    seed: 69,
     edits: [
       {
         file: "judge/judge.ts",
@@ -203,6 +224,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "unknown is a success",
+    seed: 29,
     edits: [
       {
         file: "release.ts",
@@ -213,6 +235,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a silent cluster is called healthy",
+    seed: 0,
     edits: [
       {
         file: "engine/rollout.ts",
@@ -223,6 +246,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "what is still needed is pruned",
+    seed: 0,
     edits: [
       {
         file: "apply/prune.ts",
@@ -233,6 +257,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the ConfigMap that runs is pruned",
+    seed: 0,
     edits: [
       {
         file: "apply/prune.ts",
@@ -243,6 +268,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the restored release keeps the failed image",
+    seed: 69,
     edits: [
       {
         file: "engine/roll-back.ts",
@@ -253,6 +279,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a record in doubt is thrown away",
+    seed: 30,
     edits: [
       {
         file: "history/history.ts",
@@ -263,6 +290,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a dead writer is not closed",
+    seed: 3,
     edits: [
       {
         file: "lock/under-lock.ts",
@@ -273,6 +301,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the status of the release before is believed",
+    seed: 23,
     edits: [
       {
         file: "judge/workload.ts",

@@ -1,7 +1,10 @@
-/** `bench/release-faults.bench.ts` runs more seeds, plants bugs and writes the matrix down. */
+/** `bench/release-faults.bench.ts` runs more seeds, and writes down the matrix and where each planted bug was caught. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { exec } from "@slipway/base";
 import { CELLS } from "./faults.ts";
+import { plantedBugs } from "./planted-bugs.ts";
 import { describeRun, simulateRelease } from "./simulate.ts";
 
 describe("a release under faults", () => {
@@ -24,3 +27,26 @@ describe("a release under faults", () => {
     assert.deepEqual((await simulateRelease(14)).log, (await simulateRelease(14)).log);
   });
 });
+
+/** Where a bug shows moves when the engine changes; then it is looked for in as many seeds as the benchmark takes. */
+describe("a planted bug is caught", { concurrency: 2 }, () => {
+  for (const { name, seed } of plantedBugs) {
+    test(name, async () => {
+      const near = await withBug(name, seed, 1);
+      const told = near.startsWith("caught") ? near : await withBug(name, 0, 3 * CELLS.length);
+      assert.match(told, /^caught at seed \d+: [a-z]+: /);
+    });
+  }
+});
+
+async function withBug(name: string, firstSeed: number, seeds: number): Promise<string> {
+  const { stdout, stderr } = await exec([
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
+    join(import.meta.dirname, "plant.ts"),
+    name,
+    String(firstSeed),
+    String(seeds),
+  ]);
+  return stdout.trim() || stderr.trim();
+}
