@@ -5,7 +5,7 @@
  *   simulation  seeded worlds with faults                                     needs nothing
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
  *   real        the release engine against a real Kubernetes                  needs SLIPWAY_REAL_KUBERNETES
- *   real-all    the same files in their wide form: every case of the corpus, many forecasts
+ *   real-all    also the six stories on three clusters, forecasts, and every case of the corpus that one can show in time
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
@@ -33,7 +33,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
   // Each starts the clusters that it needs, and stops them: one at a time.
-  real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+  real: { suffix: /(?:real-cluster|rights|autoscaled|unions)\.real\.test\.ts$/, concurrency: 1 },
   "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
 };
 
