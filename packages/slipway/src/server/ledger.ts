@@ -3,7 +3,6 @@
  * its answer, and a second delivery of it finds it there: also after a restart, also in another process of the project.
  * What was entered and never finished was cut off: it is reported, never done again by itself.
  */
-import { randomUUID } from "node:crypto";
 import { link, mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
@@ -22,11 +21,13 @@ export interface Ledger {
 
 export function openLedger(folder: string): Ledger {
   const file = (key: string): string => join(folder, `${key}.json`);
+  let deliveries = 0;
   return {
     async take(press) {
       await mkdir(folder, { recursive: true });
       // A file of each delivery's own: another one, in this process too, takes its own away when it is done.
-      const whole = join(folder, `.${press.key}.${randomUUID()}.tmp`);
+      deliveries += 1;
+      const whole = join(folder, `.${press.key}.${process.pid}-${deliveries}.tmp`);
       await writeAtomic(whole, JSON.stringify({ press, isDone: false }), 0o600);
       try {
         // Of two deliveries at once exactly one can make the name.
