@@ -33,7 +33,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
   // Each starts the clusters that it needs, and stops them: one at a time.
-  real: { suffix: /(?:real-cluster|rights|autoscaled|unions)\.real\.test\.ts$/, concurrency: 1 },
+  real: { suffix: /(?:real-cluster|rights|autoscaled)\.real\.test\.ts$/, concurrency: 1 },
   "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
 };
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type AnyObject, StatusError } from "@slipway/kube";
+import { type AnyObject, type KubeClient, StatusError } from "@slipway/kube";
 import { planRelease } from "../plan/plan.ts";
 import { apiClient, contextOf, rendered } from "../testing.ts";
 import { applyObjects, FIELD_MANAGER } from "./apply.ts";
@@ -90,5 +90,28 @@ describe("a choice that changes", () => {
       metadata.managedFields?.map(({ manager, operation }) => `${manager} ${operation}`),
       ["slipway Apply"],
     );
+  });
+
+  it("is planned also while somebody else writes to the object, as its controller does all the time", async () => {
+    const client = apiClient();
+    const [{ before, after }] = choiceCases.filter(({ refusedPlain }) => refusedPlain === "everywhere") as [
+      (typeof choiceCases)[number],
+    ];
+    await applyObjects(client, [deploymentWith("web", "default", before)], contextOf([]));
+    const ref = { apiVersion: "apps/v1", kind: "Deployment", name: "web", namespace: "default" };
+    let writes = 0;
+    const busy: KubeClient = {
+      ...client,
+      apply: async (object, options) => {
+        writes += 1;
+        const metadata = { annotations: { "example.com/writes": String(writes) } };
+        await client.patch(ref, "merge", { metadata }, { fieldManager: "somebody" });
+        return client.apply(object, options);
+      },
+    };
+    const release = { ...rendered("v1"), objects: [deploymentWith("web", "default", after)] };
+    const plan = await planRelease(contextOf([{ name: "tokyo", client: busy }]), release);
+    assert.ok(writes > 0);
+    assert.deepEqual(plan.refusals, []);
   });
 });

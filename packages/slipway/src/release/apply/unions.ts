@@ -233,8 +233,14 @@ export async function applyChoices(
   const applied = await client.apply(object, options).catch(async (error: unknown) => {
     const live = isInvalid(error) ? await liveIn(client, object) : undefined;
     const chosen = await patchOf(client, object, { live, options });
-    if (chosen === undefined) throw error;
-    await client.patch(refOf(object), "merge", chosen, { fieldManager: CHOICE_MANAGER });
+    if (live === undefined || chosen === undefined) throw error;
+    // Of this very version, so whoever writes in between wins, and the apply is tried again from the beginning.
+    const { resourceVersion } = live.metadata;
+    const guarded = {
+      ...chosen,
+      metadata: { ...(chosen["metadata"] as JsonObject | undefined), resourceVersion },
+    };
+    await client.patch(refOf(object), "merge", guarded, { fieldManager: CHOICE_MANAGER });
     return client.apply(object, options);
   });
   return released(client, applied);
@@ -254,10 +260,7 @@ export async function tryChoices(
   });
 }
 
-/**
- * From `live` to what an apply of `object` would make of it: all but the choices is told by a dry run with the old ones.
- * Of this very version, so whoever writes in between wins, and the apply is tried again from the beginning.
- */
+/** From `live` to what an apply of `object` would make of it: all but the choices is told by a dry run with the old ones. */
 async function patchOf(
   client: KubeClient,
   object: AnyObject,
@@ -267,9 +270,7 @@ async function patchOf(
   const choices = changedChoices(live, object, options.fieldManager);
   if (choices.length === 0) return undefined;
   const rest = await client.apply(withOldChoices(object, choices), { ...options, dryRun: true });
-  const patch = createMergePatch(plain(live), plain(withNewChoices(rest, choices))) ?? {};
-  const { resourceVersion } = live.metadata;
-  return { ...patch, metadata: { ...(patch["metadata"] as JsonObject | undefined), resourceVersion } };
+  return createMergePatch(plain(live), plain(withNewChoices(rest, choices))) ?? {};
 }
 
 /** Takes the patch's manager out again: a field that only it has would stay when a release no longer names it. */
