@@ -20,6 +20,8 @@ const benchmarks: readonly {
   { file: "store.bench.ts", short: ["1"], hasTimedGoal: true },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
   { file: "preflight.bench.ts", short: ["1", "50", "500"], hasTimedGoal: true },
+  // Its first part says so and is left out where there is no real Kubernetes.
+  { file: "deploy.bench.ts", short: [], hasTimedGoal: true },
   { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
   { file: "demo.bench.ts", short: [], hasTimedGoal: true },
 ];

@@ -7,6 +7,7 @@ export { type Selection, selectorOf, watchSelected } from "./api/selection.ts";
 export { type Scale, scaleOf } from "./api/subresources.ts";
 export type * from "./client/client.ts";
 export type * from "./client/credentials.ts";
+export { findObject } from "./client/find.ts";
 export { createHttpClient, type HttpClientOptions } from "./client/http.ts";
 export { createMemoryClient, type MemoryClientOptions, type PodAccess } from "./client/memory.ts";
 export { type Failure, RETRIES, retryAfterMs } from "./client/retry.ts";

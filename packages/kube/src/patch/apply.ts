@@ -205,8 +205,8 @@ function mergeLists(
  * `value` without what `last` (applied before) had and `kept` (applied now, or owned by others) has not. An element of
  * a list that goes takes everything in it along, also defaults that nobody owns. A field with fields of its own goes
  * once all of those are gone, so a default in it keeps it, and one that is empty (`emptyDir: {}`) stays until it is
- * applied as null: Kubernetes up to 1.20 does so, newer ones drop both. The older way is the stricter one (a probe that changes its kind is refused as having two), and what this
- * cluster takes should be taken everywhere.
+ * applied as null: Kubernetes 1.20 does so, newer ones drop both. The older way is the stricter one (a probe that
+ * changes its kind is refused as having two), and what this cluster takes should be taken everywhere.
  */
 function prune(
   value: unknown,

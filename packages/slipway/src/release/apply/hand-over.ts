@@ -4,7 +4,7 @@
  * that moment. So the number is first put into other hands, as the Kubernetes documentation describes it
  * ("Transferring ownership between managers"), and stays what it is until the autoscaler says otherwise.
  */
-import { type AnyObject, isReason, type KubeClient, type KubeObject } from "@slipway/kube";
+import { type AnyObject, findObject, type KubeClient, type KubeObject } from "@slipway/kube";
 
 export const HAND_OVER_MANAGER = "slipway-replicas";
 
@@ -37,19 +37,9 @@ export async function handOverReplicas(
   if ((object["spec"] as { replicas?: number } | undefined)?.replicas !== undefined) return;
   const { apiVersion, kind, metadata } = object;
   const { name, namespace } = metadata;
-  const live = await liveIn(client, object);
+  const live = await findObject(client, { apiVersion, kind, name, namespace });
   const replicas = live === undefined ? undefined : replicasLeft(live, object, manager);
   if (replicas === undefined) return;
   const only = { apiVersion, kind, metadata: { name, namespace }, spec: { replicas } } as AnyObject;
   await client.apply(only, { fieldManager: HAND_OVER_MANAGER });
-}
-
-/** What stands where an apply of `object` goes. */
-export async function liveIn(client: KubeClient, object: AnyObject): Promise<KubeObject | undefined> {
-  const { apiVersion, kind, metadata } = object;
-  const { name, namespace } = metadata;
-  return client.get({ apiVersion, kind, name, namespace }).catch((error: unknown) => {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  });
 }

@@ -2,14 +2,13 @@
  * Choices that change, on a real API server: what server-side apply refuses there, and that a release gets through with
  * one change all the same. A control plane without nodes is enough.
  *
- * SLIPWAY_REAL_KUBERNETES names a program with `up NAME --control-plane-only`.
+ * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { exec, systemClock, systemRandom } from "@slipway/base";
+import { systemRandom } from "@slipway/base";
 import { type AnyObject, type KubeClient, type ObjectRef, StatusError } from "@slipway/kube";
-import { openContext } from "../../clusters/context.ts";
-import { readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { openControlPlane } from "../../clusters/testing.ts";
 import { planRelease } from "../plan/plan.ts";
 import { contextOf, rendered } from "../testing.ts";
 import { applyObjects, FIELD_MANAGER } from "./apply.ts";
@@ -25,15 +24,9 @@ let client: KubeClient;
 
 before(async () => {
   if (program === undefined) return;
-  const wasUp = /^b kube-apiserver running$/m.test((await exec([program, "status"])).stdout);
-  const up = await exec([program, "up", "b", "--control-plane-only"]);
-  if (!wasUp) cleanups.push(() => exec([program, "down", "b"]));
-  assert.equal(up.exitCode, 0, up.stdout + up.stderr);
-  const env = { ...process.env, KUBECONFIG: up.stdout.trim().split("\n").at(-1) };
-  const kubeconfig = readKubeconfig(env);
-  const options = { clock: systemClock, random: systemRandom(), isTerminal: false, env };
-  client = (await openContext("b", kubeconfig.contexts[0]?.name ?? "", kubeconfig, options)).client;
-  cleanups.push(() => client.close());
+  const cluster = await openControlPlane(program, "b");
+  cleanups.push(() => cluster.close());
+  client = cluster.client;
   await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
   cleanups.push(() => client.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
 });

@@ -11,6 +11,8 @@ import { applyObjects, FIELD_MANAGER } from "./apply.ts";
 import { choiceCases, deploymentWith } from "./unions.testing.ts";
 import { changedChoices } from "./unions.ts";
 
+const WEB = { apiVersion: "apps/v1", kind: "Deployment", name: "web", namespace: "default" };
+
 describe("a choice that changes", () => {
   for (const { name, before, after, refusedPlain, isDropped } of choiceCases) {
     for (const manager of isDropped ? (["slipway"] as const) : (["slipway", "kubectl"] as const)) {
@@ -32,23 +34,13 @@ describe("a choice that changes", () => {
         assert.equal(shown?.action, "change");
 
         await applyObjects(client, [wanted], contextOf([]));
-        const live = await client.get<AnyObject>({
-          apiVersion: "apps/v1",
-          kind: "Deployment",
-          name: "web",
-          namespace: "default",
-        });
+        const live = await client.get<AnyObject>(WEB);
         assert.deepEqual(changedChoices(live, wanted, FIELD_MANAGER), [], "nothing of the old one is left");
         assert.equal(live.metadata.generation, 2, "one change, one rollout");
         const again = await planRelease(contextOf([{ name: "tokyo", client }]), release);
         assert.equal(again.hasChanges, false, "and the plan knew all of it");
         await applyObjects(client, [old], contextOf([]));
-        const back = await client.get<AnyObject>({
-          apiVersion: "apps/v1",
-          kind: "Deployment",
-          name: "web",
-          namespace: "default",
-        });
+        const back = await client.get<AnyObject>(WEB);
         assert.deepEqual(changedChoices(back, old, FIELD_MANAGER), [], "and back again");
       });
     }
@@ -84,8 +76,7 @@ describe("a choice that changes", () => {
     const apply = async (object: AnyObject) => applyObjects(client, [object], contextOf([]));
     await apply(probe({ httpGet: { path: "/", port: 80 } }));
     await apply(probe({ exec: { command: ["true"] } }, "web:2"));
-    const ref = { apiVersion: "apps/v1", kind: "Deployment", name: "web", namespace: "default" };
-    const { metadata } = await client.get<AnyObject>(ref);
+    const { metadata } = await client.get<AnyObject>(WEB);
     assert.deepEqual(
       metadata.managedFields?.map(({ manager, operation }) => `${manager} ${operation}`),
       ["slipway Apply"],
@@ -94,22 +85,20 @@ describe("a choice that changes", () => {
 
   it("is planned also while somebody else writes to the object, as its controller does all the time", async () => {
     const client = apiClient();
-    const [{ before, after }] = choiceCases.filter(({ refusedPlain }) => refusedPlain === "everywhere") as [
-      (typeof choiceCases)[number],
-    ];
-    await applyObjects(client, [deploymentWith("web", "default", before)], contextOf([]));
-    const ref = { apiVersion: "apps/v1", kind: "Deployment", name: "web", namespace: "default" };
+    const probe = (handler: object) =>
+      deploymentWith("web", "default", { container: { readinessProbe: handler } });
+    await applyObjects(client, [probe({ httpGet: { path: "/", port: 80 } })], contextOf([]));
     let writes = 0;
     const busy: KubeClient = {
       ...client,
       apply: async (object, options) => {
         writes += 1;
         const metadata = { annotations: { "example.com/writes": String(writes) } };
-        await client.patch(ref, "merge", { metadata }, { fieldManager: "somebody" });
+        await client.patch(WEB, "merge", { metadata }, { fieldManager: "somebody" });
         return client.apply(object, options);
       },
     };
-    const release = { ...rendered("v1"), objects: [deploymentWith("web", "default", after)] };
+    const release = { ...rendered("v1"), objects: [probe({ exec: { command: ["true"] } })] };
     const plan = await planRelease(contextOf([{ name: "tokyo", client: busy }]), release);
     assert.ok(writes > 0);
     assert.deepEqual(plan.refusals, []);

@@ -15,6 +15,7 @@
 import {
   type AnyObject,
   createMergePatch,
+  findObject,
   isObject,
   type JsonObject,
   type KubeClient,
@@ -22,7 +23,6 @@ import {
   type ManagedFieldsEntry,
   StatusError,
 } from "@slipway/kube";
-import { liveIn } from "./hand-over.ts";
 import { refOf } from "./prune.ts";
 
 interface Union {
@@ -231,7 +231,7 @@ export async function applyChoices(
   options: ApplyOptions,
 ): Promise<AnyObject> {
   const applied = await client.apply(object, options).catch(async (error: unknown) => {
-    const live = isInvalid(error) ? await liveIn(client, object) : undefined;
+    const live = isInvalid(error) ? await findObject(client, refOf(object)) : undefined;
     const chosen = await patchOf(client, object, { live, options });
     if (live === undefined || chosen === undefined) throw error;
     // Of this very version, so whoever writes in between wins, and the apply is tried again from the beginning.

@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { SlipwayError } from "@slipway/base";
-import { isReason, type KubeClient, type Secret } from "@slipway/kube";
+import { findObject, isReason, type KubeClient, type Secret } from "@slipway/kube";
 import { FIELD_MANAGER } from "../apply/apply.ts";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
 import type { ReleaseRecord } from "../model.ts";
@@ -73,14 +73,9 @@ export async function writeRecord(client: KubeClient, record: ReleaseRecord): Pr
   if (parts.length > 1) await deleteStaleParts(client, record);
 }
 
-async function currentMain(client: KubeClient, record: ReleaseRecord): Promise<Secret | undefined> {
+function currentMain(client: KubeClient, record: ReleaseRecord): Promise<Secret | undefined> {
   const name = mainName(record.service, record.number);
-  try {
-    return await client.get<Secret>({ apiVersion: "v1", kind: "Secret", namespace: record.namespace, name });
-  } catch (error) {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return findObject(client, { apiVersion: "v1", kind: "Secret", namespace: record.namespace, name });
 }
 
 const mainName = (service: string, number: number): string => `slipway.${service}.${number}`;

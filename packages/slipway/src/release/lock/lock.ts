@@ -14,7 +14,7 @@
  * It outlives every holder, ends by itself when it was given a time, and stops deploys but never a rollback.
  */
 import { type Clock, formatDuration, SlipwayError } from "@slipway/base";
-import { isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
+import { findObject, isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
 
 /** With the watch below, a dead holder on another machine is in nobody's way for longer than 30 s. */
@@ -159,13 +159,8 @@ async function holderAfterAll(
   return now === undefined ? undefined : stateOf(now, options).holder;
 }
 
-async function getLease(client: KubeClient, service: string, namespace: string): Promise<Lease | undefined> {
-  try {
-    return await client.get<Lease>(leaseRef(service, namespace));
-  } catch (error) {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  }
+function getLease(client: KubeClient, service: string, namespace: string): Promise<Lease | undefined> {
+  return findObject<Lease>(client, leaseRef(service, namespace));
 }
 
 function stateOf(lease: Lease | undefined, options: Pick<LockOptions, "clock" | "isHolderAlive">): LockState {

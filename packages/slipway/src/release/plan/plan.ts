@@ -8,6 +8,7 @@ import {
   type AnyObject,
   applyMergePatch,
   applyStrategicPatch,
+  findObject,
   isReason,
   type KubeObject,
   type ObjectRef,
@@ -409,7 +410,7 @@ async function planPrune(
   const plain = config.plainNames.get(ref.name);
   const named =
     plain === undefined ? { name: ref.name } : { name: plain.slice(kind.length + 1), appliedAs: ref.name };
-  const live = await liveOf(target, ref);
+  const live = await findObject(target.client, ref);
   if (live === undefined || live.metadata.labels?.[SERVICE_LABEL] !== context.service) return [];
   const action = isDataToDelete(live, context.namespace) === false ? "left" : "prune";
   return [{ kind, namespace, ...named, action, changes: [] }];
@@ -501,7 +502,7 @@ async function tryObject(
   if (unsaid !== undefined) return unseen(object, notServed(target.name, object, unsaid));
   const { kind, metadata } = object;
   const ref = refOf(object);
-  const live = await liveOf(target, ref);
+  const live = await findObject(target.client, ref);
   const plain = plainNameOf(object);
   const named = plain === undefined ? { name: metadata.name } : { name: plain, appliedAs: metadata.name };
   const about = { kind, namespace: metadata.namespace, ...named };
@@ -557,13 +558,6 @@ async function tryObject(
         : applyRefusal(target.name, object, error);
     return result(live === undefined ? "create" : "change", [], { refusal });
   }
-}
-
-async function liveOf(target: Target, ref: ObjectRef): Promise<KubeObject | undefined> {
-  return target.client.get<KubeObject>(ref).catch((error: unknown) => {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  });
 }
 
 /** Two versions of one ConfigMap or Secret, both as their manifests have them. */

@@ -12,6 +12,7 @@ const DEADLINE_MS = 10_000;
 export class Network {
   readonly #clock: Clock;
   readonly #random: Random;
+  #cutSinceMs = 0;
   #cutUntilMs = 0;
   #slowUntilMs = 0;
   #slowMs = 0;
@@ -25,8 +26,14 @@ export class Network {
   }
 
   cut(forMs: number): void {
+    if (!this.#isCut()) this.#cutSinceMs = this.#clock.now();
     this.#cutUntilMs = this.#clock.now() + forMs;
     this.#endWatches("cut");
+  }
+
+  /** For how long nothing has come through. */
+  silentMs(): number {
+    return this.#isCut() ? this.#clock.now() - this.#cutSinceMs : 0;
   }
 
   slowDown(ms: number, forMs: number): void {

@@ -31,6 +31,9 @@ export interface Surroundings {
   readonly processes: readonly { readonly pid: number; readonly isDead: boolean }[];
 }
 
+/** How long a cluster may be silent before a release gives it up. */
+export const UNREACHABLE_AFTER_MS = 20_000;
+
 export class Process {
   readonly host: string;
   readonly pid: number;
@@ -113,7 +116,7 @@ export class Process {
         if (holder.host !== this.host) return undefined;
         return this.#stage.processes.some(({ pid, isDead }) => pid === holder.pid && !isDead);
       },
-      unreachableAfterMs: 20_000,
+      unreachableAfterMs: UNREACHABLE_AFTER_MS,
       ...changes,
     };
   }

@@ -4,6 +4,8 @@
  *   floor      never fewer ready pods than wanted, from the first healthy release on (maxUnavailable is 0)
  *   blast      a bad image never reaches a cluster behind the first wave
  *   healthy    a release that is called healthy runs in every cluster it names, whole
+ *   heard      no cluster is called healthy that has been silent for as long as a release waits for one
+ *   kept       what a release of the history needs that was healthy stays in its cluster: its ConfigMaps
  *   records    no release that began is missing from the history; no number is used twice
  *   lock       the next command has the lock within its time to live, without a person
  *   truth      what the history says runs in a cluster is what runs there
@@ -24,7 +26,7 @@ import { RELEASE_ANNOTATION } from "../apply/apply.ts";
 import type { ReleaseEvent } from "../events.ts";
 import { mergeRecords, runningIn } from "../history/history.ts";
 import type { ReleaseRecord } from "../model.ts";
-import type { SimulatedCluster } from "./process.ts";
+import { type SimulatedCluster, UNREACHABLE_AFTER_MS } from "./process.ts";
 import type { Stage } from "./stage.ts";
 
 export function floorPromise(wanted: number): Checker & { arm(): void } {
@@ -161,6 +163,30 @@ export function checkRestored(stage: Stage, bad: string): void {
   for (const cluster of stage.clusters) {
     if (liveDeployment(cluster)?.spec.template.spec.containers[0]?.image !== bad) continue;
     throw new Violation("restored", `${cluster.name} still runs the bad image`);
+  }
+}
+
+/** When a cluster is called healthy. */
+export function checkHeard({ name, network }: SimulatedCluster): void {
+  const silentMs = network.silentMs();
+  if (silentMs < UNREACHABLE_AFTER_MS) return;
+  throw new Violation("heard", `${name} is called healthy, and has been silent for ${silentMs / 1000} s`);
+}
+
+/** At rest: somebody may go back to any of these by `kubectl rollout undo`, which brings no ConfigMap along. */
+export function checkKept(stage: Stage, copies: ReadonlyMap<string, readonly ReleaseRecord[]>): void {
+  for (const [name, records] of copies) {
+    const { store } = stage.cluster(name).world;
+    for (const { number, clusters, objects } of records) {
+      if (clusters[name]?.verdict !== "healthy") continue;
+      for (const { kind, metadata } of objects) {
+        if (kind !== "ConfigMap" || store.get(kind, "default", metadata.name) !== undefined) continue;
+        throw new Violation(
+          "kept",
+          `${name} has no ConfigMap ${metadata.name}, which release ${number} needs`,
+        );
+      }
+    }
   }
 }
 

@@ -24,6 +24,8 @@ import {
   checkEvidence,
   checkExplained,
   checkHealthy,
+  checkHeard,
+  checkKept,
   checkNeeds,
   checkRecords,
   checkRestored,
@@ -195,6 +197,8 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
       if (other !== undefined)
         broken.push(new Violation("alone", `${other.pid} and ${who.pid} both have the lock`));
     }
+    if (event.type === "verdict" && event.verdict === "healthy")
+      keepViolation(() => checkHeard(stage.cluster(event.cluster)));
     if (event.type === "rolling-back" && !DAMAGE.has(cell.fault)) {
       // Read at once: the store answers without letting anything else happen in between.
       void copiesOf(stage).then((copies) => keepViolation(() => checkEvidence(numberOf(who), copies)));
@@ -310,6 +314,7 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   if (end.ok) {
     if (end.value.exitCode !== 0) throw new Violation("liveness", `the next command ended ${tell(end)}`);
     checkTruth(stage, copies);
+    checkKept(stage, copies);
   } else if (!isHonestRefusal(end.error)) {
     throw new Violation("liveness", `the next command was refused: ${tell(end)}`);
   }
