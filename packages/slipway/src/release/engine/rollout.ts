@@ -96,9 +96,12 @@ export async function followRollout(input: RolloutInput): Promise<void> {
       continue;
     }
     if (judgement.verdict === "ok") {
-      bakedFrom ??= baselineOf(newPodsOf(snapshot));
+      // While old pods drain, their nodes are still busy with the rollout: one crash is forgiven as it was in the rollout.
+      const { drainsUntil = now } = judgement;
+      if (drainsUntil <= now) bakedFrom ??= baselineOf(newPodsOf(snapshot));
       input.onFact({ kind: "ok", notes: judgement.notes });
-      await observer.changed(version, restartSeenAt === undefined ? 60_000 : 500, signal);
+      const quietMs = drainsUntil <= now ? 60_000 : Math.min(60_000, drainsUntil - now);
+      await observer.changed(version, restartSeenAt === undefined ? quietMs : 500, signal);
       continue;
     }
     input.onFact({ kind: "waiting" });

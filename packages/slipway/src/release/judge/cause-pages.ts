@@ -205,10 +205,10 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
     budget: deadline,
   },
   OldPodsTerminating: {
-    means: "All new pods are available and old ones still drain.",
-    recognised: "Pods of older revisions that are there although the rollout is complete.",
-    budget:
-      "Their grace period and 30 s; then they are no longer waited for. A rollback does not wait for them at all.",
+    means: "All new pods are available and the controller has still to take old ones away.",
+    recognised:
+      "As many available new pods as are wanted, and a Deployment that counts more pods than those.",
+    budget: `${deadline} Pods in their grace period are not waited for; they drain while the release bakes.`,
   },
   RolloutNotObserved: {
     means: "The cluster has not begun to act on the change: its controllers may be down.",

@@ -1,6 +1,6 @@
 /**
  * A DaemonSet: new are the pods of its template generation, which the API server counts in an annotation and the
- * controller writes on each pod. A node that is lost keeps its pod; that lapses.
+ * controller writes on each pod.
  */
 import { refusedByEvents, refusedPods } from "./creation.ts";
 import { STEP_BUDGET_MS } from "./stateful-set.ts";

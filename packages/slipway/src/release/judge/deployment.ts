@@ -122,6 +122,15 @@ function pending(deployment: Deployment, replicaSet: ReplicaSet | undefined, wan
       budgetMs: undefined,
     };
   }
+  if (available >= wanted) {
+    const old = (deployment.status?.replicas ?? 0) - (deployment.status?.updatedReplicas ?? 0);
+    return {
+      code: "OldPodsTerminating",
+      key: "old-pods",
+      why: `${available} of ${wanted} new pods are available, ${Math.max(old, 0)} old ones are to go`,
+      budgetMs: undefined,
+    };
+  }
   return {
     code: "RolloutPending",
     key: "pending",

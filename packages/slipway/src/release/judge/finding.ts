@@ -11,8 +11,6 @@ export interface Finding {
   readonly budgetMs: number | undefined;
   readonly object?: Partial<CauseObject>;
   readonly pod?: Pod;
-  /** When the budget ends, it is no longer waited for instead of being doomed. */
-  readonly lapses?: boolean;
 }
 
 /** What is known around one pod. */
@@ -35,7 +33,7 @@ export interface PodView {
 export function of(
   pod: Pod,
   container: string | undefined,
-  finding: Pick<Finding, "code" | "why" | "budgetMs"> & { readonly lapses?: boolean },
+  finding: Pick<Finding, "code" | "why" | "budgetMs">,
   key: string = finding.code,
 ): Finding {
   return {

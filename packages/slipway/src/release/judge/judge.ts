@@ -54,8 +54,9 @@ export interface RolloutSnapshot {
   /** Logs of dead containers by pod uid and container, as far as they were read. */
   readonly logs?: ReadonlyMap<string, string> | undefined;
   /**
-   * `wait` (default): ok when old pods are gone too. `report`: ok as soon as the new ones are available, old ones
-   * that still drain are in the notes; for a rollback, where seconds count.
+   * `wait` (default): ok when no old pod is wanted any more, as `kubectl rollout status` has it, and none is kept by a
+   * finalizer; those in their grace period drain while the release bakes. `report`: ok as soon as the new ones are
+   * available, old ones are in the notes; for a rollback, where seconds count.
    */
   readonly oldPods?: "wait" | "report" | undefined;
 }
@@ -64,7 +65,12 @@ export interface RolloutSnapshot {
 export type Seen = ReadonlyMap<string, number>;
 
 export type Judgement =
-  | { readonly verdict: "ok"; readonly notes: readonly string[] }
+  | {
+      readonly verdict: "ok";
+      readonly notes: readonly string[];
+      /** Set while old pods are in their grace period: when (our clock, ms) that has been long enough for any of them. */
+      readonly drainsUntil?: number;
+    }
   /** `budgetEndsAt` is when it becomes `doomed`; undefined when only the progress deadline ends it. */
   | {
       readonly verdict: "waiting";
@@ -117,8 +123,17 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
       seen: nextSeen,
     };
   }
-  const notes = judgements.flatMap((one) => (one.judgement.verdict === "ok" ? one.judgement.notes : []));
-  return { judgement: { verdict: "ok", notes }, progress, seen: nextSeen };
+  const ok = judgements.flatMap(({ judgement }) => (judgement.verdict === "ok" ? [judgement] : []));
+  const drains = ok.flatMap(({ drainsUntil }) => drainsUntil ?? []);
+  return {
+    judgement: {
+      verdict: "ok",
+      notes: ok.flatMap(({ notes }) => notes),
+      ...(drains.length === 0 ? {} : { drainsUntil: Math.max(...drains) }),
+    },
+    progress,
+    seen: nextSeen,
+  };
 }
 
 function nameOf({
@@ -232,34 +247,29 @@ function judgeWorkload(snapshot: RolloutSnapshot, subject: Subject, memory: Memo
       endsAt: finding.budgetMs === undefined ? undefined : start + finding.budgetMs,
     };
   });
-  const over = timed.filter(
-    ({ endsAt, finding }) => endsAt !== undefined && memory.now >= endsAt && !finding.lapses,
-  );
+  const over = timed.filter(({ endsAt }) => endsAt !== undefined && memory.now >= endsAt);
   const doomed = doomedBy(over, view);
   if (doomed !== undefined) {
     return { judgement: { verdict: "doomed", cause: doomed.cause, pod: doomed.finding.pod }, progress };
   }
-  // What lapses (old pods on a lost node) stops being waited for when its budget ends.
-  const lapsed = timed.filter(
-    ({ endsAt, finding }) => finding.lapses === true && endsAt !== undefined && memory.now >= endsAt,
-  );
-  const holding = timed.filter((one) => !lapsed.includes(one));
   if (view.deadlineSeconds !== undefined && !view.isComplete) {
-    const past = pastDeadline(snapshot, { place, holding, seconds: view.deadlineSeconds });
+    const past = pastDeadline(snapshot, { place, holding: timed, seconds: view.deadlineSeconds });
     return { judgement: past, progress };
   }
-  if (holding.length === 0) {
-    const notes = [...view.notes, ...lapsed.map(({ cause }) => cause.why), ...unprovenGates(view.newPods)];
+  if (timed.length === 0) {
+    const notes = [...view.notes, ...unprovenGates(view.newPods)];
     if (view.oldPods.length > 0 && snapshot.oldPods === "report") notes.push(terminating(view.oldPods));
-    return { judgement: { verdict: "ok", notes }, progress };
+    const drainsUntil = drainsUntilOf(workload, view.oldPods, memory);
+    return {
+      judgement: { verdict: "ok", notes, ...(drainsUntil === undefined ? {} : { drainsUntil }) },
+      progress,
+    };
   }
-  const ends = holding.flatMap(({ endsAt }) =>
-    endsAt === undefined || endsAt <= memory.now ? [] : [endsAt],
-  );
+  const ends = timed.flatMap(({ endsAt }) => (endsAt === undefined || endsAt <= memory.now ? [] : [endsAt]));
   return {
     judgement: {
       verdict: "waiting",
-      causes: mostTelling(holding.map(({ cause }) => cause)),
+      causes: mostTelling(timed.map(({ cause }) => cause)),
       budgetEndsAt: ends.length === 0 ? undefined : Math.min(...ends),
     },
     progress,
@@ -321,8 +331,8 @@ function findingsOf(
   if (!view.isComplete && !view.toleratesCrashes) findings.push(...takenAway(view.newPods));
   if (findings.length > 0) return findings;
   if (!view.isComplete) return [view.pending];
-  if (view.oldPods.length > 0 && snapshot.oldPods !== "report") return [oldPodsTerminating(view.oldPods)];
-  return [];
+  const kept = view.oldPods.filter(isKept);
+  return kept.length > 0 && snapshot.oldPods !== "report" ? [oldPodsKept(kept)] : [];
 }
 
 const NO_LOGS: ReadonlyMap<string, string> = new Map();
@@ -343,26 +353,30 @@ function terminatingWorkload({ kind, metadata }: Workload): Finding {
   };
 }
 
-/** Old pods may take their whole grace period; on a lost node they never go, which is not the release's fault. */
-function oldPodsTerminating(pods: readonly Pod[]): Finding {
-  const grace = Math.max(...pods.map((pod) => pod.spec.terminationGracePeriodSeconds ?? 30));
-  // A node that is lost comes back or is removed; a finalizer whose controller is gone keeps its pod for ever.
-  if (pods.every(isKept)) {
-    return {
-      code: "ObjectTerminating",
-      key: "old-pods/kept",
-      why: terminating(pods),
-      budgetMs: grace * 1000 + 30_000,
-      object: { pod: pods[0]?.metadata.name },
-    };
-  }
+/**
+ * Old pods drain on their own, as long as their grace period lets them: that is told, not waited for. One that a finalizer
+ * keeps is another thing: when the controller of the finalizer is gone, it stays for ever, and so does what it holds.
+ */
+function oldPodsKept(pods: readonly Pod[]): Finding {
   return {
-    code: "OldPodsTerminating",
-    key: "old-pods",
+    code: "ObjectTerminating",
+    key: "old-pods/kept",
     why: terminating(pods),
-    budgetMs: grace * 1000 + 30_000,
-    lapses: true,
+    budgetMs: drainMs(pods),
+    object: { pod: pods[0]?.metadata.name },
   };
+}
+
+/** A pod on a lost node never goes: after its grace period and a while nobody counts on it. */
+function drainsUntilOf({ metadata }: Workload, oldPods: readonly Pod[], memory: Memory): number | undefined {
+  if (oldPods.length === 0) return undefined;
+  const until = since(memory, `${metadata.uid}/drain`) + drainMs(oldPods);
+  return until > memory.now ? until : undefined;
+}
+
+/** The kubelet may take a while to see that a pod has ended. */
+function drainMs(pods: readonly Pod[]): number {
+  return Math.max(...pods.map((pod) => pod.spec.terminationGracePeriodSeconds ?? 30)) * 1000 + 30_000;
 }
 
 function isKept({ metadata }: Pod): boolean {
