@@ -4,6 +4,15 @@ export { formatAge, formatDuration, parseDuration } from "./duration.ts";
 export { type ErrorFacts, renderError, SlipwayError, systemCode } from "./error.ts";
 export { type ExecOptions, type ExecResult, exec, shellLine } from "./exec.ts";
 export { readTextIfExists, writeAtomic } from "./files.ts";
+export {
+  bootId,
+  isProcessAlive,
+  type Processes,
+  type ProcessIdentity,
+  startTicksOf,
+  systemProcesses,
+  thisProcess,
+} from "./process.ts";
 export { type Random, seededRandom, systemRandom } from "./random.ts";
 export { nearest, renderTable } from "./table.ts";
 export { VirtualClock } from "./virtual/clock.ts";

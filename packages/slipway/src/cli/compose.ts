@@ -1,6 +1,6 @@
 /** The one place that constructs adapters and plugs them into the parts that declare the ports. */
-import { hostname, userInfo } from "node:os";
-import { shellLine } from "@slipway/base";
+import { userInfo } from "node:os";
+import { isProcessAlive, shellLine, thisProcess } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import { openContext } from "../clusters/context.ts";
 import { type Kubeconfig, readKubeconfig } from "../clusters/kubeconfig.ts";
@@ -60,14 +60,13 @@ export function releaseContextOf(
       context.env["CI"] === undefined
         ? "cli"
         : (context.env["CI_BUILD_LINK"] ?? context.env["DRONE_BUILD_LINK"] ?? "ci"),
-    host: hostname(),
-    pid: process.pid,
+    ...thisProcess(),
     release: config.release,
     unreachableAfterMs: config.release.unreachableAfterMs,
     images: registry === undefined ? undefined : imageCheck(registry),
     preflight: config.preflight,
     gates: gatePortsOf(context, project),
-    isHolderAlive: (holder) => (holder.host === hostname() ? isAlive(holder.pid) : undefined),
+    isHolderAlive: (holder) => isProcessAlive(holder),
     kubectl: (cluster) => kubectlFor(project, cluster),
   };
 }
@@ -122,14 +121,5 @@ export function whoAmI(env: NodeJS.ProcessEnv): string {
     return userInfo().username;
   } catch {
     return env["USER"] ?? "unknown";
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -4,7 +4,7 @@
  * A release is one object across all clusters. Its record is kept in every cluster it goes to, complete, so that
  * any one of them can answer "what ran before" and give it back. All times are milliseconds since the epoch.
  */
-import type { Clock, Random } from "@slipway/base";
+import type { Clock, ProcessIdentity, Random } from "@slipway/base";
 import type { AnyObject, KubeClient } from "@slipway/kube";
 import type { PreflightSeverities } from "../config/preflight-checks.ts";
 import type { ReleaseConfig } from "../config/types.ts";
@@ -28,8 +28,8 @@ export interface ImageCheck {
   platforms?(reference: string): Promise<readonly string[] | undefined>;
 }
 
-/** Everything a release needs from outside; the CLI builds it. */
-export interface ReleaseContext {
+/** Everything a release needs from outside; the CLI builds it. The process that runs it is the one in its locks. */
+export interface ReleaseContext extends ProcessIdentity {
   readonly service: string;
   readonly namespace: string;
   readonly environment: string;
@@ -40,15 +40,12 @@ export interface ReleaseContext {
   readonly who: string;
   /** Where it runs: `cli`, `ci`, `slack`, with a URL where there is one. */
   readonly from: string;
-  /** This process, for the lock: host name and process id. */
-  readonly host: string;
-  readonly pid: number;
   readonly release: ReleaseConfig;
   readonly images?: ImageCheck | undefined;
   /** Severities of preflight findings that differ from the checks' own. */
   readonly preflight?: PreflightSeverities | undefined;
-  /** False when the process that holds a lock is known to be gone (same host, no such pid); undefined when unknown. */
-  readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
+  /** False when the process that holds a lock is known to be gone; undefined when unknown. */
+  readonly isHolderAlive?: ((holder: ProcessIdentity) => boolean | undefined) | undefined;
   /** A cluster that does not answer for this long is `unknown`. Default 60 s. */
   readonly unreachableAfterMs?: number | undefined;
   /** What gates and hooks need from outside. */

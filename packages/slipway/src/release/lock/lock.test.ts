@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Clock, seededRandom, until, VirtualClock } from "@slipway/base";
+import { type Clock, type ProcessIdentity, seededRandom, until, VirtualClock } from "@slipway/base";
 import {
   bootstrapCluster,
   createApi,
@@ -183,6 +183,65 @@ test("a lock whose holder is known to be dead is free at once", async () => {
   await (await takeLock(client, options("mio", { isHolderAlive }))).release();
   assert.deepEqual(asked, [["laptop", 1]]);
 });
+
+const marks = { bootId: "boot-1", startTicks: "1000", pidNamespace: "pid:[7]", machineId: "machine-1" };
+
+/** What is asked about the holder of this lock. */
+async function holderAskedAbout(
+  client: KubeClient,
+  options: LockOptions,
+): Promise<ProcessIdentity | undefined> {
+  const asked: ProcessIdentity[] = [];
+  await readLock(client, { ...options, isHolderAlive: (holder) => asked.push(holder) > 0 });
+  return asked[0];
+}
+
+test("a holder is judged by all that its process left, through every renewal", async () => {
+  const { clock, client, options } = setup();
+  const lock = await takeLock(client, options("aki", marks));
+  await clock.advance(12_000);
+  assert.deepEqual(await holderAskedAbout(client, options("mio")), { host: "laptop", pid: 1, ...marks });
+  await lock.release();
+});
+
+test("a holder that left nothing more is not judged by what the one before it left", async () => {
+  const { client, options } = setup();
+  await (await takeLock(client, options("aki", marks))).release();
+  const lock = await takeLock(client, options("mio", { pid: 2 }));
+  const { bootId, startTicks, pidNamespace, machineId, ...known } =
+    (await holderAskedAbout(client, options("x"))) ?? {};
+  assert.deepEqual(known, { host: "laptop", pid: 2 });
+  assert.deepEqual(
+    [bootId, startTicks, pidNamespace, machineId],
+    [undefined, undefined, undefined, undefined],
+  );
+  await lock.release();
+});
+
+for (const [what, annotation] of [
+  ["an older version, which knows none", JSON.stringify({ fence: 1, ...marks })],
+  ["somebody by hand", "{"],
+  ["nobody", undefined],
+] as const) {
+  test(`a holder whose process was described by ${what}, is judged by its host and number`, async () => {
+    const { client, options } = setup();
+    await client.create<Lease>({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: {
+        name: "slipway.shop",
+        namespace: "default",
+        annotations: {
+          "slipway.dev/host": "laptop",
+          "slipway.dev/pid": "2",
+          ...(annotation === undefined ? {} : { "slipway.dev/process": annotation }),
+        },
+      },
+      spec: { holderIdentity: "aki@laptop/2", leaseTransitions: 2, leaseDurationSeconds: 20 },
+    });
+    assert.deepEqual(await holderAskedAbout(client, options("mio")), { host: "laptop", pid: 2 });
+  });
+}
 
 test("a holder whose lock was stolen notices at its next renewal and does not give back what is not its own", async () => {
   const { clock, client, options } = setup();

@@ -13,7 +13,7 @@
  * A freeze (`slipway lock`) is an annotation on the same lease, so that taking the lock and freezing it cannot cross.
  * It outlives every holder, ends by itself when it was given a time, and stops deploys but never a rollback.
  */
-import { type Clock, formatDuration, SlipwayError } from "@slipway/base";
+import { type Clock, formatDuration, type ProcessIdentity, SlipwayError } from "@slipway/base";
 import { findObject, isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
 
@@ -54,15 +54,15 @@ export interface LockState {
   readonly isDead: boolean;
 }
 
-export interface LockOptions {
+/** The process that takes it is part of it, so that others can judge whether it still runs. */
+export interface LockOptions extends ProcessIdentity {
   readonly service: string;
   readonly namespace: string;
   readonly clock: Clock;
   readonly who: string;
-  readonly host: string;
-  readonly pid: number;
   readonly message: string;
-  readonly isHolderAlive?: ((holder: { host: string; pid: number }) => boolean | undefined) | undefined;
+  /** False when the holder is known to be gone, which frees its lock at once; undefined when that cannot be known. */
+  readonly isHolderAlive?: ((holder: ProcessIdentity) => boolean | undefined) | undefined;
   readonly steal?: boolean | undefined;
   /** A rollback is not stopped by a freeze. */
   readonly goesThroughFreeze?: boolean | undefined;
@@ -89,6 +89,8 @@ export interface HeldLock {
 const MESSAGE = "slipway.dev/message";
 const HOST = "slipway.dev/host";
 const PID = "slipway.dev/pid";
+/** JSON: what else identifies the holder's process, and the taking that it belongs to. */
+const PROCESS = "slipway.dev/process";
 const FREEZE = "slipway.dev/freeze";
 
 function leaseRef(
@@ -179,8 +181,40 @@ function stateOf(lease: Lease | undefined, options: Pick<LockOptions, "clock" | 
   };
   const ttlMs = (spec.leaseDurationSeconds ?? LOCK_TTL_MS / 1000) * 1000;
   const isExpired = holder.renewedAt + ttlMs <= options.clock.now();
-  const isDead = options.isHolderAlive?.(holder) === false;
+  const { host, pid } = holder;
+  const marks = marksIn(annotations[PROCESS], spec.leaseTransitions);
+  const isDead = options.isHolderAlive?.({ ...marks, host, pid }) === false;
   return { holder, freeze, isStale: isExpired || isDead, isDead };
+}
+
+type ProcessMarks = Omit<ProcessIdentity, "host" | "pid">;
+
+function marksOf(process: ProcessIdentity, fence: number): string {
+  const { bootId, startTicks, pidNamespace, machineId } = process;
+  return JSON.stringify({ fence, bootId, startTicks, pidNamespace, machineId });
+}
+
+/**
+ * Only those of this taking: a version of Slipway that does not know the annotation leaves the one of the holder before
+ * it, by which a living process would be judged dead.
+ */
+function marksIn(annotation: string | undefined, fence: number | undefined): ProcessMarks {
+  try {
+    const marks = JSON.parse(annotation ?? "{}") as Partial<Record<string, unknown>>;
+    if (fence === undefined || marks["fence"] !== fence) return {};
+    const text = (key: keyof ProcessMarks): string | undefined => {
+      const value = marks[key];
+      return typeof value === "string" ? value : undefined;
+    };
+    return {
+      bootId: text("bootId"),
+      startTicks: text("startTicks"),
+      pidNamespace: text("pidNamespace"),
+      machineId: text("machineId"),
+    };
+  } catch {
+    return {};
+  }
 }
 
 function freezeIn(annotation: string | undefined, now: number): Freeze | undefined {
@@ -239,6 +273,7 @@ async function writeTaken(
   current: Lease | undefined,
 ): Promise<Lease | undefined> {
   const now = microTime(options.clock.now());
+  const fence = (current?.spec?.leaseTransitions ?? 0) + 1;
   const ref = leaseRef(options.service, options.namespace);
   const lease: Lease = {
     apiVersion: "coordination.k8s.io/v1",
@@ -259,6 +294,7 @@ async function writeTaken(
         [MESSAGE]: options.message,
         [HOST]: options.host,
         [PID]: String(options.pid),
+        [PROCESS]: marksOf(options, fence),
       },
     },
     spec: {
@@ -266,7 +302,7 @@ async function writeTaken(
       leaseDurationSeconds: LOCK_TTL_MS / 1000,
       acquireTime: now,
       renewTime: now,
-      leaseTransitions: (current?.spec?.leaseTransitions ?? 0) + 1,
+      leaseTransitions: fence,
     },
   };
   try {
