@@ -4,8 +4,7 @@ import { existsSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { exec, until } from "@slipway/base";
-import { startTicksOf } from "../packages/slipway/src/world/state.ts";
+import { exec, startTicksOf, until } from "@slipway/base";
 import { bin, type Project, smallShop } from "./testing.ts";
 
 let project: Project;

@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { until } from "@slipway/base";
-import { startTicksOf, worldPaths } from "../packages/slipway/src/world/state.ts";
+import { startTicksOf, until } from "@slipway/base";
+import { worldPaths } from "../packages/slipway/src/world/state.ts";
 import { commitRelease, type Project, smallShop } from "./testing.ts";
 
 let project: Project;

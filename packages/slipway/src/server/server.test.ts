@@ -65,7 +65,7 @@ function telling(config = configOf(), outbox = "outbox"): Exclude<Telling, { kin
     clock: systemClock,
     store: createFileStore({
       folder: join(folder, outbox),
-      self: { host: "laptop", pid: process.pid, started: "1" },
+      self: { host: "laptop", pid: process.pid, startTicks: "1" },
       isAlive: () => true,
       now: Date.now,
     }),

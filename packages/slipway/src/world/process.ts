@@ -4,12 +4,11 @@ import { mkdir, open, readFile, rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { SlipwayError, systemClock, until } from "@slipway/base";
+import { SlipwayError, startTicksOf, systemClock, until } from "@slipway/base";
 import { callWorld } from "./control.ts";
 import {
   findWorld,
   removeWorld,
-  startTicksOf,
   type WorldPaths,
   type WorldSpec,
   type WorldState,

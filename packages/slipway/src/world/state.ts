@@ -10,10 +10,9 @@
  *   images/           the registry: an OCI image layout
  *   buckets/NAME/     static files the edge serves
  */
-import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
+import { readTextIfExists, startTicksOf, writeAtomic } from "@slipway/base";
 import type { EdgeConfig } from "../config/types.ts";
 
 export interface WorldPaths {
@@ -95,18 +94,6 @@ export async function writeWorld(paths: WorldPaths, state: WorldState): Promise<
 
 export async function removeWorld(paths: WorldPaths): Promise<void> {
   await rm(paths.world, { force: true });
-}
-
-/** Field 22 of /proc/PID/stat; undefined when there is no such process. */
-export function startTicksOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch (error) {
-    if (systemCode(error) === "ENOENT" || systemCode(error) === "ESRCH") return undefined;
-    throw error;
-  }
 }
 
 export type Ports = Readonly<Record<string, number>>;

@@ -6,7 +6,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { SlipwayError, systemClock, systemRandom, writeAtomic } from "@slipway/base";
+import { SlipwayError, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
 import { type Cluster, type ClusterOptions, startCluster } from "@slipway/cluster";
 import { createHttpClient, type KubeClient } from "@slipway/kube";
 import { stringify } from "yaml";
@@ -26,7 +26,6 @@ import {
   type Ports,
   readPorts,
   removeWorld,
-  startTicksOf,
   type WorldSpec,
   type WorldState,
   worldPaths,

@@ -4,15 +4,15 @@
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Clock, readTextIfExists, until, writeAtomic } from "@slipway/base";
-import { bootId, processStart } from "./system.ts";
+import { bootId, type Clock, readTextIfExists, startTicksOf, until, writeAtomic } from "@slipway/base";
 
 const UNFINISHED_MS = 3_600_000;
 
 interface State {
   readonly pid: number;
   readonly start: string;
-  readonly boot: string;
+  /** Undefined where the kernel does not tell it. */
+  readonly boot: string | undefined;
 }
 
 function stateFile(directory: string): string {
@@ -20,7 +20,7 @@ function stateFile(directory: string): string {
 }
 
 export async function rememberAgent(directory: string, pid: number): Promise<void> {
-  const state: State = { pid, start: processStart(pid) ?? "", boot: bootId() };
+  const state: State = { pid, start: startTicksOf(pid) ?? "", boot: bootId() };
   await writeAtomic(stateFile(directory), `${JSON.stringify(state)}\n`);
 }
 
@@ -55,5 +55,5 @@ export async function removeUnfinishedLayers(layersDirectory: string, clock: Clo
 }
 
 function isAlive(state: State): boolean {
-  return state.boot === bootId() && state.start !== "" && processStart(state.pid) === state.start;
+  return state.boot === bootId() && state.start !== "" && startTicksOf(state.pid) === state.start;
 }

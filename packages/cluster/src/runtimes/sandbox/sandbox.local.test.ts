@@ -18,13 +18,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { exec, systemClock, until } from "@slipway/base";
+import { bootId, exec, systemClock, until } from "@slipway/base";
 import { runtimeCases } from "../cases.ts";
 import type { ContainerExit, ContainerSpec, ServiceRoute } from "../runtime.ts";
 import { removeSandboxLeftovers } from "./leftovers.ts";
 import { probeSandbox } from "./probe.ts";
 import { createSandboxRuntime, type SandboxRuntime } from "./sandbox.ts";
-import { bootId, findTool } from "./system.ts";
+import { findTool } from "./system.ts";
 import { hostLayer, hostTree, TestImages } from "./testing.ts";
 
 const isRoot = process.getuid?.() === 0;

@@ -102,20 +102,6 @@ function nameOf(uid: number): string | undefined {
   }
 }
 
-/**
- * When a process started, in the kernel's ticks since boot: with the pid it names one process for ever. Undefined
- * when there is none, or only its exit status, which its parent has not fetched yet.
- */
-export function processStart(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
-
 /** The first child of a process; by a scan of all processes where the kernel keeps no list. */
 export function childOf(pid: number): number | undefined {
   try {
@@ -133,13 +119,5 @@ function parentOf(pid: number): number | undefined {
     return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
   } catch {
     return undefined;
-  }
-}
-
-export function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return "unknown";
   }
 }

@@ -4,7 +4,8 @@ import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { createFileStore, type OutboxStore, type Sender } from "./store.ts";
+import type { ProcessIdentity } from "@slipway/base";
+import { createFileStore, type OutboxStore } from "./store.ts";
 import { type Thread, withMessage } from "./thread.ts";
 
 let folder: string;
@@ -27,8 +28,8 @@ const { id } = thread;
 const storeOf = (pid: number, host = "laptop", now = () => Date.now()): OutboxStore =>
   createFileStore({
     folder,
-    self: { host, pid, started: "1" },
-    isAlive: (sender: Sender) => (sender.host === host ? !dead.has(sender.pid) : undefined),
+    self: { host, pid, startTicks: "1" },
+    isAlive: (sender: ProcessIdentity) => (sender.host === host ? !dead.has(sender.pid) : undefined),
     now,
   });
 

@@ -11,16 +11,8 @@
  */
 import { link, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
+import { type ProcessIdentity, readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
 import type { Thread } from "./thread.ts";
-
-/** The process that sends a thread. */
-export interface Sender {
-  readonly host: string;
-  readonly pid: number;
-  /** Tells a reused process number: when that process began, in the system's own words. */
-  readonly started: string;
-}
 
 export interface OutboxStore {
   /** Ids of all threads. */
@@ -36,9 +28,9 @@ export interface OutboxStore {
 
 export function createFileStore(options: {
   readonly folder: string;
-  readonly self: Sender;
+  readonly self: ProcessIdentity;
   /** False when that process is known to be gone; undefined when it cannot be known (another host). */
-  readonly isAlive: (sender: Sender) => boolean | undefined;
+  readonly isAlive: (sender: ProcessIdentity) => boolean | undefined;
   /** A claim that cannot be checked counts for this long after the thread was last written. */
   readonly trustMs?: number;
   readonly now: () => number;
@@ -60,7 +52,7 @@ export function createFileStore(options: {
   };
   const isFree = async (id: string, number: number): Promise<boolean> => {
     const text = await readTextIfExists(claimFile(id, number));
-    const sender = text === undefined || text === "" ? undefined : (JSON.parse(text) as Sender);
+    const sender = text === undefined || text === "" ? undefined : (JSON.parse(text) as ProcessIdentity);
     if (sender === undefined) return true;
     const alive = options.isAlive(sender);
     if (alive !== undefined) return !alive;
@@ -98,7 +90,8 @@ export function createFileStore(options: {
       await mkdir(folder, { recursive: true });
       const [highest = 0, ...older] = await claims(id);
       if (highest > 0 && !(await isFree(id, highest))) return false;
-      const mine = join(folder, `.claim-${self.host}-${self.pid}-${self.started}`.replaceAll("/", "_"));
+      const own = [self.host, self.bootId, self.pidNamespace, self.pid, self.startTicks];
+      const mine = join(folder, `.claim-${own.join("-").replaceAll(/[^\w.-]/g, "_")}`);
       await writeFile(`${mine}.tmp`, JSON.stringify(self), { mode: 0o600 });
       try {
         await link(`${mine}.tmp`, claimFile(id, highest + 1));

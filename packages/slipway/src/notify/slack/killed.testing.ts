@@ -16,7 +16,7 @@ const outbox = createOutbox({
   }),
   store: createFileStore({
     folder,
-    self: { host: "laptop", pid: process.pid, started: "1" },
+    self: { host: "laptop", pid: process.pid, startTicks: "1" },
     isAlive: () => true,
     now: () => systemClock.now(),
   }),

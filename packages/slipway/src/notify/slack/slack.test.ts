@@ -5,10 +5,10 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { type Clock, systemClock, until } from "@slipway/base";
+import { type Clock, type ProcessIdentity, systemClock, until } from "@slipway/base";
 import type { DetailMessage, ReleaseMessage } from "../message.ts";
 import { createOutbox, type Outbox } from "../outbox/outbox.ts";
-import { createFileStore, type OutboxStore, type Sender } from "../outbox/store.ts";
+import { createFileStore, type OutboxStore } from "../outbox/store.ts";
 import { createSlackBot, type SlackBotOptions } from "./bot.ts";
 import { type FakeSlack, startFakeSlack } from "./testing.ts";
 import { createSlackWebhook } from "./webhook.ts";
@@ -51,10 +51,10 @@ function hurried(): Clock & { readonly pauses: number[] } {
   };
 }
 
-const self: Sender = { host: "laptop", pid: 1, started: "1" };
+const self: ProcessIdentity = { host: "laptop", pid: 1, startTicks: "1" };
 const storeOf = (
-  sender: Sender = self,
-  isAlive: (other: Sender) => boolean | undefined = () => true,
+  sender: ProcessIdentity = self,
+  isAlive: (other: ProcessIdentity) => boolean | undefined = () => true,
 ): OutboxStore => createFileStore({ folder, self: sender, isAlive, now: () => Date.now() });
 
 function bot(
