@@ -133,6 +133,8 @@ export interface ReleaseRecord {
   readonly finishedAt?: number | undefined;
   /** Digests and contents that this release showed to be bad: not to be deployed or rolled back to again. */
   readonly held: readonly string[];
+  /** Which of `held` are not this release's own, but were put there by somebody: `slipway release hold`. */
+  readonly heldByHand?: readonly HandHold[] | undefined;
   /** Each time it was cut off and somebody went on with it: `slipway deploy --resume`. */
   readonly resumes?: readonly Resumption[] | undefined;
   /** Whose lock was taken for it, one entry for each cluster: the audit of `rollback --steal-lock`. */
@@ -146,6 +148,15 @@ export interface ReleaseRecord {
   /** Fencing token of the lock it was written under, and the count of writes: the higher pair is the newer copy. */
   readonly fence: number;
   readonly revision: number;
+}
+
+export interface HandHold {
+  /** Digests and contents. */
+  readonly what: readonly string[];
+  readonly at: number;
+  readonly who: string;
+  /** Why; empty when nobody said. */
+  readonly message: string;
 }
 
 export interface Resumption {

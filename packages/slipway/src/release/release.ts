@@ -12,6 +12,7 @@ import { prune } from "./apply/prune.ts";
 import { type RunInput, runRelease } from "./engine/engine.ts";
 import { settingsOf } from "./engine/wave-settings.ts";
 import type { OnReleaseEvent } from "./events.ts";
+import { heldRefusals } from "./history/held.ts";
 import {
   deleteRecord,
   expired,
@@ -45,7 +46,6 @@ import type {
 } from "./model.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
 import {
-  heldRefusals,
   noClusterAnswers,
   planInDetail,
   planWith,
@@ -143,8 +143,9 @@ export async function deploy(
     emit,
   };
   return underLock(context, request, async (locked) => {
-    // Planned before the lock was ours: the release that was waited for may have been found bad since.
-    const held = options.allowHeld === true ? [] : heldRefusals(rendered, locked.records);
+    // Planned before the lock was ours: what it carries may have been held since.
+    const held =
+      options.allowHeld === true ? [] : heldRefusals(rendered, locked.records, context.clock.now());
     const heldSince = refusalError(held);
     if (heldSince !== undefined) throw heldSince;
     const moved = options.frozen === undefined ? undefined : releaseMoved(options.frozen, locked.records[0]);

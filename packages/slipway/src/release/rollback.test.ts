@@ -241,8 +241,12 @@ test("what a person holds is not deployed and not gone back to", async () => {
   await ship("v1");
   await ship("v2");
   await ship("v3");
-  const held = await hold(context, 2);
+  const held = await hold({ ...context, who: "mio" }, 2, { message: "loses payments" });
   assert.equal(held.changed.length, 2);
-  await assert.rejects(ship("v2"), { code: "RELEASE_HELD" });
+  await assert.rejects(ship("v2"), {
+    code: "RELEASE_HELD",
+    message: /^this image \(sha256:\w+\) was put on hold by mio 0s ago: "loses payments"$/,
+    hint: /^Ask mio, lift it with slipway release unhold sha256:/,
+  });
   assert.equal((await planRollback(context)).target.number, 1);
 });

@@ -2,6 +2,7 @@
 import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence/evidence.ts";
+import { describeHold } from "./history/held.ts";
 import { AFTER_INTERRUPTION } from "./history/interruption.ts";
 import { describeIdentities } from "./identity.ts";
 import { type Cause, causeSentence, renderObjectPath, whyOf } from "./judge/causes.ts";
@@ -93,8 +94,10 @@ export function renderStatus(report: StatusReport, now?: number): string {
   }
   for (const cluster of report.clusters) lines.push(...healthLines(cluster), ...driftLines(cluster));
   if (report.held.length > 0) {
-    lines.push("", "held (found bad, not deployed again without --allow-held):");
-    for (const { what, by } of report.held) lines.push(`  ${what.slice(0, 19)} since release ${by}`);
+    lines.push("", "held (not deployed again without --allow-held):");
+    for (const hold of report.held) {
+      lines.push(`  ${hold.what.slice(0, 19)} ${describeHold(hold, now ?? hold.at)}`);
+    }
   }
   for (const warning of report.warnings) lines.push(`warning: ${warning}`);
   return lines.join("\n");

@@ -13,7 +13,7 @@ export interface Deeds {
   /** All releases, newest first; one that was cut off is marked as interrupted. */
   records(): Promise<readonly ReleaseRecord[]>;
   rollBack(press: Press, who: string, signal: AbortSignal): Promise<string>;
-  hold(press: Press): Promise<string>;
+  hold(press: Press, who: string): Promise<string>;
 }
 
 export interface DeedsOptions {
@@ -56,8 +56,9 @@ export function createDeeds({ withRelease, telling, clock, log }: DeedsOptions):
           await announced.settle();
         }
       }),
-    hold: (press) =>
-      withRelease(async (release) => {
+    hold: (press, who) =>
+      withRelease(async (context) => {
+        const release: ReleaseContext = { ...context, who, from: "slack" };
         const { number } = press.on;
         const { changed, missing } = await hold(release, number);
         if (changed.length === 0) return `release ${number} was held already`;

@@ -259,6 +259,7 @@ test("Hold over Socket Mode: acknowledged over the socket, held in the clusters;
   assert.match(thread(message)[0] ?? "", /aki asked to hold release 2: release 2 is held/);
   const [newest] = await history(context);
   assert.ok(newest?.held.includes(content));
+  assert.match(newest?.heldByHand?.[0]?.who ?? "", /^aki \(U/);
   await until("the button to go", () => buttonsOf(message).length === 1, { timeoutMs: 20_000 });
   const opened = slack.calls.filter(({ method }) => method === "apps.connections.open");
   assert.ok(opened.every(({ authorization }) => authorization === "Bearer xapp-1"));

@@ -215,7 +215,9 @@ async function answerPress(options: ServeOptions, press: Press, signal: AbortSig
       sentence = `not done: ${reason}`;
     } else {
       const who = `${press.user.name} (${press.user.id})`;
-      sentence = await (press.kind === "roll-back" ? deeds.rollBack(press, who, signal) : deeds.hold(press));
+      sentence = await (press.kind === "roll-back"
+        ? deeds.rollBack(press, who, signal)
+        : deeds.hold(press, who));
       log({ event: "done", message: sentence, user: press.user.id, release: press.on.number });
     }
   } catch (error) {

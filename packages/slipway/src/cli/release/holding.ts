@@ -1,5 +1,5 @@
 /** What `slipway release hold` and `unhold` share. */
-import { type CliContext, type CommandInput, isSet, releaseNumber } from "../command.ts";
+import { type CliContext, type CommandInput, isSet, releaseNumber, textOption } from "../command.ts";
 
 export async function holdCommand(
   context: CliContext,
@@ -8,6 +8,7 @@ export async function holdCommand(
 ): Promise<number> {
   const { openProject } = await import("../project.ts");
   const { releaseContextOf, targetsOf } = await import("../compose.ts");
+  const { describeHold } = await import("../../release/history/held.ts");
   const { hold, holds, unhold } = await import("../../release/history/hold.ts");
   const project = await openProject(context, input);
   const release = releaseContextOf(context, project, await targetsOf(context, project));
@@ -15,8 +16,9 @@ export async function holdCommand(
     context.write(isSet(input, "json") ? `${JSON.stringify(json)}\n` : `${lines.join("\n")}\n`);
   const [argument] = input.arguments;
   if (argument === undefined) {
-    const held = [...(await holds(release))].map(([what, by]) => ({ what, by }));
-    const lines = held.map(({ what, by }) => `${what} since release ${by}`);
+    const held = await holds(release);
+    const now = context.clock.now();
+    const lines = held.map((one) => `${one.what} ${describeHold(one, now)}`);
     print(
       { held },
       held.length === 0
@@ -27,7 +29,10 @@ export async function holdCommand(
   }
   const what = releaseNumber(argument) ?? argument;
   const dryRun = isSet(input, "dryRun");
-  const { changed, missing } = await (verb === "hold" ? hold : unhold)(release, what, { dryRun });
+  const { changed, missing } =
+    verb === "hold"
+      ? await hold(release, what, { dryRun, message: textOption(input, "message") })
+      : await unhold(release, what, { dryRun });
   const done = verb === "hold" ? "held" : "no longer held";
   print({ [verb]: changed, missing, dryRun }, [
     ...(changed.length === 0 ? ["That is held already."] : []),

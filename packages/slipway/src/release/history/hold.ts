@@ -8,9 +8,10 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { checkIdentities, readIdentities } from "../identity.ts";
-import type { ReleaseContext, ReleaseRecord } from "../model.ts";
+import type { HandHold, ReleaseContext, ReleaseRecord } from "../model.ts";
 import { noClusterAnswers, readKnowledge, refusalError } from "../plan/plan.ts";
 import { chooseTarget } from "../rollback.ts";
+import { type Hold, holdsIn } from "./held.ts";
 import { heldBy, runningIn, writeRecord } from "./history.ts";
 
 export interface HoldChange {
@@ -34,28 +35,46 @@ export async function unhold(
   if (lifted.length === 0) throw notHeld(what, heldBy(records));
   const changes = records
     .filter((record) => record.held.some((held) => lifted.includes(held)))
-    .map((record) => ({ ...record, held: record.held.filter((held) => !lifted.includes(held)) }));
+    .map((record) => withoutHolds(record, lifted));
   return { changed: lifted, missing: options.dryRun === true ? [] : await store(context, changes) };
 }
 
-/** Holds a digest, or what a release carries. Kept in the newest finished record. */
+function withoutHolds(record: ReleaseRecord, lifted: readonly string[]): ReleaseRecord {
+  const stays = (held: string): boolean => !lifted.includes(held);
+  const byHand = (record.heldByHand ?? [])
+    .map((one) => ({ ...one, what: one.what.filter(stays) }))
+    .filter(({ what }) => what.length > 0);
+  return { ...record, held: record.held.filter(stays), heldByHand: byHand.length === 0 ? undefined : byHand };
+}
+
+/**
+ * Holds a digest, or what a release carries, in the name of the context's person. Kept in the newest finished record.
+ * `message` says why, to whoever wants to deploy it.
+ */
 export async function hold(
   context: ReleaseContext,
   what: string | number,
-  options: { readonly dryRun?: boolean } = {},
+  options: { readonly dryRun?: boolean; readonly message?: string | undefined } = {},
 ): Promise<HoldChange> {
   const records = await allRecords(context);
   const clusters = context.targets.map(({ name }) => name);
   const added = carriedBy(records, what, clusters).filter((one) => !heldBy(records).has(one));
   const keeper = records.find((record) => record.outcome !== "in-progress");
   if (keeper === undefined) throw unknownRelease(what, records);
-  const changes = added.length === 0 ? [] : [{ ...keeper, held: [...keeper.held, ...added] }];
+  const { who, clock } = context;
+  const byHand: HandHold = { what: added, at: clock.now(), who, message: options.message ?? "" };
+  const changed: ReleaseRecord = {
+    ...keeper,
+    held: [...keeper.held, ...added],
+    heldByHand: [...(keeper.heldByHand ?? []), byHand],
+  };
+  const changes = added.length === 0 ? [] : [changed];
   return { changed: added, missing: options.dryRun === true ? [] : await store(context, changes) };
 }
 
-/** What is held now, and the release that holds it. */
-export async function holds(context: ReleaseContext): Promise<ReadonlyMap<string, number>> {
-  return heldBy(await allRecords(context));
+/** What is held now, by whom and why. */
+export async function holds(context: ReleaseContext): Promise<readonly Hold[]> {
+  return holdsIn(await allRecords(context));
 }
 
 async function allRecords(context: ReleaseContext): Promise<readonly ReleaseRecord[]> {

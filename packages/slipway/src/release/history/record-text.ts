@@ -36,9 +36,16 @@ export function renderRecord(record: ReleaseRecord, now: number): string {
       const outcomes = runs.map((run) => run.outcome).join(", ");
       return `  hook     ${hook.name}: ${outcomes === "" ? "not run" : outcomes}`;
     }),
-    ...record.held.map((one) => `  holds    ${one}`),
+    ...record.held.map((one) => `  holds    ${one}${byHand(record, one)}`),
     ...record.evidence.map(renderEvidence),
   ].join("\n");
+}
+
+function byHand({ heldByHand = [] }: ReleaseRecord, held: string): string {
+  const found = heldByHand.find(({ what }) => what.includes(held));
+  if (found === undefined) return "";
+  const message = found.message === "" ? "" : `: "${found.message}"`;
+  return ` (by ${found.who}, ${new Date(found.at).toISOString()}${message})`;
 }
 
 function clusterLines(name: string, cluster: ClusterRecord): readonly string[] {

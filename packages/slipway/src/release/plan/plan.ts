@@ -21,14 +21,8 @@ import { replicasLeft, withReplicas } from "../apply/hand-over.ts";
 import { isDataToDelete, refOf, toPrune } from "../apply/prune.ts";
 import { tryChoices } from "../apply/unions.ts";
 import { atMost } from "../engine/at-most.ts";
-import {
-  expired,
-  heldBy,
-  mergeRecords,
-  type PastRelease,
-  readRecords,
-  runningIn,
-} from "../history/history.ts";
+import { heldRefusals } from "../history/held.ts";
+import { expired, mergeRecords, type PastRelease, readRecords, runningIn } from "../history/history.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
 import { plainNameOf } from "../manifests/config-names.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
@@ -194,7 +188,8 @@ export async function planInDetail(
   const refusals: SlipwayError[] = [...checkIdentities(identities, options.rebind)];
   // A cluster that may be a stranger's is not even asked to try anything.
   const targets = refusals.length > 0 ? [] : context.targets;
-  if (options.allowHeld !== true) refusals.push(...heldRefusals(rendered, knowledge.records));
+  if (options.allowHeld !== true)
+    refusals.push(...heldRefusals(rendered, knowledge.records, context.clock.now()));
   const planned = await Promise.all(
     targets.map(async (target): Promise<PlannedCluster> => {
       const reason = knowledge.unreachable.get(target.name);
@@ -286,31 +281,6 @@ export function unreachableRefusal(cluster: Pick<ClusterPlan, "name" | "reason">
     hint: "Nothing was changed. Bring it back, or go on without it: --skip-unreachable leaves it as unknown.",
     exitCode: 3,
   });
-}
-
-export function heldRefusals(
-  rendered: Pick<RenderedRelease, "images" | "content">,
-  records: readonly ReleaseRecord[],
-): readonly SlipwayError[] {
-  const held = heldBy(records);
-  const refuse = (where: string, what: string, number: number): SlipwayError =>
-    new SlipwayError({
-      code: "RELEASE_HELD",
-      where,
-      message: `${what} was found bad and taken back by release ${number}`,
-      hint: "Correct it and ship again, or pass --allow-held to deploy it nevertheless.",
-    });
-  const refusals = rendered.images.flatMap((image) => {
-    const number = held.get(image.digest);
-    return number === undefined
-      ? []
-      : [refuse(`images/${image.name}`, `this image (${image.digest})`, number)];
-  });
-  const number = held.get(rendered.content);
-  if (refusals.length === 0 && number !== undefined) {
-    refusals.push(refuse("manifests", "exactly this release", number));
-  }
-  return refusals;
 }
 
 async function planCluster(input: {

@@ -5,7 +5,8 @@
 import { assertNever } from "@slipway/base";
 import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
 import { isUnreachable, RELEASE_ANNOTATION, whyUnreachable } from "../apply/apply.ts";
-import { heldBy, runningIn, withoutSecrets } from "../history/history.ts";
+import { type Hold, holdsIn } from "../history/held.ts";
+import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
 import type { Cause } from "../judge/causes.ts";
@@ -62,8 +63,8 @@ export interface StatusReport {
   readonly holder: LockHolder | undefined;
   /** Set when the newest release was cut off and nobody is at it. */
   readonly interrupted: string | undefined;
-  /** Digests and contents that may not come back, and the release that holds each. */
-  readonly held: readonly { readonly what: string; readonly by: number }[];
+  /** What may not come back, by whom and why. */
+  readonly held: readonly Hold[];
   readonly warnings: readonly string[];
 }
 
@@ -99,7 +100,7 @@ export async function status(context: ReleaseContext): Promise<StatusReport> {
     identities,
     holder: holders[0],
     interrupted: isCutOff ? describeInterruption(newest) : undefined,
-    held: [...heldBy(records)].map(([what, by]) => ({ what, by })),
+    held: holdsIn(records),
     warnings: [
       ...warnings,
       ...identityWarnings(identities),

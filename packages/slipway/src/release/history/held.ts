@@ -1,0 +1,93 @@
+/** What is held, by whom and why, and the refusal that whoever deploys it meets. Pure. */
+import { assertNever, formatAge, SlipwayError } from "@slipway/base";
+import type { ReleaseRecord, RenderedRelease } from "../model.ts";
+import { heldBy } from "./history.ts";
+
+export type Hold = {
+  /** A digest, or a content. */
+  readonly what: string;
+  /** The number of the release whose record keeps it. */
+  readonly by: number;
+  /** Since when. */
+  readonly at: number;
+} & (
+  | { /** It failed and was taken back: nobody had to decide. */ readonly reason: "failed" }
+  | { /** Somebody rolled back from it. */ readonly reason: "rolled-back"; readonly who: string }
+  | {
+      /** Somebody said so. */
+      readonly reason: "by-hand";
+      /** Undefined where a record does not tell. */
+      readonly who: string | undefined;
+      readonly message: string;
+    }
+);
+
+/** All that is held now, the oldest hold first. */
+export function holdsIn(records: readonly ReleaseRecord[]): readonly Hold[] {
+  return [...heldBy(records)].flatMap(([what, number]) => {
+    const record = records.find((one) => one.number === number);
+    return record === undefined ? [] : [holdOf(record, what)];
+  });
+}
+
+function holdOf(record: ReleaseRecord, what: string): Hold {
+  const { number: by, kind, outcome, who } = record;
+  const byHand = record.heldByHand?.find((one) => one.what.includes(what));
+  if (byHand !== undefined) {
+    return { what, by, at: byHand.at, reason: "by-hand", who: byHand.who, message: byHand.message };
+  }
+  const at = record.finishedAt ?? record.startedAt;
+  if (kind === "rollback") return { what, by, at, reason: "rolled-back", who };
+  // A release that went well holds nothing by itself, so somebody has added it.
+  if (outcome === "healthy") return { what, by, at, reason: "by-hand", who: undefined, message: "" };
+  return { what, by, at, reason: "failed" };
+}
+
+/** `was put on hold by mio 12m ago: "loses payments"` */
+export function describeHold(hold: Hold, now: number): string {
+  const ago = `${formatAge(now - hold.at)} ago`;
+  switch (hold.reason) {
+    case "failed":
+      return `was found bad by release ${hold.by} ${ago} and taken back`;
+    case "rolled-back":
+      return `was left by release ${hold.by}, a rollback by ${hold.who} ${ago}`;
+    case "by-hand": {
+      const by = hold.who === undefined ? "" : ` by ${hold.who} ${ago}`;
+      return `was put on hold${by}${hold.message === "" ? "" : `: "${hold.message}"`}`;
+    }
+    default:
+      return assertNever(hold);
+  }
+}
+
+/** Why this may not be deployed; empty when nothing of it is held. */
+export function heldRefusals(
+  rendered: Pick<RenderedRelease, "images" | "content">,
+  records: readonly ReleaseRecord[],
+  now: number,
+): readonly SlipwayError[] {
+  const holds = new Map(holdsIn(records).map((hold) => [hold.what, hold]));
+  const refusals = rendered.images.flatMap(({ name, digest }) => {
+    const hold = holds.get(digest);
+    return hold === undefined ? [] : [refusal(`images/${name}`, `this image (${digest})`, hold, now)];
+  });
+  const hold = holds.get(rendered.content);
+  // An image says it more closely.
+  if (refusals.length > 0 || hold === undefined) return refusals;
+  return [refusal("manifests", "exactly this release", hold, now)];
+}
+
+function refusal(where: string, what: string, hold: Hold, now: number): SlipwayError {
+  return new SlipwayError({
+    code: "RELEASE_HELD",
+    where,
+    message: `${what} ${describeHold(hold, now)}`,
+    hint: `${whatToDo(hold)}, or pass --allow-held to deploy it nevertheless.`,
+  });
+}
+
+function whatToDo(hold: Hold): string {
+  if (hold.reason === "failed") return "Correct it and ship again";
+  const lift = `slipway release unhold ${hold.what.slice(0, 19)}`;
+  return hold.who === undefined ? `Lift it with ${lift}` : `Ask ${hold.who}, lift it with ${lift}`;
+}
