@@ -199,6 +199,15 @@ test("looked for and not there: posted as if for the first time", () => {
   assert.deepEqual(decide({ ...thread(healthy), message: after }, 5_000, bot), send("post"));
 });
 
+test("looked for and not there: the next failure's pause goes on doubling", () => {
+  const part = begun({ ...thread(healthy, { doubtSince: 100, failures: 2 }).message }, 4_900);
+  const after = begun(settled(part, "find", { kind: "not-found" }, 5_000), 5_000);
+  assert.equal(
+    settled(after, "post", { kind: "unknown", reason: "HTTP 503" }, 5_000).notBefore,
+    5_000 + 4_000,
+  );
+});
+
 test("what can no longer be edited is said anew", () => {
   const part = begun({ ...thread(healthy, { shown, version: 2 }).message }, 4_900);
   const after = settled(part, "edit", { kind: "refused", because: "frozen", reason: "x" }, 5_000);

@@ -125,8 +125,8 @@ export function settled<P extends AnyPart>(part: P, how: How, outcome: Outcome, 
       return { ...withoutDoubt(calm), shown: { channel, ts, version, at: 0 }, notBefore: 0 } as P;
     }
     case "not-found":
-      // Looked for and not there: an ordinary first post again.
-      return { ...withoutDoubt(calm), notBefore: 0 } as P;
+      // An ordinary first post again; but that Slack can be read does not end the failures of what is to be posted.
+      return { ...withoutDoubt(rest as P), notBefore: 0 } as P;
     case "cannot-find":
       return failed(outcome.reason, 0, { ...inDoubt, blind: true });
     case "limited":
