@@ -1,7 +1,7 @@
 /**
  * The least rights that a release needs, as manifests: derived from what the project applies, so that a deploy account
- * cannot touch kinds or namespaces that the project has nothing to do with. Pure. `stories/rights.real.test.ts` runs
- * deploy, status and rollback with exactly these against a real API server.
+ * cannot touch kinds or namespaces that the project has nothing to do with. Pure. `stories/rights.ts` tells of a deploy
+ * with hooks, an approval, holds, status and a rollback with exactly these, also against a real API server.
  *
  * Records of releases are Secrets, and RBAC knows no labels: who may read them may read every Secret of that namespace.
  */
