@@ -123,25 +123,12 @@ function newAuthority(name: string, now: number): Pair {
 }
 
 function newServerCertificate(authority: Pair, now: number): Pair {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const parsed = new X509Certificate(authority.certificate);
-  const commonName = /^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? "slipway";
-  const der = certificateDer({
-    subject: distinguishedName("kube-apiserver"),
-    issuer: distinguishedName(commonName),
-    publicKey,
-    signingKey: createPrivateKey(authority.key),
-    now,
-    extensions: [
-      extension(OID.basicConstraints, true, sequence()),
-      // digitalSignature (bit 0): one byte 1000 0000 with seven unused bits.
-      extension(OID.keyUsage, true, bitString(Buffer.from([0x80]), 7)),
-      extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.serverAuth))),
-      extension(OID.authorityKeyIdentifier, false, sequence(context(0, keyIdentifier(parsed.publicKey)))),
-      extension(OID.subjectAlternativeName, false, sequence(...SERVER_NAMES.map(generalName))),
-    ],
+  const names = sequence(...SERVER_NAMES.map(generalName));
+  return issue(authority, now, {
+    commonName: "kube-apiserver",
+    usage: OID.serverAuth,
+    more: [extension(OID.subjectAlternativeName, false, names)],
   });
-  return { certificate: pem("CERTIFICATE", der), key: privatePem(privateKey) };
 }
 
 /**
@@ -153,19 +140,30 @@ export function issueClientCertificate(
   commonName: string,
   now: number,
 ): { readonly certificate: string; readonly key: string } {
+  return issue(authority, now, { commonName, usage: OID.clientAuth, more: [] });
+}
+
+/** A certificate of an end (no authority of its own), with a new key. */
+function issue(
+  authority: Pair,
+  now: number,
+  facts: { readonly commonName: string; readonly usage: string; readonly more: readonly Buffer[] },
+): Pair {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const parsed = new X509Certificate(authority.certificate);
   const der = certificateDer({
-    subject: distinguishedName(commonName),
+    subject: distinguishedName(facts.commonName),
     issuer: distinguishedName(/^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? "slipway"),
     publicKey,
     signingKey: createPrivateKey(authority.key),
     now,
     extensions: [
       extension(OID.basicConstraints, true, sequence()),
+      // digitalSignature (bit 0): one byte 1000 0000 with seven unused bits.
       extension(OID.keyUsage, true, bitString(Buffer.from([0x80]), 7)),
-      extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.clientAuth))),
+      extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(facts.usage))),
       extension(OID.authorityKeyIdentifier, false, sequence(context(0, keyIdentifier(parsed.publicKey)))),
+      ...facts.more,
     ],
   });
   return { certificate: pem("CERTIFICATE", der), key: privatePem(privateKey) };
