@@ -17,8 +17,9 @@ import {
   type Snapshot,
   splitKey,
 } from "../controller.ts";
+import { podFromTemplate } from "../pod-template.ts";
 import { referenceTo, timestamp } from "../reference.ts";
-import { controllerOf, controllerReference } from "../replicaset/claim.ts";
+import { controllerOf } from "../replicaset/claim.ts";
 
 const FIRST_BACKOFF_MS = 10_000;
 const LAST_BACKOFF_MS = 360_000;
@@ -198,25 +199,9 @@ function isSame(old: JobStatus | undefined, next: JobStatus): boolean {
 }
 
 function createPod(job: Job): Command {
-  const { template } = job.spec;
-  const { namespace, name } = job.metadata;
-  const { labels, annotations } = template.metadata ?? {};
-  const pod: Pod = {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name: "",
-      generateName: `${name}-`,
-      ...(namespace === undefined ? {} : { namespace }),
-      labels: { ...labels, "job-name": name, "controller-uid": job.metadata.uid ?? "" },
-      ...(annotations === undefined ? {} : { annotations }),
-      ownerReferences: [controllerReference(job)],
-    },
-    spec: template.spec,
-  };
   return {
     do: "create",
-    object: pod,
+    object: podFromTemplate(job, { "job-name": job.metadata.name, "controller-uid": job.metadata.uid ?? "" }),
     batch: 0,
     followUp: (created) => [
       event(job, "Normal", "SuccessfulCreate", `Created pod: ${created.metadata.name}`),

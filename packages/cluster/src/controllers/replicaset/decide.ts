@@ -12,7 +12,8 @@
 import type { KubeObject, Pod, ReplicaSet } from "@slipway/kube";
 import type { Command, Controller, Decision, Key, Refusal, Snapshot } from "../controller.ts";
 import { keyOf, splitKey } from "../controller.ts";
-import { claim, controllerOf, controllerReference } from "./claim.ts";
+import { podFromTemplate } from "../pod-template.ts";
+import { claim, controllerOf } from "./claim.ts";
 import { isActive } from "./pods.ts";
 import { podsToDelete } from "./ranking.ts";
 import { slowStartBatches } from "./slow-start.ts";
@@ -72,26 +73,9 @@ export function decideReplicaSet(snapshot: Snapshot, key: Key, now: number): Dec
 }
 
 function createPod(replicaSet: ReplicaSet, batch: number): Command {
-  const { template } = replicaSet.spec;
-  const { namespace, name } = replicaSet.metadata;
-  const { labels, annotations, finalizers } = template.metadata ?? {};
-  const pod: Pod = {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name: "",
-      generateName: `${name}-`,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(labels === undefined ? {} : { labels }),
-      ...(annotations === undefined ? {} : { annotations }),
-      ...(finalizers === undefined ? {} : { finalizers }),
-      ownerReferences: [controllerReference(replicaSet)],
-    },
-    spec: template.spec,
-  };
   return {
     do: "create",
-    object: pod,
+    object: podFromTemplate(replicaSet),
     batch,
     followUp: (created) => [
       event(replicaSet, "Normal", "SuccessfulCreate", `Created pod: ${created.metadata.name}`),
