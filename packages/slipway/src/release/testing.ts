@@ -6,7 +6,7 @@ import { type PreflightSeverities, preflightChecks, preflightCodes } from "../co
 import type { ReleaseEvent } from "./events.ts";
 import { parseManifest } from "./manifests/manifests.ts";
 import { renderObjects } from "./manifests/render.ts";
-import type { ReleaseContext, ReleaseImage, RenderedRelease, Target } from "./model.ts";
+import type { ReleaseContext, ReleaseImage, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 
 /** `sha256:` of the same letter, so that a test can tell images apart at a glance. */
 export function image(name: string, tag: string): ReleaseImage {
@@ -71,6 +71,33 @@ export function rendered(
     images: [image("web", tag)],
     version: { commit: `${tag}0000000`, message: `ship ${tag}`, author: "Aki", dirty: false },
   });
+}
+
+/** The record of a release of the service `shop` to one cluster, `tokyo`, which is healthy. */
+export function recordOf(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
+  const { version, images, objects, content } = rendered("v1");
+  return {
+    number,
+    service: "shop",
+    namespace: "default",
+    environment: "test",
+    kind: "deploy",
+    outcome: "healthy",
+    version,
+    images,
+    objects,
+    content,
+    waves: [["tokyo"]],
+    clusters: { tokyo: { verdict: "healthy", step: "done", runs: number } },
+    who: "aki",
+    from: "test",
+    startedAt: number,
+    held: [],
+    evidence: [],
+    fence: 1,
+    revision: 1,
+    ...changes,
+  };
 }
 
 /** What the simulated containers do, by the tag of their image. */

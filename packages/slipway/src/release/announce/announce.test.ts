@@ -7,7 +7,7 @@ import { createRecorder } from "../../notify/recorder.ts";
 import type { ReleaseEvent, ReleaseNews } from "../events.ts";
 import { type Cause, makeCause } from "../judge/causes.ts";
 import type { ReleaseRecord } from "../model.ts";
-import { rendered } from "../testing.ts";
+import { recordOf, rendered } from "../testing.ts";
 import { renderCause, renderEvidence } from "../text.ts";
 import { actionsOf, createAnnouncer, messageOf, viewAfter } from "./announce.ts";
 
@@ -18,13 +18,9 @@ const cause: Cause = makeCause("ContainerCrash", {
   why: "crashed twice: exit code 1",
 });
 
-const record: ReleaseRecord = {
+const record: ReleaseRecord = recordOf(3, {
   ...rendered("v3"),
-  number: 3,
-  service: "shop",
-  namespace: "default",
   environment: "local",
-  kind: "deploy",
   outcome: "rolled-back",
   waves: [["tokyo"], ["osaka"]],
   clusters: {
@@ -39,14 +35,9 @@ const record: ReleaseRecord = {
     },
     osaka: { verdict: "not-started", step: "pending" },
   },
-  who: "aki",
   from: "cli",
   startedAt: 0,
-  held: [],
-  evidence: [],
-  fence: 1,
-  revision: 1,
-};
+});
 
 const started: ReleaseNews = {
   type: "started",

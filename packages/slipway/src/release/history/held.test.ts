@@ -1,36 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReleaseRecord } from "../model.ts";
+import { recordOf } from "../testing.ts";
 import { describeHold, heldRefusals, holdsIn } from "./held.ts";
 
 const MINUTE = 60_000;
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
 
-/** A deploy by aki that ended, one minute per number, with one image and one cluster. */
-function recordOf(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
-  return {
-    number,
-    service: "shop",
-    namespace: "default",
-    environment: "production",
-    kind: "deploy",
-    outcome: "healthy",
-    version: { commit: "abc", message: "", author: "", dirty: false },
+/** A deploy by aki that ended, one minute per number, and showed nothing. */
+function ended(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
+  return recordOf(number, {
     images: [{ name: "web", digest: digest("a"), reference: "registry.test/web" }],
-    objects: [],
     content: digest("c"),
-    waves: [["osaka"]],
-    clusters: { osaka: { verdict: "failed", step: "done" } },
-    who: "aki",
-    from: "cli",
+    clusters: { tokyo: { verdict: "failed", step: "done" } },
     startedAt: number * MINUTE - 10_000,
     finishedAt: number * MINUTE,
-    held: [],
-    evidence: [],
-    fence: number,
-    revision: 1,
     ...changes,
-  };
+  });
 }
 
 const byHand = { what: [digest("a")], at: 4 * MINUTE, who: "mio", message: "loses payments" };
@@ -43,25 +29,25 @@ const rows: readonly {
 }[] = [
   {
     what: "a release that failed",
-    record: recordOf(3, { outcome: "rolled-back", held: [digest("a")] }),
+    record: ended(3, { outcome: "rolled-back", held: [digest("a")] }),
     text: "was found bad by release 3 7m ago and taken back",
     hint: /^Correct it and ship again, or pass --allow-held/,
   },
   {
     what: "a rollback",
-    record: recordOf(3, { kind: "rollback", held: [digest("a")] }),
+    record: ended(3, { kind: "rollback", held: [digest("a")] }),
     text: "was left by release 3, a rollback by aki 7m ago",
     hint: /^Ask aki, lift it with slipway release unhold sha256:aaaaaaaaaaaa, or pass --allow-held/,
   },
   {
     what: "somebody, in the record of a release that went well",
-    record: recordOf(3, { held: [digest("a")], heldByHand: [byHand] }),
+    record: ended(3, { held: [digest("a")], heldByHand: [byHand] }),
     text: 'was put on hold by mio 6m ago: "loses payments"',
     hint: /^Ask mio, lift it with/,
   },
   {
     what: "somebody, in the record of a release that failed",
-    record: recordOf(3, {
+    record: ended(3, {
       outcome: "rolled-back",
       held: [digest("d"), digest("a")],
       heldByHand: [byHand],
@@ -71,7 +57,7 @@ const rows: readonly {
   },
   {
     what: "somebody, in the record of a rollback, without a word",
-    record: recordOf(3, {
+    record: ended(3, {
       kind: "rollback",
       held: [digest("a")],
       heldByHand: [{ ...byHand, message: "" }],
@@ -81,7 +67,7 @@ const rows: readonly {
   },
   {
     what: "somebody of whom nothing was kept",
-    record: recordOf(3, { held: [digest("a")] }),
+    record: ended(3, { held: [digest("a")] }),
     text: "was put on hold",
     hint: /^Lift it with slipway release unhold/,
   },
@@ -102,18 +88,18 @@ for (const { what, record, text, hint } of rows) {
 }
 
 test("what was held again is told as it was held last, and what a later release proved good is free", () => {
-  const failed = recordOf(5, { outcome: "rolled-back", held: [digest("a")] });
-  const hand = recordOf(3, { held: [digest("a")], heldByHand: [byHand] });
+  const failed = ended(5, { outcome: "rolled-back", held: [digest("a")] });
+  const hand = ended(3, { held: [digest("a")], heldByHand: [byHand] });
   assert.deepEqual(
     holdsIn([failed, hand]).map(({ reason, by, at }) => [reason, by, at]),
     [["failed", 5, 5 * MINUTE]],
   );
-  const good = recordOf(6, { clusters: { osaka: { verdict: "healthy", step: "done" } } });
+  const good = ended(6, { clusters: { tokyo: { verdict: "healthy", step: "done" } } });
   assert.deepEqual(heldRefusals(good, [good, failed, hand], 10 * MINUTE), []);
 });
 
 test("a release of which only the content is held is refused as a whole", () => {
-  const record = recordOf(3, { outcome: "rolled-back", held: [digest("c")] });
+  const record = ended(3, { outcome: "rolled-back", held: [digest("c")] });
   const [refusal] = heldRefusals(record, [record], 10 * MINUTE);
   assert.equal(refusal?.where, "manifests");
   assert.match(refusal?.message ?? "", /^exactly this release was found bad by release 3 7m ago/);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Secret } from "@slipway/kube";
 import type { ClusterRecord, ReleaseRecord } from "../model.ts";
 import { chooseTarget } from "../rollback.ts";
-import { apiClient, rendered } from "../testing.ts";
+import { apiClient, recordOf } from "../testing.ts";
 import {
   deleteRecord,
   expired,
@@ -21,26 +21,13 @@ const names = ["tokyo", "osaka"];
 
 function record(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
   const healthy: ClusterRecord = { verdict: "healthy", step: "done", runs: number };
-  return {
-    ...rendered("v1"),
-    ...place,
-    number,
-    environment: "test",
-    kind: "deploy",
-    outcome: "healthy",
+  return recordOf(number, {
     content: `content-${number}`,
     images: [{ name: "web", digest: `digest-${number}`, reference: `web@digest-${number}` }],
     waves: [names],
     clusters: { tokyo: healthy, osaka: healthy },
-    who: "aki",
-    from: "test",
-    startedAt: number,
-    held: [],
-    evidence: [],
-    fence: 1,
-    revision: 1,
     ...changes,
-  };
+  });
 }
 
 test("a record comes back as it was written, newest release first", async () => {

@@ -2,33 +2,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import type { KubeClient, Secret } from "@slipway/kube";
-import type { ReleaseRecord, Target } from "../model.ts";
-import { apiClient, rendered } from "../testing.ts";
+import type { Target } from "../model.ts";
+import { apiClient, recordOf as record } from "../testing.ts";
 import { readRecords, readShelf, type Shelf, writeRecord } from "./history.ts";
 import { repairHistory, repairsOf } from "./repair.ts";
 
 const place = { service: "shop", namespace: "default" };
-
-function record(number: number, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
-  return {
-    ...rendered("v1"),
-    ...place,
-    number,
-    environment: "test",
-    kind: "deploy",
-    outcome: "healthy",
-    waves: [["osaka", "tokyo"]],
-    clusters: {},
-    who: "aki",
-    from: "test",
-    startedAt: number,
-    held: [],
-    evidence: [],
-    fence: 1,
-    revision: 1,
-    ...changes,
-  };
-}
 
 const shelf = (changes: Partial<Shelf> = {}): Shelf => ({
   records: [],
