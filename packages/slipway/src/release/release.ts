@@ -8,23 +8,13 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { isUnreachable, whyUnreachable } from "./apply/apply.ts";
-import { prune } from "./apply/prune.ts";
 import { type RunInput, runRelease } from "./engine/engine.ts";
 import { settingsOf } from "./engine/wave-settings.ts";
 import type { OnReleaseEvent } from "./events.ts";
+import { resultOf, tidy } from "./finish.ts";
 import { heldRefusals } from "./history/held.ts";
-import {
-  deleteRecord,
-  expired,
-  heldBy,
-  isHealthyEverywhere,
-  isHeld,
-  runningIn,
-  withoutSecrets,
-  writeRecord,
-} from "./history/history.ts";
+import { heldBy, isHealthyEverywhere, isHeld, withoutSecrets, writeRecord } from "./history/history.ts";
 import { describeInterruption } from "./history/interruption.ts";
-import { repairHistory } from "./history/repair.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
@@ -37,7 +27,6 @@ import { lateLocks } from "./lock/late-lock.ts";
 import { type Emit, type Locked, type LockRequest, underLock } from "./lock/under-lock.ts";
 import type {
   ClusterRecord,
-  ClusterResult,
   ReleaseContext,
   ReleaseRecord,
   ReleaseResult,
@@ -49,7 +38,6 @@ import {
   noClusterAnswers,
   planInDetail,
   planWith,
-  pruneRefs,
   type ReleasePlan,
   readKnowledge,
   refusalError,
@@ -647,85 +635,5 @@ async function warnIfGone(
       const message = `the way back is damaged: the registry no longer has ${image.reference} of release ${backTo.number}`;
       emit({ type: "warning", message });
     }
-  }
-}
-
-/** After a release that is healthy everywhere: prune what it no longer has, and drop what leaves the history. */
-async function tidy(context: ReleaseContext, locked: Locked, final: ReleaseRecord): Promise<void> {
-  // A release that was gone on with is among them already, as it was cut off.
-  const before = locked.records.filter(({ number }) => number !== final.number);
-  const all = [final, ...before];
-  if (final.outcome === "healthy") {
-    const pruneIn = async (target: Target): Promise<void> => {
-      if (final.clusters[target.name] === undefined) return;
-      const running = runningIn(before, target.name);
-      const refs = pruneRefs(context, all, running);
-      const { deleted, failed } = await prune(target.client, refs, final.service, context.namespace);
-      if (deleted.length > 0) locked.emit({ type: "pruned", cluster: target.name, objects: deleted });
-      for (const message of failed) {
-        locked.emit({ type: "warning", cluster: target.name, message: `not pruned: ${message}` });
-      }
-    };
-    // All at once: one that has fallen silent holds up none of the others.
-    await Promise.all(context.targets.map(pruneIn));
-  }
-  const names = context.targets.map((target) => target.name);
-  const reached = context.targets.filter(({ name }) => !locked.skipped.has(name));
-  for (const record of expired(all, context.release.keep, names)) {
-    // A record that stays too long does no harm; the next release tries again.
-    await Promise.allSettled(reached.map(({ client }) => deleteRecord(client, context, record.number)));
-  }
-  const timer = new AbortController();
-  const limit = context.clock.sleep(REPAIR_PATIENCE_MS, timer.signal).then(
-    () => [],
-    () => [],
-  );
-  const repaired = await Promise.race([repairHistory(reached, context), limit]);
-  timer.abort();
-  for (const message of repaired) locked.emit({ type: "warning", message });
-}
-
-/** A cluster that has fallen silent gets what it missed with the next release. */
-const REPAIR_PATIENCE_MS = 10_000;
-
-function resultOf(
-  context: ReleaseContext,
-  record: ReleaseRecord,
-  skipped: ReadonlyMap<string, string>,
-): ReleaseResult {
-  const clusters: ClusterResult[] = Object.entries(record.clusters).map(([name, cluster]) => ({
-    name,
-    verdict: cluster.verdict,
-    cause: cluster.cause,
-    reason: cluster.reason ?? skipped.get(name),
-    restored: cluster.restored,
-    durationMs:
-      cluster.startedAt === undefined || cluster.finishedAt === undefined
-        ? undefined
-        : cluster.finishedAt - cluster.startedAt,
-  }));
-  return {
-    record,
-    clusters,
-    evidence: record.evidence,
-    durationMs: (record.finishedAt ?? context.clock.now()) - record.startedAt,
-    exitCode: exitCodeOf(record),
-  };
-}
-
-export function exitCodeOf(record: Pick<ReleaseRecord, "outcome" | "clusters">): number {
-  switch (record.outcome) {
-    case "healthy":
-      return 0;
-    case "interrupted":
-      return 130;
-    case "unknown":
-      return Object.values(record.clusters).every(
-        ({ verdict }) => verdict === "unknown" || verdict === "not-started",
-      )
-        ? 4
-        : 1;
-    default:
-      return 1;
   }
 }

@@ -227,7 +227,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     seed: 29,
     edits: [
       {
-        file: "release.ts",
+        file: "finish.ts",
         from: '    case "healthy":\n      return 0;',
         to: '    case "healthy":\n    case "unknown":\n      return 0;',
       },
