@@ -7,13 +7,11 @@
  * anywhere leaves a state that the next command explains and can go on from.
  */
 import { SlipwayError } from "@slipway/base";
-import { isUnreachable, whyUnreachable } from "./apply/apply.ts";
-import { type RunInput, runRelease } from "./engine/engine.ts";
+import { goesOnWithout, type RunOptions, runNumbered, runRecord, stamped } from "./carry-out.ts";
 import { settingsOf } from "./engine/wave-settings.ts";
 import type { OnReleaseEvent } from "./events.ts";
-import { resultOf, tidy } from "./finish.ts";
 import { heldRefusals } from "./history/held.ts";
-import { heldBy, isHealthyEverywhere, isHeld, withoutSecrets, writeRecord } from "./history/history.ts";
+import { heldBy, isHealthyEverywhere, isHeld, withoutSecrets } from "./history/history.ts";
 import { describeInterruption } from "./history/interruption.ts";
 import {
   type ClusterIdentity,
@@ -22,17 +20,8 @@ import {
   identityWarnings,
   readIdentities,
 } from "./identity.ts";
-import { examineLate } from "./late-cluster.ts";
-import { lateLocks } from "./lock/late-lock.ts";
-import { type Emit, type Locked, type LockRequest, underLock } from "./lock/under-lock.ts";
-import type {
-  ClusterRecord,
-  ReleaseContext,
-  ReleaseRecord,
-  ReleaseResult,
-  RenderedRelease,
-  Target,
-} from "./model.ts";
+import { type LockRequest, underLock } from "./lock/under-lock.ts";
+import type { ReleaseContext, ReleaseRecord, ReleaseResult, RenderedRelease } from "./model.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
 import {
   noClusterAnswers,
@@ -45,7 +34,7 @@ import {
 } from "./plan/plan.ts";
 import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./plan/rollback-plan.ts";
 import { keepPromise, type RollbackPromise } from "./promise.ts";
-import { isGoingBack, type Resumed, resumable, resumeFrom } from "./resume.ts";
+import { isGoingBack, resumable, resumeFrom } from "./resume.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
 
 export { hold, unhold } from "./history/hold.ts";
@@ -53,23 +42,11 @@ export { renderRelease } from "./manifests/render.ts";
 export { planRelease } from "./plan/plan.ts";
 export { history, status } from "./status/status.ts";
 
-export interface DeployOptions {
-  readonly onEvent?: OnReleaseEvent | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Wait this long for a lock that somebody holds; 0 refuses at once. */
-  readonly lockWaitMs?: number | undefined;
-  /** Shown to whoever meets the lock. */
-  readonly message?: string | undefined;
+export interface DeployOptions extends RunOptions {
   /** Deploy although a digest is held after a rollback. */
   readonly allowHeld?: boolean | undefined;
-  /** Go on without clusters that cannot be reached: their verdict is `unknown`. Refused otherwise. */
-  readonly skipUnreachable?: boolean | undefined;
-  /** Gates that wait for a person are passed in this one's name. */
-  readonly approveGates?: boolean | undefined;
   /** Refuse with PLAN_STALE unless everything is as it was when this plan was made. */
   readonly frozen?: FrozenPlan | undefined;
-  /** Clusters that were rebuilt, and so are not what they were bound to. */
-  readonly rebind?: readonly string[] | undefined;
 }
 
 export interface RollbackOptions {
@@ -268,12 +245,6 @@ export async function rollback(
   });
 }
 
-export interface ResumeOptions
-  extends Pick<
-    DeployOptions,
-    "onEvent" | "signal" | "lockWaitMs" | "message" | "skipUnreachable" | "approveGates" | "rebind"
-  > {}
-
 /** The release that `resume` would go on with. Throws when there is none. */
 export async function planResume(context: ReleaseContext): Promise<ReleaseRecord> {
   const { records, unreachable, unreadable } = await readKnowledge(context);
@@ -285,7 +256,7 @@ export async function planResume(context: ReleaseContext): Promise<ReleaseRecord
  * Goes on with the release that was cut off last: its number, its stored objects, under a new fence. Throws before
  * anything is changed when it may not: nothing was cut off, something else has been released since, a freeze.
  */
-export async function resume(context: ReleaseContext, options: ResumeOptions = {}): Promise<ReleaseResult> {
+export async function resume(context: ReleaseContext, options: RunOptions = {}): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
   const { records, unreachable, unreadable } = await readKnowledge(context);
   if (unreachable.size === context.targets.length) throw noClusterAnswers(unreachable);
@@ -344,11 +315,6 @@ export async function resume(context: ReleaseContext, options: ResumeOptions = {
       },
     );
   });
-}
-
-/** May a deploy begin although a cluster does not answer? */
-function goesOnWithout(context: ReleaseContext, options: Pick<DeployOptions, "skipUnreachable">): boolean {
-  return options.skipUnreachable === true || (context.release.unreachable ?? "fail") !== "fail";
 }
 
 /** The named clusters in the order of the environment; all of them when none is named. */
@@ -414,10 +380,6 @@ async function imagesOfTarget(
   return { refusals, warnings };
 }
 
-function stamped(context: ReleaseContext, onEvent: OnReleaseEvent | undefined): Emit {
-  return (news) => onEvent?.({ ...news, at: context.clock.now() } as Parameters<OnReleaseEvent>[0]);
-}
-
 function skippedOf(plan: ReleasePlan): ReadonlyMap<string, string> {
   return new Map(
     plan.clusters
@@ -439,201 +401,4 @@ function wavesOf(context: ReleaseContext): readonly (readonly string[])[] {
 function newestHealthy(records: readonly ReleaseRecord[]): ReleaseRecord | undefined {
   const held = heldBy(records);
   return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
-}
-
-interface NumberedRun {
-  readonly kind: ReleaseRecord["kind"];
-  readonly rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "version">;
-  readonly waves: readonly (readonly string[])[];
-  readonly bakeMs: number;
-  readonly onFailure: ReleaseContext["release"]["onFailure"];
-  readonly backTo: ReleaseRecord | undefined;
-  readonly restores: number | undefined;
-  readonly leaves: number | undefined;
-  readonly only: readonly string[] | undefined;
-  readonly held: readonly string[];
-  readonly settings?: RunInput["settings"];
-  readonly hooks?: ReleaseRecord["hooks"];
-  readonly approveGates?: boolean | undefined;
-  readonly rebind?: readonly string[] | undefined;
-  readonly identities: NonNullable<ReleaseRecord["identities"]>;
-}
-
-async function runNumbered(
-  context: ReleaseContext,
-  locked: Locked,
-  run: NumberedRun,
-): Promise<ReleaseResult> {
-  return runRecord(context, locked, { ...run, record: firstRecord(context, locked, run) });
-}
-
-async function runRecord(
-  everywhere: ReleaseContext,
-  locked: Locked,
-  run: Pick<NumberedRun, "bakeMs" | "onFailure" | "backTo" | "settings" | "approveGates" | "rebind"> & {
-    readonly record: ReleaseRecord;
-    readonly resumed?: Resumed | undefined;
-  },
-): Promise<ReleaseResult> {
-  const { record } = run;
-  // A cluster that does not answer matters only when the release goes there.
-  const names = new Set(record.waves.flat());
-  const targets = everywhere.targets.filter(({ name }) => names.has(name) || !locked.skipped.has(name));
-  const context = { ...everywhere, targets };
-  const reached = targets.filter((target) => !locked.skipped.has(target.name));
-  // Written everywhere before the first change anywhere; a failure here is an error and nothing has happened.
-  const silent = await storeEverywhere(reached, record, locked.mayLeaveOut);
-  const skipped = new Map([...locked.skipped, ...silent].filter(([name]) => names.has(name)));
-  const { number, kind, service, environment, version, images, waves, who, from } = record;
-  locked.emit({
-    type: "started",
-    ...{ number, kind, service, environment, version, images, waves, who, from },
-    restores: record.restores,
-    leaves: record.leaves,
-    ...(run.resumed === undefined ? {} : { isResumed: true }),
-  });
-  // Going back goes on with whoever answers, and can be repeated.
-  const unreachable = kind === "rollback" ? "skip" : context.release.unreachable;
-  for (const [cluster, reason] of skipped) {
-    // Of one that comes back later, its requeueing tells.
-    if (unreachable === "requeue" && targets.some(({ name }) => name === cluster)) continue;
-    locked.emit({ type: "warning", cluster, message: `left behind as unknown: ${reason}` });
-  }
-  // Asked beside the release, which does not depend on the answer.
-  const warned = warnIfGone(context, run.backTo, locked.emit);
-  const late = lateLocks(context);
-  const fenced = new AbortController();
-  const signal = AbortSignal.any([locked.signal, late.lost, fenced.signal]);
-  // Planned before it is locked: what is refused leaves no trace in the cluster.
-  const admit = async (cluster: string): Promise<readonly SlipwayError[]> => {
-    const target = targets.find(({ name }) => name === cluster) as Target;
-    const { records } = locked;
-    const found = await examineLate(everywhere, target, { record, records, rebind: run.rebind });
-    if (found.refusals.length > 0) return found.refusals;
-    for (const message of found.warnings) locked.emit({ type: "warning", message });
-    const refusal = locked.held.has(cluster) ? undefined : await late.take(target, record);
-    return refusal === undefined ? [] : [refusal];
-  };
-  const final = await runRelease({
-    context,
-    record,
-    bakeMs: run.bakeMs,
-    onFailure: run.onFailure,
-    backTo: run.backTo,
-    skipped,
-    resumed: run.resumed,
-    onFenced: (refusal) => fenced.abort(takenOver(refusal)),
-    oldPods: kind === "rollback" ? "report" : "wait",
-    emit: locked.emit,
-    signal,
-    assureLock: async () => {
-      await Promise.all([locked.assure(), late.assure()]);
-    },
-    settings: run.settings,
-    unreachable,
-    requeueForMs: context.release.requeueForMs,
-    unplanned: run.resumed?.unplanned,
-    admit,
-    approveGates: run.approveGates,
-  }).finally(() => late.release());
-  await warned;
-  const lost = lockLoss(signal);
-  // Whoever has the lock now also has the records.
-  if (lost === undefined) await tidy(context, { ...locked, skipped }, final);
-  else locked.emit({ type: "warning", message: `${lost.where}: ${lost.message}. ${lost.hint}` });
-  const ended = resultOf(context, withoutSecrets(final), skipped);
-  const result = lost === undefined ? ended : { ...ended, exitCode: 1 };
-  const { record: told, durationMs } = result;
-  locked.emit({ type: "finished", outcome: told.outcome, record: told, durationMs });
-  return result;
-}
-
-/** Returns the clusters that do not answer, and why, when some may be left out; throws when none takes the record. */
-async function storeEverywhere(
-  targets: readonly Target[],
-  record: ReleaseRecord,
-  mayLeaveOut: boolean,
-): Promise<ReadonlyMap<string, string>> {
-  const silent = new Map<string, string>();
-  await Promise.all(
-    targets.map(async ({ name, client }) => {
-      try {
-        await writeRecord(client, record);
-      } catch (error) {
-        if (!mayLeaveOut || !isUnreachable(error)) throw error;
-        silent.set(name, whyUnreachable(error));
-      }
-    }),
-  );
-  if (silent.size === targets.length) throw noClusterAnswers(silent);
-  return silent;
-}
-
-/** The record is written before every step, so a process that lost its lock finds out there, if not at a renewal. */
-function takenOver(refusal: SlipwayError): SlipwayError {
-  return new SlipwayError({
-    code: "LOCK_LOST",
-    where: refusal.where,
-    message: "somebody else has taken over since",
-    hint: "This release stopped where it was. See slipway status.",
-    cause: refusal,
-  });
-}
-
-function lockLoss(signal: AbortSignal): SlipwayError | undefined {
-  const reason: unknown = signal.aborted ? signal.reason : undefined;
-  return reason instanceof SlipwayError && reason.code === "LOCK_LOST" ? reason : undefined;
-}
-
-function firstRecord(context: ReleaseContext, locked: Locked, run: NumberedRun): ReleaseRecord {
-  const clusters: Record<string, ClusterRecord> = {};
-  for (const name of run.waves.flat()) {
-    clusters[name] = locked.skipped.has(name)
-      ? { verdict: "unknown", step: "done" }
-      : { verdict: "not-started", step: "pending" };
-  }
-  return {
-    number: locked.highest + 1,
-    service: context.service,
-    namespace: context.namespace,
-    environment: context.environment,
-    kind: run.kind,
-    ...(run.restores === undefined ? {} : { restores: run.restores }),
-    ...(run.leaves === undefined ? {} : { leaves: run.leaves }),
-    ...(run.only === undefined ? {} : { only: run.only }),
-    ...(run.backTo === undefined ? {} : { backTo: run.backTo.number }),
-    outcome: "in-progress",
-    version: run.rendered.version,
-    images: run.rendered.images,
-    objects: run.rendered.objects,
-    content: run.rendered.content,
-    waves: run.waves,
-    clusters,
-    ...(run.hooks === undefined || run.hooks.length === 0 ? {} : { hooks: run.hooks }),
-    who: context.who,
-    from: context.from,
-    startedAt: context.clock.now(),
-    held: run.held,
-    ...(locked.stolen.length === 0 ? {} : { stolenLocks: locked.stolen }),
-    evidence: [],
-    identities: run.identities,
-    fence: locked.fence,
-    revision: 1,
-  };
-}
-
-/** A way back that does not exist any more should be known before it is needed. */
-async function warnIfGone(
-  context: ReleaseContext,
-  backTo: ReleaseRecord | undefined,
-  emit: Emit,
-): Promise<void> {
-  if (backTo === undefined || context.images === undefined) return;
-  for (const image of backTo.images) {
-    const state = await context.images.exists(image.reference).catch(() => "unknown" as const);
-    if (state === "missing") {
-      const message = `the way back is damaged: the registry no longer has ${image.reference} of release ${backTo.number}`;
-      emit({ type: "warning", message });
-    }
-  }
 }

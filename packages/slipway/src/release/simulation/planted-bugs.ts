@@ -99,7 +99,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "the number is counted, not read",
     seed: 11,
     edits: [
-      { file: "release.ts", from: "number: locked.highest + 1,", to: "number: locked.records.length + 1," },
+      { file: "carry-out.ts", from: "number: locked.highest + 1,", to: "number: locked.records.length + 1," },
     ],
   },
   {
