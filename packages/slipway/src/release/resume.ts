@@ -1,5 +1,5 @@
 /**
- * Going on with a release that was cut off: which one, and where each cluster stands. Pure; `release.ts` takes the lock
+ * Going on with a release that was cut off: which one, and where each cluster stands. Pure; `go-on.ts` takes the lock
  * and runs it. The release keeps its number and its stored objects, so there is no build and no git.
  *
  * Clusters that were healthy are applied (which changes nothing) and judged again, without another bake; the one that

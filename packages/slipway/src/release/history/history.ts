@@ -307,6 +307,12 @@ export function isHeld(record: PastRelease, held: ReadonlyMap<string, number>): 
   return held.has(record.content) || record.images.some((image) => held.has(image.digest));
 }
 
+/** What a release that fails goes back to; undefined when there is none. Newest record first. */
+export function newestHealthy<T extends PastRelease>(records: readonly T[]): T | undefined {
+  const held = heldBy(records);
+  return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
+}
+
 /** Digests and contents that no release may bring back until a later healthy one lifts the hold. */
 export function heldBy(records: readonly PastRelease[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();

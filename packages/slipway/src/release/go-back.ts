@@ -1,0 +1,213 @@
+/**
+ * Going back: a forward release of stored objects that a person asks for. `rollback.ts` says to which release.
+ */
+import { SlipwayError } from "@slipway/base";
+import { runNumbered, stamped } from "./carry-out.ts";
+import type { OnReleaseEvent } from "./events.ts";
+import { withoutSecrets } from "./history/history.ts";
+import {
+  type ClusterIdentity,
+  checkIdentities,
+  identitiesToKeep,
+  identityWarnings,
+  readIdentities,
+} from "./identity.ts";
+import { type LockRequest, underLock } from "./lock/under-lock.ts";
+import type { ReleaseContext, ReleaseRecord, ReleaseResult } from "./model.ts";
+import { noClusterAnswers, planWith, type ReleasePlan, readKnowledge, refusalError } from "./plan/plan.ts";
+import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./plan/rollback-plan.ts";
+import { keepPromise, type RollbackPromise } from "./promise.ts";
+import { chooseTarget, heldByLeaving } from "./rollback.ts";
+
+export interface RollbackOptions {
+  /** A release number; without it the newest release that was healthy everywhere and differs from what is live. */
+  readonly to?: number | undefined;
+  /** The beginning of a commit, instead of a number. */
+  readonly toCommit?: string | undefined;
+  /** Only these clusters go back. */
+  readonly clusters?: readonly string[] | undefined;
+  /** Go back although the registry no longer has an image of the target. */
+  readonly force?: boolean | undefined;
+  readonly onEvent?: OnReleaseEvent | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly lockWaitMs?: number | undefined;
+  /** Take the lock from whoever holds it. */
+  readonly stealLock?: boolean | undefined;
+  /** Clusters that were rebuilt, and so are not what they were bound to. */
+  readonly rebind?: readonly string[] | undefined;
+  /** What a button promised: refused when it would leave, or go to, another release by now. */
+  readonly promised?: RollbackPromise | undefined;
+}
+
+export interface RollbackPlan {
+  readonly target: ReleaseRecord;
+  readonly leaves: ReleaseRecord;
+  /** The clusters that go back, and why some of them cannot. */
+  readonly clusters: readonly string[];
+  readonly unreachable: ReadonlyMap<string, string>;
+  readonly changes: readonly RollbackChange[];
+  readonly eta: RollbackEta | undefined;
+  /** Which clusters the names stand for. */
+  readonly identities: readonly ClusterIdentity[];
+  readonly refusals: readonly SlipwayError[];
+  readonly warnings: readonly string[];
+  /** What the clusters answer to a dry run, when it was asked for. */
+  readonly plan: ReleasePlan | undefined;
+}
+
+/**
+ * What `rollback` would do. From the stored records and the registry alone, which takes a moment; `dryRun` also asks
+ * the clusters, object by object.
+ */
+export async function planRollback(
+  context: ReleaseContext,
+  options: Pick<RollbackOptions, "to" | "toCommit" | "clusters" | "force" | "rebind"> & {
+    readonly dryRun?: boolean;
+  } = {},
+): Promise<RollbackPlan> {
+  const clusters = scopeOf(context, options.clusters);
+  const knowledge = await readKnowledge(context, { isUrgent: true });
+  const unreachable = new Map([...knowledge.unreachable].filter(([name]) => clusters.includes(name)));
+  if (unreachable.size === clusters.length) throw noClusterAnswers(unreachable);
+  const { records, unreadable } = knowledge;
+  const { target, leaves } = chooseTarget(records, { ...options, clusters, unreadable });
+  const [images, identities] = await Promise.all([
+    imagesOfTarget(context, target, options.force === true),
+    readIdentities(context, records, knowledge.unreachable),
+  ]);
+  const scoped = { ...context, targets: context.targets.filter(({ name }) => clusters.includes(name)) };
+  return {
+    target: withoutSecrets(target),
+    leaves: withoutSecrets(leaves),
+    clusters,
+    unreachable,
+    changes: rollbackChanges(leaves, target),
+    eta: rollbackEta(records, clusters, context.release.bakeMs),
+    identities,
+    refusals: [...checkIdentities(identities, options.rebind), ...images.refusals],
+    warnings: [...knowledge.warnings, ...identityWarnings(identities), ...images.warnings],
+    plan:
+      options.dryRun === true
+        ? await planWith({ ...scoped, images: undefined }, { ...target, warnings: [] }, knowledge, {
+            purpose: "rollback",
+            allowHeld: true,
+            skipUnreachable: true,
+            rebind: options.rebind,
+          })
+        : undefined,
+  };
+}
+
+/**
+ * A forward release of stored objects, ConfigMaps and Secrets included: no build, no git, no CI. All clusters at
+ * once, without bake, gates or a preflight that could stand in the way; never rolled back itself. A cluster that
+ * does not answer is `unknown` and does not keep the others waiting.
+ */
+export async function rollback(
+  context: ReleaseContext,
+  options: RollbackOptions = {},
+): Promise<ReleaseResult> {
+  const emit = stamped(context, options.onEvent);
+  const planned = await planRollback(context, options);
+  const { clusters, unreachable, refusals, warnings, identities } = planned;
+  keepPromise(options.promised, planned.leaves.number, planned.target.number);
+  emit({ type: "identified", clusters: identities });
+  const refused = refusalError(refusals);
+  if (refused !== undefined) throw refused;
+  for (const message of warnings) emit({ type: "warning", message });
+  const request: LockRequest = {
+    ...options,
+    message: "rollback",
+    skipped: unreachable,
+    needed: clusters,
+    whatCannotBeLocked: "skip",
+    goesThroughFreeze: true,
+    emit,
+  };
+  return underLock(context, request, async (locked) => {
+    // Chosen again under the lock: somebody may have released in between.
+    const { target, leaves } = chooseTarget(locked.records, {
+      ...options,
+      clusters,
+      unreadable: locked.unreadable,
+    });
+    keepPromise(options.promised, leaves.number, target.number);
+    return runNumbered(context, locked, {
+      kind: "rollback",
+      rendered: target,
+      waves: [clusters],
+      bakeMs: 0,
+      onFailure: "halt",
+      backTo: undefined,
+      restores: target.number,
+      leaves: leaves.number,
+      only: clusters.length === context.targets.length ? undefined : clusters,
+      held: heldByLeaving(leaves, target),
+      hooks: target.hooks?.filter(({ hook }) => hook.onRollback).map(({ hook }) => ({ hook, runs: [] })),
+      identities: identitiesToKeep(locked.records, identities),
+    });
+  });
+}
+
+/** The named clusters in the order of the environment; all of them when none is named. */
+function scopeOf(context: ReleaseContext, named: readonly string[] | undefined): readonly string[] {
+  const names = context.targets.map((target) => target.name);
+  if (named === undefined || named.length === 0) return names;
+  const strange = named.find((name) => !names.includes(name));
+  if (strange === undefined) return names.filter((name) => named.includes(name));
+  throw new SlipwayError({
+    code: "USAGE_CLUSTER",
+    where: `--cluster ${strange}`,
+    message: "no such cluster in this environment",
+    hint: `Known: ${names.join(", ")}.`,
+    exitCode: 2,
+  });
+}
+
+/** A registry that does not answer for this long is not waited for: nodes often have the image already. */
+const REGISTRY_PATIENCE_MS = 2_000;
+
+async function imagesOfTarget(
+  context: ReleaseContext,
+  target: ReleaseRecord,
+  force: boolean,
+): Promise<{ readonly refusals: readonly SlipwayError[]; readonly warnings: readonly string[] }> {
+  const refusals: SlipwayError[] = [];
+  const warnings: string[] = [];
+  const { images: check, clock } = context;
+  if (check === undefined) return { refusals, warnings };
+  const states = await Promise.all(
+    target.images.map(async ({ name, reference }) => {
+      const timer = new AbortController();
+      const limit = clock.sleep(REGISTRY_PATIENCE_MS, timer.signal).then(
+        () => "unknown" as const,
+        () => "unknown" as const,
+      );
+      const asked = check.exists(reference).catch(() => "unknown" as const);
+      const state = await Promise.race([asked, limit]);
+      timer.abort();
+      return { name, reference, state };
+    }),
+  );
+  for (const { name, reference, state } of states) {
+    if (state === "unknown") {
+      warnings.push(`images/${name}: the registry could not be asked for ${reference}; going on without`);
+    }
+    if (state !== "missing") continue;
+    if (force) {
+      warnings.push(
+        `images/${name}: the registry no longer has ${reference}; only nodes that kept it start it`,
+      );
+      continue;
+    }
+    refusals.push(
+      new SlipwayError({
+        code: "IMAGE_NOT_IN_REGISTRY",
+        where: `images/${name}`,
+        message: `the registry no longer has ${reference}, so release ${target.number} cannot be brought back whole`,
+        hint: `Choose another release (slipway history), build and push commit ${target.version.commit.slice(0, 12)} again, or pass --force when the nodes still have the image.`,
+      }),
+    );
+  }
+  return { refusals, warnings };
+}
