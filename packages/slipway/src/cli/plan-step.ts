@@ -90,7 +90,7 @@ export async function planStep(
   return code;
 }
 
-/** Prints it; the exit code is that of the first refusal, else 5 for changes when that was asked for. */
+/** Prints it; the exit code is that of the first refusal, else what `--detailed-exitcode` asks for. */
 export function showPlan(
   context: CliContext,
   input: CommandInput,
@@ -106,5 +106,17 @@ export function showPlan(
   output.say(renderPlan(plan, { color, full: isSet(input, "full") }));
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) return refused.exitCode ?? 1;
-  return plan.hasChanges && isSet(input, "detailedExitcode") ? 5 : 0;
+  return isSet(input, "detailedExitcode") ? detailedExitCode(plan) : 0;
+}
+
+/**
+ * 5 when something would change, 0 when it is known that nothing would. Where that is true of every cluster that
+ * answered and one did not, it is not known: 3, as for any cluster that cannot be reached.
+ */
+export function detailedExitCode(plan: {
+  readonly hasChanges: boolean;
+  readonly order: Pick<ReleasePlan["order"], "silent">;
+}): 0 | 3 | 5 {
+  if (plan.hasChanges) return 5;
+  return plan.order.silent.length > 0 ? 3 : 0;
 }

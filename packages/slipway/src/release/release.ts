@@ -10,15 +10,14 @@ import { SlipwayError } from "@slipway/base";
 import { isUnreachable, whyUnreachable } from "./apply/apply.ts";
 import { prune } from "./apply/prune.ts";
 import { type RunInput, runRelease } from "./engine/engine.ts";
-import { settingsOf } from "./engine/wave-settings.ts";
+import { settingsOf, wavesOf } from "./engine/wave-settings.ts";
 import type { OnReleaseEvent } from "./events.ts";
 import {
   deleteRecord,
   expired,
-  heldBy,
-  isHealthyEverywhere,
-  isHeld,
+  newestHealthy,
   runningIn,
+  wayBack,
   withoutSecrets,
   writeRecord,
 } from "./history/history.ts";
@@ -133,11 +132,12 @@ export async function deploy(
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) throw refused;
   const skipped = skippedOf(plan);
-  const waves = wavesOf(context);
+  const names = context.targets.map((target) => target.name);
+  const waves = wavesOf(context.release, names);
   const request: LockRequest = {
     ...options,
     skipped,
-    needed: context.targets.map((target) => target.name),
+    needed: names,
     whatCannotBeLocked: goesOnWithout(context, options) ? "skip" : "refuse",
     goesThroughFreeze: false,
     emit,
@@ -149,16 +149,13 @@ export async function deploy(
     if (heldSince !== undefined) throw heldSince;
     const moved = options.frozen === undefined ? undefined : releaseMoved(options.frozen, locked.records[0]);
     if (moved !== undefined) throw moved;
-    const backTo = newestHealthy(locked.records);
-    const isSame = backTo?.content === rendered.content;
     return runNumbered(context, locked, {
       kind: "deploy",
       rendered,
       waves,
       bakeMs: context.release.bakeMs,
       onFailure: context.release.onFailure,
-      // Going back to the very same objects would change nothing.
-      backTo: isSame ? undefined : backTo,
+      backTo: wayBack(locked.records, rendered),
       restores: undefined,
       leaves: undefined,
       only: undefined,
@@ -435,21 +432,6 @@ function skippedOf(plan: ReleasePlan): ReadonlyMap<string, string> {
       .filter((cluster) => !cluster.reachable)
       .map((cluster) => [cluster.name, cluster.reason ?? "the cluster does not answer"]),
   );
-}
-
-/** The configured waves, without clusters that are not targets; targets that no wave names come last. */
-function wavesOf(context: ReleaseContext): readonly (readonly string[])[] {
-  const names = new Set(context.targets.map((target) => target.name));
-  const waves = context.release.waves
-    .map((wave) => wave.filter((name) => names.has(name)))
-    .filter((wave) => wave.length > 0);
-  const rest = [...names].filter((name) => !waves.flat().includes(name));
-  return rest.length === 0 ? waves : [...waves, rest];
-}
-
-function newestHealthy(records: readonly ReleaseRecord[]): ReleaseRecord | undefined {
-  const held = heldBy(records);
-  return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
 }
 
 interface NumberedRun {

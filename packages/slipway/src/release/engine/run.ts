@@ -16,6 +16,7 @@ import type { ClusterState, Forward, WaveState } from "./decide.ts";
 import { type Observer, observe } from "./observe.ts";
 import { createKeeper, type Keeper, recordOf } from "./record-keeper.ts";
 import type { RolloutFact } from "./rollout.ts";
+import { REQUEUE_FOR_MS } from "./wave-settings.ts";
 
 export interface RunInput {
   readonly context: ReleaseContext;
@@ -56,7 +57,6 @@ export interface RunInput {
 
 /** How long a requeued cluster is left alone before it is tried again. */
 export const RETRY_REQUEUED_MS = 5_000;
-const REQUEUE_FOR_MS = 600_000;
 
 export class Run {
   readonly input: RunInput;

@@ -307,6 +307,21 @@ export function isHeld(record: PastRelease, held: ReadonlyMap<string, number>): 
   return held.has(record.content) || record.images.some((image) => held.has(image.digest));
 }
 
+/** What a release that fails goes back to; undefined when there is none. Newest record first. */
+export function newestHealthy<T extends PastRelease>(records: readonly T[]): T | undefined {
+  const held = heldBy(records);
+  return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
+}
+
+/** Where a release with this content goes back to when it fails: to the very same objects would change nothing. */
+export function wayBack<T extends PastRelease>(
+  records: readonly T[],
+  { content }: { readonly content: string },
+): T | undefined {
+  const newest = newestHealthy(records);
+  return newest?.content === content ? undefined : newest;
+}
+
 /** Digests and contents that no release may bring back until a later healthy one lifts the hold. */
 export function heldBy(records: readonly PastRelease[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
@@ -336,8 +351,8 @@ export function expired<T extends PastRelease>(
   }
   const healthy = records.filter(isHealthyEverywhere);
   const held = heldBy(records);
-  const wayBack = healthy.find((record) => record.content !== healthy[0]?.content && !isHeld(record, held));
-  for (const record of [healthy[0], wayBack]) if (record !== undefined) needed.add(record.number);
+  const earlier = healthy.find((record) => record.content !== healthy[0]?.content && !isHeld(record, held));
+  for (const record of [healthy[0], earlier]) if (record !== undefined) needed.add(record.number);
   return records.slice(Math.max(1, keep)).filter((record) => !needed.has(record.number));
 }
 

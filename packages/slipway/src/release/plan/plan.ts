@@ -28,6 +28,7 @@ import {
   type PastRelease,
   readRecords,
   runningIn,
+  wayBack,
 } from "../history/history.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
 import { plainNameOf } from "../manifests/config-names.ts";
@@ -39,6 +40,7 @@ import type { ImageFacts } from "../preflight/images.ts";
 import { preflightCluster, preflightManifests, readPreflight } from "../preflight/preflight.ts";
 import type { SeenObject } from "../preflight/seen.ts";
 import { creationChanges, describeChanges, type FieldChange, objectChanges } from "./diff.ts";
+import { orderOfDeploy, orderOfRollback, type ReleaseOrder } from "./order.ts";
 
 /** Requests that a plan has open in one cluster at a time: a cluster of many objects must not feel its planning. */
 const AT_ONCE = 8;
@@ -79,7 +81,8 @@ export interface ReleasePlan {
   readonly clusters: readonly ClusterPlan[];
   /** Which clusters the names stand for. */
   readonly identities: readonly ClusterIdentity[];
-  readonly waves: readonly (readonly string[])[];
+  /** Hooks, waves, gates, and what a failure or a silent cluster means. */
+  readonly order: ReleaseOrder;
   /** Why the release may not start; empty when it may. */
   readonly refusals: readonly SlipwayError[];
   readonly warnings: readonly string[];
@@ -166,6 +169,9 @@ export interface LiveObject {
   readonly object: KubeObject | undefined;
 }
 
+/** What a plan needs of a release, be it rendered now or stored. */
+export type Plannable = Pick<RenderedRelease, "objects" | "images" | "content" | "warnings" | "hooks">;
+
 /** A plan with what it was made from; the latter holds Secret data and is never shown. */
 export interface DetailedPlan {
   readonly plan: ReleasePlan;
@@ -174,7 +180,7 @@ export interface DetailedPlan {
 
 export async function planWith(
   context: ReleaseContext,
-  rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "warnings">,
+  rendered: Plannable,
   knowledge: Knowledge,
   options: PlanOptions = {},
 ): Promise<ReleasePlan> {
@@ -183,7 +189,7 @@ export async function planWith(
 
 export async function planInDetail(
   context: ReleaseContext,
-  rendered: Pick<RenderedRelease, "objects" | "images" | "content" | "warnings">,
+  rendered: Plannable,
   knowledge: Knowledge,
   options: PlanOptions = {},
 ): Promise<DetailedPlan> {
@@ -218,11 +224,17 @@ export async function planInDetail(
   }
   const findings = [...ofManifests, ...planned.flatMap((one) => one.findings)];
   refusals.unshift(...refusalsIn(findings));
+  const away = context.targets
+    .map(({ name }) => name)
+    .filter(
+      (name) =>
+        knowledge.unreachable.has(name) || clusters.some((one) => one.name === name && !one.reachable),
+    );
   const plan: ReleasePlan = {
     namespace: context.namespace,
     clusters,
     identities,
-    waves: context.release.waves,
+    order: orderOf(context, { rendered, records: knowledge.records, silent: away, options }),
     refusals,
     warnings: [
       ...rendered.warnings,
@@ -236,6 +248,24 @@ export async function planInDetail(
     hasChanges: clusters.some((cluster) => cluster.objects.some(isChange)),
   };
   return { plan, live: new Map(planned.map(({ cluster, live }) => [cluster.name, live])) };
+}
+
+function orderOf(
+  context: ReleaseContext,
+  given: {
+    readonly rendered: Plannable;
+    readonly records: readonly ReleaseRecord[];
+    readonly silent: readonly string[];
+    readonly options: PlanOptions;
+  },
+): ReleaseOrder {
+  const { rendered, records, silent, options } = given;
+  const { hooks = [] } = rendered;
+  const clusters = context.targets.map(({ name }) => name);
+  if (options.purpose === "rollback") return orderOfRollback({ clusters, silent, hooks });
+  const skipUnreachable = options.skipUnreachable === true;
+  const backTo = wayBack(records, rendered)?.number;
+  return orderOfDeploy({ release: context.release, clusters, silent, skipUnreachable, hooks, backTo });
 }
 
 const refusalsIn = (findings: readonly Finding[]): readonly SlipwayError[] =>
