@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import { type KubeClient, statusError } from "@slipway/kube";
-import { readRecords } from "./history/history.ts";
+import { answerGate } from "./gates/approval.ts";
+import type { GateRecord } from "./gates/gate.ts";
+import { readRecords, writeRecord } from "./history/history.ts";
+import { hold, unhold } from "./history/hold.ts";
 import {
   bindingsOf,
   type ClusterIdentity,
@@ -11,9 +14,10 @@ import {
   identitiesToKeep,
   readIdentities,
 } from "./identity.ts";
-import type { Target } from "./model.ts";
+import { freeze, unlock } from "./lock/freeze.ts";
+import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { deploy, planRelease, rollback, status } from "./release.ts";
-import { apiClient, contextOf, recordEvents, rendered } from "./testing.ts";
+import { apiClient, contextOf, gated, recordEvents, rendered } from "./testing.ts";
 
 const record = (number: number, identities: Record<string, string> | undefined) => ({
   number,
@@ -201,6 +205,45 @@ describe("identities in a release", () => {
     const result = await deploy(rebound, v1, { rebind: ["osaka"] });
     assert.equal(result.exitCode, 0);
     await deploy(rebound, v1);
+  });
+
+  it("that do not fit stop whatever else writes, and what fits is written", async () => {
+    let writes = 0;
+    const counted = (name: string, client = apiClient(name)): Target =>
+      target(
+        name,
+        gated(client, async (isWrite) => {
+          writes += isWrite ? 1 : 0;
+        }),
+      );
+    const [tokyo, osaka] = [counted("tokyo"), counted("osaka")];
+    const right = contextOf([tokyo, osaka]);
+    const { record: first } = await deploy(right, v1);
+    const gate: GateRecord = {
+      ...{ wave: 0, clusters: ["tokyo"], name: "go", kind: "approval", outcome: "waiting" },
+      ...{ said: "", values: {}, startedAt: 0 },
+    };
+    const waiting: ReleaseRecord = { ...first, number: 2, outcome: "in-progress", gates: [gate] };
+    for (const { client } of [tokyo, osaka]) await writeRecord(client, waiting);
+    const commands: readonly [string, (context: ReleaseContext) => Promise<unknown>][] = [
+      ["lock", (context) => freeze(context, { message: "the sale" })],
+      ["unlock", (context) => unlock(context, { force: true })],
+      ["release hold", (context) => hold(context, 1)],
+      ["release unhold", (context) => unhold(context, 1)],
+      ["release approve", (context) => answerGate(context, { approved: true, message: "" })],
+    ];
+    // It knows the service and its records, as a copy of osaka does, and is another cluster all the same.
+    const stranger = counted("osaka");
+    await deploy(contextOf([stranger]), v1);
+    await writeRecord(stranger.client, { ...waiting, identities: {} });
+    const moved = contextOf([tokyo, stranger]);
+    for (const [command, run] of commands) {
+      writes = 0;
+      await assert.rejects(run(moved), isMismatch, command);
+      assert.equal(writes, 0, `${command} wrote to a stranger's cluster`);
+      await run(right);
+      assert.ok(writes > 0, `${command} has nothing to write, so this says nothing`);
+    }
   });
 
   it("of which two are one stop it too", async () => {
