@@ -1,6 +1,5 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
-import { describeIdentities } from "../release/identity.ts";
 import { programRunner } from "../release/manifests/manifest-programs.ts";
 import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
@@ -101,7 +100,6 @@ export function showPlan(
     step: "plan",
     plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
   });
-  for (const line of describeIdentities(plan.identities)) output.say(line);
   const color = context.isTerminal && (context.env["NO_COLOR"] ?? "") === "";
   output.say(renderPlan(plan, { color, full: isSet(input, "full") }));
   const refused = refusalError(plan.refusals);

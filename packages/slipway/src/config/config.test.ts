@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { SlipwayError } from "@slipway/base";
+import { context } from "./define.ts";
 import { loadConfig, parseConfig } from "./load.ts";
 import { resolveConfig } from "./resolve.ts";
 import { configSchema } from "./schema.ts";
@@ -175,6 +176,25 @@ describe("resolving", () => {
       ["osaka"],
       ["tokyo"],
     ]);
+  });
+
+  test("a context may be pinned to one cluster, by a UID and nothing else", () => {
+    const uid = "7f3a9c12-5b1e-4c55-9d0a-2f6f4f6f0b11";
+    const environments = (pin: string) => ({
+      production: {
+        clusters: { tokyo: context("gke", { uid: pin }), osaka: context("o") },
+        registry: "r.io/shop",
+      },
+    });
+    const { config } = resolve({ environments: environments(uid) }, "production");
+    assert.deepEqual(config.clusters, [
+      { kind: "context", name: "tokyo", context: "gke", uid },
+      { kind: "context", name: "osaka", context: "o" },
+    ]);
+    assert.match(
+      problemOf({ environments: environments("gke") }),
+      /clusters\/tokyo\/uid: should be the UID of the cluster's kube-system Namespace: kubectl get /,
+    );
   });
 
   test("a wave may have a bake, a limit and gates of its own, which follow it", () => {
