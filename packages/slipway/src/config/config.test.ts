@@ -247,6 +247,19 @@ describe("resolving", () => {
     ]);
   });
 
+  test("two hooks of one name are told apart, as records know them by it", () => {
+    const npm = (script: string): object => ({ command: ["npm", "run", script] });
+    const release = { hooks: { before: [npm("a"), npm("b")], after: [npm("c")] } };
+    assert.deepEqual(
+      resolve({ release }).config.release.hooks?.map(({ when, name }) => [when, name]),
+      [
+        ["before", "npm"],
+        ["before", "npm 2"],
+        ["after", "npm"],
+      ],
+    );
+  });
+
   test("a cluster in no wave, in two, or unknown is refused", () => {
     const code = (waves: (string[] | { clusters: string[] })[]): string => {
       try {

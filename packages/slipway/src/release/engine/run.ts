@@ -11,7 +11,7 @@ import type { HookRecord } from "../hooks/hook.ts";
 import type { Cause } from "../judge/causes.ts";
 import { JUDGED_KINDS, type WorkloadKind } from "../judge/workload.ts";
 import type { Outcome, ReleaseContext, ReleaseRecord, Target } from "../model.ts";
-import type { Resumed } from "../resume.ts";
+import { hasPassed, type Resumed } from "../resume.ts";
 import type { ClusterState, Forward, WaveState } from "./decide.ts";
 import { type Observer, observe } from "./observe.ts";
 import { createKeeper, type Keeper, recordOf } from "./record-keeper.ts";
@@ -268,10 +268,9 @@ function firstState(input: RunInput): WaveState {
     bakeMs: input.bakeMs,
     bakes: settings.map(({ bakeMs }) => bakeMs),
     maxParallel: settings.map(({ maxParallel }) => maxParallel),
-    // What was passed before an interruption is not asked again.
     gates: settings.map(({ gates }, wave) =>
-      gates.map(({ name }) =>
-        record.gates?.some((one) => one.wave === wave && one.name === name && one.outcome === "passed")
+      gates.map((gate) =>
+        input.resumed !== undefined && hasPassed(record, input.resumed, { wave, gate })
           ? "passed"
           : "pending",
       ),

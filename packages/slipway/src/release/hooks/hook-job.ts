@@ -41,10 +41,7 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
     const options = { clock, signal, patienceMs: run.patienceMs() };
     const applied = await applyObjects(client, [...neededBy(run, given, object), object], options);
     const end = await follow(run, given, { applied, object, signal });
-    if (end === undefined) {
-      await tidy(client, object, given);
-      return { outcome: "succeeded", job: object.metadata.name };
-    }
+    if (end === undefined) return { outcome: "succeeded", job: object.metadata.name };
     if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
     // What goes on after its time could still change a database under the release that went back.
     if (end.isLate) await remove(client, object, given.onLine);
@@ -251,7 +248,9 @@ async function remove(client: KubeClient, object: AnyObject, onLine: (line: stri
 }
 
 /** Of the finished Jobs of this hook the newest stay; one that cannot be deleted now is deleted after a later release. */
-async function tidy(client: KubeClient, object: AnyObject, { keep }: JobRun): Promise<void> {
+export async function tidyJobs(run: Run, given: JobRun): Promise<void> {
+  const object = named(run, given);
+  const { client } = run.target(given.cluster);
   const labels = object.metadata.labels ?? {};
   const selector = [SERVICE_LABEL, HOOK_LABEL].map((name) => `${name}=${labels[name]}`).join(",");
   const type = { apiVersion: "batch/v1", kind: "Job" };
@@ -264,7 +263,7 @@ async function tidy(client: KubeClient, object: AnyObject, { keep }: JobRun): Pr
         return conditions.some(({ status }) => status === "True");
       })
       .sort((a, b) => numberOf(b) - numberOf(a));
-    for (const old of finished.slice(keep)) {
+    for (const old of finished.slice(given.keep)) {
       await client.delete(refOf(old), { propagationPolicy: "Background" });
     }
   } catch {

@@ -11,7 +11,7 @@ import { askCommand } from "../gates/command.ts";
 import type { GatePorts } from "../gates/gate.ts";
 import { type Cause, makeCause } from "../judge/causes.ts";
 import type { Hook, HookRun } from "./hook.ts";
-import { runJob } from "./hook-job.ts";
+import { runJob, tidyJobs } from "./hook-job.ts";
 
 export function runHooks(run: Run, when: "before" | "after"): void {
   run.change({ [when]: "running" });
@@ -26,10 +26,8 @@ export function runHooks(run: Run, when: "before" | "after"): void {
 async function allHooks(run: Run, when: "before" | "after"): Promise<boolean> {
   for (const { hook, runs } of run.hooks) {
     if (hook.when !== when) continue;
-    const places = placesOf(run, hook).filter(
-      // What succeeded before an interruption is not done twice.
-      (cluster) => !runs.some((one) => one.cluster === cluster && one.outcome === "succeeded"),
-    );
+    // What succeeded before an interruption is not done twice.
+    const places = placesOf(run, hook, runs).filter((cluster) => !hasSucceeded(runs, cluster));
     const done = await Promise.all(places.map((cluster) => oneRun(run, hook, cluster)));
     const bad = done.find((one) => one.outcome !== "succeeded");
     if (bad === undefined) continue;
@@ -39,9 +37,18 @@ async function allHooks(run: Run, when: "before" | "after"): Promise<boolean> {
   return true;
 }
 
-/** Clusters that were left behind get no Job; a program runs once, here. */
-function placesOf(run: Run, hook: Hook): readonly (string | undefined)[] {
+function hasSucceeded(runs: readonly HookRun[], cluster: string | undefined): boolean {
+  return runs.some((one) => one.cluster === cluster && one.outcome === "succeeded");
+}
+
+/**
+ * Clusters that were left behind get no Job; a program runs once, here. A Job of one cluster that was begun stays where
+ * it is, also when that cluster is away now: run in another one as well, a migration would be done twice.
+ */
+function placesOf(run: Run, hook: Hook, runs: readonly HookRun[]): readonly (string | undefined)[] {
   if (hook.run.kind === "command") return [undefined];
+  const begunIn = runs[0]?.cluster;
+  if (hook.run.in === "first-cluster" && begunIn !== undefined) return [begunIn];
   const clusters = run.state.waves.flat().filter((name) => {
     const { step } = run.forward(name);
     return step !== "unknown" && step !== "requeued" && step !== "refused";
@@ -69,6 +76,11 @@ async function oneRun(run: Run, hook: Hook, cluster: string | undefined): Promis
   const result = await execute(run, hook, { cluster, onLine });
   const ended: HookRun = { ...begun, ...result, finishedAt: run.now() };
   keep(run, hook, ended);
+  if (ended.outcome === "succeeded" && hook.run.kind === "job") {
+    // Only what the record knows to have succeeded may go: with keep 0 the Job itself is nobody's proof any more.
+    await run.keeper.saved();
+    await tidyJobs(run, { hook, ...hook.run, cluster: cluster as string, onLine });
+  }
   emit({
     type: "hook-finished",
     hook: hook.name,
