@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { until } from "@slipway/base";
+import { SlipwayError, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { isReason, type Job, type KubeClient, type Pod, statusError } from "@slipway/kube";
 import type { GateConfig, HookConfig, ReleaseConfig } from "../config/types.ts";
@@ -13,7 +13,7 @@ import { answerGate, waitingGate } from "./gates/approval.ts";
 import type { GatePorts, GateRecord } from "./gates/gate.ts";
 import { parseManifest } from "./manifests/manifests.ts";
 import { renderObjects } from "./manifests/render.ts";
-import type { ReleaseContext, ReleaseRecord, RenderedRelease } from "./model.ts";
+import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { deploy, history, resume } from "./release.ts";
 import { hasPassed } from "./resume.ts";
 import {
@@ -227,6 +227,32 @@ test("of two hooks the one that is done is not done elsewhere, when its cluster 
   assert.deepEqual(outcomes(record), [[["osaka", "succeeded"]], [[undefined, "succeeded"]]]);
   assert.equal(record.clusters["tokyo"]?.verdict, "healthy");
   assert.equal(await pods(cutOff, 1), 0);
+});
+
+test("the hook of a cluster that was away is found again there, and holds up no other one", async () => {
+  const cutOff = shop([migration({}, { in: "each" })], { unreachable: "requeue", requeueForMs: 60_000 });
+  const process = dyingContext(cutOff.context);
+  const [osaka, tokyo] = process.context.targets as [Target, Target];
+  let isAway = true;
+  const client = gated(osaka.client, async () => {
+    if (isAway) throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", where: "osaka", message: "refused" });
+  });
+  const targets = [{ ...osaka, client }, tokyo];
+  void deploy({ ...process.context, targets, unreachableAfterMs: 300 }, cutOff.release, {
+    onEvent(event) {
+      if (event.type === "verdict" && event.cluster === "tokyo") isAway = false;
+      if (event.type === "hook-log" && event.cluster === "osaka") process.kill();
+    },
+  });
+  await until("it dies", () => process.died(), { timeoutMs: 20_000 });
+  const before = await jobOf(cutOff);
+  const seen = recordEvents();
+  const { exitCode } = await resume(cutOff.context, seen);
+  assert.equal(exitCode, 0);
+  const started = seen.events.flatMap((event) => (event.type === "hook-started" ? [event.cluster] : []));
+  assert.deepEqual(started, ["osaka"]);
+  assert.equal((await jobOf(cutOff))?.metadata.uid, before?.metadata.uid);
+  assert.equal(await pods(cutOff), 1);
 });
 
 const smoke: GateConfig = { kind: "command", name: "smoke", timeoutMs: 20_000, command: ["smoke"] };

@@ -256,6 +256,9 @@ function firstState(input: RunInput): WaveState {
   const side = (when: "before" | "after"): WaveState["before"] => {
     const runs = hooks.filter(({ hook }) => hook.when === when);
     if (runs.length === 0) return undefined;
+    // They came before the first change anywhere; a cluster that was away has its own when it is come to.
+    if (when === "before" && Object.values(record.clusters).some((one) => one.runs !== undefined))
+      return "passed";
     return runs.every(
       (one) => one.runs.length > 0 && one.runs.every(({ outcome }) => outcome === "succeeded"),
     )

@@ -22,6 +22,8 @@ interface JobRun {
   readonly keep: number;
   readonly cluster: string;
   readonly onLine: (line: string) => void;
+  /** Aborts when nobody waits for it any more: the release was stopped, or the cluster goes back. */
+  readonly signal: AbortSignal;
 }
 
 type Result = Pick<HookRun, "outcome" | "cause" | "job">;
@@ -36,13 +38,17 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
     () => over.abort(),
     () => undefined,
   );
-  const signal = AbortSignal.any([over.signal, run.stop.signal]);
+  const signal = AbortSignal.any([over.signal, given.signal]);
   try {
     const options = { clock, signal, patienceMs: run.patienceMs() };
     const applied = await applyObjects(client, [...neededBy(run, given, object), object], options);
     const end = await follow(run, given, { applied, object, signal });
     if (end === undefined) return { outcome: "succeeded", job: object.metadata.name };
-    if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
+    if (given.signal.aborted) {
+      // One that was stopped is found again by whoever goes on; a release that goes back must not leave one behind.
+      if (!run.stop.signal.aborted) await remove(client, object, given.onLine);
+      return { outcome: "cancelled", job: object.metadata.name };
+    }
     // What goes on after its time could still change a database under the release that went back.
     if (end.isLate) await remove(client, object, given.onLine);
     return {
@@ -51,7 +57,7 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
       job: object.metadata.name,
     };
   } catch (error) {
-    if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
+    if (given.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
     return { outcome: "failed", cause: refusal(run, given, error), job: object.metadata.name };
   } finally {
     timer.abort();

@@ -61,11 +61,12 @@ function foldWaves(waves: readonly PlannedWave[]): readonly (readonly PlannedWav
 }
 
 function waveText(group: readonly PlannedWave[]): string {
-  const { bakeMs, maxParallel, gates, requeuedForMs } = group[0] as PlannedWave;
+  const { bakeMs, maxParallel, gates, requeuedForMs, hooksFirst = [] } = group[0] as PlannedWave;
   const each = group.length > 1 ? " each" : "";
   return [
     group.map(({ clusters }) => clusters.join(" + ")).join(", then "),
     requeuedForMs === undefined ? "" : `, when it answers again within ${formatDuration(requeuedForMs)}`,
+    hooksFirst.length === 0 ? "" : `, hook ${hooksFirst.join(" and ")} first`,
     maxParallel === undefined ? "" : `, ${maxParallel} at a time`,
     bakeMs === 0 ? "" : `; bake ${formatDuration(bakeMs)}${each}`,
     gates.length > 0 && group.length > 1 ? "; after each" : "",

@@ -134,6 +134,13 @@ test("the wave of those that are tried again says until when, and has the gates 
     order.waves.at(-1)?.gates.map(({ name }) => name),
     ["smoke"],
   );
+  const late = orderOfDeploy(
+    input({ release: policy, silent: ["osaka"], hooks: [hook("before", { in: "each" }), hook("after")] }),
+  );
+  assert.match(
+    renderOrder(late).join("\n"),
+    /then osaka, when it answers again within 2 min 00 s, hook migrate first; bake/,
+  );
   assert.ok(
     renderOrder(order).includes("  then osaka, when it answers again within 2 min 00 s; bake 1 min 00 s"),
     renderOrder(order).join("\n"),

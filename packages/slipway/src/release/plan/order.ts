@@ -39,6 +39,8 @@ export interface PlannedWave {
   readonly gates: readonly PlannedGate[];
   /** For the wave of those that did not answer: how long they are tried again. */
   readonly requeuedForMs?: number | undefined;
+  /** Likewise: the hooks of before that go to every cluster, which each of these gets when it is back. */
+  readonly hooksFirst?: readonly string[] | undefined;
 }
 
 /**
@@ -100,7 +102,11 @@ export function orderOfDeploy(input: OrderInput): ReleaseOrder {
     )
     .filter(({ clusters }) => clusters.length > 0);
   const again = fate === "requeued" ? waves.flat().filter((name) => away.includes(name)) : [];
-  const requeued = { ...waveAt(again, waves.length), requeuedForMs: release.requeueForMs ?? REQUEUE_FOR_MS };
+  const requeued = {
+    ...waveAt(again, waves.length),
+    requeuedForMs: release.requeueForMs ?? REQUEUE_FOR_MS,
+    hooksFirst: input.hooks.filter(isLateHook).map(({ hook }) => hook.name),
+  };
   const present = planned.flatMap((wave) => wave.clusters);
   return {
     before: hooksOf(input.hooks, "before", present),
@@ -126,6 +132,10 @@ export function orderOfRollback(input: Pick<OrderInput, "clusters" | "silent" | 
     unreachable: "skip",
     silent: input.silent.map((cluster) => ({ cluster, fate: "left-behind" })),
   };
+}
+
+function isLateHook({ hook: { when, run } }: HookRecord): boolean {
+  return when === "before" && run.kind === "job" && run.in === "each";
 }
 
 function gateOf(gate: GateConfig): PlannedGate {
