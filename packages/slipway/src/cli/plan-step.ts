@@ -1,17 +1,13 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
+import { readKnowledge } from "../release/history/knowledge.ts";
 import { programRunner } from "../release/manifests/manifest-programs.ts";
 import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
 import { freeze } from "../release/plan/frozen-plan.ts";
-import {
-  type PlanOptions,
-  planInDetail,
-  type ReleasePlan,
-  readKnowledge,
-  refusalError,
-} from "../release/plan/plan.ts";
+import { type PlanOptions, planInDetail, type ReleasePlan } from "../release/plan/plan.ts";
 import { renderPlan } from "../release/plan/plan-text.ts";
+import { refusalError } from "../release/plan/refusals.ts";
 import { history } from "../release/release.ts";
 import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";

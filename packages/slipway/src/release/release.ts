@@ -22,6 +22,7 @@ import {
   writeRecord,
 } from "./history/history.ts";
 import { describeInterruption } from "./history/interruption.ts";
+import { noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
 import { repairHistory } from "./history/repair.ts";
 import {
   type ClusterIdentity,
@@ -43,17 +44,9 @@ import type {
   Target,
 } from "./model.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
-import {
-  heldRefusals,
-  noClusterAnswers,
-  planInDetail,
-  planWith,
-  pruneRefs,
-  type ReleasePlan,
-  readKnowledge,
-  refusalError,
-  unreachableRefusal,
-} from "./plan/plan.ts";
+import { planInDetail, planWith, type ReleasePlan } from "./plan/plan.ts";
+import { pruneRefs } from "./plan/prune-plan.ts";
+import { heldRefusals, refusalError, unreachableRefusal } from "./plan/refusals.ts";
 import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./plan/rollback-plan.ts";
 import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { isGoingBack, type Resumed, resumable, resumeFrom } from "./resume.ts";

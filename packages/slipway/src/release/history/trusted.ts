@@ -1,7 +1,8 @@
 /** The history for whoever is about to write beside a release: only when each cluster is the one its name is bound to. */
 import { checkIdentities, readIdentities } from "../identity.ts";
 import type { ReleaseContext, ReleaseRecord } from "../model.ts";
-import { noClusterAnswers, readKnowledge, refusalError } from "../plan/plan.ts";
+import { refusalError } from "../plan/refusals.ts";
+import { noClusterAnswers, readKnowledge } from "./knowledge.ts";
 
 /**
  * All that the reachable clusters remember, newest first, with the values of Secrets. Throws when none answers, and when

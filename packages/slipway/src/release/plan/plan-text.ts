@@ -1,15 +1,11 @@
 /** A plan as text for people. Clusters in which the same would happen are shown once. Pure. */
 import type { SlipwayError } from "@slipway/base";
 import { describeIdentities } from "../identity.ts";
+import type { ClusterPlan } from "./cluster-plan.ts";
 import type { FieldChange } from "./diff.ts";
 import { renderOrder, silenceText } from "./order-text.ts";
-import {
-  type ClusterPlan,
-  isChange,
-  type PlannedAction,
-  type PlannedObject,
-  type ReleasePlan,
-} from "./plan.ts";
+import type { ReleasePlan } from "./plan.ts";
+import { isChange, type PlannedAction, type PlannedObject } from "./planned-object.ts";
 
 export interface PlanTextOptions {
   /** Escape sequences of a terminal for the marks. */

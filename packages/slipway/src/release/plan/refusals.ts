@@ -1,0 +1,57 @@
+/** Reasons not to begin that any command may have, and how several are told as one. Pure. */
+import { SlipwayError } from "@slipway/base";
+import { heldBy } from "../history/history.ts";
+import type { ReleaseRecord, RenderedRelease } from "../model.ts";
+
+export function unreachableRefusal(cluster: {
+  readonly name: string;
+  readonly reason: string | undefined;
+}): SlipwayError {
+  return new SlipwayError({
+    code: "CLUSTER_UNREACHABLE",
+    where: `clusters/${cluster.name}`,
+    message: cluster.reason ?? "the cluster does not answer",
+    hint: "Nothing was changed. Bring it back, or go on without it: --skip-unreachable leaves it as unknown.",
+    exitCode: 3,
+  });
+}
+
+export function heldRefusals(
+  rendered: Pick<RenderedRelease, "images" | "content">,
+  records: readonly ReleaseRecord[],
+): readonly SlipwayError[] {
+  const held = heldBy(records);
+  const refuse = (where: string, what: string, number: number): SlipwayError =>
+    new SlipwayError({
+      code: "RELEASE_HELD",
+      where,
+      message: `${what} was found bad and taken back by release ${number}`,
+      hint: "Correct it and ship again, or pass --allow-held to deploy it nevertheless.",
+    });
+  const refusals = rendered.images.flatMap((image) => {
+    const number = held.get(image.digest);
+    return number === undefined
+      ? []
+      : [refuse(`images/${image.name}`, `this image (${image.digest})`, number)];
+  });
+  const number = held.get(rendered.content);
+  if (refusals.length === 0 && number !== undefined) {
+    refusals.push(refuse("manifests", "exactly this release", number));
+  }
+  return refusals;
+}
+
+/** All refusals as one error: the first one in front, the others listed below it. */
+export function refusalError(refusals: readonly SlipwayError[]): SlipwayError | undefined {
+  const [first, ...rest] = refusals;
+  if (first === undefined || rest.length === 0) return first;
+  const others = rest.map((one) => `${one.where === undefined ? "" : `${one.where}: `}${one.message}`);
+  return new SlipwayError({
+    code: first.code,
+    where: first.where,
+    message: `${first.message}\n${others.join("\n")}`,
+    hint: first.hint,
+    exitCode: first.exitCode,
+    cause: first.cause,
+  });
+}
