@@ -61,7 +61,7 @@ export async function tellRights(place: RightsPlace): Promise<void> {
   // A cluster where everything is allowed would take what the other refuses.
   const readerAlone = { ...reader.context, targets: reader.context.targets.slice(0, 1) };
   const first = deploy(deployer.context, version("v1"));
-  const asked = await Promise.race([
+  await Promise.race([
     until(
       "somebody is asked",
       async () => (await history(operator.context)).find((one) => waitingGate(one) !== undefined),
@@ -70,9 +70,9 @@ export async function tellRights(place: RightsPlace): Promise<void> {
     first.then(({ record }) => assert.fail(`nobody was asked: ${textOf(record)}`)),
   ]);
   // Who only reads neither answers for others nor, below, decides what may be deployed.
-  await refused(answerGate(readerAlone, asked, { approved: true, message: "" }));
+  await refused(answerGate(readerAlone, { approved: true, message: "" }));
   reader.forbidden.length = 0;
-  const answered = await answerGate(operator.context, asked, { approved: true, message: "looks good" });
+  const answered = await answerGate(operator.context, { approved: true, message: "looks good" });
   assert.deepEqual(answered.clusters, ["tokyo", place.beside.name]);
   const { record } = await first;
   assertOutcome(record, "healthy");

@@ -31,7 +31,13 @@ export async function targetsOf(
           kubeconfig as Kubeconfig,
           context,
         );
-        return { name: cluster.name, client, place: `context ${cluster.context} at ${server}` };
+        const where = `${project.resolved.file}/environments/${config.environment}/clusters/${cluster.name}`;
+        return {
+          name: cluster.name,
+          client,
+          place: `context ${cluster.context} at ${server}`,
+          written: { where, context: cluster.context, pin: cluster.uid },
+        };
       }
       const local = state?.clusters.find(({ name }) => name === cluster.name);
       if (local === undefined) throw new Error(`cluster ${cluster.name} is not in the world`);

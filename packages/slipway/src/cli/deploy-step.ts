@@ -5,7 +5,7 @@ import type { ReleaseEvent } from "../release/events.ts";
 import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, ReleaseResult, RenderedRelease } from "../release/model.ts";
 import type { FrozenPlan } from "../release/plan/frozen-plan.ts";
-import { refusalError } from "../release/plan/plan.ts";
+import { refusalError } from "../release/plan/refusals.ts";
 import { type DeployOptions, deploy, planToDeploy } from "../release/release.ts";
 import { renderEvent } from "../release/text.ts";
 import { callWorld } from "../world/control.ts";

@@ -1,18 +1,13 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
-import { describeIdentities } from "../release/identity.ts";
+import { readKnowledge } from "../release/history/knowledge.ts";
 import { programRunner } from "../release/manifests/manifest-programs.ts";
 import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
 import { freeze } from "../release/plan/frozen-plan.ts";
-import {
-  type PlanOptions,
-  planInDetail,
-  type ReleasePlan,
-  readKnowledge,
-  refusalError,
-} from "../release/plan/plan.ts";
+import { type PlanOptions, planInDetail, type ReleasePlan } from "../release/plan/plan.ts";
 import { renderPlan } from "../release/plan/plan-text.ts";
+import { refusalError } from "../release/plan/refusals.ts";
 import { history } from "../release/release.ts";
 import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";
@@ -90,7 +85,7 @@ export async function planStep(
   return code;
 }
 
-/** Prints it; the exit code is that of the first refusal, else 5 for changes when that was asked for. */
+/** Prints it; the exit code is that of the first refusal, else what `--detailed-exitcode` asks for. */
 export function showPlan(
   context: CliContext,
   input: CommandInput,
@@ -101,10 +96,21 @@ export function showPlan(
     step: "plan",
     plan: { ...plan, refusals: plan.refusals.map((refusal) => refusal.toJSON()) },
   });
-  for (const line of describeIdentities(plan.identities)) output.say(line);
   const color = context.isTerminal && (context.env["NO_COLOR"] ?? "") === "";
   output.say(renderPlan(plan, { color, full: isSet(input, "full") }));
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) return refused.exitCode ?? 1;
-  return plan.hasChanges && isSet(input, "detailedExitcode") ? 5 : 0;
+  return isSet(input, "detailedExitcode") ? detailedExitCode(plan) : 0;
+}
+
+/**
+ * 5 when something would change, 0 when it is known that nothing would. Where that is true of every cluster that
+ * answered and one did not, it is not known: 3, as for any cluster that cannot be reached.
+ */
+export function detailedExitCode(plan: {
+  readonly hasChanges: boolean;
+  readonly order: Pick<ReleasePlan["order"], "silent">;
+}): 0 | 3 | 5 {
+  if (plan.hasChanges) return 5;
+  return plan.order.silent.length > 0 ? 3 : 0;
 }

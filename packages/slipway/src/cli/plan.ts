@@ -3,10 +3,13 @@ import { allowDirtyOption, type CommandDeclaration, isSet, planOptions } from ".
 export const command: CommandDeclaration = {
   summary: "show what a deploy would change in each cluster",
   description:
-    "Tries every object in every cluster by a server-side dry run and shows the difference. Changes nothing. Values of\nSecrets are never shown. Exit code 0, or that of the first refusal.",
+    "Tries every object in every cluster by a server-side dry run and shows the difference. Changes nothing. Values of\nSecrets are never shown. Then what the release does around them: hooks, waves, bakes, gates, and what a failure or a\ncluster that does not answer means. Exit code 0, or that of the first refusal.",
   options: [
     { flags: "--out <file>", description: "keep the plan in a file, for slipway deploy --plan" },
-    { flags: "--detailed-exitcode", description: "exit with 5 when something would change" },
+    {
+      flags: "--detailed-exitcode",
+      description: "exit with 5 when something would change, and with 3 when a cluster could not be asked",
+    },
     { flags: "--full", description: "every field of objects that are created, too" },
     ...planOptions,
     allowDirtyOption,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { SlipwayError } from "@slipway/base";
+import { context } from "./define.ts";
 import { loadConfig, parseConfig } from "./load.ts";
 import { resolveConfig } from "./resolve.ts";
 import { configSchema } from "./schema.ts";
@@ -177,6 +178,25 @@ describe("resolving", () => {
     ]);
   });
 
+  test("a context may be pinned to one cluster, by a UID and nothing else", () => {
+    const uid = "7f3a9c12-5b1e-4c55-9d0a-2f6f4f6f0b11";
+    const environments = (pin: string) => ({
+      production: {
+        clusters: { tokyo: context("gke", { uid: pin }), osaka: context("o") },
+        registry: "r.io/shop",
+      },
+    });
+    const { config } = resolve({ environments: environments(uid) }, "production");
+    assert.deepEqual(config.clusters, [
+      { kind: "context", name: "tokyo", context: "gke", uid },
+      { kind: "context", name: "osaka", context: "o" },
+    ]);
+    assert.match(
+      problemOf({ environments: environments("gke") }),
+      /clusters\/tokyo\/uid: should be the UID of the cluster's kube-system Namespace: kubectl get /,
+    );
+  });
+
   test("a wave may have a bake, a limit and gates of its own, which follow it", () => {
     const release = {
       waves: [{ clusters: ["osaka"], bake: "10m", maxParallel: 1, gates: [{ approval: {} }] }, ["tokyo"]],
@@ -225,6 +245,19 @@ describe("resolving", () => {
         run: { kind: "command", command: ["./warm", "-x"] },
       },
     ]);
+  });
+
+  test("two hooks of one name are told apart, as records know them by it", () => {
+    const npm = (script: string): object => ({ command: ["npm", "run", script] });
+    const release = { hooks: { before: [npm("a"), npm("b")], after: [npm("c")] } };
+    assert.deepEqual(
+      resolve({ release }).config.release.hooks?.map(({ when, name }) => [when, name]),
+      [
+        ["before", "npm"],
+        ["before", "npm 2"],
+        ["after", "npm"],
+      ],
+    );
   });
 
   test("a cluster in no wave, in two, or unknown is refused", () => {

@@ -25,9 +25,18 @@ export function local(): { readonly kind: "local" } {
   return { kind: "local" };
 }
 
-/** A cluster by the name of its context in the kubeconfig. */
-export function context(name: string): { readonly kind: "context"; readonly context: string } {
-  return { kind: "context", context: name };
+/**
+ * A cluster by the name of its context in the kubeconfig. `uid` pins it to one cluster: the UID of its `kube-system`
+ * Namespace, without which only earlier releases can tell that the context leads elsewhere now.
+ *
+ * @example
+ * context("gke_shop_asia-northeast1", { uid: "7f3a9c12-5b1e-4c55-9d0a-2f6f4f6f0b11" })
+ */
+export function context(
+  name: string,
+  options: { readonly uid?: string } = {},
+): { readonly kind: "context"; readonly context: string; readonly uid?: string } {
+  return { kind: "context", context: name, ...options };
 }
 
 /** A route to a port of a Kubernetes Service, by number or name, in every cluster of the environment. */

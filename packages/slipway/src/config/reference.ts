@@ -27,7 +27,7 @@ export function configJsonSchema(): object {
 /** Values that a function of `slipway` makes: the page names the function instead of what is in it. */
 const MADE_BY: Readonly<Record<string, string>> = {
   local: "`local()`",
-  context: "`context(NAME)`",
+  context: "`context(NAME, { uid })`",
   service: "`service(NAME, PORT)`",
   bucket: "`bucket(NAME, { from })`",
 };

@@ -23,15 +23,18 @@ export function waveOf(wave: ParsedWave): WaveConfig {
   };
 }
 
-/** Two gates without a name of their own are told apart by a number: `http`, `http 2`. */
 export function gatesOf(gates: readonly ParsedGate[]): readonly GateConfig[] {
+  return toldApart(gates.map(gateOf));
+}
+
+/** Records know gates and hooks by their names, so two of one name get a number: `http`, `http 2`. */
+function toldApart<T extends { readonly name: string }>(all: readonly T[]): readonly T[] {
   const taken = new Set<string>();
-  return gates.map((parsed) => {
-    const gate = gateOf(parsed);
-    let { name } = gate;
-    for (let count = 2; taken.has(name); count += 1) name = `${gate.name} ${count}`;
+  return all.map((one) => {
+    let { name } = one;
+    for (let count = 2; taken.has(name); count += 1) name = `${one.name} ${count}`;
     taken.add(name);
-    return { ...gate, name };
+    return { ...one, name };
   });
 }
 
@@ -87,7 +90,7 @@ function expectationOf(text: string): Extract<GateConfig, { kind: "prometheus" }
 
 export function hooksOf(hooks: ParsedHooks, at: (path: string) => string): readonly HookConfig[] {
   const side = (when: "before" | "after"): readonly HookConfig[] =>
-    (hooks[when] ?? []).map((hook) => hookOf(hook, when, at));
+    toldApart((hooks[when] ?? []).map((hook) => hookOf(hook, when, at)));
   return [...side("before"), ...side("after")];
 }
 

@@ -55,8 +55,7 @@ export function resolveConfig(
   const inEnvironment = `${file} (environments.${environment})`;
 
   const clusters = Object.entries(chosen.clusters).map(
-    ([name, value]): ClusterConfig =>
-      value.kind === "local" ? { kind: "local", name } : { kind: "context", name, context: value.context },
+    ([name, value]): ClusterConfig => (value.kind === "local" ? { kind: "local", name } : { ...value, name }),
   );
   sources.set("clusters", inEnvironment);
   const isLocal = clusters.every(({ kind }) => kind === "local");

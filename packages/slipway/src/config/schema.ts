@@ -372,11 +372,19 @@ const environmentSchema = z.strictObject({
         z.strictObject({
           kind: z.literal("context"),
           context: z.string().min(1).describe("Name of the context in the kubeconfig."),
+          uid: z
+            .string()
+            .regex(
+              /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+              "should be the UID of the cluster's kube-system Namespace: kubectl get namespace kube-system -o jsonpath={.metadata.uid}",
+            )
+            .optional()
+            .describe("UID of the cluster's kube-system Namespace; any other cluster is refused."),
         }),
       ]),
     )
     .refine((clusters) => Object.keys(clusters).length > 0, "should name at least one cluster")
-    .describe("Clusters by name, made by local() and context()."),
+    .describe("Clusters by name, made by local() and context(); the latter may pin the cluster's UID."),
   registry: z
     .string()
     .optional()

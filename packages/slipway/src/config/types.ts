@@ -19,7 +19,13 @@ export interface ImageSourceConfig {
 
 export type ClusterConfig =
   | { readonly kind: "local"; readonly name: string }
-  | { readonly kind: "context"; readonly name: string; readonly context: string };
+  | {
+      readonly kind: "context";
+      readonly name: string;
+      readonly context: string;
+      /** Pinned: the UID of the cluster's `kube-system` Namespace. */
+      readonly uid?: string | undefined;
+    };
 
 export interface ReleaseConfig {
   readonly waves: readonly (readonly string[])[];

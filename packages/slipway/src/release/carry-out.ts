@@ -9,6 +9,7 @@ import { type RunInput, runRelease } from "./engine/engine.ts";
 import type { OnReleaseEvent } from "./events.ts";
 import { resultOf, tidy } from "./finish.ts";
 import { withoutSecrets, writeRecord } from "./history/history.ts";
+import { noClusterAnswers } from "./history/knowledge.ts";
 import { examineLate } from "./late-cluster.ts";
 import { lateLocks } from "./lock/late-lock.ts";
 import type { Emit, Locked } from "./lock/under-lock.ts";
@@ -20,7 +21,6 @@ import type {
   RenderedRelease,
   Target,
 } from "./model.ts";
-import { noClusterAnswers } from "./plan/plan.ts";
 import type { Resumed } from "./resume.ts";
 
 /** What whoever runs a release decides, be it begun or gone on with. */

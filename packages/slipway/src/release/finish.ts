@@ -7,7 +7,7 @@ import { deleteRecord, expired, runningIn } from "./history/history.ts";
 import { repairHistory } from "./history/repair.ts";
 import type { Locked } from "./lock/under-lock.ts";
 import type { ClusterResult, ReleaseContext, ReleaseRecord, ReleaseResult, Target } from "./model.ts";
-import { pruneRefs } from "./plan/plan.ts";
+import { pruneRefs } from "./plan/prune-plan.ts";
 
 /** A cluster that has fallen silent gets what it missed with the next release. */
 const REPAIR_PATIENCE_MS = 10_000;

@@ -5,6 +5,7 @@ import { SlipwayError } from "@slipway/base";
 import { runNumbered, stamped } from "./carry-out.ts";
 import type { OnReleaseEvent } from "./events.ts";
 import { withoutSecrets } from "./history/history.ts";
+import { noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
@@ -14,7 +15,8 @@ import {
 } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
 import type { ReleaseContext, ReleaseRecord, ReleaseResult } from "./model.ts";
-import { noClusterAnswers, planWith, type ReleasePlan, readKnowledge, refusalError } from "./plan/plan.ts";
+import { planWith, type ReleasePlan } from "./plan/plan.ts";
+import { refusalError } from "./plan/refusals.ts";
 import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } from "./plan/rollback-plan.ts";
 import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";

@@ -6,10 +6,11 @@ import { goesOnWithout, type RunOptions, runRecord, stamped } from "./carry-out.
 import { settingsOf } from "./engine/wave-settings.ts";
 import { newestHealthy, withoutSecrets } from "./history/history.ts";
 import { describeInterruption } from "./history/interruption.ts";
+import { noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
 import { checkIdentities, readIdentities } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
 import type { ReleaseContext, ReleaseRecord, ReleaseResult } from "./model.ts";
-import { noClusterAnswers, readKnowledge, refusalError, unreachableRefusal } from "./plan/plan.ts";
+import { refusalError, unreachableRefusal } from "./plan/refusals.ts";
 import { isGoingBack, resumable, resumeFrom } from "./resume.ts";
 
 /** The release that `resume` would go on with. Throws when there is none. */

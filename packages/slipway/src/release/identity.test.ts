@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import { type KubeClient, statusError } from "@slipway/kube";
-import { readRecords } from "./history/history.ts";
+import { answerGate } from "./gates/approval.ts";
+import type { GateRecord } from "./gates/gate.ts";
+import { readRecords, writeRecord } from "./history/history.ts";
+import { hold, unhold } from "./history/hold.ts";
 import {
   bindingsOf,
   type ClusterIdentity,
@@ -11,9 +14,10 @@ import {
   identitiesToKeep,
   readIdentities,
 } from "./identity.ts";
-import type { Target } from "./model.ts";
+import { freeze, unlock } from "./lock/freeze.ts";
+import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { deploy, planRelease, rollback, status } from "./release.ts";
-import { apiClient, contextOf, recordEvents, rendered } from "./testing.ts";
+import { apiClient, contextOf, gated, recordEvents, rendered } from "./testing.ts";
 
 const record = (number: number, identities: Record<string, string> | undefined) => ({
   number,
@@ -126,6 +130,57 @@ describe("whether a cluster may be touched", () => {
     });
   }
 
+  const pinned = (identity: ClusterIdentity, pin?: string): ClusterIdentity => ({
+    ...identity,
+    written: { where: `c.ts/environments/p/clusters/${identity.cluster}`, context: "gke", pin },
+  });
+
+  it("is decided by a pin alone, where there is one", () => {
+    const checked = (identity: ClusterIdentity, rebind: readonly string[] = []): readonly string[] =>
+      checkIdentities([identity], rebind).map(({ code }) => code);
+    assert.deepEqual(checked(pinned(one("tokyo", "t1"), "t1")), []);
+    assert.deepEqual(checked(pinned(one("tokyo", "t1"), "x9")), ["CLUSTER_IDENTITY_MISMATCH"]);
+    assert.deepEqual(checked(pinned(one("tokyo", "t1"), "x9"), ["tokyo"]), ["CLUSTER_IDENTITY_MISMATCH"]);
+    // Rebuilt, and the pin says so: what an earlier release found there is no longer asked.
+    assert.deepEqual(checked(pinned(one("tokyo", "t2", "t1"), "t2")), []);
+    assert.deepEqual(checked(pinned(one("tokyo", "t1", "t1"), "t2")), ["CLUSTER_IDENTITY_MISMATCH"]);
+    assert.deepEqual(checked(pinned(one("tokyo"), "t1")), [], "it does not answer");
+    const hidden = { ...pinned(one("tokyo"), "t1"), reason: "it may not be read" };
+    assert.deepEqual(checked(hidden), ["CLUSTER_IDENTITY_UNREADABLE"]);
+    assert.deepEqual(checked({ ...pinned(one("tokyo")), reason: "it may not be read" }), []);
+  });
+
+  it("is told with the pin and the line of the configuration to change", () => {
+    const [error] = checkIdentities([pinned(one("tokyo", "t2"), "t1")]);
+    assert.equal(
+      error?.message,
+      "context tokyo leads to the cluster t2, but c.ts/environments/p/clusters/tokyo pins t1",
+    );
+    assert.match(error?.hint ?? "", /\n {2}tokyo: context\("gke", \{ uid: "t2" \}\)$/);
+    assert.equal(error?.exitCode, 2);
+  });
+
+  it("comes with the way to pin it as long as nothing is bound", () => {
+    assert.deepEqual(
+      describeIdentities([
+        pinned(one("tokyo", "7f3a9c12-1")),
+        pinned(one("osaka", "88888888-1"), "88888888-1"),
+      ]),
+      [
+        "tokyo is context tokyo, cluster 7f3a9c12, not bound yet",
+        '  pin it: tokyo: context("gke", { uid: "7f3a9c12-1" })',
+        "osaka is context osaka, cluster 88888888, as pinned",
+      ],
+    );
+    assert.deepEqual(
+      describeIdentities([pinned(one("tokyo", "7f3a9c12-1")), pinned(one("osaka", "o", "o"))]),
+      [
+        "tokyo is context tokyo, cluster 7f3a9c12, not bound yet",
+        "osaka is context osaka, cluster o since release 3",
+      ],
+    );
+  });
+
   it("is shown in a line each, and not at all for local ones", () => {
     const bound = "7f3a9c12-0000-4000-8000-000000000000";
     assert.deepEqual(
@@ -201,6 +256,59 @@ describe("identities in a release", () => {
     const result = await deploy(rebound, v1, { rebind: ["osaka"] });
     assert.equal(result.exitCode, 0);
     await deploy(rebound, v1);
+  });
+
+  it("that do not fit stop whatever else writes, and what fits is written", async () => {
+    let writes = 0;
+    const counted = (name: string, client = apiClient(name)): Target =>
+      target(
+        name,
+        gated(client, async (isWrite) => {
+          writes += isWrite ? 1 : 0;
+        }),
+      );
+    const [tokyo, osaka] = [counted("tokyo"), counted("osaka")];
+    const right = contextOf([tokyo, osaka]);
+    const { record: first } = await deploy(right, v1);
+    const gate: GateRecord = {
+      ...{ wave: 0, clusters: ["tokyo"], name: "go", kind: "approval", outcome: "waiting" },
+      ...{ said: "", values: {}, startedAt: 0 },
+    };
+    const waiting: ReleaseRecord = { ...first, number: 2, outcome: "in-progress", gates: [gate] };
+    for (const { client } of [tokyo, osaka]) await writeRecord(client, waiting);
+    const commands: readonly [string, (context: ReleaseContext) => Promise<unknown>][] = [
+      ["lock", (context) => freeze(context, { message: "the sale" })],
+      ["unlock", (context) => unlock(context, { force: true })],
+      ["release hold", (context) => hold(context, 1)],
+      ["release unhold", (context) => unhold(context, 1)],
+      ["release approve", (context) => answerGate(context, { approved: true, message: "" })],
+    ];
+    // It knows the service and its records, as a copy of osaka does, and is another cluster all the same.
+    const stranger = counted("osaka");
+    await deploy(contextOf([stranger]), v1);
+    await writeRecord(stranger.client, { ...waiting, identities: {} });
+    const moved = contextOf([tokyo, stranger]);
+    for (const [command, run] of commands) {
+      writes = 0;
+      await assert.rejects(run(moved), isMismatch, command);
+      assert.equal(writes, 0, `${command} wrote to a stranger's cluster`);
+      await run(right);
+      assert.ok(writes > 0, `${command} has nothing to write, so this says nothing`);
+    }
+  });
+
+  it("that are pinned stop a lone cluster's first release to another one, whatever --rebind says", async () => {
+    const right = target("tokyo");
+    const [{ uid }] = (await readIdentities({ targets: [right] }, [])) as [ClusterIdentity];
+    const written = { where: "slipway.config.ts/environments/production/clusters/tokyo", context: "t" };
+    const at = (client: KubeClient): ReleaseContext =>
+      contextOf([{ ...target("tokyo", client), written: { ...written, pin: uid } }]);
+    // Nothing was ever released there, so there is no history that could tell.
+    const elsewhere = at(untouchable(apiClient("stranger")));
+    await assert.rejects(deploy(elsewhere, v1), isMismatch);
+    await assert.rejects(deploy(elsewhere, v1, { rebind: ["tokyo"] }), isMismatch);
+    await assert.rejects(freeze(elsewhere, { message: "the sale" }), isMismatch);
+    assert.equal((await deploy(at(right.client), v1)).exitCode, 0);
   });
 
   it("of which two are one stop it too", async () => {

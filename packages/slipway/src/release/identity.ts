@@ -4,13 +4,17 @@
  * cluster has, nobody can choose, and no rebuilt cluster shares. The first release binds the two. Every record holds
  * the identities of all clusters, so that any one of them can answer for the others.
  *
+ * A configuration may pin the identity. Then that is the truth: no earlier release is needed to tell that a context leads
+ * elsewhere, which an environment of one cluster, with nobody else to ask, has no other way to know; and `--rebind` does
+ * not help, only another pin does.
+ *
  * A target without a `place` is a local cluster, found through the process that runs it: when its identity changed it
  * was made anew, and is never a wrong one. It is bound again without a question.
  */
 import { SlipwayError } from "@slipway/base";
 import { isReason } from "@slipway/kube";
 import { isUnreachable } from "./apply/apply.ts";
-import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
+import type { ReleaseContext, ReleaseRecord, Target, WrittenCluster } from "./model.ts";
 
 /** A name as it was bound. */
 export interface Binding {
@@ -27,6 +31,8 @@ export interface ClusterIdentity {
   /** Undefined when the cluster did not say. */
   readonly uid: string | undefined;
   readonly bound: Binding | undefined;
+  /** Undefined for a local cluster. */
+  readonly written?: WrittenCluster | undefined;
   /** Why it did not say, where that is not because it cannot be reached. */
   readonly reason?: string | undefined;
 }
@@ -48,7 +54,8 @@ export function bindingsOf(
 }
 
 /**
- * Why these clusters may not be touched; empty when each is the one it is bound to, not bound yet, or named by `rebind`.
+ * Why these clusters may not be touched; empty when each is the one it is pinned to, or without a pin the one it is bound
+ * to, not bound yet, or named by `rebind`.
  */
 export function checkIdentities(
   identities: readonly ClusterIdentity[],
@@ -61,7 +68,11 @@ export function checkIdentities(
     return first >= 0 && first < index ? [sharedCluster(identities[first] as ClusterIdentity, one)] : [];
   });
   const moved = identities.flatMap((one) => {
-    const { cluster, uid, bound, place } = one;
+    const { cluster, uid, bound, place, written, reason } = one;
+    if (written?.pin !== undefined) {
+      if (uid === undefined) return reason === undefined ? [] : [uncheckedPin(one, written, reason)];
+      return uid === written.pin ? [] : [otherThanPinned(one, written, uid)];
+    }
     const isBound = uid === undefined || bound === undefined || uid === bound.uid;
     if (isBound || place === undefined || rebind.includes(cluster)) return [];
     const other = identities.find((each) => each.cluster !== cluster && each.bound?.uid === uid);
@@ -85,6 +96,41 @@ function otherCluster(one: ClusterIdentity, bound: Binding, isBoundAs: string | 
     hint: `Nothing was changed. Point the context at the right cluster; if it was rebuilt, say so: --rebind ${one.cluster}`,
     exitCode: 2,
   });
+}
+
+function otherThanPinned(
+  { cluster, place }: ClusterIdentity,
+  written: WrittenCluster,
+  uid: string,
+): SlipwayError {
+  const { where, pin } = written;
+  return new SlipwayError({
+    code: "CLUSTER_IDENTITY_MISMATCH",
+    where: `clusters/${cluster}`,
+    message: `${place} leads to the cluster ${uid}, but ${where} pins ${pin}`,
+    hint: `Nothing was changed. Point the context at the right cluster; if it was rebuilt, write its new identity (--rebind does not change a pin):\n  ${pinLine(cluster, written, uid)}`,
+    exitCode: 2,
+  });
+}
+
+/** A pin was asked for, so a cluster that hides its identity is not taken on trust. */
+function uncheckedPin(
+  { cluster }: ClusterIdentity,
+  { where, pin }: WrittenCluster,
+  reason: string,
+): SlipwayError {
+  return new SlipwayError({
+    code: "CLUSTER_IDENTITY_UNREADABLE",
+    where: `clusters/${cluster}`,
+    message: `its identity cannot be read, and ${where} pins ${pin}: ${reason}`,
+    hint: "Nothing was changed. Give whoever runs this the right to get the Namespace kube-system (slipway rights has it), or take the pin away.",
+    exitCode: 2,
+  });
+}
+
+/** The line of the configuration that pins a cluster. */
+function pinLine(cluster: string, { context }: WrittenCluster, uid: string): string {
+  return `${cluster}: context(${JSON.stringify(context)}, { uid: ${JSON.stringify(uid)} })`;
 }
 
 function sharedCluster(first: ClusterIdentity, second: ClusterIdentity): SlipwayError {
@@ -128,8 +174,11 @@ export async function readIdentities(
   const bindings = bindingsOf(records);
   return Promise.all(
     context.targets.map(async (target): Promise<ClusterIdentity> => {
-      const { name: cluster, place } = target;
-      const known = { cluster, place, bound: bindings.get(cluster) };
+      const { name: cluster, place, written } = target;
+      const known = {
+        ...{ cluster, place, bound: bindings.get(cluster) },
+        ...(written === undefined ? {} : { written }),
+      };
       if (unreachable.has(cluster)) return { ...known, uid: undefined };
       return { ...known, ...(await askUid(target)) };
     }),
@@ -155,18 +204,27 @@ export function identityWarnings(identities: readonly ClusterIdentity[]): readon
   );
 }
 
-/** `tokyo is context gke_shop at https://34.84.1.2, cluster 7f3a9c12 since release 4`; nothing for local clusters. */
+/**
+ * `tokyo is context gke_shop at https://34.84.1.2, cluster 7f3a9c12 since release 4`; nothing for local clusters. Where
+ * nothing is bound yet, also how to pin: nobody but the reader can tell whether these are the right clusters.
+ */
 export function describeIdentities(identities: readonly ClusterIdentity[]): readonly string[] {
-  return identities.flatMap(({ cluster, place, uid, bound }) => {
+  const isFirst = identities.every(({ bound }) => bound === undefined);
+  return identities.flatMap(({ cluster, place, uid, bound, written }) => {
     if (place === undefined) return [];
     if (uid === undefined) return [`${cluster} is ${place}`];
+    if (written?.pin !== undefined) {
+      const pinned = written.pin === uid ? "as pinned" : `pinned to ${shortUid(written.pin)}`;
+      return [`${cluster} is ${place}, cluster ${shortUid(uid)}, ${pinned}`];
+    }
+    const advice = isFirst && written !== undefined ? [`  pin it: ${pinLine(cluster, written, uid)}`] : [];
     const since =
       bound === undefined
         ? ", not bound yet"
         : bound.uid === uid
           ? ` since release ${bound.release}`
           : `, bound before to ${shortUid(bound.uid)}`;
-    return [`${cluster} is ${place}, cluster ${shortUid(uid)}${since}`];
+    return [`${cluster} is ${place}, cluster ${shortUid(uid)}${since}`, ...advice];
   });
 }
 

@@ -19,6 +19,17 @@ export interface Target {
   readonly client: KubeClient;
   /** How it is reached, for people: `context gke_shop at https://34.84.1.2`. Undefined for a local cluster. */
   readonly place?: string | undefined;
+  /** Undefined for a local cluster. */
+  readonly written?: WrittenCluster | undefined;
+}
+
+/** A cluster as the configuration has it. */
+export interface WrittenCluster {
+  /** `slipway.config.ts/environments/production/clusters/tokyo` */
+  readonly where: string;
+  readonly context: string;
+  /** The identity it must have, whatever was released there before: the UID of its `kube-system` Namespace. */
+  readonly pin: string | undefined;
 }
 
 /** Does the registry still hold this image? `reference` is `host/repository:tag@sha256:…`. */

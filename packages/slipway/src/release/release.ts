@@ -8,14 +8,16 @@
  * (`go-back.ts`) takes the same way with what is stored.
  */
 import { goesOnWithout, type RunOptions, runNumbered, stamped } from "./carry-out.ts";
-import { settingsOf } from "./engine/wave-settings.ts";
+import { settingsOf, wavesOf } from "./engine/wave-settings.ts";
 import { heldRefusals } from "./history/held.ts";
-import { newestHealthy } from "./history/history.ts";
+import { wayBack } from "./history/history.ts";
+import { readKnowledge } from "./history/knowledge.ts";
 import { identitiesToKeep } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
 import type { ReleaseContext, ReleaseResult, RenderedRelease } from "./model.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
-import { planInDetail, type ReleasePlan, readKnowledge, refusalError } from "./plan/plan.ts";
+import { planInDetail, type ReleasePlan } from "./plan/plan.ts";
+import { refusalError } from "./plan/refusals.ts";
 
 export { planRollback, type RollbackOptions, type RollbackPlan, rollback } from "./go-back.ts";
 export { planResume, resume } from "./go-on.ts";
@@ -44,11 +46,12 @@ export async function deploy(
   const refused = refusalError(plan.refusals);
   if (refused !== undefined) throw refused;
   const skipped = skippedOf(plan);
-  const waves = wavesOf(context);
+  const names = context.targets.map((target) => target.name);
+  const waves = wavesOf(context.release, names);
   const request: LockRequest = {
     ...options,
     skipped,
-    needed: context.targets.map((target) => target.name),
+    needed: names,
     whatCannotBeLocked: goesOnWithout(context, options) ? "skip" : "refuse",
     goesThroughFreeze: false,
     emit,
@@ -61,16 +64,13 @@ export async function deploy(
     if (heldSince !== undefined) throw heldSince;
     const moved = options.frozen === undefined ? undefined : releaseMoved(options.frozen, locked.records[0]);
     if (moved !== undefined) throw moved;
-    const backTo = newestHealthy(locked.records);
-    const isSame = backTo?.content === rendered.content;
     return runNumbered(context, locked, {
       kind: "deploy",
       rendered,
       waves,
       bakeMs: context.release.bakeMs,
       onFailure: context.release.onFailure,
-      // Going back to the very same objects would change nothing.
-      backTo: isSame ? undefined : backTo,
+      backTo: wayBack(locked.records, rendered),
       restores: undefined,
       leaves: undefined,
       only: undefined,
@@ -103,14 +103,4 @@ function skippedOf(plan: ReleasePlan): ReadonlyMap<string, string> {
       .filter((cluster) => !cluster.reachable)
       .map((cluster) => [cluster.name, cluster.reason ?? "the cluster does not answer"]),
   );
-}
-
-/** The configured waves, without clusters that are not targets; targets that no wave names come last. */
-function wavesOf(context: ReleaseContext): readonly (readonly string[])[] {
-  const names = new Set(context.targets.map((target) => target.name));
-  const waves = context.release.waves
-    .map((wave) => wave.filter((name) => names.has(name)))
-    .filter((wave) => wave.length > 0);
-  const rest = [...names].filter((name) => !waves.flat().includes(name));
-  return rest.length === 0 ? waves : [...waves, rest];
 }

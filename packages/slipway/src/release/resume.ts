@@ -3,10 +3,16 @@
  * and runs it. The release keeps its number and its stored objects, so there is no build and no git.
  *
  * Clusters that were healthy are applied (which changes nothing) and judged again, without another bake; the one that
- * was cut off is applied again and judged from the start; gates and hooks that were passed are in the record. Where
- * it was already going back, it goes on going back.
+ * was cut off is applied again and judged from the start. Where it was already going back, it goes on going back.
+ *
+ * Gates: those of a finished wave are not asked again, nor is a person who has said yes. In a wave that was cut off the
+ * clusters bake again, and so its other gates are asked again: what they found was of another moment.
+ * Hooks: what the record calls succeeded is not done again, in the cluster where it was done. A Job that was begun is
+ * found again by its name, which has the release's number, and waited for; it may have ended meanwhile. A program
+ * that was cut off is run again, since nothing can tell how far it came.
  */
 import { SlipwayError } from "@slipway/base";
+import type { GateConfig } from "../config/types.ts";
 import type { ClusterState, Forward } from "./engine/decide.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 
@@ -99,4 +105,18 @@ function forwardOf(record: ReleaseRecord, name: string, cluster: ClusterRecord):
   if (verdict === "healthy") return { step: "healthy", startedAt, finishedAt };
   const reason = cluster.reason ?? "it was cut off there before it was judged";
   return { step: "unknown", startedAt, finishedAt, reason };
+}
+
+/** Is this gate behind the release? `wave` is a position in the record's waves, or the one after them. */
+export function hasPassed(
+  record: Pick<ReleaseRecord, "gates" | "waves" | "clusters">,
+  { baked }: Pick<Resumed, "baked">,
+  { wave, gate }: { readonly wave: number; readonly gate: Pick<GateConfig, "name" | "kind"> },
+): boolean {
+  const found = record.gates?.find((one) => one.wave === wave && one.name === gate.name);
+  if (found?.outcome !== "passed") return false;
+  if (gate.kind === "approval") return true;
+  // Whoever was left out of the wave, or away, has nothing to do with its gates.
+  const members = found.clusters.filter((name) => record.clusters[name]?.runs !== undefined);
+  return members.every((name) => baked.has(name));
 }

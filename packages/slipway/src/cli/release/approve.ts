@@ -14,43 +14,25 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway release approve", 'slipway release approve --reject --message "errors in the log"'],
   async run(context, input) {
-    const { SlipwayError } = await import("@slipway/base");
     const { openProject } = await import("../project.ts");
     const { releaseContextOf, targetsOf } = await import("../compose.ts");
     const { outputOf } = await import("../steps.ts");
-    const { history } = await import("../../release/release.ts");
-    const { answerGate, waitingGate } = await import("../../release/gates/approval.ts");
+    const { answerGate } = await import("../../release/gates/approval.ts");
     const project = await openProject(context, input);
     const output = outputOf(context, isSet(input, "json"));
-    const release = releaseContextOf(context, project, await targetsOf(context, project));
-    const record = (await history(release)).find((one) => waitingGate(one) !== undefined);
-    const gate = record === undefined ? undefined : waitingGate(record);
-    if (record === undefined || gate === undefined) {
-      throw new SlipwayError({
-        code: "APPROVAL_NOT_WANTED",
-        where: `${project.config.name} (${project.config.environment})`,
-        message: "no release waits for a person",
-        hint: "See slipway status and slipway history.",
-        exitCode: 2,
-      });
-    }
+    const everywhere = releaseContextOf(context, project, await targetsOf(context, project));
     const approved = !isSet(input, "reject");
+    const message = textOption(input, "message") ?? "";
+    const dryRun = isSet(input, "dryRun");
+    const { release, gate, clusters } = await answerGate(everywhere, { approved, message, dryRun });
     const said = approved ? "approved" : "rejected";
-    const what = `gate ${gate.name} of release ${record.number}, wave ${gate.wave + 1} (${gate.clusters.join(", ")})`;
-    if (isSet(input, "dryRun")) {
-      output.emit({
-        step: "approve",
-        kind: "would-answer",
-        release: record.number,
-        gate: gate.name,
-        approved,
-      });
+    const what = `gate ${gate.name} of release ${release}, wave ${gate.wave + 1} (${gate.clusters.join(", ")})`;
+    if (dryRun) {
+      output.emit({ step: "approve", kind: "would-answer", release, gate: gate.name, approved });
       output.say(`would be ${said}: ${what}`);
       return 0;
     }
-    const message = textOption(input, "message") ?? "";
-    const { clusters } = await answerGate(release, record, { approved, message });
-    output.emit({ step: "approve", release: record.number, gate: gate.name, approved, clusters });
+    output.emit({ step: "approve", release, gate: gate.name, approved, clusters });
     output.say(`${said}: ${what}`);
     return 0;
   },

@@ -10,6 +10,7 @@ import {
   stamp,
 } from "../apply/apply.ts";
 import { countsOf } from "../evidence/evidence.ts";
+import { runLateHooks } from "../hooks/run-hooks.ts";
 import { type CauseObject, makeCause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { refusedApply } from "../judge/creation.ts";
@@ -22,6 +23,7 @@ import { failed, refused, unknown } from "./verdict.ts";
 export async function rollForward(run: Run, name: string, signal: AbortSignal): Promise<void> {
   const { record, emit } = run.input;
   if (run.isLate(name) && !(await letIn(run, name, signal))) return;
+  if (!(await withHooks(run, name, signal))) return;
   try {
     const observer = await run.observer(name);
     const { pods, events } = observer.current();
@@ -60,6 +62,19 @@ async function letIn(run: Run, name: string, signal: AbortSignal): Promise<boole
     if (!signal.aborted) unknown(run, name, error instanceof Error ? error.message : String(error));
     return false;
   }
+}
+
+/**
+ * False when a hook that goes to every cluster did not succeed here, where it had not been run because the cluster was
+ * away. Nothing else has been changed then: like one that preflight refuses, it is left as it is.
+ */
+async function withHooks(run: Run, name: string, signal: AbortSignal): Promise<boolean> {
+  const bad = await runLateHooks(run, name, signal);
+  if (bad === undefined) return !signal.aborted;
+  if (signal.aborted) return false;
+  const { code, why = "it was not run" } = bad.cause ?? {};
+  (code === "ClusterUnreachable" ? unknown : refused)(run, name, why);
+  return false;
 }
 
 /** `osaka/Deployment web: needs Secret "db". Create it …`: every reason, and what to do about the first. */

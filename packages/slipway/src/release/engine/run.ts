@@ -11,11 +11,12 @@ import type { HookRecord } from "../hooks/hook.ts";
 import type { Cause } from "../judge/causes.ts";
 import { JUDGED_KINDS, type WorkloadKind } from "../judge/workload.ts";
 import type { Outcome, ReleaseContext, ReleaseRecord, Target } from "../model.ts";
-import type { Resumed } from "../resume.ts";
+import { hasPassed, type Resumed } from "../resume.ts";
 import type { ClusterState, Forward, WaveState } from "./decide.ts";
 import { type Observer, observe } from "./observe.ts";
 import { createKeeper, type Keeper, recordOf } from "./record-keeper.ts";
 import type { RolloutFact } from "./rollout.ts";
+import { REQUEUE_FOR_MS } from "./wave-settings.ts";
 
 export interface RunInput {
   readonly context: ReleaseContext;
@@ -56,7 +57,6 @@ export interface RunInput {
 
 /** How long a requeued cluster is left alone before it is tried again. */
 export const RETRY_REQUEUED_MS = 5_000;
-const REQUEUE_FOR_MS = 600_000;
 
 export class Run {
   readonly input: RunInput;
@@ -256,6 +256,9 @@ function firstState(input: RunInput): WaveState {
   const side = (when: "before" | "after"): WaveState["before"] => {
     const runs = hooks.filter(({ hook }) => hook.when === when);
     if (runs.length === 0) return undefined;
+    // They came before the first change anywhere; a cluster that was away has its own when it is come to.
+    if (when === "before" && Object.values(record.clusters).some((one) => one.runs !== undefined))
+      return "passed";
     return runs.every(
       (one) => one.runs.length > 0 && one.runs.every(({ outcome }) => outcome === "succeeded"),
     )
@@ -268,10 +271,9 @@ function firstState(input: RunInput): WaveState {
     bakeMs: input.bakeMs,
     bakes: settings.map(({ bakeMs }) => bakeMs),
     maxParallel: settings.map(({ maxParallel }) => maxParallel),
-    // What was passed before an interruption is not asked again.
     gates: settings.map(({ gates }, wave) =>
-      gates.map(({ name }) =>
-        record.gates?.some((one) => one.wave === wave && one.name === name && one.outcome === "passed")
+      gates.map((gate) =>
+        input.resumed !== undefined && hasPassed(record, input.resumed, { wave, gate })
           ? "passed"
           : "pending",
       ),

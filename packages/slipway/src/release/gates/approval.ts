@@ -4,6 +4,7 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type Secret } from "@slipway/kube";
+import { readTrusted } from "../history/trusted.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import type { Asking, GateFinding, GateRecord } from "./gate.ts";
 
@@ -106,23 +107,36 @@ export function waitingGate(record: Pick<ReleaseRecord, "outcome" | "gates">): G
   return record.gates?.find((gate) => gate.kind === "approval" && gate.outcome === "waiting");
 }
 
-/** Leaves the answer in every cluster that answers. Throws when none takes it or nobody waits for one. */
+export interface Answered {
+  readonly release: number;
+  readonly gate: GateRecord;
+  /** Clusters that have the answer; none with `dryRun`. */
+  readonly clusters: readonly string[];
+}
+
+/**
+ * Answers the release that waits for a person, in every cluster that answers. Throws, with nothing written, when none
+ * waits, when a name leads to another cluster than it is bound to, or when no cluster takes the answer.
+ */
 export async function answerGate(
-  context: Pick<ReleaseContext, "targets" | "who" | "from" | "clock">,
-  record: ReleaseRecord,
-  given: { readonly approved: boolean; readonly message: string },
-): Promise<{ readonly gate: GateRecord; readonly clusters: readonly string[] }> {
-  const gate = waitingGate(record);
-  if (gate === undefined) {
+  context: ReleaseContext,
+  given: { readonly approved: boolean; readonly message: string; readonly dryRun?: boolean | undefined },
+): Promise<Answered> {
+  const { approved, message, dryRun } = given;
+  const record = (await readTrusted(context)).find((one) => waitingGate(one) !== undefined);
+  const gate = record === undefined ? undefined : waitingGate(record);
+  if (record === undefined || gate === undefined) {
     throw new SlipwayError({
       code: "APPROVAL_NOT_WANTED",
-      where: `release ${record.number}`,
-      message: "no gate of it waits for a person",
-      hint: "See slipway status.",
+      where: `${context.service} (${context.environment})`,
+      message: "no release waits for a person",
+      hint: "See slipway status and slipway history.",
       exitCode: 2,
     });
   }
-  const answer: Answer = { ...given, who: context.who, from: context.from, at: context.clock.now() };
+  if (dryRun === true) return { release: record.number, gate, clusters: [] };
+  const { who, from, clock } = context;
+  const answer: Answer = { approved, message, who, from, at: clock.now() };
   const done = await Promise.allSettled(
     context.targets.map(async ({ name, client }) => {
       await leave(client, record, { key: annotationOf(gate), text: JSON.stringify(answer) });
@@ -131,7 +145,7 @@ export async function answerGate(
   );
   const clusters = done.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   if (clusters.length === 0) throw (done[0] as PromiseRejectedResult).reason;
-  return { gate, clusters };
+  return { release: record.number, gate, clusters };
 }
 
 async function leave(

@@ -42,7 +42,11 @@ export function askGate(run: Run, wave: number, index: number): void {
       gate: gate.name,
       ...{ outcome, said, values, by, durationMs },
     });
-    if (outcome === "passed") return setPassage(run, { wave, index, passage: "passed" });
+    if (outcome === "passed") {
+      // The record says so before anything follows from it: whoever goes on with the release must not ask again.
+      await run.keeper.saved();
+      return setPassage(run, { wave, index, passage: "passed" });
+    }
     setPassage(run, { wave, index, passage: outcome === "cancelled" ? "pending" : "failed" });
     if (outcome !== "cancelled") failWave(run, { wave, gate, found, lines: lines ?? [] });
   };

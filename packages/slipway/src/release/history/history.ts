@@ -313,6 +313,15 @@ export function newestHealthy<T extends PastRelease>(records: readonly T[]): T |
   return records.find((record) => isHealthyEverywhere(record) && !isHeld(record, held));
 }
 
+/** Where a release with this content goes back to when it fails: to the very same objects would change nothing. */
+export function wayBack<T extends PastRelease>(
+  records: readonly T[],
+  { content }: { readonly content: string },
+): T | undefined {
+  const newest = newestHealthy(records);
+  return newest?.content === content ? undefined : newest;
+}
+
 /** Digests and contents that no release may bring back until a later healthy one lifts the hold. */
 export function heldBy(records: readonly PastRelease[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
@@ -342,8 +351,8 @@ export function expired<T extends PastRelease>(
   }
   const healthy = records.filter(isHealthyEverywhere);
   const held = heldBy(records);
-  const wayBack = healthy.find((record) => record.content !== healthy[0]?.content && !isHeld(record, held));
-  for (const record of [healthy[0], wayBack]) if (record !== undefined) needed.add(record.number);
+  const earlier = healthy.find((record) => record.content !== healthy[0]?.content && !isHeld(record, held));
+  for (const record of [healthy[0], earlier]) if (record !== undefined) needed.add(record.number);
   return records.slice(Math.max(1, keep)).filter((record) => !needed.has(record.number));
 }
 

@@ -22,6 +22,8 @@ interface JobRun {
   readonly keep: number;
   readonly cluster: string;
   readonly onLine: (line: string) => void;
+  /** Aborts when nobody waits for it any more: the release was stopped, or the cluster goes back. */
+  readonly signal: AbortSignal;
 }
 
 type Result = Pick<HookRun, "outcome" | "cause" | "job">;
@@ -36,16 +38,17 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
     () => over.abort(),
     () => undefined,
   );
-  const signal = AbortSignal.any([over.signal, run.stop.signal]);
+  const signal = AbortSignal.any([over.signal, given.signal]);
   try {
     const options = { clock, signal, patienceMs: run.patienceMs() };
     const applied = await applyObjects(client, [...neededBy(run, given, object), object], options);
     const end = await follow(run, given, { applied, object, signal });
-    if (end === undefined) {
-      await tidy(client, object, given);
-      return { outcome: "succeeded", job: object.metadata.name };
+    if (end === undefined) return { outcome: "succeeded", job: object.metadata.name };
+    if (given.signal.aborted) {
+      // One that was stopped is found again by whoever goes on; a release that goes back must not leave one behind.
+      if (!run.stop.signal.aborted) await remove(client, object, given.onLine);
+      return { outcome: "cancelled", job: object.metadata.name };
     }
-    if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
     // What goes on after its time could still change a database under the release that went back.
     if (end.isLate) await remove(client, object, given.onLine);
     return {
@@ -54,7 +57,7 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
       job: object.metadata.name,
     };
   } catch (error) {
-    if (run.stop.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
+    if (given.signal.aborted) return { outcome: "cancelled", job: object.metadata.name };
     return { outcome: "failed", cause: refusal(run, given, error), job: object.metadata.name };
   } finally {
     timer.abort();
@@ -251,7 +254,9 @@ async function remove(client: KubeClient, object: AnyObject, onLine: (line: stri
 }
 
 /** Of the finished Jobs of this hook the newest stay; one that cannot be deleted now is deleted after a later release. */
-async function tidy(client: KubeClient, object: AnyObject, { keep }: JobRun): Promise<void> {
+export async function tidyJobs(run: Run, given: JobRun): Promise<void> {
+  const object = named(run, given);
+  const { client } = run.target(given.cluster);
   const labels = object.metadata.labels ?? {};
   const selector = [SERVICE_LABEL, HOOK_LABEL].map((name) => `${name}=${labels[name]}`).join(",");
   const type = { apiVersion: "batch/v1", kind: "Job" };
@@ -264,7 +269,7 @@ async function tidy(client: KubeClient, object: AnyObject, { keep }: JobRun): Pr
         return conditions.some(({ status }) => status === "True");
       })
       .sort((a, b) => numberOf(b) - numberOf(a));
-    for (const old of finished.slice(keep)) {
+    for (const old of finished.slice(given.keep)) {
       await client.delete(refOf(old), { propagationPolicy: "Background" });
     }
   } catch {

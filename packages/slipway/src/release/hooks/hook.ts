@@ -13,6 +13,8 @@ export interface Hook {
         readonly kind: "job";
         /** Its name gets the release's number when it is created. */
         readonly job: AnyObject;
+        /** Where its manifest was, relative to the configuration; absent in old records. */
+        readonly file?: string | undefined;
         readonly in: "first-cluster" | "each";
         readonly keep: number;
       }

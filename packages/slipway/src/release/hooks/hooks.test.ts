@@ -1,16 +1,16 @@
 /** Hooks in whole clusters: Jobs and programs around a release, what they print, and what their failure means. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { exec } from "@slipway/base";
+import { exec, SlipwayError } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { type Deployment, isReason, type Job } from "@slipway/kube";
 import type { HookConfig } from "../../config/types.ts";
 import type { GatePorts } from "../gates/gate.ts";
 import { parseManifest } from "../manifests/manifests.ts";
 import { renderObjects } from "../manifests/render.ts";
-import type { ReleaseContext, RenderedRelease } from "../model.ts";
+import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
 import { deploy, rollback } from "../release.ts";
-import { behaviours, contextOf, image, recordEvents, targetsOf, webManifest } from "../testing.ts";
+import { behaviours, contextOf, gated, image, recordEvents, targetsOf, webManifest } from "../testing.ts";
 
 let clusters: Cluster[] = [];
 let count = 0;
@@ -27,10 +27,14 @@ const migrations = [
 
 before(async () => {
   const rows = migrations.map(([name, behaviour]) => ({ image: `registry.test/${name}`, behaviour }));
+  const half = { image: "registry.test/migrate:half*", behaviour: migrations[1][1] };
   clusters = await Promise.all(
-    ["osaka", "tokyo"].map((name) =>
-      startCluster({ name, runtime: "simulated", behaviours: [...rows, ...behaviours] }),
-    ),
+    ["osaka", "tokyo"].map((name) => {
+      // Of one image the migration fails in osaka alone.
+      const own =
+        name === "osaka" ? [half] : [{ ...half, behaviour: { startMs: 5, exitAfterMs: 5, exitCode: 0 } }];
+      return startCluster({ name, runtime: "simulated", behaviours: [...own, ...rows, ...behaviours] });
+    }),
   );
 });
 after(async () => {
@@ -210,4 +214,81 @@ test("a rollback runs the stored hooks that are meant for it, and no others", as
     record.hooks?.map(({ hook, runs }) => [hook.name, runs[0]?.outcome]),
     [["warm", "succeeded"]],
   );
+});
+
+/** Osaka does not answer until tokyo has its verdict. */
+async function deployWithLateOsaka(context: ReleaseContext, of: RenderedRelease) {
+  let isAway = true;
+  const [osaka, tokyo] = context.targets as [Target, Target];
+  const client = gated(osaka.client, async () => {
+    if (isAway) throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", where: "osaka", message: "refused" });
+  });
+  const seen = recordEvents();
+  const requeueing = { ...context.release, unreachable: "requeue", requeueForMs: 60_000 } as const;
+  const result = await deploy(
+    { ...context, release: requeueing, targets: [{ ...osaka, client }, tokyo], unreachableAfterMs: 300 },
+    of,
+    {
+      onEvent: (event) => {
+        seen.onEvent(event);
+        if (event.type === "verdict" && event.cluster === "tokyo") isAway = false;
+      },
+    },
+  );
+  const steps = seen.events.flatMap((event) =>
+    event.type === "hook-started" || event.type === "hook-finished"
+      ? [`${event.type} ${event.hook} in ${event.cluster}`]
+      : event.type === "applied"
+        ? [`applied in ${event.cluster}`]
+        : [],
+  );
+  return { ...result, steps };
+}
+
+test("a cluster that was away gets the hook of each cluster when it is back, before it is changed", async () => {
+  const { context, of } = fresh();
+  const hooks = [migration({}, { in: "each" }), program("before", "true")];
+  const { record, exitCode, steps } = await deployWithLateOsaka(context, of("v1", "good", hooks));
+  assert.equal(exitCode, 0);
+  assert.deepEqual(steps, [
+    "hook-started migrate in tokyo",
+    "hook-finished migrate in tokyo",
+    "hook-started script in undefined",
+    "hook-finished script in undefined",
+    "applied in tokyo",
+    "hook-started migrate in osaka",
+    "hook-finished migrate in osaka",
+    "applied in osaka",
+  ]);
+  assert.deepEqual(await jobsIn(0, context.namespace), ["migrate-1"]);
+  assert.deepEqual(
+    record.hooks?.[0]?.runs.map(({ cluster, outcome }) => [cluster, outcome]),
+    [
+      ["tokyo", "succeeded"],
+      ["osaka", "succeeded"],
+    ],
+  );
+});
+
+test("a hook of one cluster has run, and is not run again in one that was away", async () => {
+  const { context, of } = fresh();
+  const { exitCode, steps } = await deployWithLateOsaka(context, of("v1", "good", [migration()]));
+  assert.equal(exitCode, 0);
+  assert.deepEqual(steps.slice(-2), ["applied in tokyo", "applied in osaka"]);
+  assert.deepEqual(await jobsIn(0, context.namespace), []);
+});
+
+test("where that hook fails the cluster is left as it is, and the others keep what they have", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1", "good", []));
+  const hooks = [migration({}, { in: "each" })];
+  const { record, exitCode, steps } = await deployWithLateOsaka(context, of("v2", "half", hooks));
+  assert.equal(steps.at(-1), "hook-finished migrate in osaka");
+  assert.deepEqual([record.outcome, exitCode], ["unknown", 1]);
+  assert.equal(record.clusters["tokyo"]?.verdict, "healthy");
+  const { verdict, runs, reason = "" } = record.clusters["osaka"] ?? {};
+  assert.deepEqual([verdict, runs], ["not-started", undefined]);
+  assert.match(reason, /hook migrate: the Job failed: .*exit code 7/);
+  const [evidence] = record.evidence;
+  assert.deepEqual([evidence?.cluster, evidence?.cause.code], ["osaka", "HookFailed"]);
 });

@@ -1,14 +1,17 @@
 /** Hooks from the configuration to what is stored with a release: a Job's file is read and gets the release's images. */
+import { relative } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import type { Config, HookConfig } from "../../config/types.ts";
 import { type LoadedObject, loadManifests } from "../manifests/manifests.ts";
-import type { Hook, HookRecord } from "./hook.ts";
+import type { HookRecord } from "./hook.ts";
 
 export interface LoadedHook {
   readonly config: HookConfig;
   /** Undefined for a program. */
   readonly job: LoadedObject | undefined;
+  /** Its manifest, relative to the configuration. */
+  readonly file?: string | undefined;
 }
 
 /** Throws with the place when a file does not hold exactly one Job. */
@@ -21,7 +24,7 @@ export async function loadHooks(
       const loaded = await loadManifests([hook.run.file], config.root);
       const [job] = loaded;
       if (job !== undefined && loaded.length === 1 && job.object.kind === "Job") {
-        return { config: hook, job };
+        return { config: hook, job, file: relative(config.root, hook.run.file) };
       }
       throw new SlipwayError({
         code: "HOOK_NOT_A_JOB",
@@ -42,13 +45,13 @@ function kindsOf(loaded: readonly LoadedObject[]): string {
 /** `jobs` in the order of those hooks that have one. */
 export function withJobs(hooks: readonly LoadedHook[], jobs: readonly AnyObject[]): readonly HookRecord[] {
   let next = 0;
-  return hooks.map(({ config }): HookRecord => {
+  return hooks.map(({ config, file }): HookRecord => {
     const { name, when, timeoutMs, onRollback, run } = config;
     const common = { name, when, timeoutMs, onRollback };
     if (run.kind === "command") return { hook: { ...common, run }, runs: [] };
     const job = jobs[next] as AnyObject;
     next += 1;
-    const hook: Hook = { ...common, run: { kind: "job", job, in: run.in, keep: run.keep } };
-    return { hook, runs: [] };
+    const place = { in: run.in, keep: run.keep, ...(file === undefined ? {} : { file }) };
+    return { hook: { ...common, run: { kind: "job", job, ...place } }, runs: [] };
   });
 }

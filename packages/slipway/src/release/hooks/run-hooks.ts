@@ -10,8 +10,8 @@ import { environmentOf } from "../gates/ask.ts";
 import { askCommand } from "../gates/command.ts";
 import type { GatePorts } from "../gates/gate.ts";
 import { type Cause, makeCause } from "../judge/causes.ts";
-import type { Hook, HookRun } from "./hook.ts";
-import { runJob } from "./hook-job.ts";
+import type { Hook, HookRecord, HookRun } from "./hook.ts";
+import { runJob, tidyJobs } from "./hook-job.ts";
 
 export function runHooks(run: Run, when: "before" | "after"): void {
   run.change({ [when]: "running" });
@@ -23,13 +23,32 @@ export function runHooks(run: Run, when: "before" | "after"): void {
   );
 }
 
+/**
+ * The hooks of before that go to every cluster, in one that was away when the others had them. Resolves with the one that
+ * did not succeed, behind which nothing may be changed there; undefined when all have. Where they had run already this
+ * does nothing.
+ */
+export async function runLateHooks(
+  run: Run,
+  cluster: string,
+  signal: AbortSignal,
+): Promise<HookRun | undefined> {
+  // By position: what one of them reports replaces the list.
+  for (const index of run.hooks.keys()) {
+    const { hook, runs } = run.hooks[index] as HookRecord;
+    const isOfEach = hook.when === "before" && hook.run.kind === "job" && hook.run.in === "each";
+    if (!isOfEach || hasSucceeded(runs, cluster)) continue;
+    const ended = await oneRun(run, hook, cluster, { signal, isRetried: true });
+    if (ended.outcome !== "succeeded") return ended;
+  }
+  return undefined;
+}
+
 async function allHooks(run: Run, when: "before" | "after"): Promise<boolean> {
   for (const { hook, runs } of run.hooks) {
     if (hook.when !== when) continue;
-    const places = placesOf(run, hook).filter(
-      // What succeeded before an interruption is not done twice.
-      (cluster) => !runs.some((one) => one.cluster === cluster && one.outcome === "succeeded"),
-    );
+    // What succeeded before an interruption is not done twice.
+    const places = placesOf(run, hook, runs).filter((cluster) => !hasSucceeded(runs, cluster));
     const done = await Promise.all(places.map((cluster) => oneRun(run, hook, cluster)));
     const bad = done.find((one) => one.outcome !== "succeeded");
     if (bad === undefined) continue;
@@ -39,9 +58,18 @@ async function allHooks(run: Run, when: "before" | "after"): Promise<boolean> {
   return true;
 }
 
-/** Clusters that were left behind get no Job; a program runs once, here. */
-function placesOf(run: Run, hook: Hook): readonly (string | undefined)[] {
+function hasSucceeded(runs: readonly HookRun[], cluster: string | undefined): boolean {
+  return runs.some((one) => one.cluster === cluster && one.outcome === "succeeded");
+}
+
+/**
+ * Clusters that were left behind get no Job; a program runs once, here. A Job of one cluster that was begun stays where
+ * it is, also when that cluster is away now: run in another one as well, a migration would be done twice.
+ */
+function placesOf(run: Run, hook: Hook, runs: readonly HookRun[]): readonly (string | undefined)[] {
   if (hook.run.kind === "command") return [undefined];
+  const begunIn = runs[0]?.cluster;
+  if (hook.run.in === "first-cluster" && begunIn !== undefined) return [begunIn];
   const clusters = run.state.waves.flat().filter((name) => {
     const { step } = run.forward(name);
     return step !== "unknown" && step !== "requeued" && step !== "refused";
@@ -49,8 +77,14 @@ function placesOf(run: Run, hook: Hook): readonly (string | undefined)[] {
   return hook.run.in === "each" ? clusters : clusters.slice(0, 1);
 }
 
-async function oneRun(run: Run, hook: Hook, cluster: string | undefined): Promise<HookRun> {
+async function oneRun(
+  run: Run,
+  hook: Hook,
+  cluster: string | undefined,
+  options: { readonly signal?: AbortSignal; readonly isRetried?: boolean } = {},
+): Promise<HookRun> {
   const { emit } = run.input;
+  const { signal = run.stop.signal, isRetried = false } = options;
   const begun: HookRun = {
     ...(cluster === undefined ? {} : { cluster }),
     outcome: "running",
@@ -66,9 +100,14 @@ async function oneRun(run: Run, hook: Hook, cluster: string | undefined): Promis
     if (lines.length > LINES_KEPT) lines.shift();
     emit({ type: "hook-log", hook: hook.name, cluster, line });
   };
-  const result = await execute(run, hook, { cluster, onLine });
+  const result = await execute(run, hook, { cluster, onLine, signal });
   const ended: HookRun = { ...begun, ...result, finishedAt: run.now() };
   keep(run, hook, ended);
+  if (ended.outcome === "succeeded" && hook.run.kind === "job") {
+    // Only what the record knows to have succeeded may go: with keep 0 the Job itself is nobody's proof any more.
+    await run.keeper.saved();
+    await tidyJobs(run, { hook, ...hook.run, cluster: cluster as string, onLine, signal });
+  }
   emit({
     type: "hook-finished",
     hook: hook.name,
@@ -77,7 +116,9 @@ async function oneRun(run: Run, hook: Hook, cluster: string | undefined): Promis
     cause: ended.cause,
     durationMs: run.now() - begun.startedAt,
   });
-  if (ended.cause !== undefined) keepEvidence(run, { cause: ended.cause, hook, lines });
+  // A cluster that is tried every few seconds would leave the same evidence of its silence each time.
+  const isSilence = isRetried && ended.cause?.code === "ClusterUnreachable";
+  if (ended.cause !== undefined && !isSilence) keepEvidence(run, { cause: ended.cause, hook, lines });
   return ended;
 }
 
@@ -88,13 +129,17 @@ type Result = Pick<HookRun, "outcome" | "cause" | "job">;
 async function execute(
   run: Run,
   hook: Hook,
-  at: { readonly cluster: string | undefined; readonly onLine: (line: string) => void },
+  at: {
+    readonly cluster: string | undefined;
+    readonly onLine: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Result> {
   switch (hook.run.kind) {
     case "command":
       return program(run, { hook, command: hook.run.command, onLine: at.onLine });
     case "job":
-      return runJob(run, { hook, ...hook.run, cluster: at.cluster as string, onLine: at.onLine });
+      return runJob(run, { hook, ...hook.run, ...at, cluster: at.cluster as string });
     default:
       return assertNever(hook.run);
   }

@@ -1,9 +1,10 @@
 /** `slipway lock` and `unlock` over all clusters of the environment. Each has its own result; one never hides another. */
 import { formatDuration } from "@slipway/base";
 import { ensureNamespace } from "../apply/apply.ts";
+import { noClusterAnswers, readKnowledge } from "../history/knowledge.ts";
 import { checkIdentities, readIdentities } from "../identity.ts";
 import type { ReleaseContext } from "../model.ts";
-import { noClusterAnswers, readKnowledge, refusalError } from "../plan/plan.ts";
+import { refusalError } from "../plan/refusals.ts";
 import { describeFreeze, type Freeze, freezeLock, type LockState, readLock, unlockLease } from "./lock.ts";
 
 export interface Frozen {

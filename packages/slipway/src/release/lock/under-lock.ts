@@ -7,8 +7,8 @@ import { ensureNamespace, isUnreachable, whyUnreachable } from "../apply/apply.t
 import type { ReleaseNews } from "../events.ts";
 import { mergeRecords, readRecords, writeRecord } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
+import { noClusterAnswers } from "../history/knowledge.ts";
 import type { ReleaseContext, ReleaseRecord, StolenLock, Target } from "../model.ts";
-import { noClusterAnswers } from "../plan/plan.ts";
 import { describeFreeze, type HeldLock, type LockHolder, takeLock } from "./lock.ts";
 
 export type Emit = (news: ReleaseNews) => void;

@@ -5,11 +5,12 @@ import { SlipwayError } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { KubeClient } from "@slipway/kube";
 import { applyObjects } from "../apply/apply.ts";
+import { readKnowledge } from "../history/knowledge.ts";
 import type { ReleaseContext, RenderedRelease } from "../model.ts";
 import { deploy, planToDeploy } from "../release.ts";
 import { apiClient, behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
 import { type FrozenPlan, freeze, parseFrozenPlan } from "./frozen-plan.ts";
-import { planInDetail, readKnowledge } from "./plan.ts";
+import { planInDetail } from "./plan.ts";
 
 async function frozenPlan(context: ReleaseContext, release: RenderedRelease): Promise<FrozenPlan> {
   const knowledge = await readKnowledge(context);

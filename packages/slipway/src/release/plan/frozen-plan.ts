@@ -11,10 +11,13 @@ import { createHash } from "node:crypto";
 import { SlipwayError } from "@slipway/base";
 import type { AnyObject, KubeObject, ObjectRef } from "@slipway/kube";
 import type { ReleaseConfig } from "../../config/types.ts";
+import type { Knowledge } from "../history/knowledge.ts";
 import { canonicalJson } from "../manifests/config-names.ts";
 import type { ReleaseContext, RenderedRelease } from "../model.ts";
+import type { ClusterPlan } from "./cluster-plan.ts";
 import { describeChanges, type FieldChange, withoutBookkeeping } from "./diff.ts";
-import type { ClusterPlan, DetailedPlan, Knowledge, LiveObject, PlanOptions, ReleasePlan } from "./plan.ts";
+import type { DetailedPlan, PlanOptions, ReleasePlan } from "./plan.ts";
+import type { LiveObject } from "./planned-object.ts";
 
 export const FORMAT = "slipway-plan/1";
 

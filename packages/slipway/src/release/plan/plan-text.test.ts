@@ -123,7 +123,8 @@ test("clusters that are identical are folded; content, secrets, creation and pru
     `tokyo, osaka (2 clusters, identical):
 ${common}${pods}paris:
 ${common}      ~ spec.replicas: 7 -> 2
-${pods}order: tokyo, then osaka, then paris
+${pods}order: tokyo, then osaka, then paris; bake 50 ms each
+on failure: every cluster that was begun goes back to release 1
 warning: paris/Deployment web/spec.replicas: is 7 in the cluster and 2 in the manifest: 5 of 7 pods go at once (REPLICAS_DROP)`,
   );
   const whole = JSON.stringify(plan);
@@ -143,7 +144,8 @@ test("what holds data stays and is told, unless it says that it may go", async (
   - Namespace told: pruned WITH ITS DATA once the release is verified (annotated slipway.dev/prune: allow)
   ! Namespace plain: not in the release any more, stays because it holds data
   = 1 unchanged
-order: tokyo`,
+order: tokyo; bake 50 ms
+on failure: every cluster that was begun goes back to release 1`,
   );
 });
 
@@ -159,7 +161,8 @@ test("created objects are one line each, or with every field", async () => {
   + Secret keys
   + Service api
   + Deployment web
-order: tokyo`,
+order: tokyo; bake 50 ms
+on failure: nothing goes back, there is no other release that was healthy`,
   );
   const full = renderPlan(plan, { full: true });
   assert.match(
@@ -191,7 +194,8 @@ test("a refusal stands at the end with what to do", async () => {
   + ConfigMap settings
   + Secret keys
   + Deployment web
-order: tokyo
+order: tokyo; bake 50 ms
+on failure: nothing goes back, there is no other release that was healthy
 refused: tokyo/Deployment web: Deployment.apps "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0
   Correct the manifest; nothing was changed.`,
   );
@@ -220,7 +224,8 @@ test("a webhook that cannot take part in a dry run is no fault of the manifest",
       ? cannot be tried: admission webhook "hook.example.com" does not support dry run
       ~ spec.replicas: 2 -> 5
   = 2 unchanged
-order: tokyo
+order: tokyo; bake 50 ms
+on failure: nothing goes back, there is no other release that was healthy
 warning: tokyo/Deployment web: cannot be tried: admission webhook "hook.example.com" does not support dry run`,
   );
   assert.deepEqual(plan.refusals, []);

@@ -1,14 +1,11 @@
 /** A plan as text for people. Clusters in which the same would happen are shown once. Pure. */
 import type { SlipwayError } from "@slipway/base";
 import { describeIdentities } from "../identity.ts";
+import type { ClusterPlan } from "./cluster-plan.ts";
 import type { FieldChange } from "./diff.ts";
-import {
-  type ClusterPlan,
-  isChange,
-  type PlannedAction,
-  type PlannedObject,
-  type ReleasePlan,
-} from "./plan.ts";
+import { renderOrder, silenceText } from "./order-text.ts";
+import type { ReleasePlan } from "./plan.ts";
+import { isChange, type PlannedAction, type PlannedObject } from "./planned-object.ts";
 
 export interface PlanTextOptions {
   /** Escape sequences of a terminal for the marks. */
@@ -35,11 +32,10 @@ export function renderPlan(plan: ReleasePlan, options: PlanTextOptions = {}): st
     const body = renderCluster(cluster, plan, options).join("\n");
     groups.set(body, [...(groups.get(body) ?? []), cluster.name]);
   }
-  const order = plan.waves.map((wave) => wave.join(" + ")).join(", then ");
   return [
     ...describeIdentities(plan.identities),
     ...[...groups].map(([body, names]) => `${headOf(names)}\n${body}`),
-    `order: ${order}`,
+    ...renderOrder(plan.order),
     ...plan.warnings.map((warning) => `warning: ${warning}`),
     ...renderRefusals(plan.refusals),
   ].join("\n");
@@ -51,7 +47,11 @@ function headOf(names: readonly string[]): string {
 }
 
 function renderCluster(cluster: ClusterPlan, plan: ReleasePlan, options: PlanTextOptions): readonly string[] {
-  if (!cluster.reachable) return [`  unreachable: ${cluster.reason}`];
+  if (!cluster.reachable) {
+    const silent = plan.order.silent.find((one) => one.cluster === cluster.name);
+    const then = silent === undefined ? [] : [`  ${silenceText(silent, plan.order)}`];
+    return [`  unreachable: ${cluster.reason}`, ...then];
+  }
   const same = cluster.objects.filter(({ action }) => action === "unchanged").length;
   const shown = cluster.objects.filter(({ action }) => action !== "unchanged");
   const old = shown.filter(isOldVersion);

@@ -52,7 +52,8 @@ test("a change is shown by its path, and clusters with the same plan are shown o
       "  ~ Deployment web",
       "      ~ spec.replicas: 2 -> 5",
       "  = 2 unchanged",
-      "order: c0, then c1",
+      "order: c0, then c1; bake 50 ms each",
+      "on failure: nothing goes back, there is no other release that was healthy",
     ].join("\n"),
   );
 });

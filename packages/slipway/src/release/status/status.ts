@@ -8,6 +8,7 @@ import { isUnreachable, RELEASE_ANNOTATION, whyUnreachable } from "../apply/appl
 import { type Hold, holdsIn } from "../history/held.ts";
 import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
+import { noClusterAnswers, readKnowledge } from "../history/knowledge.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
 import type { Cause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
@@ -15,7 +16,6 @@ import { judge } from "../judge/judge.ts";
 import { type LockHolder, type LockState, readLock } from "../lock/lock.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
-import { noClusterAnswers, readKnowledge } from "../plan/plan.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
 
 export interface DeploymentStatus {
