@@ -30,13 +30,13 @@ const all = casesFor(await loadCases(import.meta.dirname), "real").filter(
 const isWide = process.env["SLIPWAY_REAL_WIDE"] !== undefined;
 const turn = Number(process.env["SLIPWAY_CORPUS_TURN"] ?? 0);
 const cases = isWide ? all : spreadOf(all, SPREAD, turn);
-let cluster: RealCluster;
+let cluster: RealCluster | undefined;
 
 before(async () => {
   if (skip === false) cluster = await openRealCluster(process.env);
 });
 after(async () => {
-  if (skip === false) await cluster.close();
+  await cluster?.close();
 });
 
 test("there are enough of them", () => {
@@ -49,19 +49,21 @@ describe(`on a real cluster, ${isWide ? "all" : `turn ${turn}`}`, { concurrency:
   for (const one of cases) {
     test(`${one.kind}/${one.id}: ${one.title}`, () =>
       inTurn(async () => {
+        assert.ok(cluster);
+        const { client, clock } = cluster;
         const stage = await openStage(one, cluster);
         const stop = new AbortController();
         let steps: Promise<void> | undefined;
         try {
           const ran = await runCase({
             one,
-            client: cluster.client,
+            client,
             namespace: stage.namespace,
             before: stage.objects.before,
             after: stage.objects.after,
             onChange: async () => {
               await stage.prepare();
-              steps = stage.play(cluster.clock.now(), stop.signal);
+              steps = stage.play(clock.now(), stop.signal);
             },
           });
           assertSaid(one, ran);

@@ -4,8 +4,9 @@
  *   unit        tables, golden files, properties, the architecture test       needs nothing
  *   simulation  seeded worlds with faults                                     needs nothing
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
- *   real        the release engine against a real Kubernetes                  needs SLIPWAY_REAL_KUBERNETES
- *   real-all    also the six stories on three clusters, forecasts, and every case of the corpus that one can show in time
+ *   real        the six stories on three clusters of a real Kubernetes, rights, autoscalers, changes of kind, a spread
+ *               of forecasts and of the corpus                                needs SLIPWAY_REAL_KUBERNETES
+ *   real-all    the same with many forecasts and every case of the corpus that a cluster can show in time
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
@@ -33,7 +34,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
   // Each starts the clusters that it needs, and stops them: one at a time.
-  real: { suffix: /(?:real-cluster|rights|autoscaled)\.real\.test\.ts$/, concurrency: 1 },
+  real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
   "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
 };
 

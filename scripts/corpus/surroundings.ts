@@ -18,19 +18,23 @@ export interface RealCluster extends Surroundings {
 /** Starts (or joins) cluster `a` with the program that SLIPWAY_REAL_KUBERNETES names; a joined one is left running. */
 export async function openRealCluster(env: NodeJS.ProcessEnv): Promise<RealCluster> {
   const cluster = await openCluster(env, ["a"]);
-  await cluster.machine.unthrottle();
-  await nodeIsSteady(cluster);
-  const registry = await startCaseRegistry();
-  const webhook = await startCaseWebhook();
-  return {
-    ...cluster,
-    webhook,
-    close: async () => {
-      await webhook.close();
-      await registry.close();
-      await cluster.close();
-    },
+  const closings = [cluster.close];
+  // What has been started ends also when the rest of it cannot be.
+  const close = async (): Promise<void> => {
+    for (const closing of closings.splice(0).reverse()) await closing();
   };
+  try {
+    await cluster.machine.unthrottle();
+    await nodeIsSteady(cluster);
+    const registry = await startCaseRegistry();
+    closings.push(() => registry.close());
+    const webhook = await startCaseWebhook();
+    closings.push(() => webhook.close());
+    return { ...cluster, webhook, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** Longer than the node lifecycle controller's period of 5 s, after which it taints a node for what its kubelet said. */
