@@ -18,7 +18,7 @@ export interface LoadedHook {
 export async function loadHooks(
   config: Pick<Config, "root"> & { readonly release: Pick<Config["release"], "hooks"> },
 ): Promise<readonly LoadedHook[]> {
-  return Promise.all(
+  const hooks = await Promise.all(
     (config.release.hooks ?? []).map(async (hook): Promise<LoadedHook> => {
       if (hook.run.kind === "command") return { config: hook, job: undefined };
       const loaded = await loadManifests([hook.run.file], config.root);
@@ -35,6 +35,32 @@ export async function loadHooks(
       });
     }),
   );
+  refuseSameJob(hooks);
+  return hooks;
+}
+
+/** A Job is known by its name and the release's number: of two with one name the second would count as done already. */
+function refuseSameJob(hooks: readonly LoadedHook[]): void {
+  const files = new Map<string, string>();
+  for (const { config, job, file = "" } of hooks) {
+    if (job === undefined) continue;
+    const { name, namespace = "" } = job.object.metadata;
+    const key = `${namespace}/${name}`;
+    const first = files.get(key);
+    if (first !== undefined) {
+      throw new SlipwayError({
+        code: "HOOK_JOB_TWICE",
+        where: `slipway.config.ts/release/hooks/${config.when}`,
+        message:
+          first === file
+            ? `${file} is the Job of two hooks: ${name} would run once`
+            : `${file} and ${first} both hold a Job ${name}: it would run once`,
+        hint: "Give the Job of each hook a name of its own (metadata.name), in a file of its own.",
+        exitCode: 2,
+      });
+    }
+    files.set(key, file);
+  }
 }
 
 function kindsOf(loaded: readonly LoadedObject[]): string {
