@@ -55,8 +55,8 @@ export interface RunInput {
   readonly oldPods?: "wait" | "report" | undefined;
 }
 
-/** How long a requeued cluster is left alone before it is tried again. */
-export const RETRY_REQUEUED_MS = 5_000;
+/** How long a requeued cluster is left alone before it is tried again, at most; never longer than it may be silent. */
+const RETRY_REQUEUED_MS = 5_000;
 
 export class Run {
   readonly input: RunInput;
@@ -227,7 +227,8 @@ export class Run {
     const left = waves.map((wave) => wave.filter((one) => one !== name));
     this.change({ waves: isNew ? [...left, [name]] : left.with(last, [...(left[last] ?? []), name]) });
     this.#requeued.add(name);
-    const retryAt = this.now() + RETRY_REQUEUED_MS;
+    const { unreachableAfterMs = RETRY_REQUEUED_MS } = this.input.context;
+    const retryAt = this.now() + Math.min(RETRY_REQUEUED_MS, unreachableAfterMs);
     this.set(name, { forward: { step: "requeued", startedAt, reason, retryAt } });
   }
 
