@@ -3,7 +3,7 @@
  * and the record becomes a result with an exit code.
  */
 import { prune } from "./apply/prune.ts";
-import { deleteRecord, expired, runningIn } from "./history/history.ts";
+import { deleteRecord, expired } from "./history/history.ts";
 import { repairHistory } from "./history/repair.ts";
 import type { Locked } from "./lock/under-lock.ts";
 import type { ClusterResult, ReleaseContext, ReleaseRecord, ReleaseResult, Target } from "./model.ts";
@@ -20,8 +20,7 @@ export async function tidy(context: ReleaseContext, locked: Locked, final: Relea
   if (final.outcome === "healthy") {
     const pruneIn = async (target: Target): Promise<void> => {
       if (final.clusters[target.name] === undefined) return;
-      const running = runningIn(before, target.name);
-      const refs = pruneRefs(context, all, running);
+      const refs = pruneRefs(context, all, target.name);
       const { deleted, failed } = await prune(target.client, refs, final.service, context.namespace);
       if (deleted.length > 0) locked.emit({ type: "pruned", cluster: target.name, objects: deleted });
       for (const message of failed) {

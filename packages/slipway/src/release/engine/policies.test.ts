@@ -5,7 +5,7 @@ import { until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { type Deployment, isReason, type KubeClient } from "@slipway/kube";
 import type { ReleaseContext, RenderedRelease } from "../model.ts";
-import { deploy, history, planRollback, rollback, unhold } from "../release.ts";
+import { deploy, history, planRelease, planRollback, rollback, unhold } from "../release.ts";
 import { behaviours, contextOf, recordEvents, rendered, targetsOf, webManifest } from "../testing.ts";
 
 let clusters: Cluster[] = [];
@@ -167,6 +167,30 @@ spec: { selector: { app: web }, ports: [{ port: 81 }] }
   assert.equal(await has(context.targets[0]?.client, "Service", "extra", context.namespace), false);
   await rollback(context);
   assert.equal(await has(context.targets[0]?.client, "Service", "extra", context.namespace), true);
+});
+
+test("what a failed release had dropped goes with the next one that is healthy", async () => {
+  const { context, of } = fresh();
+  const extra = `${webManifest({ replicas: 1 })}
+---
+apiVersion: v1
+kind: Service
+metadata: { name: extra }
+spec: { selector: { app: web }, ports: [{ port: 81 }] }
+`;
+  await deploy(context, of("v1", { manifest: extra }));
+  const halting = { ...context, release: { ...context.release, onFailure: "halt" } } as const;
+  const failed = await deploy(halting, of("crash", { replicas: 1 }));
+  assert.equal(failed.record.outcome, "failed");
+  assert.equal(await has(context.targets[0]?.client, "Service", "extra", context.namespace), true);
+  const planned = await planRelease(context, of("v2", { replicas: 1 }));
+  const going = planned.clusters.map(({ objects }) =>
+    objects.flatMap(({ action, name }) => (action === "prune" ? [name] : [])),
+  );
+  assert.deepEqual(going, [["extra"], ["extra"]]);
+  await deploy(context, of("v2", { replicas: 1 }));
+  for (const { client } of context.targets)
+    assert.equal(await has(client, "Service", "extra", context.namespace), false);
 });
 
 test("ConfigMaps go when the last release that names them leaves the history", async () => {

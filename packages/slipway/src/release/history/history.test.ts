@@ -9,6 +9,7 @@ import {
   deleteRecord,
   expired,
   heldBy,
+  mayBeIn,
   mergeRecords,
   readRecords,
   runningIn,
@@ -162,6 +163,25 @@ test("what runs in a cluster is what the newest release that touched it left the
     names.map((name) => runningIn(records, name)?.number),
     [2, 2],
   );
+});
+
+test("what may still be in a cluster goes back to the newest release after which all was pruned", () => {
+  const there = (verdict: "healthy" | "failed", runs: number) => ({ verdict, step: "done", runs }) as const;
+  const away = { verdict: "not-started", step: "done" } as const;
+  const records = [
+    record(5, { outcome: "interrupted", clusters: { tokyo: there("failed", 5), osaka: away } }),
+    // Taken back in tokyo, where it runs release 3 again.
+    record(4, { outcome: "rolled-back", clusters: { tokyo: there("failed", 3), osaka: away } }),
+    // Nobody pruned: osaka did not answer.
+    record(3, { outcome: "unknown", clusters: { tokyo: there("healthy", 3), osaka: away } }),
+    record(2),
+    record(1),
+  ];
+  assert.deepEqual(
+    names.map((name) => mayBeIn(records, name).map(({ number }) => number)),
+    [[5, 4, 3, 2], [2]],
+  );
+  assert.deepEqual(mayBeIn(records, "kyoto"), []);
 });
 
 const failed = (number: number): ReleaseRecord =>

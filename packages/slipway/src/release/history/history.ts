@@ -276,6 +276,23 @@ export function runningIn<T extends PastRelease>(records: readonly T[], cluster:
   return undefined;
 }
 
+/**
+ * Releases whose objects may still be in a cluster, newest first: what runs there, and before it those after which nothing
+ * was pruned, because they failed, were cut off or left another cluster behind. The last one is the newest that was
+ * healthy as a whole: whatever was there before has gone with it.
+ */
+export function mayBeIn<T extends PastRelease>(records: readonly T[], cluster: string): readonly T[] {
+  const running = runningIn(records, cluster);
+  const found = new Set<T>(running === undefined ? [] : [running]);
+  for (const record of records) {
+    const there = record.clusters[cluster];
+    if (there?.runs === undefined) continue;
+    found.add(record);
+    if (record.outcome === "healthy" && there.verdict === "healthy") break;
+  }
+  return [...found].sort((a, b) => b.number - a.number);
+}
+
 /** A rollback of some clusters alone says nothing about the others, and so is never healthy everywhere. */
 export function isHealthyEverywhere(record: PastRelease): boolean {
   const clusters = Object.values(record.clusters);

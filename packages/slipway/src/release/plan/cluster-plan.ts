@@ -71,7 +71,7 @@ export async function planCluster(input: {
     warnings.push(...one.warnings);
   }
   const after = [onceHealthy(context, rendered, records), ...records];
-  const going = await atMost(AT_ONCE, pruneRefs(context, after, running), (ref) =>
+  const going = await atMost(AT_ONCE, pruneRefs(context, after, target.name), (ref) =>
     planPrune({ target, discovery, config }, ref, context),
   );
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];

@@ -1,7 +1,7 @@
 /** What would go, or stay although the release no longer has it. */
 import { findObject, type ObjectRef } from "@slipway/kube";
 import { isDataToDelete, toPrune } from "../apply/prune.ts";
-import { expired, type PastRelease } from "../history/history.ts";
+import { expired, mayBeIn, type PastRelease } from "../history/history.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import { type Discovery, servedRef } from "../manifests/served.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "../model.ts";
@@ -45,13 +45,13 @@ export function onceHealthy(
 }
 
 /**
- * What goes when the first of `records` is healthy: the inventory before it, and the config of releases that leave
- * the history.
+ * What goes from a cluster when the first of `records` is healthy: the inventory before it, and the config of releases
+ * that leave the history. `cluster` is a name.
  */
 export function pruneRefs(
   context: ReleaseContext,
   records: readonly PastRelease[],
-  running: PastRelease | undefined,
+  cluster: string,
 ): ReturnType<typeof toPrune> {
   const names = context.targets.map((target) => target.name);
   const leaving = expired(records, context.release.keep, names);
@@ -60,7 +60,13 @@ export function pruneRefs(
     .flatMap((record) => record.objects)
     .filter((object) => object.kind === "ConfigMap" || object.kind === "Secret");
   return toPrune({
-    before: [...(running?.objects ?? []), ...config],
+    // In the order in which they came, so that the newest manifest of an object speaks for it.
+    before: [
+      ...mayBeIn(records.slice(1), cluster)
+        .toReversed()
+        .flatMap((record) => record.objects),
+      ...config,
+    ],
     after: records[0]?.objects ?? [],
     kept: staying.flatMap((record) => record.objects),
   });
