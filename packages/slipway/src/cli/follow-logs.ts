@@ -1,5 +1,5 @@
 /** Logs of many pods in many clusters as one stream of lines. */
-import type { KubeClient, Pod } from "@slipway/kube";
+import type { KubeClient, KubeObject, Pod } from "@slipway/kube";
 import type { Target } from "../release/model.ts";
 
 export interface LogLine {
@@ -32,7 +32,7 @@ export async function followLogs(options: FollowOptions): Promise<number> {
 }
 
 async function followCluster(cluster: string, client: KubeClient, options: FollowOptions): Promise<number> {
-  const owners = await replicaSetsOf(client, options);
+  const owners = await ownersOf(client, options);
   const belongs = (pod: Pod): boolean =>
     (pod.metadata.ownerReferences ?? []).some(({ uid }) => owners.has(uid));
   const listed = await client.list<Pod>(pods, { namespace: options.namespace });
@@ -62,7 +62,7 @@ async function followCluster(cluster: string, client: KubeClient, options: Follo
         if (event.type === "BOOKMARK" || event.type === "DELETED") continue;
         const owner = event.object.metadata.ownerReferences?.find((reference) => reference.controller);
         if (owner !== undefined && !owners.has(owner.uid))
-          for (const uid of await replicaSetsOf(client, options)) owners.add(uid);
+          for (const uid of await ownersOf(client, options)) owners.add(uid);
         if (belongs(event.object)) open(event.object);
       }
     } catch (error) {
@@ -73,26 +73,33 @@ async function followCluster(cluster: string, client: KubeClient, options: Follo
   return found.length + (options.follow ? streams.size : 0);
 }
 
-/** The uids of the ReplicaSets that belong to the Deployments in question. */
-async function replicaSetsOf(client: KubeClient, options: FollowOptions): Promise<Set<string>> {
-  const deployments = await client.list(
-    { apiVersion: "apps/v1", kind: "Deployment" },
-    { namespace: options.namespace, labelSelector: `slipway.dev/service=${options.service}` },
+/** The uids of what owns the pods in question: ReplicaSets of Deployments, and the sets that make pods themselves. */
+async function ownersOf(client: KubeClient, options: FollowOptions): Promise<Set<string>> {
+  const { namespace } = options;
+  const workloads = await Promise.all(
+    ["Deployment", "StatefulSet", "DaemonSet"].map((kind) =>
+      listServed(client, kind, { namespace, labelSelector: `slipway.dev/service=${options.service}` }),
+    ),
   );
   const wanted = new Set(
-    deployments.items
+    workloads
+      .flat()
       .filter(({ metadata }) => options.deployment === undefined || metadata.name === options.deployment)
-      .map(({ metadata }) => metadata.uid),
+      .flatMap(({ metadata }) => metadata.uid ?? []),
   );
-  const sets = await client.list(
-    { apiVersion: "apps/v1", kind: "ReplicaSet" },
-    { namespace: options.namespace },
-  );
-  return new Set(
-    sets.items
-      .filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => wanted.has(uid)))
-      .map(({ metadata }) => metadata.uid as string),
-  );
+  const sets = await listServed(client, "ReplicaSet", { namespace });
+  const owned = sets.filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => wanted.has(uid)));
+  return new Set([...wanted, ...owned.flatMap(({ metadata }) => metadata.uid ?? [])]);
+}
+
+/** Empty where the cluster has no such kind: a local one has no StatefulSets. */
+async function listServed(
+  client: KubeClient,
+  kind: string,
+  options: { readonly namespace: string; readonly labelSelector?: string },
+): Promise<readonly KubeObject[]> {
+  const type = { apiVersion: "apps/v1", kind };
+  return (await client.serves(type)) ? (await client.list(type, options)).items : [];
 }
 
 async function stream(

@@ -1,24 +1,26 @@
 /**
- * Deployments whose number of pods a HorizontalPodAutoscaler of the cluster decides, be it part of the release or not: a
- * manifest that says 3 must not take 12 pods down to 3 while the autoscaler thinks again. Their `spec.replicas` is left
- * out of the apply; `hand-over.ts` sees to it that the count survives that.
+ * Deployments and StatefulSets whose number of pods a HorizontalPodAutoscaler of the cluster decides, be it part of the
+ * release or not: a manifest that says 3 must not take 12 pods down to 3 while the autoscaler thinks again. Their
+ * `spec.replicas` is left out of the apply; `hand-over.ts` sees to it that the count survives that.
  *
- * A Deployment that is not there yet keeps its number: without one it would begin with a single pod.
+ * One that is not there yet keeps its number: without one it would begin with a single pod.
  */
 import { type AnyObject, isReason, type KubeClient, StatusError } from "@slipway/kube";
 
-const keyOf = ({ metadata }: AnyObject, name = metadata.name): string =>
-  `${metadata.namespace ?? "default"}/${name}`;
+const COUNTED = ["Deployment", "StatefulSet"];
+
+const keyOf = ({ kind, metadata }: AnyObject): string =>
+  `${kind} ${metadata.namespace ?? "default"}/${metadata.name}`;
 
 const replicasIn = (object: AnyObject): number | undefined =>
   (object["spec"] as { replicas?: number } | undefined)?.replicas;
 
-/** `namespace/name` of the Deployments among `objects` that an autoscaler of the cluster scales now. */
+/** `Deployment namespace/name` of those among `objects` that an autoscaler of the cluster scales now. */
 export async function autoscaledIn(
   client: KubeClient,
   objects: readonly AnyObject[],
 ): Promise<ReadonlySet<string>> {
-  const counted = objects.filter((one) => one.kind === "Deployment" && replicasIn(one) !== undefined);
+  const counted = objects.filter((one) => COUNTED.includes(one.kind) && replicasIn(one) !== undefined);
   const namespaces = [...new Set(counted.map(({ metadata }) => metadata.namespace ?? "default"))];
   const targets = new Set((await Promise.all(namespaces.map((one) => targetsIn(client, one)))).flat());
   const scaled = await Promise.all(
@@ -38,7 +40,9 @@ async function targetsIn(client: KubeClient, namespace: string): Promise<readonl
       const { scaleTargetRef: target } = (hpa["spec"] ?? {}) as {
         scaleTargetRef?: { kind?: string; name?: string };
       };
-      return target?.kind === "Deployment" && target.name !== undefined ? [keyOf(hpa, target.name)] : [];
+      return target?.name === undefined
+        ? []
+        : [`${target.kind} ${hpa.metadata.namespace ?? "default"}/${target.name}`];
     });
   } catch (error) {
     // No such kind, or no right to see it: preflight says so, and the manifest's number is all there is.
@@ -60,7 +64,7 @@ async function isThere(client: KubeClient, { apiVersion, kind, metadata }: AnyOb
 
 /** The object as it is applied: without the number that is not its to decide. */
 export function leaveReplicas(object: AnyObject, scaled: ReadonlySet<string>): AnyObject {
-  if (object.kind !== "Deployment" || !scaled.has(keyOf(object))) return object;
+  if (!scaled.has(keyOf(object))) return object;
   const { replicas: _replicas, ...spec } = object["spec"] as Record<string, unknown>;
   return { ...object, spec };
 }

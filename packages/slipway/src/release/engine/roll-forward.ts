@@ -1,6 +1,6 @@
 /** Forward in one cluster: apply, follow the rollout, and report what the judge finds until the release ends. */
 import { assertNever, type SlipwayError } from "@slipway/base";
-import { type AnyObject, StatusError } from "@slipway/kube";
+import { type AnyObject, isReason, type Pod, StatusError } from "@slipway/kube";
 import {
   type Applied,
   ApplyError,
@@ -139,6 +139,7 @@ export async function follow(
       lastProgress = text;
       emit({ type: "progress", cluster: name, progress });
     },
+    onStuck: (pod) => run.spawn(deleteStuck(run, name, pod)),
     onFact: (fact) => {
       if (from.signal.aborted) return;
       const other = fact.kind === "ok" ? overwrittenBy(from) : undefined;
@@ -151,6 +152,22 @@ export async function follow(
       onFound(isSettled ? { kind: "unknown", reason: `${other} here meanwhile` } : { kind: "waiting" });
     },
   });
+}
+
+/** What it logged is with the evidence of the release that broke it; its volumes stay with the name. */
+async function deleteStuck(run: Run, cluster: string, { metadata }: Pod): Promise<void> {
+  const { name, namespace, uid } = metadata;
+  const what = `pod ${name} of an older revision is not ready, and its StatefulSet goes no further while it is there`;
+  let end = "it was deleted";
+  try {
+    await run.input.assureLock?.();
+    const options = uid === undefined ? {} : { preconditions: { uid } };
+    await run.target(cluster).client.delete({ apiVersion: "v1", kind: "Pod", name, namespace }, options);
+  } catch (error) {
+    if (isReason(error, "NotFound") || isReason(error, "Conflict")) return;
+    end = `it could not be deleted (${error instanceof Error ? error.message : String(error)}); delete it by hand`;
+  }
+  run.input.emit({ type: "warning", cluster, message: `${what}: ${end}` });
 }
 
 /** The watch may lag behind the apply for a moment, when only annotations differ. */

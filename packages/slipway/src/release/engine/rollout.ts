@@ -14,6 +14,7 @@ import { type Judged, judge, newPodsOf, type RolloutSnapshot, type Seen } from "
 import type { ExpectedWorkload } from "../judge/workload.ts";
 import type { ImageCheck } from "../model.ts";
 import type { Observer } from "./observe.ts";
+import { stuckPods } from "./stuck-pods.ts";
 
 export type RolloutFact =
   | { readonly kind: "waiting" }
@@ -32,6 +33,8 @@ export const UNREACHABLE_PATIENCE_MS = 60_000;
 /** A restart during the bake is looked at again after this: the event that says why may come after it. */
 const RESTART_PATIENCE_MS = 2_000;
 const LOG_PATIENCE_MS = 2_000;
+/** A pod that is replaced in its turn is not ready for a moment too. */
+const STUCK_AFTER_MS = 10_000;
 
 export interface RolloutInput {
   readonly cluster: string;
@@ -53,6 +56,8 @@ export interface RolloutInput {
   readonly isBaking?: (() => boolean) | undefined;
   readonly onProgress: (progress: Progress) => void;
   readonly onFact: (fact: RolloutFact) => void;
+  /** A pod that its StatefulSet waits for before it does anything has not become ready for a while; told once. */
+  readonly onStuck?: ((pod: Pod) => void) | undefined;
 }
 
 export async function followRollout(input: RolloutInput): Promise<void> {
@@ -62,6 +67,7 @@ export async function followRollout(input: RolloutInput): Promise<void> {
   let bakedFrom: ReadonlyMap<string, number> | undefined;
   let restartSeenAt: number | undefined;
   const logs = keepLastLogs(input);
+  const stuck = watchStuck(input);
   const look = (): { readonly snapshot: RolloutSnapshot; readonly judged: Judged } => {
     const snapshot: RolloutSnapshot = { ...input, ...observer.current(), images, logs: logs.texts };
     return { snapshot, judged: judge(snapshot, seen, clock.now()) };
@@ -81,6 +87,7 @@ export async function followRollout(input: RolloutInput): Promise<void> {
     seen = judged.seen;
     input.onProgress(judged.progress);
     logs.look(newPodsOf(snapshot));
+    stuck(snapshot, now);
     const { judgement } = judged;
     const isStrict = bakedFrom !== undefined && input.isBaking?.() !== false;
     const restarted = isStrict ? restartedSince(snapshot, bakedFrom ?? new Map(), input) : undefined;
@@ -111,6 +118,31 @@ export async function followRollout(input: RolloutInput): Promise<void> {
     // Readiness windows end without any change in the cluster, so look at least once a second.
     await observer.changed(version, Math.min(1_000, (judgement.budgetEndsAt ?? now + 1_000) - now), signal);
   }
+}
+
+/**
+ * Tells of each stuck pod once, when it is so `STUCK_AFTER_MS` after it was first. What crashes is ready for a moment after
+ * every restart, which does not free its set.
+ */
+function watchStuck(input: RolloutInput): (snapshot: RolloutSnapshot, now: number) => void {
+  const since = new Map<string, number>();
+  const told = new Set<string>();
+  return (snapshot, now) => {
+    const ours = (snapshot.statefulSets ?? []).filter(({ metadata: { name, namespace = "default" } }) =>
+      input.expected.some(
+        (one) => one.kind === "StatefulSet" && one.name === name && one.namespace === namespace,
+      ),
+    );
+    const pods = stuckPods(ours, snapshot.pods);
+    for (const pod of pods) {
+      const { uid = "" } = pod.metadata;
+      const first = since.get(uid) ?? now;
+      since.set(uid, first);
+      if (told.has(uid) || now - first < STUCK_AFTER_MS) continue;
+      told.add(uid);
+      input.onStuck?.(pod);
+    }
+  };
 }
 
 /** Lists everything again and judges it; undefined when it is not doomed after all or the cluster does not answer. */

@@ -39,6 +39,7 @@ export interface StatefulSet extends KubeObject {
     readonly replicas?: number;
     readonly selector: LabelSelector;
     readonly template: PodTemplateSpec;
+    readonly podManagementPolicy?: "OrderedReady" | "Parallel";
     readonly updateStrategy?: {
       readonly type?: "RollingUpdate" | "OnDelete";
       readonly rollingUpdate?: { readonly partition?: number };

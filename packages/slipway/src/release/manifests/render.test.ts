@@ -201,13 +201,17 @@ test("a changed ConfigMap gets another name, and its references follow", () => {
   assert.equal(before.content, rendered("v1", { setting: "hello" }).content);
 });
 
-test("a workload that nothing would judge is refused", () => {
-  const error = refusal(() =>
-    render("apiVersion: apps/v1\nkind: StatefulSet\nmetadata: { name: db }\nspec: {}\n"),
-  );
-  assert.equal(error.code, "MANIFEST_KIND_NOT_JUDGED");
-  assert.equal(error.where, "k8s/web.yaml:2:7");
-});
+for (const [kind, hint] of [
+  ["Pod", /Make it a Deployment/],
+  ["ReplicaSet", /Make it a Deployment/],
+  ["Job", /Make it a hook/],
+] as const)
+  test(`a ${kind}, which nothing would judge, is refused`, () => {
+    const error = refusal(() => render(`apiVersion: v1\nkind: ${kind}\nmetadata: { name: db }\nspec: {}\n`));
+    assert.equal(error.code, "MANIFEST_KIND_NOT_JUDGED");
+    assert.equal(error.where, "k8s/web.yaml:2:7");
+    assert.match(error.hint ?? "", hint);
+  });
 
 test("replicas are left to a HorizontalPodAutoscaler of the release", () => {
   const release = render(`${webManifest()}
@@ -218,4 +222,21 @@ metadata: { name: web }
 spec: { scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: web }, maxReplicas: 9 }
 `);
   assert.equal("replicas" in find<Deployment>(release, "Deployment").spec, false);
+});
+
+test("the autoscaler of a StatefulSet is not that of a Deployment of the same name", () => {
+  const release = render(`${webManifest()}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: web }
+spec: { replicas: 2, template: { spec: { containers: [{ name: web, image: web }] } } }
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: { name: web }
+spec: { scaleTargetRef: { apiVersion: apps/v1, kind: StatefulSet, name: web }, maxReplicas: 9 }
+`);
+  assert.equal("replicas" in find<Deployment>(release, "Deployment").spec, true);
+  assert.equal("replicas" in find<Deployment>(release, "StatefulSet").spec, false);
 });

@@ -138,24 +138,31 @@ export function contentOf(objects: readonly AnyObject[]): string {
 /** Pods that nothing judges would make every release a success; refuse them instead. */
 function refuseUnjudged(entry: LoadedObject): void {
   const { kind, metadata } = entry.object;
-  if (!["Pod", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"].includes(kind)) return;
+  const hint = UNJUDGED[kind];
+  if (hint === undefined) return;
   throw new SlipwayError({
     code: "MANIFEST_KIND_NOT_JUDGED",
     where: entry.locate(["kind"]),
-    message: `${kind} "${metadata.name}": a release judges Deployments only, and would call this one a success unseen`,
-    hint: "Apply it with kubectl beside the release, or make it a Deployment.",
+    message: `${kind} "${metadata.name}": a release judges Deployments, StatefulSets and DaemonSets, and would call this one a success unseen`,
+    hint,
     exitCode: 2,
   });
 }
 
-/** Deployments whose replicas belong to a HorizontalPodAutoscaler of this release. */
+const UNJUDGED: Readonly<Record<string, string>> = {
+  Pod: "Make it a Deployment, or apply it with kubectl beside the release.",
+  ReplicaSet: "Make it a Deployment, or apply it with kubectl beside the release.",
+  Job: "Make it a hook: release.hooks runs a Job before or after the release, shows its logs and judges it.",
+};
+
+/** `Kind name` of workloads whose replicas belong to a HorizontalPodAutoscaler of this release. */
 function scaledByAutoscaler(loaded: readonly LoadedObject[]): ReadonlySet<string> {
   const names = new Set<string>();
   for (const { object } of loaded) {
     if (object.kind !== "HorizontalPodAutoscaler") continue;
     const target = (object["spec"] as { scaleTargetRef?: { kind?: string; name?: string } } | undefined)
       ?.scaleTargetRef;
-    if (target?.kind === "Deployment" && target.name !== undefined) names.add(target.name);
+    if (target?.name !== undefined) names.add(`${target.kind} ${target.name}`);
   }
   return names;
 }
@@ -186,7 +193,8 @@ function complete(
   };
   const withPods = mapPodSpec(labelled, fillPortProtocols);
   if (object.kind === "Service") return fillServiceProtocols(withPods);
-  if (object.kind === "Deployment" && input.scaled.has(object.metadata.name))
+  const isCounted = object.kind === "Deployment" || object.kind === "StatefulSet";
+  if (isCounted && input.scaled.has(`${object.kind} ${object.metadata.name}`))
     return withoutReplicas(withPods);
   return withPods;
 }

@@ -26,11 +26,13 @@ const DEFAULT_GRACE_S = 30;
 
 const NEG_ANNOTATION = "cloud.google.com/neg";
 
+const SERVING_KINDS = ["Deployment", "StatefulSet", "DaemonSet"];
+
 export function checkManifests(objects: readonly AnyObject[]): readonly RawFinding[] {
   const services = objects.filter(({ kind }) => kind === "Service");
   const scaled = objects.filter(({ kind }) => kind === "HorizontalPodAutoscaler").map(targetOf);
   return objects
-    .filter(({ kind }) => kind === "Deployment")
+    .filter(({ kind }) => SERVING_KINDS.includes(kind))
     .flatMap((object) => {
       const deployment = object as unknown as Deployment;
       const spec = deployment.spec.template?.spec;
@@ -40,7 +42,9 @@ export function checkManifests(objects: readonly AnyObject[]): readonly RawFindi
       return [
         ...spec.containers.flatMap((container) => ofContainer(object, container)),
         ...(selecting.length === 0 ? [] : serving(object, spec, selecting)),
-        ...ofDeployment(object, spec, { replicas, isServing: selecting.length > 0 }),
+        ...(object.kind === "Deployment"
+          ? ofDeployment(object, spec, { replicas, isServing: selecting.length > 0 })
+          : []),
       ];
     });
 }

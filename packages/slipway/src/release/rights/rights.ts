@@ -50,11 +50,13 @@ export function rightsFor(input: RightsInput): Rights {
   const name = `slipway-${input.service}-${input.purpose}`;
   const manifests: AnyObject[] = [];
   for (const namespace of [...namespaces].sort()) {
+    const applied = kinds.filter((kind) => kind.namespace === namespace);
     const rules = [
       ...(namespace === input.namespace ? bookkeeping(input) : []),
       ...watching(input.purpose),
       ...(input.purpose === "read" ? [] : preflightIn()),
-      ...kinds.filter((kind) => kind.namespace === namespace).map((kind) => ruleOf(kind, input.purpose)),
+      ...applied.map((kind) => ruleOf(kind, input.purpose)),
+      ...(input.purpose === "read" ? [] : unblocking(applied)),
     ];
     manifests.push(...bound("Role", { name, namespace }, rules, input));
   }
@@ -115,6 +117,12 @@ function unknownKinds(input: RightsInput): readonly TypeRef[] {
 function ruleOf({ groups, plural }: AppliedKind, purpose: Purpose): Rule {
   const verbs = purpose === "read" ? ["get"] : [...APPLY, "delete"];
   return { apiGroups: groups, resources: [plural], verbs };
+}
+
+/** A broken pod that keeps a StatefulSet from going on is deleted; see `engine/stuck-pods.ts`. */
+function unblocking(applied: readonly AppliedKind[]): readonly Rule[] {
+  const isSet = applied.some(({ plural }) => plural === "statefulsets");
+  return isSet ? [{ apiGroups: [""], resources: ["pods"], verbs: ["delete"] }] : [];
 }
 
 /** The lock and the records. A create cannot be limited to a name: the name is not known when it is looked at. */
