@@ -40,7 +40,7 @@ export async function deploy(
   options: DeployOptions = {},
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
-  const plan = await planToDeploy(context, rendered, options);
+  const { plan, newest } = await planned(context, rendered, options);
   emit({ type: "identified", clusters: plan.identities });
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
@@ -64,6 +64,13 @@ export async function deploy(
     if (heldSince !== undefined) throw heldSince;
     const moved = options.frozen === undefined ? undefined : releaseMoved(options.frozen, locked.records[0]);
     if (moved !== undefined) throw moved;
+    // Somebody released while this one waited for the lock: what was planned and found well was another state.
+    if (locked.records[0]?.number !== newest) {
+      const again = await planToDeploy(context, rendered, options);
+      emit({ type: "planned", plan: again });
+      const refusedNow = refusalError(again.refusals);
+      if (refusedNow !== undefined) throw refusedNow;
+    }
     return runNumbered(context, locked, {
       kind: "deploy",
       rendered,
@@ -90,11 +97,21 @@ export async function planToDeploy(
   rendered: RenderedRelease,
   options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen"> = {},
 ): Promise<ReleasePlan> {
+  return (await planned(context, rendered, options)).plan;
+}
+
+/** Also the number of the newest release at that time; undefined when there was none. */
+async function planned(
+  context: ReleaseContext,
+  rendered: RenderedRelease,
+  options: Parameters<typeof planToDeploy>[2] = {},
+): Promise<{ readonly plan: ReleasePlan; readonly newest: number | undefined }> {
   const knowledge = await readKnowledge(context);
+  const newest = knowledge.records[0]?.number;
   const detailed = await planInDetail(context, rendered, knowledge, options);
-  if (options.frozen === undefined) return detailed.plan;
+  if (options.frozen === undefined) return { plan: detailed.plan, newest };
   const changed = stalenessOf(options.frozen, context, detailed, knowledge);
-  return { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] };
+  return { plan: { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] }, newest };
 }
 
 function skippedOf(plan: ReleasePlan): ReadonlyMap<string, string> {

@@ -68,10 +68,12 @@ export async function underLock<T>(
   const inOrder = context.targets
     .filter((target) => !skipped.has(target.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+  // For all of them together: whoever waits ten minutes does not mean ten for each cluster.
+  const deadline = context.clock.monotonic() + (request.lockWaitMs ?? 0);
   try {
     for (const target of inOrder) {
       try {
-        locks.set(target.name, await lockOne(context, target, request));
+        locks.set(target.name, await lockOne(context, target, request, deadline));
       } catch (error) {
         leaveOut(target, error);
       }
@@ -125,9 +127,14 @@ async function giveBack(context: ReleaseContext, locks: readonly HeldLock[]): Pr
   timer.abort();
 }
 
-async function lockOne(context: ReleaseContext, target: Target, request: LockRequest): Promise<HeldLock> {
+/** `deadline` is monotonic. */
+async function lockOne(
+  context: ReleaseContext,
+  target: Target,
+  request: LockRequest,
+  deadline: number,
+): Promise<HeldLock> {
   await ensureNamespace(target.client, context.namespace, context.service);
-  const deadline = context.clock.monotonic() + (request.lockWaitMs ?? 0);
   let toldAt: number | undefined;
   for (;;) {
     try {
