@@ -47,6 +47,11 @@ export interface CommandDeclaration {
   readonly arguments?: readonly ArgumentDeclaration[];
   readonly options?: readonly OptionDeclaration[];
   readonly examples?: readonly string[];
+  /**
+   * What it prints is all it is for: when the reader of its output leaves (`| head`), it ends at once, with 0. Every other
+   * command goes on to its end without its output, and ends with the exit code of what it did.
+   */
+  readonly onlyPrints?: true;
   /** The exit code: 0 ok · 1 check or deploy failed · 2 usage or config · 3 environment · 4 only unknown · 5 changes (plan) · 130 interrupted. */
   run(context: CliContext, input: CommandInput): Promise<number>;
 }

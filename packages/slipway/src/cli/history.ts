@@ -6,6 +6,7 @@ export const command: CommandDeclaration = {
     "Lists the releases as the clusters hold them; any one of them can answer. With a number, everything about that release:\nclusters, causes, evidence, images, who went on with it and whose lock was taken. Values of Secrets are not shown.",
   arguments: [{ flags: "[release]", description: "a release number (12 or #12)" }],
   examples: ["slipway history", "slipway history 12", "slipway history --json"],
+  onlyPrints: true,
   async run(context, input) {
     const { SlipwayError } = await import("@slipway/base");
     const { openProject } = await import("./project.ts");

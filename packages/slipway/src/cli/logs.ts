@@ -13,6 +13,7 @@ export const command: CommandDeclaration = {
     { flags: "--previous", description: "the container before the last restart" },
   ],
   examples: ["slipway logs web", "slipway logs web -f --cluster osaka"],
+  onlyPrints: true,
   async run(context, input) {
     const { openProject } = await import("./project.ts");
     const { targetsOf } = await import("./compose.ts");

@@ -28,10 +28,20 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const)
     interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "terminated", exitCode: 130 })),
   );
 process.stderr.on("error", () => {}); // nobody is left to read it
-// `slipway history | head` must not end in a stack trace.
+// Whoever reads may leave: `slipway history | head` is done then, but a release is not: it goes on to its end, unheard.
+let onlyPrints = true;
+let isUnheard = false;
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
+  if (onlyPrints && error.code === "EPIPE") process.exit(0);
+  if (isUnheard) return;
+  isUnheard = true;
+  process.stderr.write(
+    `slipway: the output cannot be written any more (${error.code}); going on without it\n`,
+  );
 });
+const print = (text: string): void => {
+  if (!isUnheard) process.stdout.write(text);
+};
 
 const context: CliContext = {
   cwd: process.cwd(),
@@ -45,7 +55,7 @@ const context: CliContext = {
     process.stdin.isTTY === true && process.stdout.isTTY === true && process.env["CI"] === undefined
       ? confirm
       : undefined,
-  write: (text) => void process.stdout.write(text),
+  write: print,
   writeError: (text) => void process.stderr.write(text),
 };
 
@@ -84,6 +94,7 @@ function add(path: readonly string[], declaration: CommandDeclaration): void {
       `\nExamples:\n${declaration.examples.map((line) => `  $ ${line}`).join("\n")}`,
     );
   command.action(async (...parameters: unknown[]) => {
+    onlyPrints = declaration.onlyPrints === true;
     const [options, values] = [parameters.at(-2) as CommandInput["options"], parameters.slice(0, -2)];
     process.exitCode = await declaration.run(context, {
       arguments: values.flat().filter((value) => typeof value === "string"),
@@ -126,7 +137,7 @@ async function run(): Promise<number> {
               code: "INTERNAL",
               message: error instanceof Error ? (error.stack ?? error.message) : String(error),
             };
-      process.stdout.write(`${JSON.stringify({ error: facts })}\n`);
+      print(`${JSON.stringify({ error: facts })}\n`);
     } else {
       process.stderr.write(`slipway: ${renderError(error)}\n`);
     }

@@ -17,6 +17,7 @@ export const command: CommandDeclaration = {
     "slipway rights --env production --service-account ci/deployer | kubectl apply -f -",
     "slipway rights read --env production --group developers",
   ],
+  onlyPrints: true,
   async run(context, input) {
     const { SlipwayError } = await import("@slipway/base");
     const { openProject } = await import("./project.ts");

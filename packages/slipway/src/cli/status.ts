@@ -6,6 +6,7 @@ export const command: CommandDeclaration = {
     "For each cluster: the release, its health, and every field that differs from what the release applied, with whoever\nowns it now (from managedFields). Also who is releasing, and an interrupted release. Reads only.",
   options: [{ flags: "-w, --watch", description: "show it again whenever it changes, until Ctrl-C" }],
   examples: ["slipway status", "slipway status --watch", "slipway status --env production --json"],
+  onlyPrints: true,
   async run(context, input) {
     const { openProject } = await import("./project.ts");
     const { releaseContextOf, targetsOf } = await import("./compose.ts");

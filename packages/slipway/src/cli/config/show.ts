@@ -3,6 +3,7 @@ import { type CommandDeclaration, isSet } from "../command.ts";
 export const command: CommandDeclaration = {
   summary: "show the resolved configuration and where each value comes from",
   examples: ["slipway config show", "slipway config show --env production"],
+  onlyPrints: true,
   async run(context, input) {
     const { openProject } = await import("../project.ts");
     const { redact, renderConfig } = await import("../../config/show.ts");

@@ -5,6 +5,7 @@ export const command: CommandDeclaration = {
   summary: "print the path of a kubeconfig for the local clusters",
   options: [{ flags: "--raw", description: "print its content instead" }],
   examples: ["export KUBECONFIG=$(slipway local kubeconfig)", "kubectl --context osaka get pods"],
+  onlyPrints: true,
   async run(context, input) {
     const { openProject, requireWorld } = await import("../project.ts");
     const project = await openProject(context, input);

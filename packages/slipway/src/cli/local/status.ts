@@ -6,6 +6,7 @@ import { type CommandDeclaration, isSet } from "../command.ts";
 export const command: CommandDeclaration = {
   summary: "show what runs in the local world and where",
   examples: ["slipway local status", "slipway local status --json"],
+  onlyPrints: true,
   async run(context, input) {
     const { openProject, requireWorld } = await import("../project.ts");
     const { callWorld } = await import("../../world/control.ts");

@@ -1,0 +1,128 @@
+/** The command line as a process: what becomes of its work when whoever reads its output leaves. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { exec } from "@slipway/base";
+import { type Cluster, startCluster } from "@slipway/cluster";
+
+const bin = join(import.meta.dirname, "../../bin/slipway");
+let folder = "";
+let cluster: Cluster;
+let env: NodeJS.ProcessEnv;
+
+const MANIFEST = `apiVersion: v1
+kind: ConfigMap
+metadata: { name: settings, annotations: { slipway.dev/hash-suffix: "false" } }
+data: { color: blue }
+`;
+/** Each hook prints for a while, so that the release still has something to say when nobody listens any more. */
+const CONFIG = `import { context, defineConfig } from "slipway";
+const speak = (end) => ["sh", "-c", "for i in 1 2 3 4 5 6; do echo line $i; sleep 0.1; done; " + end];
+export default defineConfig({
+  name: "hello",
+  images: {},
+  manifests: ["k8s/"],
+  environments: { prod: { namespace: "hello", registry: "registry.test", clusters: { tokyo: context("tokyo") } } },
+  release: {
+    bake: "0s",
+    hooks: { before: [{ command: speak("true") }], after: [{ command: speak("touch done; test ! -e broken") }] },
+  },
+});
+`;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-main-"));
+  cluster = await startCluster({ name: "tokyo", runtime: "simulated" });
+  env = { ...process.env, CI: undefined, NODE_OPTIONS: undefined, KUBECONFIG: cluster.kubeconfigPath };
+  await mkdir(join(folder, "k8s"));
+  await writeFile(join(folder, "k8s/settings.yaml"), MANIFEST);
+  await writeFile(join(folder, "slipway.config.ts"), CONFIG);
+  await writeFile(join(folder, ".gitignore"), ".slipway\nbroken\ndone\n");
+  await exec(["sh", "-c", "git init -q && git add -A"], { cwd: folder });
+  await commit();
+});
+after(async () => {
+  await cluster?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function start(...args: readonly string[]): ChildProcess {
+  return spawn(bin, [...args, "--env", "prod"], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** As `| head -1` does. */
+async function leave({ stdout }: ChildProcess): Promise<void> {
+  await once(stdout as NonNullable<typeof stdout>, "data");
+  stdout?.destroy();
+}
+
+async function outcomes(): Promise<readonly string[]> {
+  const { exitCode, stdout } = await exec([bin, "history", "--json", "--env", "prod"], { cwd: folder, env });
+  assert.equal(exitCode, 0);
+  return (JSON.parse(stdout) as readonly { outcome: string }[]).map(({ outcome }) => outcome);
+}
+
+async function commit(): Promise<void> {
+  const git = "git -c user.name=a -c user.email=a@b commit -qam next";
+  const done = await exec(["sh", "-c", `${git} && '${bin}' build --env prod`], { cwd: folder, env });
+  assert.equal(done.exitCode, 0, done.stderr);
+}
+
+for (const [outcome, code] of [
+  ["healthy", 0],
+  ["rolled-back", 1],
+] as const) {
+  test(`a release whose reader leaves goes on to its end, and its exit code is its own: ${outcome}`, async () => {
+    await rm(join(folder, "done"), { force: true });
+    if (code !== 0) {
+      await writeFile(join(folder, "broken"), "");
+      await writeFile(join(folder, "k8s/settings.yaml"), MANIFEST.replace("blue", "red"));
+      await commit();
+    }
+    const deploy = start("deploy");
+    let errors = "";
+    deploy.stderr?.on("data", (piece: Buffer) => {
+      errors += piece.toString();
+    });
+    await leave(deploy);
+    const [exitCode] = await once(deploy, "exit");
+    assert.equal(exitCode, code, errors);
+    assert.equal(errors, "slipway: the output cannot be written any more (EPIPE); going on without it\n");
+    assert.ok(existsSync(join(folder, "done")), "the hook of after has run");
+    assert.equal((await outcomes())[0], outcome);
+    // Refused: the release is on hold. That is told by the exit code alone, to nobody.
+    if (code !== 0) {
+      const again = start("deploy");
+      again.stderr?.destroy();
+      again.stdout?.destroy();
+      assert.deepEqual(await once(again, "exit"), [1, null]);
+    }
+  });
+}
+
+test("a release goes on, too, when neither its output nor its errors are read any more", async () => {
+  await rm(join(folder, "broken"), { force: true });
+  await writeFile(join(folder, "k8s/settings.yaml"), MANIFEST.replace("blue", "green"));
+  await commit();
+  const deploy = start("deploy");
+  await leave(deploy);
+  deploy.stderr?.destroy();
+  const [exitCode] = await once(deploy, "exit");
+  assert.equal(exitCode, 0);
+  assert.equal((await outcomes())[0], "healthy");
+});
+
+test("a command that only prints ends well when its reader leaves", async () => {
+  const watch = start("status", "--watch");
+  await leave(watch);
+  // It would watch until Ctrl-C: the next thing to say ends it.
+  const ended = once(watch, "exit");
+  const note = { apiVersion: "v1", kind: "ConfigMap", namespace: "hello", name: "settings" };
+  await cluster.client.delete(note);
+  assert.deepEqual(await ended, [0, null]);
+});
