@@ -10,7 +10,7 @@ import {
   stamp,
 } from "../apply/apply.ts";
 import { countsOf } from "../evidence/evidence.ts";
-import { runLateHooks } from "../hooks/run-hooks.ts";
+import { isSilence, runLateHooks } from "../hooks/run-hooks.ts";
 import { type CauseObject, makeCause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { refusedApply } from "../judge/creation.ts";
@@ -73,7 +73,7 @@ async function withHooks(run: Run, name: string, signal: AbortSignal): Promise<b
   if (bad === undefined) return !signal.aborted;
   if (signal.aborted) return false;
   const { code, why = "it was not run" } = bad.cause ?? {};
-  (code === "ClusterUnreachable" ? unknown : refused)(run, name, why);
+  (code !== undefined && isSilence(code) ? unknown : refused)(run, name, why);
   return false;
 }
 

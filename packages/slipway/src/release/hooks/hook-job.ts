@@ -3,7 +3,7 @@
  * its log told line by line, and cleaned up by number afterwards.
  */
 import { type AnyObject, isReason, type Job, type KubeClient, type Pod, StatusError } from "@slipway/kube";
-import { type Applied, applyObjects, stamp } from "../apply/apply.ts";
+import { type Applied, ApplyError, applyObjects, isUnreachable, stamp } from "../apply/apply.ts";
 import { observe } from "../engine/observe.ts";
 import { kubectlFor, type Run } from "../engine/run.ts";
 import { type Cause, type CauseCode, makeCause, renderObjectPath } from "../judge/causes.ts";
@@ -233,13 +233,20 @@ function late(run: Run, given: JobRun, waiting: Cause | undefined): Cause {
 
 function refusal(run: Run, given: JobRun, error: unknown): Cause {
   const { context, record } = run.input;
-  const code = error instanceof StatusError ? refusedApply(error) : "ClusterUnreachable";
+  const code = refusalCode(error);
   return makeCause(code, {
     cluster: given.cluster,
     kubectl: kubectlFor(context, given.cluster),
     object: { namespace: record.namespace },
     why: `hook ${given.hook.name} could not be started: ${error instanceof Error ? error.message : String(error)}`,
   });
+}
+
+/** What the API server answers to one object comes as an ApplyError, which knows its cause. */
+function refusalCode(error: unknown): CauseCode {
+  if (error instanceof ApplyError) return error.kind;
+  if (error instanceof StatusError) return refusedApply(error);
+  return isUnreachable(error) ? "ClusterUnreachable" : "ApplyRefused";
 }
 
 function refOf(object: AnyObject): { apiVersion: string; kind: string; namespace: string; name: string } {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { exec, SlipwayError } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
-import { type Deployment, isReason, type Job } from "@slipway/kube";
+import { type Deployment, isReason, type Job, type KubeClient, StatusError } from "@slipway/kube";
 import type { HookConfig } from "../../config/types.ts";
 import type { GatePorts } from "../gates/gate.ts";
 import { parseManifest } from "../manifests/manifests.ts";
@@ -216,11 +216,43 @@ test("a rollback runs the stored hooks that are meant for it, and no others", as
   );
 });
 
+/** A cluster whose admission refuses Jobs, but for a dry run, in which not every webhook takes part. */
+function withoutJobs(client: KubeClient, { code, message }: { code: number; message: string }): KubeClient {
+  const status = { apiVersion: "v1", kind: "Status", status: "Failure", code, message } as const;
+  const apply: KubeClient["apply"] = async (object, options) => {
+    if (object.kind === "Job" && options.dryRun !== true) throw new StatusError({ ...status, metadata: {} });
+    return client.apply(object, options);
+  };
+  return { ...client, apply };
+}
+
+const DENIED = {
+  code: 403,
+  message: 'admission webhook "jobs.example" denied the request: no Jobs on Friday',
+};
+
+test("a Job that the API server refuses is told as that, not as a cluster that does not answer", async () => {
+  const { context, of } = fresh();
+  const targets = context.targets.map((target) => ({
+    ...target,
+    client: withoutJobs(target.client, DENIED),
+  }));
+  const { record, exitCode } = await deploy({ ...context, targets }, of("v1", "good", [migration()]));
+  assert.deepEqual([record.outcome, exitCode], ["failed", 1]);
+  const [run] = record.hooks?.[0]?.runs ?? [];
+  assert.equal(run?.cause?.code, "WebhookRefused");
+  assert.match(run?.cause?.why ?? "", /^hook migrate could not be started: .*no Jobs on Friday/);
+});
+
 /** Osaka does not answer until tokyo has its verdict. */
-async function deployWithLateOsaka(context: ReleaseContext, of: RenderedRelease) {
+async function deployWithLateOsaka(
+  context: ReleaseContext,
+  of: RenderedRelease,
+  back: (client: KubeClient) => KubeClient = (client) => client,
+) {
   let isAway = true;
   const [osaka, tokyo] = context.targets as [Target, Target];
-  const client = gated(osaka.client, async () => {
+  const client = gated(back(osaka.client), async () => {
     if (isAway) throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", where: "osaka", message: "refused" });
   });
   const seen = recordEvents();
@@ -291,4 +323,17 @@ test("where that hook fails the cluster is left as it is, and the others keep wh
   assert.match(reason, /hook migrate: the Job failed: .*exit code 7/);
   const [evidence] = record.evidence;
   assert.deepEqual([evidence?.cluster, evidence?.cause.code], ["osaka", "HookFailed"]);
+});
+
+test("where the API server refuses that hook's Job, the cluster is refused and not asked again", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1", "good", []));
+  const hooks = [migration({}, { in: "each" })];
+  const refusing = (client: KubeClient): KubeClient => withoutJobs(client, DENIED);
+  const { record, steps } = await deployWithLateOsaka(context, of("v2", "good", hooks), refusing);
+  assert.equal(steps.filter((step) => step === "hook-started migrate in osaka").length, 1);
+  const { verdict, reason = "" } = record.clusters["osaka"] ?? {};
+  assert.equal(verdict, "not-started");
+  assert.match(reason, /hook migrate could not be started: .*no Jobs on Friday/);
+  assert.equal(record.evidence[0]?.cause.code, "WebhookRefused");
 });

@@ -9,7 +9,7 @@ import { failed } from "../engine/verdict.ts";
 import { environmentOf } from "../gates/ask.ts";
 import { askCommand } from "../gates/command.ts";
 import type { GatePorts } from "../gates/gate.ts";
-import { type Cause, makeCause } from "../judge/causes.ts";
+import { type Cause, type CauseCode, makeCause } from "../judge/causes.ts";
 import type { Hook, HookRecord, HookRun } from "./hook.ts";
 import { runJob, tidyJobs } from "./hook-job.ts";
 
@@ -117,12 +117,17 @@ async function oneRun(
     durationMs: run.now() - begun.startedAt,
   });
   // A cluster that is tried every few seconds would leave the same evidence of its silence each time.
-  const isSilence = isRetried && ended.cause?.code === "ClusterUnreachable";
-  if (ended.cause !== undefined && !isSilence) keepEvidence(run, { cause: ended.cause, hook, lines });
+  const isKnown = isRetried && ended.cause !== undefined && isSilence(ended.cause.code);
+  if (ended.cause !== undefined && !isKnown) keepEvidence(run, { cause: ended.cause, hook, lines });
   return ended;
 }
 
 const LINES_KEPT = 25;
+
+/** The cluster did not answer, or could not: it is asked again, where a refusal is an answer. */
+export function isSilence(code: CauseCode): boolean {
+  return code === "ClusterUnreachable" || code === "ClusterOverloaded" || code === "WebhookUnavailable";
+}
 
 type Result = Pick<HookRun, "outcome" | "cause" | "job">;
 
