@@ -10,11 +10,9 @@ import { type Cause, type CauseCode, makeCause, renderObjectPath } from "../judg
 import { describeExit } from "../judge/crash.ts";
 import { refusedApply } from "../judge/creation.ts";
 import { judge, type RolloutSnapshot, type Seen } from "../judge/judge.ts";
-import { plainNameOf } from "../manifests/config-names.ts";
-import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
+import { SERVICE_LABEL } from "../manifests/render.ts";
 import type { Hook, HookRun } from "./hook.ts";
-
-const HOOK_LABEL = "slipway.dev/hook";
+import { broughtFor, HOOK_LABEL, jobOfRelease } from "./hook-object.ts";
 
 interface JobRun {
   readonly hook: Hook;
@@ -64,37 +62,17 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
   }
 }
 
-/** A Job cannot be changed once it is there, so each release has one of its own: `migrate-17`. */
 function named(run: Run, { hook, job }: JobRun): AnyObject {
-  const { record } = run.input;
-  const suffix = `-${record.number}`;
-  const labels = {
-    ...job.metadata.labels,
-    [MANAGED_BY_LABEL]: "slipway",
-    [SERVICE_LABEL]: record.service,
-    [HOOK_LABEL]: hook.name.replaceAll(/[^A-Za-z0-9_.-]/g, "-").slice(0, 63),
-  };
-  return {
-    ...job,
-    metadata: { ...job.metadata, name: `${job.metadata.name.slice(0, 63 - suffix.length)}${suffix}`, labels },
-  };
+  return jobOfRelease(hook, job, run.input.record);
 }
 
-/**
- * ConfigMaps and Secrets of this release that the Job refers to. Their names carry a hash of their content, so they
- * are new beside those that run, and nothing that runs changes by them.
- */
+/** Of what the release brings for this hook, what its Job refers to and nobody has applied yet. */
 function neededBy(run: Run, { hook }: JobRun, object: AnyObject): readonly AnyObject[] {
   if (hook.when === "after") return [];
   const { record } = run.input;
   const text = JSON.stringify(object);
-  return record.objects
-    .filter(
-      (one) =>
-        (one.kind === "ConfigMap" || one.kind === "Secret") &&
-        plainNameOf(one) !== undefined &&
-        text.includes(`"${one.metadata.name}"`),
-    )
+  return broughtFor(hook, record.objects)
+    .filter((one) => text.includes(`"${one.metadata.name}"`))
     .map((one) => stamp(one, record));
 }
 

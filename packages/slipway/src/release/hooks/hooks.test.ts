@@ -9,7 +9,7 @@ import type { GatePorts } from "../gates/gate.ts";
 import { parseManifest } from "../manifests/manifests.ts";
 import { renderObjects } from "../manifests/render.ts";
 import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
-import { deploy, rollback } from "../release.ts";
+import { deploy, planRelease, rollback } from "../release.ts";
 import { behaviours, contextOf, gated, image, recordEvents, targetsOf, webManifest } from "../testing.ts";
 
 let clusters: Cluster[] = [];
@@ -80,14 +80,14 @@ const program = (when: "before" | "after", script: string): HookConfig => ({
 
 function fresh(onFailure: ReleaseContext["release"]["onFailure"] = "rollback-all"): {
   context: ReleaseContext;
-  of: (tag: string, migrateTag: string, hooks: readonly HookConfig[]) => RenderedRelease;
+  of: (tag: string, migrateTag: string, hooks: readonly HookConfig[], job?: string) => RenderedRelease;
 } {
   count += 1;
   const namespace = `hooks-${count}`;
   const base = contextOf(targetsOf(clusters), { namespace, gates: ports });
   return {
     context: { ...base, release: { ...base.release, onFailure } },
-    of: (tag, migrateTag, hooks) =>
+    of: (tag, migrateTag, hooks, job = MIGRATION) =>
       renderObjects({
         service: "shop",
         namespace,
@@ -95,7 +95,7 @@ function fresh(onFailure: ReleaseContext["release"]["onFailure"] = "rollback-all
         patches: [],
         hooks: hooks.map((config) => ({
           config,
-          job: config.run.kind === "job" ? parseManifest(MIGRATION, "hooks/migrate.yaml")[0] : undefined,
+          job: config.run.kind === "job" ? parseManifest(job, "hooks/migrate.yaml")[0] : undefined,
         })),
         images: [image("web", tag), image("migrate", migrateTag)],
         version: { commit: `${tag}0000000`, message: `ship ${tag}`, author: "Aki", dirty: false },
@@ -213,6 +213,60 @@ test("a rollback runs the stored hooks that are meant for it, and no others", as
   assert.deepEqual(
     record.hooks?.map(({ hook, runs }) => [hook.name, runs[0]?.outcome]),
     [["warm", "succeeded"]],
+  );
+});
+
+test("a plan tries each hook's Job where it will run, and looks for what it refers to", async () => {
+  const { context, of } = fresh();
+  // In a namespace that is not there yet nothing can be tried.
+  await deploy(context, of("v0", "good", []));
+  const bad = MIGRATION.replace(
+    "restartPolicy: Never",
+    "restartPolicy: Sometimes\n      serviceAccountName: gone",
+  );
+  const wrong = bad.replace("settings", "nowhere");
+  const plan = await planRelease(context, of("v1", "good", [migration()], wrong));
+  assert.deepEqual(
+    plan.refusals.map(({ code, where, exitCode }) => [code, where, exitCode]),
+    [
+      ["REFERENCE_MISSING", "osaka/hook migrate/Job migrate-2", 2],
+      ["REFERENCE_MISSING", "osaka/hook migrate/Job migrate-2", 2],
+      ["MANIFEST_REFUSED", "osaka/hook migrate/Job migrate-2", 2],
+    ],
+  );
+  assert.match(
+    plan.refusals[0]?.message ?? "",
+    /needs ConfigMap "nowhere", which is neither in the manifests/,
+  );
+  assert.match(plan.refusals[1]?.message ?? "", /needs ServiceAccount "gone"/);
+  assert.match(plan.refusals[2]?.message ?? "", /restartPolicy/);
+  assert.ok(!plan.clusters.some(({ objects }) => objects.some(({ kind }) => kind === "Job")));
+  const each = await planRelease(context, of("v1", "good", [migration({}, { in: "each" })], bad));
+  assert.deepEqual(
+    [...new Set(each.refusals.map(({ where }) => where))],
+    ["osaka", "tokyo"].map((name) => `${name}/hook migrate/Job migrate-2`),
+  );
+  await assert.rejects(deploy(context, of("v1", "good", [migration()], bad)), { exitCode: 2 });
+  const good = await planRelease(context, of("v1", "good", [migration({}, { in: "each" })]));
+  assert.deepEqual([good.refusals, good.warnings], [[], []]);
+});
+
+test("where a cluster is away, a plan tries the Job of one cluster in the one that gets it", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v0", "good", []));
+  const [osaka, tokyo] = context.targets as [Target, Target];
+  const away = gated(osaka.client, async () => {
+    throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", where: "osaka", message: "refused" });
+  });
+  const bad = MIGRATION.replace("Never", "Sometimes");
+  const plan = await planRelease(
+    { ...context, targets: [{ ...osaka, client: away }, tokyo] },
+    of("v1", "good", [migration()], bad),
+    { skipUnreachable: true },
+  );
+  assert.deepEqual(
+    plan.refusals.map(({ where }) => where),
+    ["tokyo/hook migrate/Job migrate-2"],
   );
 });
 

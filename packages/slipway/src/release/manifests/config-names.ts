@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import type { AnyObject, Container, PodSpec, Volume } from "@slipway/kube";
 import { mapContainers, mapPodSpec } from "./workload.ts";
 
-const HASH_ANNOTATION = "slipway.dev/hash-suffix";
+export const HASH_ANNOTATION = "slipway.dev/hash-suffix";
 
 type Renames = ReadonlyMap<string, string>;
 

@@ -1,8 +1,9 @@
 /** What a release would do in one cluster: every object tried, preflight, and what would go. */
-import type { SlipwayError } from "@slipway/base";
+import { SlipwayError } from "@slipway/base";
 import { autoscaledIn } from "../apply/autoscaled.ts";
 import { atMost } from "../engine/at-most.ts";
 import { runningIn } from "../history/history.ts";
+import type { HookJob } from "../hooks/hook-object.ts";
 import { discoveryOf } from "../manifests/served.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "../model.ts";
 import type { Finding } from "../preflight/finding.ts";
@@ -48,28 +49,37 @@ export async function planCluster(input: {
   readonly records: readonly ReleaseRecord[];
   readonly images: readonly ImageFacts[];
   readonly purpose: "deploy" | "rollback";
+  /** Jobs that hooks create there. */
+  readonly hooks: readonly HookJob[];
 }): Promise<PlannedCluster> {
-  const { context, target, rendered, records } = input;
+  const { context, target, rendered, records, hooks } = input;
   const refusals: SlipwayError[] = [];
   const warnings: string[] = [];
   const running = runningIn(records, target.name);
   const config = configOf(rendered.objects, records, running);
   const discovery = discoveryOf(target.client);
   const scaled = await autoscaledIn(target.client, rendered.objects);
-  const trying = atMost(AT_ONCE, rendered.objects, (object) =>
-    planObject({ target, discovery, config, scaled }, object),
-  );
-  const [tried, findings] = await Promise.all([
+  const { length } = rendered.objects;
+  const all = [...rendered.objects, ...hooks.map(({ object }) => object)];
+  const trying = atMost(AT_ONCE, all, (object) => planObject({ target, discovery, config, scaled }, object));
+  const [both, findings] = await Promise.all([
     trying,
     preflightCluster(
       input,
-      trying.then((all) => all.map(({ seen }) => seen)),
+      trying.then((results) => results.slice(0, length).map(({ seen }) => seen)),
     ),
   ]);
+  const [tried, jobs] = [both.slice(0, length), both.slice(length)];
   for (const one of tried) {
     refusals.push(...one.refusals.filter((refusal) => !isExplained(refusal, findings)));
     warnings.push(...one.warnings);
   }
+  hooks.forEach(({ hook }, index) => {
+    const place = (text: string): string =>
+      text.replace(`${target.name}/`, `${target.name}/hook ${hook.name}/`);
+    refusals.push(...(jobs[index]?.refusals ?? []).map((one) => placed(one, place(one.where ?? ""))));
+    warnings.push(...(jobs[index]?.warnings ?? []).map(place));
+  });
   const after = [onceHealthy(context, rendered, records), ...records];
   const going = await atMost(AT_ONCE, pruneRefs(context, after, target.name), (ref) =>
     planPrune({ target, discovery, config }, ref, context),
@@ -77,6 +87,11 @@ export async function planCluster(input: {
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
   const cluster = { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
   return { cluster, live: tried.map(({ live }) => live), refusals, warnings, findings };
+}
+
+function placed(refusal: SlipwayError, where: string): SlipwayError {
+  const { code, message, hint, exitCode, cause } = refusal;
+  return new SlipwayError({ code, where, message, hint, exitCode, cause });
 }
 
 /** What the dry run calls invalid is told once, in the words that say the way out. */

@@ -5,9 +5,11 @@
  */
 import type { SlipwayError } from "@slipway/base";
 import { isUnreachable, whyUnreachable } from "../apply/apply.ts";
+import { wavesOf } from "../engine/wave-settings.ts";
 import { heldRefusals } from "../history/held.ts";
 import { wayBack } from "../history/history.ts";
 import { type Knowledge, readKnowledge } from "../history/knowledge.ts";
+import { type HookJob, hookJobs } from "../hooks/hook-object.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "../model.ts";
 import { asRefusal, asWarning, type Finding, unknownIgnores } from "../preflight/finding.ts";
@@ -89,7 +91,8 @@ export async function planInDetail(
       if (reason !== undefined) return silent(target.name, reason);
       try {
         const { records } = knowledge;
-        return await planCluster({ context, target, rendered, records, images, purpose });
+        const hooks = jobsIn(context, target.name, { rendered, knowledge, purpose });
+        return await planCluster({ context, target, rendered, records, images, purpose, hooks });
       } catch (error) {
         if (isUnreachable(error)) return silent(target.name, whyUnreachable(error));
         throw error;
@@ -132,6 +135,28 @@ export async function planInDetail(
   return { plan, live: new Map(planned.map(({ cluster, live }) => [cluster.name, live])) };
 }
 
+/** As `run-hooks.ts` places them: what runs in one cluster runs in the first that answers. */
+function jobsIn(
+  context: ReleaseContext,
+  cluster: string,
+  given: {
+    readonly rendered: Plannable;
+    readonly knowledge: Knowledge;
+    readonly purpose: "deploy" | "rollback";
+  },
+): readonly HookJob[] {
+  const { rendered, knowledge, purpose } = given;
+  const { records, unreachable, unreadable } = knowledge;
+  const names = context.targets.map(({ name }) => name);
+  const order = purpose === "rollback" ? names : wavesOf(context.release, names).flat();
+  const hooks = (rendered.hooks ?? []).filter(({ hook }) => purpose === "deploy" || hook.onRollback);
+  return hookJobs(hooks, {
+    isFirst: order.find((name) => !unreachable.has(name)) === cluster,
+    number: Math.max(0, ...unreadable, ...records.map(({ number }) => number)) + 1,
+    service: context.service,
+  });
+}
+
 function orderOf(
   context: ReleaseContext,
   given: {
@@ -159,14 +184,18 @@ const warningsIn = (findings: readonly Finding[]): readonly string[] =>
 export async function planTarget(
   context: ReleaseContext,
   target: Target,
-  rendered: Pick<RenderedRelease, "objects" | "images" | "content">,
+  release: Pick<ReleaseRecord, "objects" | "images" | "content" | "hooks" | "number" | "service">,
   records: readonly ReleaseRecord[],
 ): Promise<Pick<ReleasePlan, "refusals" | "warnings">> {
   const purpose = "deploy";
-  const images = await readPreflight(context, rendered);
+  const images = await readPreflight(context, release);
   // What the manifests are warned of was told when the release began.
-  const ofManifests = preflightManifests(context, rendered, images, purpose);
-  const planned = await planCluster({ context, target, rendered, records, images, purpose });
+  const ofManifests = preflightManifests(context, release, images, purpose);
+  const planned = await planCluster({
+    ...{ context, target, rendered: release, records, images, purpose },
+    // What runs in one cluster has run, or will run, in one of those that answered.
+    hooks: hookJobs(release.hooks ?? [], { ...release, isFirst: false }),
+  });
   return {
     refusals: [...refusalsIn([...ofManifests, ...planned.findings]), ...planned.refusals],
     warnings: [...planned.warnings, ...warningsIn(planned.findings)],

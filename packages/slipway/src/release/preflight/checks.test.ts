@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { AnyObject, Node, PodSpec } from "@slipway/kube";
+import { hashConfigNames } from "../manifests/config-names.ts";
 import { parseManifest } from "../manifests/manifests.ts";
 import { autoscalerOf } from "./autoscaler.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
@@ -12,7 +13,7 @@ import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
 import { checkObjectCounts, checkUnspecified, quotasOf } from "./quota.ts";
-import { checkReferences, type Found } from "./references.ts";
+import { checkHookReferences, checkReferences, type Found } from "./references.ts";
 
 const objects = (yaml: string): readonly AnyObject[] =>
   parseManifest(yaml, "k8s/test.yaml").map(({ object }) => ({
@@ -34,6 +35,70 @@ spec:
     spec:
       ${pod.trim().replaceAll("\n", "\n      ")}
 `;
+
+describe("references of hooks", () => {
+  const release = hashConfigNames(
+    objects(`
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: hashed }
+data: { HERE: x }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: plain, annotations: { slipway.dev/hash-suffix: "false" } }
+data: { HERE: x }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: migrator }
+`),
+  );
+  const hashed = release[0]?.metadata.name;
+  const rows: readonly [
+    what: string,
+    when: "before" | "after",
+    pod: string,
+    Found,
+    found: readonly string[],
+  ][] = [
+    ["what gets a hash is there before", "before", `envFrom: ${hashed}`, "missing", []],
+    [
+      "a ServiceAccount of the release comes too late",
+      "before",
+      "account",
+      "missing",
+      ["applied only after"],
+    ],
+    ["but not when it stands there already", "before", "account", release[2] as AnyObject, []],
+    ["nor for a hook of after", "after", "account", "missing", []],
+    ["a plain name comes too late", "before", "envFrom: plain", "missing", ["applied only after"]],
+    ["what is nowhere is missing", "after", "envFrom: gone", "missing", ["neither in the manifests"]],
+  ];
+  for (const [what, when, pod, inCluster, expected] of rows) {
+    test(what, () => {
+      const [, name] = pod.split(": ");
+      const container = name === undefined ? "" : `, envFrom: [{ configMapRef: { name: ${name} } }]`;
+      const job = one(`
+apiVersion: batch/v1
+kind: Job
+metadata: { name: migrate-3 }
+spec:
+  template:
+    spec:
+      ${pod === "account" ? "serviceAccountName: migrator" : ""}
+      containers: [{ name: a${container} }]
+`);
+      const hook = { hook: { name: "migrate", when }, object: job };
+      const found = checkHookReferences([hook], release, () => inCluster);
+      assert.deepEqual(
+        codes(found),
+        expected.map(() => "REFERENCE_MISSING"),
+      );
+      for (const [index, words] of expected.entries()) assert.ok(found[index]?.message.includes(words));
+    });
+  }
+});
 
 describe("references", () => {
   const cases: readonly [

@@ -4,7 +4,8 @@
  * are asked for one by one: their list would bring the records of all releases along.
  */
 import { type AnyObject, isReason, type KubeClient, type Node, type Pod, StatusError } from "@slipway/kube";
-import { type Found, type Reference, referenceKey, referencesOf } from "./references.ts";
+import { broughtFor, type HookJob } from "../hooks/hook-object.ts";
+import { type Found, keyed, type Reference, referenceKey, referencesOf } from "./references.ts";
 
 export interface ClusterFacts {
   /** Undefined: may not be read. The same for each list below. */
@@ -31,10 +32,12 @@ type Sink = string[];
 export async function readClusterFacts(
   client: KubeClient,
   objects: readonly AnyObject[],
+  hooks: readonly HookJob[] = [],
 ): Promise<ClusterFacts> {
   const unreadable: Sink = [];
-  const namespaces = [...new Set(objects.flatMap(({ metadata }) => metadata.namespace ?? []))].sort();
-  const all = <T extends AnyObject | Node | Pod>(versions: readonly string[], kind: string, word: string) =>
+  const all = [...objects, ...hooks.map(({ object }) => object)];
+  const namespaces = [...new Set(all.flatMap(({ metadata }) => metadata.namespace ?? []))].sort();
+  const every = <T extends AnyObject | Node | Pod>(versions: readonly string[], kind: string, word: string) =>
     listFirst<T>(client, versions, kind, { word, unreadable });
   const each = (versions: readonly string[], kind: string, word: string) =>
     listEach(client, versions, kind, { namespaces, word, unreadable });
@@ -50,8 +53,8 @@ export async function readClusterFacts(
     status,
     referenced,
   ] = await Promise.all([
-    all<Node>(["v1"], "Node", "nodes"),
-    all<Pod>(["v1"], "Pod", "pods of all namespaces"),
+    every<Node>(["v1"], "Node", "nodes"),
+    every<Pod>(["v1"], "Pod", "pods of all namespaces"),
     each(["apps/v1"], "ReplicaSet", "replicasets"),
     each(
       ["autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"],
@@ -61,9 +64,9 @@ export async function readClusterFacts(
     each(["policy/v1", "policy/v1beta1"], "PodDisruptionBudget", "poddisruptionbudgets"),
     each(["v1"], "ResourceQuota", "resourcequotas"),
     each(["v1"], "LimitRange", "limitranges"),
-    all<AnyObject>(["scheduling.k8s.io/v1"], "PriorityClass", "priorityclasses"),
+    every<AnyObject>(["scheduling.k8s.io/v1"], "PriorityClass", "priorityclasses"),
     autoscalerStatus(client),
-    readReferenced(client, objects, unreadable),
+    readReferenced(client, wantedOf(objects, hooks), unreadable),
   ]);
   return {
     nodes,
@@ -145,20 +148,25 @@ async function autoscalerStatus(client: KubeClient): Promise<string | "unreadabl
   }
 }
 
+/** What the release does not bring itself, or brings too late for a hook. By `referenceKey`. */
+function wantedOf(objects: readonly AnyObject[], hooks: readonly HookJob[]): ReadonlyMap<string, Reference> {
+  const wanted = new Map<string, Reference>();
+  const want = (object: AnyObject, brought: ReadonlyMap<string, AnyObject>): void => {
+    for (const reference of referencesOf(object)) {
+      if (!brought.has(referenceKey(reference))) wanted.set(referenceKey(reference), reference);
+    }
+  };
+  const ours = keyed(objects);
+  for (const object of objects) want(object, ours);
+  for (const { hook, object } of hooks) want(object, keyed(broughtFor(hook, objects)));
+  return wanted;
+}
+
 async function readReferenced(
   client: KubeClient,
-  objects: readonly AnyObject[],
+  wanted: ReadonlyMap<string, Reference>,
   unreadable: Sink,
 ): Promise<ReadonlyMap<string, Found>> {
-  const ours = new Set(
-    objects.map(({ kind, metadata }) =>
-      referenceKey({ kind, name: metadata.name, namespace: metadata.namespace }),
-    ),
-  );
-  const wanted = new Map<string, Reference>();
-  for (const reference of objects.flatMap(referencesOf)) {
-    if (!ours.has(referenceKey(reference))) wanted.set(referenceKey(reference), reference);
-  }
   const found = await Promise.all(
     [...wanted].map(async ([key, reference]) => [key, await readOne(client, reference, unreadable)] as const),
   );

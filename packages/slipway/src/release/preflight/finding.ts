@@ -27,6 +27,8 @@ export interface RawFinding {
   readonly code: PreflightCode;
   /** The object it is about, for its annotation; undefined for what is about the cluster or an image. */
   readonly object?: AnyObject | undefined;
+  /** The hook whose Job the object is. */
+  readonly hook?: string | undefined;
   /** Below the object: `containers/web`. The whole place when there is no object. */
   readonly place?: string | undefined;
   readonly message: string;
@@ -51,7 +53,8 @@ export function weigh(
     const severity = severityOf(one, weights);
     if (severity === "off") return [];
     const object = one.object === undefined ? [] : [`${one.object.kind} ${one.object.metadata.name}`];
-    const where = [cluster, ...object, one.place].filter((part) => part !== undefined && part !== "");
+    const hook = one.hook === undefined ? undefined : `hook ${one.hook}`;
+    const where = [cluster, hook, ...object, one.place].filter((part) => part !== undefined && part !== "");
     const hint = one.hint ?? preflightChecks[one.code].fix;
     return [{ code: one.code, severity, where: where.join("/"), message: one.message, hint, cluster }];
   });

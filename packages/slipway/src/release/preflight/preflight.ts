@@ -6,6 +6,9 @@
  * It runs beside the dry run of the plan, in all clusters at once: `readPreflight` asks the registry once,
  * `preflightCluster` looks at one cluster, `preflightManifests` at what needs no cluster.
  */
+import type { AnyObject } from "@slipway/kube";
+import type { HookJob } from "../hooks/hook-object.ts";
+import { podSpecOf } from "../manifests/workload.ts";
 import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
 import { checkCapacity } from "./capacity.ts";
@@ -13,8 +16,15 @@ import { type ClusterFacts, readClusterFacts } from "./facts.ts";
 import { type Finding, type RawFinding, type Weights, weigh } from "./finding.ts";
 import { checkArchitectures, checkImages, type ImageFacts, readImages } from "./images.ts";
 import { checkImmutable } from "./immutable.ts";
+import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
-import { checkReferences, referenceKey } from "./references.ts";
+import {
+  checkHookReferences,
+  checkReferences,
+  type Found,
+  type Reference,
+  referenceKey,
+} from "./references.ts";
 import type { SeenObject } from "./seen.ts";
 
 export interface PreflightInput {
@@ -23,6 +33,8 @@ export interface PreflightInput {
   readonly rendered: Pick<RenderedRelease, "objects" | "images">;
   readonly purpose: Weights["purpose"];
   readonly images: readonly ImageFacts[];
+  /** Jobs that hooks of the release create there. */
+  readonly hooks?: readonly HookJob[] | undefined;
 }
 
 /** What the registry says, asked once. Empty without a registry to ask. */
@@ -51,9 +63,9 @@ export async function preflightCluster(
   input: PreflightInput,
   dryRun: Promise<readonly SeenObject[]>,
 ): Promise<readonly Finding[]> {
-  const { context, target, rendered, purpose } = input;
-  const [facts, seen] = await Promise.all([readClusterFacts(target.client, rendered.objects), dryRun]);
-  const raw = checkCluster({ facts, seen, images: input.images, now: context.clock.now() });
+  const { context, target, rendered, purpose, images, hooks = [] } = input;
+  const [facts, seen] = await Promise.all([readClusterFacts(target.client, rendered.objects, hooks), dryRun]);
+  const raw = checkCluster({ facts, seen, images, hooks, now: context.clock.now() });
   return weigh(raw, target.name, { severities: context.preflight, purpose });
 }
 
@@ -62,12 +74,16 @@ export function checkCluster(input: {
   readonly facts: ClusterFacts;
   readonly seen: readonly SeenObject[];
   readonly images: readonly ImageFacts[];
+  readonly hooks?: readonly HookJob[];
   readonly now: number;
 }): readonly RawFinding[] {
-  const { facts, seen, images, now } = input;
+  const { facts, seen, images, hooks = [], now } = input;
   const objects = seen.map(({ object }) => object);
+  const lookup = (reference: Reference): Found =>
+    facts.referenced.get(referenceKey(reference)) ?? "unreadable";
   return [
-    ...checkReferences(objects, (reference) => facts.referenced.get(referenceKey(reference)) ?? "unreadable"),
+    ...checkReferences(objects, lookup),
+    ...hooks.flatMap((job) => checkHook(job, { facts, objects, images, lookup })),
     ...seen.flatMap(({ object, live }) => checkImmutable(object, live)),
     ...checkArchitectures(objects, images, facts.nodes ?? []),
     ...checkCapacity(facts, seen, now),
@@ -76,6 +92,34 @@ export function checkCluster(input: {
     ...checkReadinessGates(facts, objects),
     ...unreadable(facts),
   ];
+}
+
+/** A Job's pod comes once, beside what runs: it needs what it refers to and must be allowed, but no room is kept for it. */
+function checkHook(
+  job: HookJob,
+  given: {
+    readonly facts: ClusterFacts;
+    readonly objects: readonly AnyObject[];
+    readonly images: readonly ImageFacts[];
+    readonly lookup: (reference: Reference) => Found;
+  },
+): readonly RawFinding[] {
+  const { object } = job;
+  const { facts, objects, images, lookup } = given;
+  const spec = podSpecOf(object);
+  const limitRanges = facts.limitRanges ?? [];
+  const found = [
+    ...checkHookReferences([job], objects, lookup),
+    ...checkArchitectures([object], images, facts.nodes ?? []),
+    ...(spec === undefined
+      ? []
+      : checkLimitRanges(
+          object,
+          withDefaults(spec, limitRanges, object.metadata.namespace ?? "default"),
+          limitRanges,
+        )),
+  ];
+  return found.map((one) => ({ ...one, hook: job.hook.name }));
 }
 
 function unreadable({ unreadable: words }: ClusterFacts): readonly RawFinding[] {

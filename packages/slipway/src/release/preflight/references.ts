@@ -3,6 +3,8 @@
  * cluster. A missing one would otherwise show only as a pod that is never created or never starts.
  */
 import type { AnyObject, PodSpec } from "@slipway/kube";
+import { broughtFor, type HookJob } from "../hooks/hook-object.ts";
+import { HASH_ANNOTATION } from "../manifests/config-names.ts";
 import { podSpecOf } from "../manifests/workload.ts";
 import type { RawFinding } from "./finding.ts";
 
@@ -112,22 +114,56 @@ function podReferences(spec: PodSpec, namespace: string): readonly Reference[] {
   ];
 }
 
-/** @param lookup what the cluster has; asked only for what the release does not bring itself */
-export function checkReferences(
-  objects: readonly AnyObject[],
-  lookup: (reference: Reference) => Found,
-): readonly RawFinding[] {
-  const ours = new Map(
+/** By `referenceKey`. */
+export function keyed(objects: readonly AnyObject[]): ReadonlyMap<string, AnyObject> {
+  return new Map(
     objects.map((object) => [
       referenceKey({ ...object, name: object.metadata.name, namespace: object.metadata.namespace }),
       object,
     ]),
   );
+}
+
+/** @param lookup what the cluster has; asked only for what the release does not bring itself */
+export function checkReferences(
+  objects: readonly AnyObject[],
+  lookup: (reference: Reference) => Found,
+): readonly RawFinding[] {
+  const ours = keyed(objects);
   return objects.flatMap((object) =>
     referencesOf(object).flatMap((reference) =>
       judge(object, reference, ours.get(referenceKey(reference)) ?? lookup(reference)),
     ),
   );
+}
+
+/** The same for Jobs of hooks, for which the release brings less, or nothing yet. */
+export function checkHookReferences(
+  hooks: readonly HookJob[],
+  objects: readonly AnyObject[],
+  lookup: (reference: Reference) => Found,
+): readonly RawFinding[] {
+  const all = keyed(objects);
+  return hooks.flatMap(({ hook, object }) => {
+    const brought = keyed(broughtFor(hook, objects));
+    return referencesOf(object).flatMap((reference) => {
+      const key = referenceKey(reference);
+      const found = brought.get(key) ?? lookup(reference);
+      if (found === "missing" && all.has(key)) return [tooLate(object, reference)];
+      return judge(object, reference, found);
+    });
+  });
+}
+
+function tooLate(object: AnyObject, { kind, name }: Reference): RawFinding {
+  const ofHash = `or leave its name to Slipway (without ${HASH_ANNOTATION}), which then brings it for the hook.`;
+  const isConfig = kind === "ConfigMap" || kind === "Secret";
+  return {
+    code: "REFERENCE_MISSING",
+    object,
+    message: `needs ${kind} "${name}", which is applied only after this hook has run`,
+    hint: `Create it before the release${isConfig ? `, ${ofHash}` : ": nothing of it is applied while this hook runs."}`,
+  };
 }
 
 function judge(object: AnyObject, reference: Reference, found: Found): readonly RawFinding[] {
