@@ -26,7 +26,7 @@ metadata: { name: ${name} }
 spec: { template: { spec: { restartPolicy: Never, containers: [{ name: run, image: web }] } } }
 `;
 
-const load = (...hooks: readonly HookConfig[]) => loadHooks({ root, release: { hooks } });
+const load = (...hooks: readonly HookConfig[]) => loadHooks({ root, namespace: "shop", release: { hooks } });
 
 test("hooks with Jobs of their own names are loaded in their order", async () => {
   const loaded = await load(
@@ -45,6 +45,16 @@ test("two hooks cannot have one Job: the second would count as done already", as
     where: "slipway.config.ts/release/hooks/before",
     message: "b.yaml and a.yaml both hold a Job migrate: it would run once",
   });
+  // Here one names the namespace of the project, which the other gets.
+  const named = job("migrate, namespace: shop");
+  await assert.rejects(load(await hook("a.yaml", job("migrate")), await hook("b.yaml", named)), {
+    code: "HOOK_JOB_TWICE",
+  });
+  assert.equal(
+    (await load(await hook("a.yaml", job("migrate")), await hook("b.yaml", named.replace("shop", "x"))))
+      .length,
+    2,
+  );
   const one = await hook("a.yaml", job("migrate"));
   await assert.rejects(load(one, { ...one, when: "after" }), {
     code: "HOOK_JOB_TWICE",

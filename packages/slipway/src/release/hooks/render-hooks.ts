@@ -4,6 +4,7 @@ import { SlipwayError } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import type { Config, HookConfig } from "../../config/types.ts";
 import { type LoadedObject, loadManifests } from "../manifests/manifests.ts";
+import { identityIn } from "../manifests/scope.ts";
 import type { HookRecord } from "./hook.ts";
 
 export interface LoadedHook {
@@ -16,7 +17,7 @@ export interface LoadedHook {
 
 /** Throws with the place when a file does not hold exactly one Job. */
 export async function loadHooks(
-  config: Pick<Config, "root"> & { readonly release: Pick<Config["release"], "hooks"> },
+  config: Pick<Config, "root" | "namespace"> & { readonly release: Pick<Config["release"], "hooks"> },
 ): Promise<readonly LoadedHook[]> {
   const hooks = await Promise.all(
     (config.release.hooks ?? []).map(async (hook): Promise<LoadedHook> => {
@@ -35,17 +36,17 @@ export async function loadHooks(
       });
     }),
   );
-  refuseSameJob(hooks);
+  refuseSameJob(hooks, config.namespace);
   return hooks;
 }
 
 /** A Job is known by its name and the release's number: of two with one name the second would count as done already. */
-function refuseSameJob(hooks: readonly LoadedHook[]): void {
+function refuseSameJob(hooks: readonly LoadedHook[], namespace: string): void {
   const files = new Map<string, string>();
   for (const { config, job, file = "" } of hooks) {
     if (job === undefined) continue;
-    const { name, namespace = "" } = job.object.metadata;
-    const key = `${namespace}/${name}`;
+    const { name } = job.object.metadata;
+    const key = identityIn(job.object, namespace);
     const first = files.get(key);
     if (first !== undefined) {
       throw new SlipwayError({

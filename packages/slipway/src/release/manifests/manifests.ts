@@ -1,6 +1,6 @@
 /**
  * Reads plain Kubernetes YAML: files and folders (not their subfolders, as `kubectl apply -f` does), several
- * documents in a file, `kind: List`. Every problem is told with file, line and column, and every object keeps a way
+ * documents in a file, lists (`kind: List`). Every problem is told with file, line and column, and every object keeps a way
  * to find the place of one of its fields, so that later checks can point at it too.
  *
  * YAML is read as version 1.1, as Kubernetes' own tools do: `defaultMode: 0644` is octal, `yes` is true. Dates and
@@ -11,6 +11,7 @@ import { join, relative } from "node:path";
 import { nearest, SlipwayError, systemCode } from "@slipway/base";
 import { type AnyObject, applyMergePatch, applyStrategicPatch, schemaOf } from "@slipway/kube";
 import { type Document, isNode, LineCounter, parseAllDocuments, type Tags } from "yaml";
+import { identityIn } from "./scope.ts";
 
 export interface LoadedObject {
   readonly object: AnyObject;
@@ -85,10 +86,34 @@ function objectsOf(document: Document, at: (offset: number) => string): LoadedOb
       }
       return at(document.contents?.range?.[0] ?? 0);
     };
-  if (isRecord(value) && value["kind"] === "List" && Array.isArray(value["items"])) {
-    return value["items"].map((item, index) => checked(item, locate(["items", index])));
-  }
-  return [checked(value, locate([]))];
+  return opened(value, []).map(({ item, path }) => checked(item, locate(path)));
+}
+
+/** The items of a `List`, `ConfigMapList`, …, also of lists in a list, with their places; anything else as it is. */
+function opened(
+  value: unknown,
+  path: readonly (string | number)[],
+): readonly { readonly item: unknown; readonly path: readonly (string | number)[] }[] {
+  const list = listOf(value);
+  if (list === undefined) return [{ item: value, path }];
+  return list.items.flatMap((item, index) =>
+    // In a list of one kind the items need not repeat it.
+    opened(isRecord(item) ? { ...list.type, ...item } : item, [...path, "items", index]),
+  );
+}
+
+function listOf(value: unknown):
+  | {
+      readonly items: readonly unknown[];
+      readonly type: { readonly apiVersion?: unknown; readonly kind?: string };
+    }
+  | undefined {
+  if (!isRecord(value)) return undefined;
+  const { apiVersion, kind, items, metadata } = value;
+  if (typeof kind !== "string" || !kind.endsWith("List") || !Array.isArray(items)) return undefined;
+  // An object of a kind that happens to end so, like an AllowList, has a name.
+  if (isRecord(metadata) && metadata["name"] !== undefined) return undefined;
+  return { items, type: kind === "List" ? {} : { apiVersion, kind: kind.slice(0, -"List".length) } };
 }
 
 function checked(value: unknown, locate: LoadedObject["locate"]): LoadedObject {
@@ -138,12 +163,12 @@ async function filesOf(paths: readonly string[], root: string): Promise<readonly
   return files;
 }
 
-/** Of all sources together, too: the second one would silently win. */
-export function refuseDuplicates(loaded: readonly LoadedObject[]): void {
+/** Of all sources together, too: the second one would silently win. `namespace`: of objects that name none. */
+export function refuseDuplicates(loaded: readonly LoadedObject[], namespace?: string): void {
   const seen = new Map<string, LoadedObject>();
   for (const entry of loaded) {
     const { kind, metadata } = entry.object;
-    const key = `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
+    const key = identityIn(entry.object, namespace);
     const first = seen.get(key);
     if (first !== undefined) {
       throw new SlipwayError({

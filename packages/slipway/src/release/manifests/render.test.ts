@@ -7,7 +7,7 @@ import { SlipwayError } from "@slipway/base";
 import type { AnyObject, Deployment } from "@slipway/kube";
 import type { RenderedRelease } from "../model.ts";
 import { image, rendered, webManifest } from "../testing.ts";
-import { loadManifests, parseManifest } from "./manifests.ts";
+import { loadManifests, parseManifest, refuseDuplicates } from "./manifests.ts";
 import { renderObjects } from "./render.ts";
 
 function render(manifest: string, patches = "", images = [image("web", "v1")]): RenderedRelease {
@@ -80,6 +80,75 @@ test("a List is its items", () => {
     ],
   );
 });
+
+test("lists are opened, of any kind and in each other; a name ends that", () => {
+  const nested = `apiVersion: v1
+kind: List
+items:
+  - apiVersion: v1
+    kind: ConfigMapList
+    metadata: { resourceVersion: "7" }
+    items:
+      - { metadata: { name: a } }
+      - { apiVersion: v1, kind: ConfigMap, metadata: { name: b } }
+  - apiVersion: v1
+    kind: List
+    items: [{ apiVersion: v1, kind: Secret, metadata: { name: c } }]
+  - { apiVersion: example.com/v1, kind: AllowList, metadata: { name: d }, items: [x] }
+`;
+  assert.deepEqual(
+    parseManifest(nested, "a.yaml").map(({ object, locate }) => [
+      `${object.apiVersion} ${object.kind} ${object.metadata.name}`,
+      locate(["metadata", "name"]),
+    ]),
+    [
+      ["v1 ConfigMap a", "a.yaml:8:29"],
+      ["v1 ConfigMap b", "a.yaml:9:62"],
+      ["v1 Secret c", "a.yaml:12:63"],
+      ["example.com/v1 AllowList d", "a.yaml:13:70"],
+    ],
+  );
+  assert.throws(() => parseManifest("apiVersion: v1\nkind: ConfigMapList\nitems: [a]\n", "a.yaml"), {
+    code: "MANIFEST_INVALID",
+    where: "a.yaml:3:9",
+  });
+});
+
+const sameObject: readonly [isSame: boolean, first: string, second: string][] = [
+  [
+    true,
+    "v1, kind: ConfigMap, metadata: { name: a, namespace: shop }",
+    "v1, kind: ConfigMap, metadata: { name: a }",
+  ],
+  [
+    false,
+    "v1, kind: ConfigMap, metadata: { name: a, namespace: x }",
+    "v1, kind: ConfigMap, metadata: { name: a }",
+  ],
+  [
+    true,
+    "v1, kind: Namespace, metadata: { name: a, namespace: x }",
+    "v1, kind: Namespace, metadata: { name: a }",
+  ],
+  [
+    true,
+    "policy/v1, kind: PodDisruptionBudget, metadata: { name: a }",
+    "policy/v1beta1, kind: PodDisruptionBudget, metadata: { name: a }",
+  ],
+  [
+    false,
+    "v1, kind: Service, metadata: { name: a }",
+    "serving.knative.dev/v1, kind: Service, metadata: { name: a }",
+  ],
+];
+for (const [isSame, first, second] of sameObject) {
+  test(`{ ${first} } and { ${second} } are ${isSame ? "one object" : "two objects"} of namespace shop`, () => {
+    const loaded = parseManifest(`--- { apiVersion: ${first} }\n--- { apiVersion: ${second} }\n`, "a.yaml");
+    const refuse = (): void => refuseDuplicates(loaded, "shop");
+    if (isSame) assert.throws(refuse, { code: "MANIFEST_DUPLICATE" });
+    else refuse();
+  });
+}
 
 test("folders are read without their subfolders, and the same object twice is refused with both places", async (t) => {
   const root = await mkdtemp(join(tmpdir(), "slipway-manifests-"));

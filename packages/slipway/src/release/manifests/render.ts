@@ -23,6 +23,7 @@ import {
   type Sourced,
 } from "./manifest-programs.ts";
 import { applyPatches, type LoadedObject, loadManifests, refuseDuplicates } from "./manifests.ts";
+import { isClusterScoped } from "./scope.ts";
 import { mapContainers, mapPodSpec } from "./workload.ts";
 
 export const SERVICE_LABEL = "slipway.dev/service";
@@ -77,7 +78,7 @@ async function loadSources(config: Config, run: RunProgram): Promise<Sourced> {
     }
   }
   const loaded = sourced.flatMap((one) => one.loaded);
-  refuseDuplicates(loaded);
+  refuseDuplicates(loaded, config.namespace);
   return { loaded, warnings: sourced.flatMap((one) => one.warnings) };
 }
 
@@ -197,26 +198,6 @@ function complete(
   if (isCounted && input.scaled.has(`${object.kind} ${object.metadata.name}`))
     return withoutReplicas(withPods);
   return withPods;
-}
-
-const CLUSTER_SCOPED = new Set([
-  "Namespace",
-  "Node",
-  "PersistentVolume",
-  "StorageClass",
-  "PriorityClass",
-  "RuntimeClass",
-  "IngressClass",
-  "ClusterRole",
-  "ClusterRoleBinding",
-  "CustomResourceDefinition",
-  "APIService",
-  "ValidatingWebhookConfiguration",
-  "MutatingWebhookConfiguration",
-]);
-
-function isClusterScoped(kind: string): boolean {
-  return CLUSTER_SCOPED.has(kind);
 }
 
 /**
