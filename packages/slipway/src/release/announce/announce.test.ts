@@ -107,7 +107,7 @@ test("the message of a failed release has the cause on top and says where each c
     seen[4],
     `
 ┌ shop: release 3, shipping v30000000
-│   tokyo: Deployment web, pod web-2-x, container web: crashed twice: exit code 1: cannot find module ./db (ContainerCrash)
+│   tokyo: Deployment web, pod web-2-x, container web: crashed twice: exit code 1; it said "cannot find module ./db" (ContainerCrash)
 │   ✗ tokyo: failed after 2.1 s: ContainerCrash, going back to 2
 │   · osaka: waiting
 │   environment local · commit v30000000 · by aki (cli) · author Aki`.trim(),
@@ -116,7 +116,7 @@ test("the message of a failed release has the cause on top and says where each c
     seen.at(-1),
     `
 ┌ shop: release 3 failed and was rolled back
-│   tokyo: Deployment web, pod web-2-x, container web: crashed twice: exit code 1: cannot find module ./db (ContainerCrash)
+│   tokyo: Deployment web, pod web-2-x, container web: crashed twice: exit code 1; it said "cannot find module ./db" (ContainerCrash)
 │   ↩ tokyo: back at release 2
 │   · osaka: not started
 │   environment local · commit v30000000 · by aki (cli) · author Aki · took 6.4 s`.trim(),

@@ -310,9 +310,9 @@ export function renderObjectPath(object: CauseObject): string {
   return parts.filter((part) => part !== undefined && part !== "").join(", ");
 }
 
-/** `crashed twice: exit code 1: Error: PAYMENT_URL is not set`. */
+/** `crashed twice: exit code 1; it said "Error: PAYMENT_URL is not set"`: the container's words are marked as its own. */
 export function whyOf(cause: Cause): string {
-  return cause.said === undefined ? cause.why : `${cause.why}: ${cause.said}`;
+  return cause.said === undefined ? cause.why : `${cause.why}; it said "${cause.said}"`;
 }
 
 /** `tokyo: Deployment web, pod web-7f-x, container web: crashed twice: exit code 1 (ContainerCrash)`. */
