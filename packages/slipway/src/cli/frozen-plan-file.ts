@@ -1,8 +1,8 @@
 /** The file of `plan --out` and `deploy --plan`: readable by its owner alone, because it holds the data of Secrets. */
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { dirname, join, resolve } from "node:path";
+import { readTextIfExists, SlipwayError, systemCode, writeAtomic } from "@slipway/base";
 import { type FrozenPlan, parseFrozenPlan, stale } from "../release/plan/frozen-plan.ts";
 import type { CliContext } from "./command.ts";
 import type { Project } from "./project.ts";
@@ -16,7 +16,10 @@ export async function writePlanFile(
   frozen: FrozenPlan,
   output: StepOutput,
 ): Promise<void> {
-  await writeAtomic(resolve(context.cwd, file), `${JSON.stringify(frozen, undefined, 1)}\n`, OWNER_ONLY);
+  const text = `${JSON.stringify(frozen, undefined, 1)}\n`;
+  await writeAtomic(resolve(context.cwd, file), text, OWNER_ONLY).catch((error: unknown) => {
+    throw unwritable(file, `cannot be written: ${systemCode(error) ?? String(error)}`);
+  });
   output.emit({ step: "plan", kind: "frozen", file, digest: frozen.digest });
   const secrets = frozen.rendered.objects.filter(({ kind }) => kind === "Secret").length;
   const holds = secrets === 0 ? "" : ` It holds the data of ${secrets} Secret${secrets === 1 ? "" : "s"}:`;
@@ -25,16 +28,38 @@ export async function writePlanFile(
   );
 }
 
+/** Before a plan is made that could not be kept. Makes no folders: a name that is misspelt is no wish for one. */
+export async function checkPlanFile(context: CliContext, file: string): Promise<void> {
+  const path = resolve(context.cwd, file);
+  const isFolder = (at: string): Promise<boolean | undefined> =>
+    stat(at).then(
+      (info) => info.isDirectory(),
+      () => undefined,
+    );
+  if ((await isFolder(path)) === true) throw unwritable(file, "is a folder");
+  if ((await isFolder(dirname(path))) !== true) throw unwritable(file, "is in a folder that does not exist");
+}
+
+function unwritable(file: string, message: string): SlipwayError {
+  const hint = "Name a file in a folder that exists: slipway plan --out FILE.";
+  return new SlipwayError({ code: "USAGE_OUT", where: `--out ${file}`, message, hint, exitCode: 2 });
+}
+
 export async function readPlanFile(context: CliContext, file: string): Promise<FrozenPlan> {
-  const text = await readTextIfExists(resolve(context.cwd, file));
-  if (text !== undefined) return parseFrozenPlan(text, file);
-  throw new SlipwayError({
-    code: "PLAN_UNREADABLE",
-    where: file,
-    message: "no such file",
-    hint: "Make one: slipway plan --out FILE.",
-    exitCode: 2,
+  const fail = (message: string): SlipwayError =>
+    new SlipwayError({
+      code: "PLAN_UNREADABLE",
+      where: file,
+      message,
+      hint: "Make one: slipway plan --out FILE.",
+      exitCode: 2,
+    });
+  const text = await readTextIfExists(resolve(context.cwd, file)).catch((error: unknown) => {
+    const code = systemCode(error);
+    throw fail(code === "EISDIR" ? "is a folder" : `cannot be read: ${code ?? String(error)}`);
   });
+  if (text === undefined) throw fail("no such file");
+  return parseFrozenPlan(text, file);
 }
 
 /** The static files that a deploy would publish, each bucket as one digest over names and contents. */

@@ -12,7 +12,7 @@ import { history } from "../release/release.ts";
 import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
-import { bucketDigests, writePlanFile } from "./frozen-plan-file.ts";
+import { bucketDigests, checkPlanFile, writePlanFile } from "./frozen-plan-file.ts";
 import type { Project } from "./project.ts";
 import { type BuildRecord, keepReferences, type StepOutput, withReferences } from "./steps.ts";
 
@@ -65,6 +65,8 @@ export async function planStep(
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<number> {
+  const out = textOption(input, "out");
+  if (out !== undefined) await checkPlanFile(context, out);
   const prepared = await prepareRelease(context, project, record, world, "plan");
   const { release, rendered } = prepared;
   const knowledge = await readKnowledge(release);
@@ -76,7 +78,6 @@ export async function planStep(
   if (record.isPushed !== true && record.images.length > 0) {
     output.say("note: the images are not pushed yet; slipway push, before a deploy");
   }
-  const out = textOption(input, "out");
   // A plan with refusals could not be carried out: there is nothing to keep.
   if (out !== undefined && plan.refusals.length === 0) {
     const about = { knowledge, options, buckets: await bucketDigests(project) };

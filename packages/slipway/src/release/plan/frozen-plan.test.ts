@@ -1,11 +1,13 @@
 /** A frozen plan is carried out exactly, or refused with what is no longer as it was. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { KubeClient } from "@slipway/kube";
 import { applyObjects } from "../apply/apply.ts";
 import { readKnowledge } from "../history/knowledge.ts";
+import { canonicalJson } from "../manifests/config-names.ts";
 import type { ReleaseContext, RenderedRelease } from "../model.ts";
 import { deploy, planToDeploy } from "../release.ts";
 import { apiClient, behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
@@ -207,4 +209,17 @@ test("a text that is no plan, of another format, or edited, is refused", async (
   assert.equal(code(JSON.stringify(frozen).replace("web:v1@", "web:v9@")), "PLAN_STALE");
   const { digest: _digest, ...rest } = frozen;
   assert.equal(code(JSON.stringify(rest)), "PLAN_STALE");
+  // Whoever can write a file can compute its digest.
+  const digestOf = (plan: object): string =>
+    `sha256:${createHash("sha256").update(canonicalJson(plan)).digest("hex")}`;
+  const { clusters: _clusters, ...less } = rest;
+  for (const plan of [
+    { format: frozen.format },
+    less,
+    { ...rest, rendered: null },
+    { ...rest, options: [] },
+  ]) {
+    const stored = JSON.parse(JSON.stringify(plan)) as object;
+    assert.equal(code(JSON.stringify({ ...stored, digest: digestOf(stored) })), "PLAN_UNREADABLE");
+  }
 });

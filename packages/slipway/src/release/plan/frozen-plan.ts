@@ -121,10 +121,45 @@ export function parseFrozenPlan(text: string, file: string): FrozenPlan {
   }
   const { digest, ...rest } = value as FrozenPlan;
   if (digest !== digestOf(rest)) {
-    throw fail("PLAN_STALE", "was edited since it was made", AGAIN);
+    throw stale(file, "was edited since it was made");
   }
-  // Written by `freeze`, as the digest says: its shape needs no second look.
+  // The digest finds a mistake; it does not say who computed it.
+  const missing = PARTS.find(([path, is]) => !is(partAt(value, path)));
+  if (missing !== undefined) {
+    const [path] = missing;
+    throw fail(
+      "PLAN_UNREADABLE",
+      `is no whole plan: ${path} is missing`,
+      "Make one: slipway plan --out FILE.",
+    );
+  }
   return value as FrozenPlan;
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+const isObject = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What carrying it out relies on. */
+const PARTS: readonly (readonly [path: string, is: (value: unknown) => boolean])[] = [
+  ["service", isText],
+  ["namespace", isText],
+  ["environment", isText],
+  ["release", isObject],
+  ["options", isObject],
+  ["rendered", isObject],
+  ["rendered.objects", Array.isArray],
+  ["rendered.images", Array.isArray],
+  ["rendered.warnings", Array.isArray],
+  ["rendered.content", isText],
+  ["rendered.version", isObject],
+  ["buckets", isObject],
+  ["basedOn", Number.isInteger],
+  ["clusters", Array.isArray],
+];
+
+function partAt(value: unknown, path: string): unknown {
+  return path.split(".").reduce((at, key) => (at as Record<string, unknown>)[key], value);
 }
 
 const AGAIN = "Nothing was changed. Plan again, and look at it again: slipway plan --out FILE.";
@@ -174,6 +209,7 @@ export function releaseMoved(
   );
 }
 
+/** Exit code 1, as for any check that fails: the plan was one, and is none of what is there now. */
 export function stale(where: string, message: string): SlipwayError {
   return new SlipwayError({ code: "PLAN_STALE", where, message, hint: AGAIN });
 }

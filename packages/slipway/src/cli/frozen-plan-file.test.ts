@@ -1,0 +1,50 @@
+/** Names that are given for a plan's file, as people mistype them. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { CliContext } from "./command.ts";
+import { checkPlanFile, readPlanFile } from "./frozen-plan-file.ts";
+
+let context: CliContext;
+before(async () => {
+  const cwd = await mkdtemp(join(tmpdir(), "slipway-plan-file-"));
+  context = { cwd } as CliContext;
+  await writeFile(join(cwd, "there"), "{}");
+});
+after(() => rm(context.cwd, { recursive: true }));
+
+const wrong = [
+  [".", "is a folder"],
+  ["nowhere/release.plan", "is in a folder that does not exist"],
+  ["there/release.plan", "is in a folder that does not exist"],
+] as const;
+for (const [file, message] of wrong) {
+  test(`plan --out ${file}: ${message}`, async () => {
+    await assert.rejects(checkPlanFile(context, file), {
+      code: "USAGE_OUT",
+      where: `--out ${file}`,
+      message,
+      exitCode: 2,
+    });
+    assert.ok(!existsSync(join(context.cwd, "nowhere")));
+  });
+}
+
+test("plan --out: a new file, or one to write over, in a folder that exists", async () => {
+  for (const file of ["new", "there", join(context.cwd, "new")]) await checkPlanFile(context, file);
+});
+
+for (const [file, message] of [
+  [".", "is a folder"],
+  ["there/more", "cannot be read: ENOTDIR"],
+  ["absent", "no such file"],
+  ["there", "is not a plan of slipway"],
+] as const) {
+  test(`deploy --plan ${file}: ${message}`, async () => {
+    const told = { code: "PLAN_UNREADABLE", where: file, message, exitCode: 2 };
+    await assert.rejects(readPlanFile(context, file), told);
+  });
+}
