@@ -83,11 +83,14 @@ function hookText({ name, runs, kind, clusters, timeoutMs }: PlannedHook): strin
   return `hook ${name}: ${runs} ${where}; within ${formatDuration(timeoutMs)}`;
 }
 
-function failureText({ onFailure, backTo }: ReleaseOrder): string | undefined {
+function failureText({ onFailure, backTo, sameAs }: ReleaseOrder): string | undefined {
   if (onFailure === undefined) return undefined;
   if (onFailure === "halt") return "on failure: nothing goes back (halt)";
-  if (backTo === undefined)
-    return "on failure: nothing goes back, there is no other release that was healthy";
+  if (backTo === undefined) {
+    return sameAs === undefined
+      ? "on failure: nothing goes back, there is no other release that was healthy"
+      : `on failure: nothing goes back, release ${sameAs} that was healthy last has the same content`;
+  }
   const what =
     onFailure === "rollback-all"
       ? "every cluster that was begun"

@@ -104,6 +104,10 @@ test("where a failure goes is told", () => {
     failure({ backTo: undefined }),
     "on failure: nothing goes back, there is no other release that was healthy",
   );
+  assert.equal(
+    failure({ backTo: undefined, sameAs: 6 }),
+    "on failure: nothing goes back, release 6 that was healthy last has the same content",
+  );
 });
 
 test("a cluster that did not answer has the fate that the policy gives it", () => {

@@ -62,6 +62,8 @@ export interface ReleaseOrder {
   readonly onFailure: ReleaseConfig["onFailure"] | undefined;
   /** The release that a failure goes back to; undefined when there is none. */
   readonly backTo: number | undefined;
+  /** The newest release that was healthy, when a failure does not go back to it because it has the same content. */
+  readonly sameAs?: number | undefined;
   /** `release.unreachable`. */
   readonly unreachable: "fail" | "skip" | "requeue";
   readonly silent: readonly SilentCluster[];
@@ -76,6 +78,7 @@ interface OrderInput {
   readonly skipUnreachable: boolean;
   readonly hooks: readonly HookRecord[];
   readonly backTo: number | undefined;
+  readonly sameAs?: number | undefined;
 }
 
 export function orderOfDeploy(input: OrderInput): ReleaseOrder {
@@ -114,6 +117,7 @@ export function orderOfDeploy(input: OrderInput): ReleaseOrder {
     after: hooksOf(input.hooks, "after", [...present, ...again]),
     onFailure: release.onFailure,
     backTo: input.backTo,
+    ...(input.sameAs === undefined ? {} : { sameAs: input.sameAs }),
     unreachable,
     silent: silent.map((cluster) => ({ cluster, fate })),
   };

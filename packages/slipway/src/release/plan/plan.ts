@@ -7,7 +7,7 @@ import type { SlipwayError } from "@slipway/base";
 import { isUnreachable, whyUnreachable } from "../apply/apply.ts";
 import { wavesOf } from "../engine/wave-settings.ts";
 import { heldRefusals } from "../history/held.ts";
-import { wayBack } from "../history/history.ts";
+import { newestHealthy, wayBack } from "../history/history.ts";
 import { type Knowledge, readKnowledge } from "../history/knowledge.ts";
 import { type HookJob, hookJobs } from "../hooks/hook-object.ts";
 import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
@@ -172,7 +172,9 @@ function orderOf(
   if (options.purpose === "rollback") return orderOfRollback({ clusters, silent, hooks });
   const skipUnreachable = options.skipUnreachable === true;
   const backTo = wayBack(records, rendered)?.number;
-  return orderOfDeploy({ release: context.release, clusters, silent, skipUnreachable, hooks, backTo });
+  const sameAs = backTo === undefined ? newestHealthy(records)?.number : undefined;
+  const { release } = context;
+  return orderOfDeploy({ release, clusters, silent, skipUnreachable, hooks, backTo, sameAs });
 }
 
 const refusalsIn = (findings: readonly Finding[]): readonly SlipwayError[] =>
