@@ -76,3 +76,14 @@ test("a hook's file holds one Job and nothing else", async () => {
     });
   }
 });
+
+test("a hook's file that is not there is told as the hook's", async () => {
+  const one = await hook("a.yaml", job("migrate"));
+  const file = join(root, "hooks/migrte.yaml");
+  await assert.rejects(load({ ...one, run: { kind: "job", file, in: "each", keep: 3 } }), {
+    code: "HOOK_NOT_FOUND",
+    where: "slipway.config.ts/release/hooks/before",
+    message: "hooks/migrte.yaml: no such file",
+    exitCode: 2,
+  });
+});

@@ -22,15 +22,19 @@ export async function loadHooks(
   const hooks = await Promise.all(
     (config.release.hooks ?? []).map(async (hook): Promise<LoadedHook> => {
       if (hook.run.kind === "command") return { config: hook, job: undefined };
-      const loaded = await loadManifests([hook.run.file], config.root);
+      const where = `slipway.config.ts/release/hooks/${hook.when}`;
+      const { file } = hook.run;
+      const loaded = await loadManifests([file], config.root).catch((error: unknown) => {
+        throw isMissing(error) ? notThere(where, relative(config.root, file)) : error;
+      });
       const [job] = loaded;
       if (job !== undefined && loaded.length === 1 && job.object.kind === "Job") {
-        return { config: hook, job, file: relative(config.root, hook.run.file) };
+        return { config: hook, job, file: relative(config.root, file) };
       }
       throw new SlipwayError({
         code: "HOOK_NOT_A_JOB",
-        where: `slipway.config.ts/release/hooks/${hook.when}`,
-        message: `${hook.run.file} should hold exactly one Job, and holds ${kindsOf(loaded)}`,
+        where,
+        message: `${file} should hold exactly one Job, and holds ${kindsOf(loaded)}`,
         hint: "Give every hook a file of its own, outside of the manifests' folders.",
         exitCode: 2,
       });
@@ -38,6 +42,19 @@ export async function loadHooks(
   );
   refuseSameJob(hooks, config.namespace);
   return hooks;
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof SlipwayError && error.code === "MANIFEST_NOT_FOUND";
+
+function notThere(where: string, file: string): SlipwayError {
+  return new SlipwayError({
+    code: "HOOK_NOT_FOUND",
+    where,
+    message: `${file}: no such file`,
+    hint: "Correct `job` of this hook: the file of its Job, relative to slipway.config.ts. Nothing was changed.",
+    exitCode: 2,
+  });
 }
 
 /** A Job is known by its name and the release's number: of two with one name the second would count as done already. */
