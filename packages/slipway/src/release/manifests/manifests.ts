@@ -134,6 +134,17 @@ function checked(value: unknown, locate: LoadedObject["locate"]): LoadedObject {
   if (typeof metadata["name"] !== "string" || metadata["name"] === "") {
     refuse(`${value["kind"]} has no metadata.name`, ["metadata"]);
   }
+  const { namespace, ...rest } = metadata;
+  // As kubectl has it: an empty namespace is none.
+  if (namespace === "" || namespace === null) {
+    return { object: { ...value, metadata: rest } as unknown as AnyObject, locate };
+  }
+  if (namespace !== undefined && typeof namespace !== "string") {
+    refuse(`${value["kind"]} "${metadata["name"]}": metadata.namespace is not text`, [
+      "metadata",
+      "namespace",
+    ]);
+  }
   return { object: value as unknown as AnyObject, locate };
 }
 

@@ -81,6 +81,18 @@ test("a List is its items", () => {
   );
 });
 
+test("an empty namespace is none, as kubectl has it, and one that is not text is refused", () => {
+  const inNamespace = (text: string) =>
+    parseManifest(`{ apiVersion: v1, kind: ConfigMap, metadata: { name: a, namespace: ${text} } }`, "a.yaml");
+  for (const text of ['""', "null"]) {
+    assert.deepEqual(inNamespace(text)[0]?.object.metadata, { name: "a" });
+  }
+  assert.throws(() => inNamespace("7"), {
+    where: "a.yaml:1:68",
+    message: 'ConfigMap "a": metadata.namespace is not text',
+  });
+});
+
 test("lists are opened, of any kind and in each other; a name ends that", () => {
   const nested = `apiVersion: v1
 kind: List

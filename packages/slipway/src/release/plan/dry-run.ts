@@ -66,17 +66,19 @@ function unseen(object: AnyObject, refusal: SlipwayError): Tried {
 }
 
 function cannotRead(where: string, error: StatusError): SlipwayError {
-  const isRight = error.httpCode === 401 || error.httpCode === 403;
-  return new SlipwayError({
-    code: isRight ? "CLUSTER_FORBIDDEN" : "DRY_RUN_IMPOSSIBLE",
-    where,
-    message: `cannot be read: ${error.message}`,
-    hint: isRight
-      ? "Give whoever deploys the right to it. Nothing was changed."
-      : "The API server did not answer. Nothing was changed.",
-    exitCode: 3,
-    cause: error,
-  });
+  const { httpCode, message } = error;
+  const told = { where, message: `cannot be read: ${message}`, cause: error };
+  if (httpCode === 401 || httpCode === 403) {
+    const hint = "Give whoever deploys the right to it. Nothing was changed.";
+    return new SlipwayError({ ...told, code: "CLUSTER_FORBIDDEN", hint, exitCode: 3 });
+  }
+  // It did answer: a name or a namespace that is none cannot even be asked for.
+  if (httpCode < 500 && httpCode !== 429) {
+    const hint = "Correct the manifest; nothing was changed.";
+    return new SlipwayError({ ...told, code: "MANIFEST_REFUSED", hint, exitCode: 2 });
+  }
+  const hint = "The API server did not answer. Nothing was changed.";
+  return new SlipwayError({ ...told, code: "DRY_RUN_IMPOSSIBLE", hint, exitCode: 3 });
 }
 
 async function tryObject(
