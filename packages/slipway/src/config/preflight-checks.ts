@@ -202,6 +202,11 @@ export const preflightChecks = {
     "A broken image costs that much of the service before anybody notices.",
     "Set maxUnavailable: 0 and maxSurge: 1 or more.",
   ),
+  HASHED_NAME_UNUSED: lint(
+    "A ConfigMap or Secret gets a name of its own, and nothing in the release refers to it",
+    "It is in the cluster under a name with a hash of its content. References in the release follow; a program, an operator or another manifest that reads it by its plain name finds nothing, or an old one.",
+    'Keep its name with the annotation slipway.dev/hash-suffix: "false", or leave the object out if nobody reads it.',
+  ),
   IMAGE_TAG_MOVING: lint(
     "An image has no fixed tag or digest",
     "What runs depends on when a node pulled it, and going back does not bring the old one back.",
@@ -236,13 +241,12 @@ export const preflightChecks = {
 
 /**
  * Advice for production traffic is out of place on a laptop, where one node and a preStop of two seconds are right. What
- * loses requests there too stays.
+ * loses requests there too stays, and what nobody would find there either.
  */
+const LOCAL_TOO = /^(?:READINESS_PROBE_MISSING|PRESTOP_MISSING|HASHED_NAME_UNUSED)$/;
 export const LOCAL_SEVERITIES: Readonly<Record<string, Severity>> = Object.fromEntries(
   Object.entries(preflightChecks)
-    .filter(
-      ([code, { inRollback }]) => inRollback === "off" && !/^(?:READINESS_PROBE|PRESTOP)_MISSING$/.test(code),
-    )
+    .filter(([code, { inRollback }]) => inRollback === "off" && !LOCAL_TOO.test(code))
     .map(([code]) => [code, "off"]),
 );
 

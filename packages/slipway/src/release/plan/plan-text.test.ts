@@ -102,14 +102,14 @@ test("clusters that are identical are folded; content, secrets, creation and pru
   await clients[2]?.patch(ref, "merge", { spec: { replicas: 7 } });
   const targets = clients.map((client) => ({ name: client.name, client }));
   const plan = await planRelease(contextOf(targets), after);
-  const common = `  ~ ConfigMap settings
+  const common = `  ~ ConfigMap settings as settings-7nmc5jfnb7
       ~ data.greeting: hello -> good day
       ~ data[app.conf]:
             workers 4
           - greeting hello
           + greeting good day
             log on
-  ~ Secret keys
+  ~ Secret keys as keys-2l87nbxcmr
       ~ stringData.tls: (secret, changed)
   + Service api
   ~ Deployment web
@@ -157,8 +157,8 @@ test("created objects are one line each, or with every field", async () => {
   assert.equal(
     renderPlan(plan),
     `tokyo:
-  + ConfigMap settings
-  + Secret keys
+  + ConfigMap settings as settings-rfsfphc7zw
+  + Secret keys as keys-n6xd5rfj78
   + Service api
   + Deployment web
 order: tokyo; bake 50 ms
@@ -191,8 +191,8 @@ test("a refusal stands at the end with what to do", async () => {
     renderPlan(plan),
     `tokyo:
   + ServiceAccount robot
-  + ConfigMap settings
-  + Secret keys
+  + ConfigMap settings as settings-rfsfphc7zw
+  + Secret keys as keys-n6xd5rfj78
   + Deployment web
 order: tokyo; bake 50 ms
 on failure: nothing goes back, there is no other release that was healthy

@@ -75,10 +75,11 @@ function oldVersions(objects: readonly PlannedObject[]): string {
 }
 
 function renderObject(object: PlannedObject, namespace: string, options: PlanTextOptions): string[] {
-  const { kind, name, action, changes, untried } = object;
+  const { kind, name, appliedAs, action, changes, untried } = object;
   const isElsewhere = object.namespace !== undefined && object.namespace !== namespace;
   const place = isElsewhere ? ` in namespace ${object.namespace}` : "";
-  const lines = [`  ${mark(MARKS[action], options)} ${kind} ${name}${place}${remarkOf(object)}`];
+  const as = appliedAs === undefined ? "" : ` as ${appliedAs}`;
+  const lines = [`  ${mark(MARKS[action], options)} ${kind} ${name}${as}${place}${remarkOf(object)}`];
   if (untried !== undefined) lines.push(`      ? cannot be tried: ${untried}`);
   if (action === "create" && options.full !== true) return lines;
   return [...lines, ...changes.flatMap((change) => renderChange(change, options))];

@@ -8,6 +8,7 @@ import { autoscalerOf } from "./autoscaler.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
 import type { ClusterFacts } from "./facts.ts";
 import { type RawFinding, unknownIgnores, weigh } from "./finding.ts";
+import { checkHashedNames } from "./hashed-names.ts";
 import { checkArchitectures } from "./images.ts";
 import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
@@ -96,6 +97,47 @@ spec:
         expected.map(() => "REFERENCE_MISSING"),
       );
       for (const [index, words] of expected.entries()) assert.ok(found[index]?.message.includes(words));
+    });
+  }
+});
+
+describe("names with a hash", () => {
+  const settings = "{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { A: x } }";
+  const plain = settings.replace(
+    "name: settings",
+    'name: settings, annotations: { slipway.dev/hash-suffix: "false" }',
+  );
+  const reader = (of: string): string =>
+    deployment(`containers: [{ name: a, envFrom: [{ configMapRef: { name: ${of}, optional: true } }] }]`);
+  const rows: readonly [what: string, yaml: string, job: string | undefined, isWarned: boolean][] = [
+    [
+      "one that a Deployment refers to, be it optional",
+      `${reader("settings")}---\n${settings}`,
+      undefined,
+      false,
+    ],
+    ["one that keeps its name", plain, undefined, false],
+    ["one that nothing refers to", `${reader("other")}---\n${settings}`, undefined, true],
+    ["one that only a hook reads", settings, reader("settings"), false],
+    [
+      "one whose name is only text",
+      `${settings}\n---\n${settings.replaceAll("settings", "b").replace("x", "settings")}`,
+      undefined,
+      true,
+    ],
+  ];
+  for (const [what, yaml, job, isWarned] of rows) {
+    test(what, () => {
+      const own = objects(yaml);
+      const all = hashConfigNames([...own, ...(job === undefined ? [] : objects(job))]);
+      const found = checkHashedNames(all.slice(0, own.length), all.slice(own.length));
+      assert.equal(codes(found).includes("HASHED_NAME_UNUSED"), isWarned);
+      if (!isWarned) return;
+      assert.match(
+        found[0]?.message ?? "",
+        /^is "settings-\w{10}" in the cluster, .* who asks for "settings"/,
+      );
+      assert.equal(weigh(found, undefined, { purpose: "deploy" })[0]?.where, "ConfigMap settings");
     });
   }
 });

@@ -14,6 +14,7 @@ import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
 import { checkCapacity } from "./capacity.ts";
 import { type ClusterFacts, readClusterFacts } from "./facts.ts";
 import { type Finding, type RawFinding, type Weights, weigh } from "./finding.ts";
+import { checkHashedNames } from "./hashed-names.ts";
 import { checkArchitectures, checkImages, type ImageFacts, readImages } from "./images.ts";
 import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
@@ -48,14 +49,14 @@ export async function readPreflight(
 /** What the manifests and the registry show, the same for all clusters. */
 export function preflightManifests(
   context: ReleaseContext,
-  rendered: Pick<RenderedRelease, "objects">,
+  rendered: Pick<RenderedRelease, "objects" | "hooks">,
   images: readonly ImageFacts[],
   purpose: Weights["purpose"],
 ): readonly Finding[] {
-  return weigh([...checkImages(images), ...checkManifests(rendered.objects)], undefined, {
-    severities: context.preflight,
-    purpose,
-  });
+  const { objects, hooks = [] } = rendered;
+  const jobs = hooks.flatMap(({ hook: { run } }) => (run.kind === "job" ? [run.job] : []));
+  const found = [...checkImages(images), ...checkManifests(objects), ...checkHashedNames(objects, jobs)];
+  return weigh(found, undefined, { severities: context.preflight, purpose });
 }
 
 /** Starts reading at once; judges when the dry run has come, too. Throws only when the cluster does not answer. */
