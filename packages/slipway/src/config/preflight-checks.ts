@@ -239,11 +239,12 @@ export const preflightChecks = {
   ),
 } as const satisfies Readonly<Record<string, PreflightCheck>>;
 
+const LOCAL_TOO = /^(?:READINESS_PROBE_MISSING|PRESTOP_MISSING|HASHED_NAME_UNUSED)$/;
+
 /**
  * Advice for production traffic is out of place on a laptop, where one node and a preStop of two seconds are right. What
  * loses requests there too stays, and what nobody would find there either.
  */
-const LOCAL_TOO = /^(?:READINESS_PROBE_MISSING|PRESTOP_MISSING|HASHED_NAME_UNUSED)$/;
 export const LOCAL_SEVERITIES: Readonly<Record<string, Severity>> = Object.fromEntries(
   Object.entries(preflightChecks)
     .filter(([code, { inRollback }]) => inRollback === "off" && !LOCAL_TOO.test(code))

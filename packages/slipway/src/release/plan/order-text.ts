@@ -33,8 +33,11 @@ export function silenceText({ fate }: SilentCluster, order: ReleaseOrder): strin
   switch (fate) {
     case "refused":
       return "the release does not begin without it (release.unreachable: fail)";
-    case "left-behind":
-      return "is left behind as unknown; the others go on, and the release cannot become healthy";
+    case "left-behind": {
+      const { notRun = [] } = order;
+      const without = notRun.length === 0 ? "" : ` without hook ${notRun.join(" and ")} at the end`;
+      return `is left behind as unknown; the others go on${without}, and the release cannot become healthy`;
+    }
     case "requeued": {
       const forMs = order.waves.find(({ requeuedForMs }) => requeuedForMs !== undefined)?.requeuedForMs ?? 0;
       return `is tried again after the other waves, for ${formatDuration(forMs)}; unknown if it stays away`;

@@ -56,8 +56,10 @@ export interface ReleaseOrder {
   /** Before anything is changed. */
   readonly before: readonly PlannedHook[];
   readonly waves: readonly PlannedWave[];
-  /** When every wave is healthy. */
+  /** When every cluster is healthy. */
   readonly after: readonly PlannedHook[];
+  /** Hooks of after that do not run, because a cluster is left behind. */
+  readonly notRun?: readonly string[] | undefined;
   /** Undefined for a rollback, which never goes back by itself. */
   readonly onFailure: ReleaseConfig["onFailure"] | undefined;
   /** The release that a failure goes back to; undefined when there is none. */
@@ -114,7 +116,7 @@ export function orderOfDeploy(input: OrderInput): ReleaseOrder {
   return {
     before: hooksOf(input.hooks, "before", present),
     waves: again.length === 0 ? planned : [...planned, requeued],
-    after: hooksOf(input.hooks, "after", [...present, ...again]),
+    ...afterOf(input.hooks, [...present, ...again], fate === "left-behind" && silent.length > 0),
     onFailure: release.onFailure,
     backTo: input.backTo,
     ...(input.sameAs === undefined ? {} : { sameAs: input.sameAs }),
@@ -130,12 +132,23 @@ export function orderOfRollback(input: Pick<OrderInput, "clusters" | "silent" | 
   return {
     before: hooksOf(hooks, "before", present),
     waves: present.length === 0 ? [] : [{ clusters: present, bakeMs: 0, maxParallel: undefined, gates: [] }],
-    after: hooksOf(hooks, "after", present),
+    ...afterOf(hooks, present, input.silent.length > 0),
     onFailure: undefined,
     backTo: undefined,
     unreachable: "skip",
     silent: input.silent.map((cluster) => ({ cluster, fate: "left-behind" })),
   };
+}
+
+/** As `decide.ts` has it: with a cluster that is unknown the release ends before them. */
+function afterOf(
+  hooks: readonly HookRecord[],
+  clusters: readonly string[],
+  leavesBehind: boolean,
+): Pick<ReleaseOrder, "after" | "notRun"> {
+  const after = hooksOf(hooks, "after", clusters);
+  if (!leavesBehind || after.length === 0) return { after };
+  return { after: [], notRun: after.map(({ name }) => name) };
 }
 
 function isLateHook({ hook: { when, run } }: HookRecord): boolean {
