@@ -247,6 +247,8 @@ const ORDER = [
   "Service",
   "PodDisruptionBudget",
   "Deployment",
+  "StatefulSet",
+  "DaemonSet",
   "HorizontalPodAutoscaler",
   "CronJob",
   "Ingress",
