@@ -2,7 +2,7 @@
 import { userInfo } from "node:os";
 import { isProcessAlive, shellLine, thisProcess } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
-import { openContext } from "../clusters/context.ts";
+import { openContext, unopened } from "../clusters/context.ts";
 import { type Kubeconfig, readKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
@@ -13,7 +13,10 @@ import type { CliContext } from "./command.ts";
 import { gatePortsOf } from "./gate-ports.ts";
 import { type Project, requireWorld } from "./project.ts";
 
-/** Clients of the environment's clusters; the local ones are found in the running world. */
+/**
+ * Clients of the environment's clusters; the local ones are found in the running world. A context that cannot be opened
+ * is a cluster that cannot be asked; throws when that is true of all, because then nothing can be done.
+ */
 export async function targetsOf(
   context: CliContext,
   project: Project,
@@ -22,29 +25,30 @@ export async function targetsOf(
   const { config } = project;
   const state = config.isLocal ? (world ?? (await requireWorld(project))) : undefined;
   const kubeconfig = config.isLocal ? undefined : readKubeconfig(context.env);
-  return Promise.all(
+  const problems: unknown[] = [];
+  const targets = await Promise.all(
     config.clusters.map(async (cluster): Promise<Target> => {
+      const { name } = cluster;
       if (cluster.kind === "context") {
-        const { client, server } = await openContext(
-          cluster.name,
-          cluster.context,
-          kubeconfig as Kubeconfig,
-          context,
-        );
-        const where = `${project.resolved.file}/environments/${config.environment}/clusters/${cluster.name}`;
-        return {
-          name: cluster.name,
-          client,
-          place: `context ${cluster.context} at ${server}`,
-          written: { where, context: cluster.context, pin: cluster.uid },
-        };
+        const where = `${project.resolved.file}/environments/${config.environment}/clusters/${name}`;
+        const written = { where, context: cluster.context, pin: cluster.uid };
+        const opening = openContext(name, cluster.context, kubeconfig as Kubeconfig, context);
+        try {
+          const { client, server } = await opening;
+          return { name, client, place: `context ${cluster.context} at ${server}`, written };
+        } catch (error) {
+          problems.push(error);
+          return { name, client: unopened(name, error), place: `context ${cluster.context}`, written };
+        }
       }
-      const local = state?.clusters.find(({ name }) => name === cluster.name);
-      if (local === undefined) throw new Error(`cluster ${cluster.name} is not in the world`);
+      const local = state?.clusters.find((one) => one.name === name);
+      if (local === undefined) throw new Error(`cluster ${name} is not in the world`);
       const { url, token, ca } = local;
-      return { name: cluster.name, client: createHttpClient({ name: cluster.name, url, token, ca }) };
+      return { name, client: createHttpClient({ name, url, token, ca }) };
     }),
   );
+  if (problems.length > 0 && problems.length === targets.length) throw problems[0];
+  return targets;
 }
 
 export function releaseContextOf(

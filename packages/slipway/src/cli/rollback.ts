@@ -84,7 +84,7 @@ export const command: CommandDeclaration = {
       const { service, environment } = release;
       output.say(renderRollbackPlan({ ...planned, service, environment, others, now }));
       for (const [name, reason] of unreachable)
-        output.say(`  ${name} does not answer and will be unknown: ${reason}`);
+        output.say(`  ${name} cannot be asked and will be unknown: ${reason}`);
       if (isSet(input, "dryRun")) {
         for (const warning of warnings) output.say(`  warning: ${warning}`);
         if (planned.plan !== undefined) output.say(renderPlan(planned.plan));

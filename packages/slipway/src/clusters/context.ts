@@ -45,6 +45,15 @@ export async function openContext(
   return { client, server: cluster.server };
 }
 
+/**
+ * Stands in for a cluster whose context cannot be opened: every request fails with that error before anything is sent,
+ * so that it is told like any other cluster that cannot be asked.
+ */
+export function unopened(name: string, error: unknown): KubeClient {
+  const credentials = { current: () => Promise.reject(error), refused: async () => false };
+  return createHttpClient({ name, url: "https://unopened.invalid", credentials });
+}
+
 async function wayTo(
   { cluster }: ContextFacts,
   env: NodeJS.ProcessEnv,

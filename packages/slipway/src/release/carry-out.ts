@@ -4,7 +4,7 @@
  * has the lock prunes and tidies.
  */
 import { SlipwayError } from "@slipway/base";
-import { isUnreachable, whyUnreachable } from "./apply/apply.ts";
+import { cannotBeAsked, whyUnreachable } from "./apply/apply.ts";
 import { type RunInput, runRelease } from "./engine/engine.ts";
 import type { OnReleaseEvent } from "./events.ts";
 import { resultOf, tidy } from "./finish.ts";
@@ -160,7 +160,7 @@ async function storeEverywhere(
       try {
         await writeRecord(client, record);
       } catch (error) {
-        if (!mayLeaveOut || !isUnreachable(error)) throw error;
+        if (!mayLeaveOut || !cannotBeAsked(error)) throw error;
         silent.set(name, whyUnreachable(error));
       }
     }),

@@ -47,6 +47,8 @@ export interface RollbackPlan {
   /** The clusters that go back, and why some of them cannot. */
   readonly clusters: readonly string[];
   readonly unreachable: ReadonlyMap<string, string>;
+  /** The others that cannot be asked, which only miss the record, and why. */
+  readonly othersAway: ReadonlyMap<string, string>;
   readonly changes: readonly RollbackChange[];
   readonly eta: RollbackEta | undefined;
   /** Which clusters the names stand for. */
@@ -69,7 +71,7 @@ export async function planRollback(
 ): Promise<RollbackPlan> {
   const clusters = scopeOf(context, options.clusters);
   const knowledge = await readKnowledge(context, { isUrgent: true });
-  const unreachable = new Map([...knowledge.unreachable].filter(([name]) => clusters.includes(name)));
+  const [unreachable, othersAway] = divide(knowledge.unreachable, clusters);
   if (unreachable.size === clusters.length) throw noClusterAnswers(unreachable);
   const { records, unreadable } = knowledge;
   const { target, leaves } = chooseTarget(records, { ...options, clusters, unreadable });
@@ -83,11 +85,19 @@ export async function planRollback(
     leaves: withoutSecrets(leaves),
     clusters,
     unreachable,
+    othersAway,
     changes: rollbackChanges(leaves, target),
     eta: rollbackEta(records, clusters, context.release.bakeMs),
     identities,
     refusals: [...checkIdentities(identities, options.rebind), ...images.refusals],
-    warnings: [...knowledge.warnings, ...identityWarnings(identities), ...images.warnings],
+    warnings: [
+      ...[...othersAway].map(
+        ([name, reason]) => `${name} cannot be asked and gets no record of this: ${reason}`,
+      ),
+      ...knowledge.warnings,
+      ...identityWarnings(identities),
+      ...images.warnings,
+    ],
     plan:
       options.dryRun === true
         ? await planWith({ ...scoped, images: undefined }, { ...target, warnings: [] }, knowledge, {
@@ -111,7 +121,7 @@ export async function rollback(
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
   const planned = await planRollback(context, options);
-  const { clusters, unreachable, refusals, warnings, identities } = planned;
+  const { clusters, unreachable, othersAway, refusals, warnings, identities } = planned;
   keepPromise(options.promised, planned.leaves.number, planned.target.number);
   emit({ type: "identified", clusters: identities });
   const refused = refusalError(refusals);
@@ -120,7 +130,7 @@ export async function rollback(
   const request: LockRequest = {
     ...options,
     message: "rollback",
-    skipped: unreachable,
+    skipped: new Map([...unreachable, ...othersAway]),
     needed: clusters,
     whatCannotBeLocked: "skip",
     goesThroughFreeze: true,
@@ -164,6 +174,15 @@ function scopeOf(context: ReleaseContext, named: readonly string[] | undefined):
     hint: `Known: ${names.join(", ")}.`,
     exitCode: 2,
   });
+}
+
+/** Those that are among the named clusters, and the rest. */
+function divide<T>(
+  all: ReadonlyMap<string, T>,
+  clusters: readonly string[],
+): readonly [ReadonlyMap<string, T>, ReadonlyMap<string, T>] {
+  const isNamed = ([name]: readonly [string, T]): boolean => clusters.includes(name);
+  return [new Map([...all].filter(isNamed)), new Map([...all].filter((one) => !isNamed(one)))];
 }
 
 /** A registry that does not answer for this long is not waited for: nodes often have the image already. */

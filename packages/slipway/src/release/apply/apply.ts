@@ -185,12 +185,19 @@ export function notServed(
 }
 
 /** No answer, an answer of something that is no API server (a login page), or no way to say who asks. */
-const UNREACHABLE = new Set(["CLUSTER_UNREACHABLE", "CLUSTER_ANSWER_INVALID", "KUBECONFIG_INVALID"]);
+const UNREACHABLE = new Set(["CLUSTER_UNREACHABLE", "CLUSTER_ANSWER_INVALID"]);
 
-/** Why a cluster could not be asked; without credentials, also what to do about it, which only that error knows. */
+/** This machine's own business: who asks, and where the cluster is. */
+const isOfThisMachine = (code: string): boolean =>
+  code.startsWith("CREDENTIALS_") || code.startsWith("KUBECONFIG_");
+
+/** Why a cluster could not be asked, and what to do about it where only that error knows. */
 export function whyUnreachable(error: unknown): string {
+  if (isReason(error, "Forbidden")) {
+    return `it answers, but forbids: ${error.message}\n  Give whoever runs this that right (slipway rights prints all that are needed), or let somebody who has it do it.`;
+  }
   const { code, hint, message } = error as SlipwayError;
-  return code.startsWith("CREDENTIALS_") && hint !== undefined ? `${message}\n  ${hint}` : message;
+  return isOfThisMachine(code) && hint !== undefined ? `${message}\n  ${hint}` : message;
 }
 
 /**
@@ -201,9 +208,17 @@ export function isUnreachable(error: unknown): boolean {
   if (error instanceof StatusError) {
     return error.httpCode === 401 || error.httpCode === 429 || error.httpCode >= 500;
   }
-  return (
-    error instanceof SlipwayError && (UNREACHABLE.has(error.code) || error.code.startsWith("CREDENTIALS_"))
-  );
+  return error instanceof SlipwayError && (UNREACHABLE.has(error.code) || isOfThisMachine(error.code));
+}
+
+/**
+ * Likewise, for what everything begins with: the records, the lock, a look. A cluster that answers there that it forbids
+ * this, or does not know what every cluster knows (a proxy does), is of as little use as one that is silent, and keeps
+ * the others waiting as little. A conflict, or an object that is not valid, is an answer.
+ */
+export function cannotBeAsked(error: unknown): boolean {
+  if (isUnreachable(error)) return true;
+  return error instanceof StatusError && error.httpCode !== 409 && error.httpCode !== 422;
 }
 
 /** The lock and the records live in the namespace, so it must be there before anything else. */

@@ -9,11 +9,13 @@ import { after, before, describe, it } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { createHttpClient, type HttpClientOptions } from "@slipway/kube";
+import { unlock } from "../lock/freeze.ts";
 import type { ReleaseContext } from "../model.ts";
-import { deploy, planRelease, status } from "../release.ts";
+import { deploy, history, hold, planRelease, planRollback, rollback, status, unhold } from "../release.ts";
 import { behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
 
 let cluster: Cluster;
+let count = 0;
 const closers: (() => void)[] = [];
 before(async () => {
   cluster = await startCluster({ name: "tokyo", behaviours });
@@ -27,6 +29,23 @@ const answering =
   (code: number, text: string): RequestListener =>
   (_request, response) =>
     void response.writeHead(code).end(text);
+
+/** As Kubernetes says it when a role binding is missing. */
+const forbidding: RequestListener = (_request, response) => {
+  response.writeHead(403, { "content-type": "application/json" }).end(
+    JSON.stringify({
+      ...{
+        kind: "Status",
+        apiVersion: "v1",
+        metadata: {},
+        status: "Failure",
+        reason: "Forbidden",
+        code: 403,
+      },
+      message: 'secrets is forbidden: User "ci" cannot list resource "secrets" in the namespace "default"',
+    }),
+  );
+};
 
 /** What a server does with every request, and what is said of it. */
 const ways: readonly [
@@ -50,6 +69,32 @@ const ways: readonly [
   ["is in trouble", answering(500, "etcdserver: no leader"), /no leader/],
   ["is behind a sad proxy", answering(503, "no healthy upstream"), /no healthy upstream/],
   ["does not know us", answering(401, "Unauthorized"), /Unauthorized/],
+  [
+    "forbids everything",
+    forbidding,
+    /^it answers, but forbids: secrets is forbidden: User "ci" .*\n {2}Give whoever runs this .*slipway rights/,
+  ],
+  ["is behind a proxy that knows no such place", answering(404, "404 page not found"), /page not found/],
+  ["takes us for another protocol", answering(400, "HTTP request to an HTTPS server"), /HTTPS server/],
+  [
+    "is not in the kubeconfig",
+    answering(200, "{}"),
+    /^no context "gke_osaka" in kubeconfig\n {2}Known: gke_tokyo\./,
+    {
+      credentials: {
+        current: () =>
+          Promise.reject(
+            new SlipwayError({
+              code: "KUBECONFIG_NO_CONTEXT",
+              message: 'no context "gke_osaka" in kubeconfig',
+              hint: "Known: gke_tokyo.",
+              exitCode: 3,
+            }),
+          ),
+        refused: async () => false,
+      },
+    },
+  ],
   ["answers in another language", answering(200, "<html>log in</html>"), /is not JSON/],
   [
     "gives us no credentials",
@@ -86,20 +131,24 @@ async function withOneAway(
     server.closeAllConnections();
     server.close();
   });
-  return contextOf([...targetsOf([cluster]), { name: "osaka", client, place: `context osaka at ${url}` }]);
+  count += 1;
+  return contextOf([...targetsOf([cluster]), { name: "osaka", client, place: `context osaka at ${url}` }], {
+    service: `shop${count}`,
+  });
 }
 
 describe("a cluster that", () => {
   for (const [how, listener, said, options] of ways) {
     it(`${how} does not keep a release from the other one`, async () => {
       const context = await withOneAway(listener, options);
-      const refused = await planRelease(context, rendered("v1"));
+      const { service } = context;
+      const refused = await planRelease(context, rendered("v1", { service }));
       assert.deepEqual(
         refused.refusals.map(({ code, where }) => `${code} ${where}`),
         ["CLUSTER_UNREACHABLE clusters/osaka"],
       );
       assert.match(refused.refusals[0]?.message ?? "", said);
-      const result = await deploy(context, rendered("v1"), { skipUnreachable: true });
+      const result = await deploy(context, rendered("v1", { service }), { skipUnreachable: true });
       assert.deepEqual(
         result.clusters.map(({ name, verdict }) => [name, verdict]),
         [
@@ -112,6 +161,39 @@ describe("a cluster that", () => {
       const [tokyo, osaka] = report.clusters;
       assert.deepEqual([tokyo?.reachable, osaka?.reachable], [true, false]);
       assert.match(osaka?.reason ?? "", said);
+    });
+
+    it(`${how} does not keep the other one from going back, nor its history, locks and holds from being seen`, async () => {
+      const context = await withOneAway(listener, options);
+      const alone = { ...context, targets: context.targets.slice(0, 1) };
+      for (const tag of ["v1", "v2"]) {
+        const { exitCode } = await deploy(alone, rendered(tag, { service: context.service }));
+        assert.equal(exitCode, 0);
+      }
+      assert.deepEqual(
+        (await history(context)).map(({ number }) => number),
+        [2, 1],
+      );
+      await hold(context, 2);
+      assert.deepEqual((await unhold(context, 2)).missing, ["osaka"]);
+      const [tokyo, osaka] = await unlock(context);
+      assert.deepEqual([tokyo?.failed, osaka?.did], [undefined, undefined]);
+      assert.match(osaka?.failed ?? "", said);
+      assert.match((await planRollback(context, { to: 1 })).unreachable.get("osaka") ?? "", said);
+      const back = await rollback(context, { to: 1 });
+      assert.deepEqual(
+        back.clusters.map(({ name, verdict, reason }) => [name, verdict, said.test(reason ?? "")]),
+        [
+          ["tokyo", "healthy", false],
+          ["osaka", "unknown", true],
+        ],
+      );
+      assert.equal(back.exitCode, 1);
+      const wish = { clusters: ["tokyo"], to: 2 };
+      const { warnings } = await planRollback(context, wish);
+      assert.match(warnings.join("\n"), /^osaka cannot be asked and gets no record of this/m);
+      const named = await rollback(context, wish);
+      assert.deepEqual([named.exitCode, named.clusters.map(({ name }) => name)], [0, ["tokyo"]]);
     });
   }
 });

@@ -1,6 +1,6 @@
 /** What the clusters know of the service, asked all at once, with those that do not answer. */
 import { SlipwayError } from "@slipway/base";
-import { isUnreachable, whyUnreachable } from "../apply/apply.ts";
+import { cannotBeAsked, whyUnreachable } from "../apply/apply.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { mergeRecords, readRecords } from "./history.ts";
 
@@ -32,7 +32,7 @@ export async function readKnowledge(
           warnings.push(`${damage.where}: ${damage.message}`);
         });
       } catch (error) {
-        if (!isUnreachable(error)) throw error;
+        if (!cannotBeAsked(error)) throw error;
         unreachable.set(target.name, whyUnreachable(error));
         return [];
       }

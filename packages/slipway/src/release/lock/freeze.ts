@@ -1,6 +1,6 @@
 /** `slipway lock` and `unlock` over all clusters of the environment. Each has its own result; one never hides another. */
 import { formatDuration } from "@slipway/base";
-import { ensureNamespace } from "../apply/apply.ts";
+import { cannotBeAsked, ensureNamespace, whyUnreachable } from "../apply/apply.ts";
 import { noClusterAnswers, readKnowledge } from "../history/knowledge.ts";
 import { checkIdentities, readIdentities } from "../identity.ts";
 import type { ReleaseContext } from "../model.ts";
@@ -22,13 +22,15 @@ export async function freeze(
     readonly dryRun?: boolean | undefined;
   },
 ): Promise<Frozen> {
-  await refuseStrangers(context);
+  const unreachable = await refuseStrangers(context);
   const since = context.clock.now();
   const { lastsMs, message } = options;
   const until = lastsMs === undefined ? undefined : since + lastsMs;
   const made: Freeze = { who: context.who, message, since, until };
   const results = await Promise.all(
     context.targets.map(async ({ name, client }) => {
+      const away = unreachable.get(name);
+      if (away !== undefined) return { cluster: name, reason: away };
       try {
         if (options.dryRun === true) await readLock(client, context);
         else {
@@ -62,7 +64,7 @@ export async function unlock(
   context: ReleaseContext,
   options: { readonly force?: boolean | undefined; readonly dryRun?: boolean | undefined } = {},
 ): Promise<readonly Unlocked[]> {
-  await refuseStrangers(context);
+  const unreachable = await refuseStrangers(context);
   const { who } = context;
   const may = (state: LockState): { lift: boolean; free: boolean } => ({
     lift: options.force === true || state.freeze === undefined || state.freeze.who === who,
@@ -70,6 +72,8 @@ export async function unlock(
   });
   return Promise.all(
     context.targets.map(async ({ name, client }): Promise<Unlocked> => {
+      const away = unreachable.get(name);
+      if (away !== undefined) return { cluster: name, did: undefined, failed: away };
       try {
         const before = await readLock(client, context);
         if (options.dryRun !== true) await unlockLease(client, context, may);
@@ -81,11 +85,15 @@ export async function unlock(
   );
 }
 
-/** A name that leads to another cluster than it is bound to must not lock somebody else's service. */
-async function refuseStrangers(context: ReleaseContext): Promise<void> {
+/**
+ * A name that leads to another cluster than it is bound to must not lock somebody else's service. Returns the clusters
+ * that cannot be asked, and why: to ask them again would only take as long again.
+ */
+async function refuseStrangers(context: ReleaseContext): Promise<ReadonlyMap<string, string>> {
   const { records, unreachable } = await readKnowledge(context);
   const stranger = refusalError(checkIdentities(await readIdentities(context, records, unreachable)));
   if (stranger !== undefined) throw stranger;
+  return unreachable;
 }
 
 function resultOf(
@@ -110,5 +118,6 @@ function resultOf(
 }
 
 function reasonOf(error: unknown): string {
+  if (cannotBeAsked(error)) return whyUnreachable(error);
   return error instanceof Error ? error.message : String(error);
 }

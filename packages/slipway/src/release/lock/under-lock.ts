@@ -3,12 +3,13 @@
  * processes cannot cross, and given back at the end whatever happened. What a dead process left open is closed first.
  */
 import { SlipwayError } from "@slipway/base";
-import { ensureNamespace, isUnreachable, whyUnreachable } from "../apply/apply.ts";
+import { cannotBeAsked, ensureNamespace, isUnreachable, whyUnreachable } from "../apply/apply.ts";
 import type { ReleaseNews } from "../events.ts";
 import { mergeRecords, readRecords, writeRecord } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers } from "../history/knowledge.ts";
 import type { ReleaseContext, ReleaseRecord, StolenLock, Target } from "../model.ts";
+import { unreachableRefusal } from "../plan/refusals.ts";
 import { describeFreeze, type HeldLock, type LockHolder, takeLock } from "./lock.ts";
 
 export type Emit = (news: ReleaseNews) => void;
@@ -62,8 +63,12 @@ export async function underLock<T>(
   const skipped = new Map(request.skipped);
   const locks = new Map<string, HeldLock>();
   const leaveOut = (target: Target, error: unknown): void => {
-    if (!isUnreachable(error) || request.whatCannotBeLocked === "refuse") throw error;
-    skipped.set(target.name, whyUnreachable(error));
+    if (!cannotBeAsked(error)) throw error;
+    const reason = whyUnreachable(error);
+    if (request.whatCannotBeLocked === "refuse") {
+      throw isUnreachable(error) ? error : unreachableRefusal({ name: target.name, reason });
+    }
+    skipped.set(target.name, reason);
   };
   const inOrder = context.targets
     .filter((target) => !skipped.has(target.name))

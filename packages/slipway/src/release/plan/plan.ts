@@ -4,7 +4,7 @@
  * pulled after it was found here is not "nobody pushed it".
  */
 import type { SlipwayError } from "@slipway/base";
-import { isUnreachable, whyUnreachable } from "../apply/apply.ts";
+import { cannotBeAsked, whyUnreachable } from "../apply/apply.ts";
 import { wavesOf } from "../engine/wave-settings.ts";
 import { heldRefusals } from "../history/held.ts";
 import { newestHealthy, wayBack } from "../history/history.ts";
@@ -94,7 +94,7 @@ export async function planInDetail(
         const hooks = jobsIn(context, target.name, { rendered, knowledge, purpose });
         return await planCluster({ context, target, rendered, records, images, purpose, hooks });
       } catch (error) {
-        if (isUnreachable(error)) return silent(target.name, whyUnreachable(error));
+        if (cannotBeAsked(error)) return silent(target.name, whyUnreachable(error));
         throw error;
       }
     }),

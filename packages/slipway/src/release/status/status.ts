@@ -4,7 +4,7 @@
  */
 import { assertNever } from "@slipway/base";
 import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
-import { isUnreachable, RELEASE_ANNOTATION, whyUnreachable } from "../apply/apply.ts";
+import { cannotBeAsked, RELEASE_ANNOTATION, whyUnreachable } from "../apply/apply.ts";
 import { type Hold, holdsIn } from "../history/held.ts";
 import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
@@ -150,7 +150,7 @@ async function clusterStatus(
       lock,
     };
   } catch (error) {
-    if (!isUnreachable(error)) throw error;
+    if (!cannotBeAsked(error)) throw error;
     return {
       name: target.name,
       reachable: false,
