@@ -5,13 +5,14 @@ import { SlipwayError } from "@slipway/base";
 import { runNumbered, stamped } from "./carry-out.ts";
 import type { OnReleaseEvent } from "./events.ts";
 import { withoutSecrets } from "./history/history.ts";
-import { noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
+import { type Knowledge, noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
   identitiesToKeep,
   identityWarnings,
   readIdentities,
+  underPresentNames,
 } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
 import type { ReleaseContext, ReleaseRecord, ReleaseResult } from "./model.ts";
@@ -69,16 +70,15 @@ export async function planRollback(
     readonly dryRun?: boolean;
   } = {},
 ): Promise<RollbackPlan> {
-  const clusters = scopeOf(context, options.clusters);
+  const wanted = wantedClusters(context, options.clusters);
   const knowledge = await readKnowledge(context, { isUrgent: true });
+  const { unreadable } = knowledge;
+  const identities = await readIdentities(context, knowledge.records, knowledge.unreachable);
+  const { records, clusters, newcomers } = scopeOf(knowledge, identities, wanted);
   const [unreachable, othersAway] = divide(knowledge.unreachable, clusters);
   if (unreachable.size === clusters.length) throw noClusterAnswers(unreachable);
-  const { records, unreadable } = knowledge;
   const { target, leaves } = chooseTarget(records, { ...options, clusters, unreadable });
-  const [images, identities] = await Promise.all([
-    imagesOfTarget(context, target, options.force === true),
-    readIdentities(context, records, knowledge.unreachable),
-  ]);
+  const images = await imagesOfTarget(context, target, options.force === true);
   const scoped = { ...context, targets: context.targets.filter(({ name }) => clusters.includes(name)) };
   return {
     target: withoutSecrets(target),
@@ -91,6 +91,10 @@ export async function planRollback(
     identities,
     refusals: [...checkIdentities(identities, options.rebind), ...images.refusals],
     warnings: [
+      ...newcomers.map(
+        (name) =>
+          `${name} never ran a release of ${context.service}; a rollback does not go there, a deploy does`,
+      ),
       ...[...othersAway].map(
         ([name, reason]) => `${name} cannot be asked and gets no record of this: ${reason}`,
       ),
@@ -138,35 +142,45 @@ export async function rollback(
   };
   return underLock(context, request, async (locked) => {
     // Chosen again under the lock: somebody may have released in between.
-    const { target, leaves } = chooseTarget(locked.records, {
-      ...options,
-      clusters,
-      unreadable: locked.unreadable,
-    });
+    const wanted = wantedClusters(context, options.clusters);
+    const { records, clusters, newcomers } = scopeOf(locked, identities, wanted);
+    const { unreadable } = locked;
+    const { target, leaves } = chooseTarget(records, { ...options, clusters, unreadable });
     keepPromise(options.promised, leaves.number, target.number);
-    return runNumbered(context, locked, {
-      kind: "rollback",
-      rendered: target,
-      waves: [clusters],
-      bakeMs: 0,
-      onFailure: "halt",
-      backTo: undefined,
-      restores: target.number,
-      leaves: leaves.number,
-      only: clusters.length === context.targets.length ? undefined : clusters,
-      held: heldByLeaving(leaves, target),
-      hooks: target.hooks?.filter(({ hook }) => hook.onRollback).map(({ hook }) => ({ hook, runs: [] })),
-      identities: identitiesToKeep(locked.records, identities),
-    });
+    return runNumbered(
+      context,
+      { ...locked, records },
+      {
+        kind: "rollback",
+        rendered: target,
+        waves: [clusters],
+        bakeMs: 0,
+        onFailure: "halt",
+        backTo: undefined,
+        restores: target.number,
+        leaves: leaves.number,
+        only: clusters.length + newcomers.length === context.targets.length ? undefined : clusters,
+        held: heldByLeaving(leaves, target),
+        hooks: target.hooks?.filter(({ hook }) => hook.onRollback).map(({ hook }) => ({ hook, runs: [] })),
+        identities: identitiesToKeep(locked.records, identities),
+      },
+    );
   });
 }
 
+interface WantedClusters {
+  readonly clusters: readonly string[];
+  /** Somebody chose them; otherwise they are all there are. */
+  readonly areNamed: boolean;
+}
+
 /** The named clusters in the order of the environment; all of them when none is named. */
-function scopeOf(context: ReleaseContext, named: readonly string[] | undefined): readonly string[] {
+function wantedClusters(context: ReleaseContext, named: readonly string[] | undefined): WantedClusters {
   const names = context.targets.map((target) => target.name);
-  if (named === undefined || named.length === 0) return names;
+  if (named === undefined || named.length === 0) return { clusters: names, areNamed: false };
   const strange = named.find((name) => !names.includes(name));
-  if (strange === undefined) return names.filter((name) => named.includes(name));
+  if (strange === undefined)
+    return { clusters: names.filter((name) => named.includes(name)), areNamed: true };
   throw new SlipwayError({
     code: "USAGE_CLUSTER",
     where: `--cluster ${strange}`,
@@ -174,6 +188,32 @@ function scopeOf(context: ReleaseContext, named: readonly string[] | undefined):
     hint: `Known: ${names.join(", ")}.`,
     exitCode: 2,
   });
+}
+
+/**
+ * The records under the names of now, and the clusters that go back. Where none is named, a cluster that no kept release
+ * knows, under whatever name, is left out: it was added since, and to bring a first release there is no way back. One
+ * that does not answer may be anything, and stays, to end as `unknown`.
+ */
+function scopeOf(
+  known: Pick<Knowledge, "records" | "unreadable">,
+  identities: readonly ClusterIdentity[],
+  wanted: WantedClusters,
+): {
+  readonly records: readonly ReleaseRecord[];
+  readonly clusters: readonly string[];
+  readonly newcomers: readonly string[];
+} {
+  const records = underPresentNames(known.records, identities);
+  const isNew = (name: string): boolean =>
+    identities.some(({ cluster, uid }) => cluster === name && uid !== undefined) &&
+    records.every(({ clusters }) => clusters[name] === undefined);
+  // A record that cannot be read may know it.
+  const newcomers = wanted.areNamed || known.unreadable.length > 0 ? [] : wanted.clusters.filter(isNew);
+  const rest = wanted.clusters.filter((name) => !newcomers.includes(name));
+  return rest.length === 0
+    ? { records, clusters: wanted.clusters, newcomers: [] }
+    : { records, clusters: rest, newcomers };
 }
 
 /** Those that are among the named clusters, and the rest. */

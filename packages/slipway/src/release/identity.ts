@@ -53,6 +53,44 @@ export function bindingsOf(
   return bindings;
 }
 
+/** What the names of before stand for now: a cluster that was renamed in the configuration is still the same one. */
+export function renamed(
+  records: Parameters<typeof bindingsOf>[0],
+  identities: readonly ClusterIdentity[],
+): ReadonlyMap<string, string> {
+  const present = new Set(identities.map(({ cluster }) => cluster));
+  const former = [...bindingsOf(records)].filter(([name]) => !present.has(name));
+  return new Map(
+    former.flatMap(([name, { uid }]): [string, string][] => {
+      const now = identities.find((one) => uidOf(one) === uid);
+      return now === undefined ? [] : [[name, now.cluster]];
+    }),
+  );
+}
+
+/**
+ * The records with the names that the clusters have now, for whoever asks what ran in one. Only to be read: a record is
+ * stored as it was written.
+ */
+export function underPresentNames<
+  T extends Pick<ReleaseRecord, "number" | "startedAt" | "identities" | "clusters" | "only" | "waves">,
+>(records: readonly T[], identities: readonly ClusterIdentity[]): readonly T[] {
+  const names = renamed(records, identities);
+  if (names.size === 0) return records;
+  const nameOf = (name: string): string => names.get(name) ?? name;
+  return records.map((record) => {
+    const { clusters, only, waves } = record;
+    // What it has under the name of now is later than what it had under another.
+    const entries = Object.entries(clusters).sort(([a], [b]) => Number(names.has(b)) - Number(names.has(a)));
+    return {
+      ...record,
+      clusters: Object.fromEntries(entries.map(([name, cluster]) => [nameOf(name), cluster])),
+      waves: waves.map((wave) => wave.map(nameOf)),
+      ...(only === undefined ? {} : { only: only.map(nameOf) }),
+    };
+  });
+}
+
 /**
  * Why these clusters may not be touched; empty when each is the one it is pinned to, or without a pin the one it is bound
  * to, not bound yet, or named by `rebind`.

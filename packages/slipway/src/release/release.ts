@@ -12,7 +12,7 @@ import { settingsOf, wavesOf } from "./engine/wave-settings.ts";
 import { heldRefusals } from "./history/held.ts";
 import { wayBack } from "./history/history.ts";
 import { readKnowledge } from "./history/knowledge.ts";
-import { identitiesToKeep } from "./identity.ts";
+import { identitiesToKeep, underPresentNames } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
 import type { ReleaseContext, ReleaseResult, RenderedRelease } from "./model.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
@@ -71,7 +71,8 @@ export async function deploy(
       const refusedNow = refusalError(again.refusals);
       if (refusedNow !== undefined) throw refusedNow;
     }
-    return runNumbered(context, locked, {
+    const known = { ...locked, records: underPresentNames(locked.records, plan.identities) };
+    return runNumbered(context, known, {
       kind: "deploy",
       rendered,
       waves,

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Cluster, startCluster } from "@slipway/cluster";
-import type { Deployment, ReplicaSet } from "@slipway/kube";
+import { createHttpClient, type Deployment, type ReplicaSet } from "@slipway/kube";
 import { freeze, unlock } from "./lock/freeze.ts";
-import type { ReleaseContext, RenderedRelease } from "./model.ts";
+import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { rollbackEta } from "./plan/rollback-plan.ts";
 import { deploy, history, hold, planRollback, rollback, status } from "./release.ts";
-import { behaviours, contextOf, recordEvents, rendered, targetsOf } from "./testing.ts";
+import { chooseTarget } from "./rollback.ts";
+import { behaviours, contextOf, recordEvents, recordOf, rendered, targetsOf } from "./testing.ts";
 import { renderHistory } from "./text.ts";
 
 let clusters: Cluster[] = [];
@@ -28,6 +29,7 @@ after(async () => {
 
 interface Shop {
   readonly context: ReleaseContext;
+  readonly of: (tag: string, options?: Parameters<typeof rendered>[1]) => RenderedRelease;
   readonly ship: (tag: string, options?: Parameters<typeof rendered>[1]) => ReturnType<typeof deploy>;
 }
 
@@ -46,12 +48,107 @@ function shop(changes: Partial<ReleaseContext> = {}): Shop {
   };
   return {
     context,
+    of,
     ship: async (tag, options) => {
       const result = await deploy(context, of(tag, options));
       assert.equal(result.exitCode, 0);
       return result;
     },
   };
+}
+
+type RunsOf = Readonly<Record<string, number | undefined>>;
+
+/** A healthy release of a content of its own that left these releases in the clusters. */
+function past(number: number, runs: RunsOf, changes: Partial<ReleaseRecord> = {}): ReleaseRecord {
+  const clusters = Object.fromEntries(
+    Object.entries(runs).map(([name, ran]) => [
+      name,
+      ran === undefined
+        ? ({ verdict: "unknown", step: "done" } as const)
+        : ({ verdict: ran === number ? "healthy" : "failed", step: "done", runs: ran } as const),
+    ]),
+  );
+  const { content, images } = rendered(`v${number}`);
+  return recordOf(number, { content, images, clusters, ...changes });
+}
+
+const T = ["t"];
+const TO = ["t", "o"];
+
+/** Newest first; `to` is the release that is chosen, or what is said why none is. */
+const choices: readonly {
+  readonly when: string;
+  readonly records: readonly ReleaseRecord[];
+  readonly clusters: readonly string[];
+  readonly named?: number;
+  readonly unreadable?: readonly number[];
+  readonly to: number | RegExp;
+  readonly leaves?: number;
+}[] = [
+  {
+    when: "a cluster was added that never had a release",
+    ...{ records: [past(2, { t: 2 }), past(1, { t: 1 })], clusters: TO },
+    ...{ to: 1, leaves: 2 },
+  },
+  {
+    when: "all that runs anything runs the first release, and a cluster was added",
+    ...{ records: [past(1, { t: 1 })], clusters: TO, to: /release 1 is what runs now/ },
+  },
+  {
+    when: "a cluster missed the newest release and runs nothing yet",
+    ...{
+      records: [past(2, { t: 2, o: undefined }, { outcome: "unknown" }), past(1, { t: 1 })],
+      clusters: TO,
+      ...{ to: 1, leaves: 2 },
+    },
+  },
+  {
+    when: "a cluster missed the newest release and runs the one before",
+    ...{
+      records: [past(2, { t: 2, o: undefined }, { outcome: "unknown" }), past(1, { t: 1, o: 1 })],
+      clusters: TO,
+      ...{ to: 1, leaves: 2 },
+    },
+  },
+  {
+    when: "somebody names what runs, for a cluster that runs nothing yet",
+    ...{ records: [past(2, { t: 2 }), past(1, { t: 1 })], clusters: TO, named: 2, to: 2 },
+  },
+  {
+    when: "somebody names what runs everywhere",
+    ...{ records: [past(2, { t: 2 }), past(1, { t: 1 })], clusters: T, named: 2 },
+    to: /release 2 is what runs now/,
+  },
+  {
+    when: "only the added cluster is asked for",
+    ...{ records: [past(2, { t: 2 }), past(1, { t: 1 })], clusters: ["o"], to: /nothing was released here/ },
+  },
+  {
+    when: "a cluster was added and a release that nobody can read came later",
+    ...{ records: [past(1, { t: 1 })], clusters: TO, unreadable: [2], to: 1 },
+  },
+  {
+    when: "a person took it back, and a cluster was added since",
+    ...{
+      records: [
+        past(3, { t: 3 }, { kind: "rollback", restores: 1, leaves: 2, content: rendered("v1").content }),
+        past(2, { t: 2 }),
+        past(1, { t: 1 }),
+      ],
+      ...{ clusters: TO, to: /what runs now is a rollback already \(release 3/ },
+    },
+  },
+];
+for (const { when, records, clusters, named, unreadable, to, leaves } of choices) {
+  const result = typeof to === "number" ? `release ${to}` : "nowhere";
+  test(`when ${when}, it goes to ${result}`, () => {
+    const choose = () => chooseTarget(records, { clusters, to: named, unreadable });
+    if (typeof to === "number") {
+      const chosen = choose();
+      assert.deepEqual([chosen.target.number, chosen.leaves.number], [to, leaves ?? chosen.leaves.number]);
+    } else assert.throws(choose, { message: to });
+  });
 }
 
 async function images(context: ReleaseContext): Promise<readonly (string | undefined)[]> {
@@ -249,4 +346,82 @@ test("what a person holds is not deployed and not gone back to", async () => {
     hint: /^Ask mio, lift it with slipway release unhold sha256:/,
   });
   assert.equal((await planRollback(context)).target.number, 1);
+});
+
+/** The context after an edit of the configuration: these clusters, under these names. */
+function edited(
+  context: ReleaseContext,
+  targets: Readonly<Record<string, Target | undefined>>,
+): ReleaseContext {
+  const named = Object.entries(targets).map(([name, target]) => ({ ...(target as Target), name }));
+  return { ...context, targets: named, release: { ...context.release, waves: [Object.keys(targets)] } };
+}
+
+const warningsOf = ({ events }: ReturnType<typeof recordEvents>): string =>
+  events.flatMap((event) => (event.type === "warning" ? [event.message] : [])).join("\n");
+
+test("a cluster that was added is left out, and the others go back from what they run", async () => {
+  const { context, of } = shop();
+  const [osaka, tokyo] = context.targets;
+  const before = edited(context, { tokyo });
+  for (const tag of ["v1", "v3"]) assert.equal((await deploy(before, of(tag))).exitCode, 0);
+  const seen = recordEvents();
+  const { record, exitCode } = await rollback(context, seen);
+  assert.deepEqual([record.restores, record.leaves, record.only, exitCode], [1, 2, undefined, 0]);
+  assert.deepEqual(Object.keys(record.clusters), ["tokyo"]);
+  assert.match(warningsOf(seen), /^osaka never ran a release of shop; a rollback does not go there/m);
+  const report = await status(edited(context, { osaka }));
+  assert.deepEqual(report.clusters[0]?.deployments, []);
+  assert.equal((await deploy(context, of("v4"))).exitCode, 0);
+  // To the content that release 3 brought back, now in both.
+  const both = await rollback(context);
+  assert.deepEqual([both.record.restores, Object.keys(both.record.clusters)], [3, ["osaka", "tokyo"]]);
+});
+
+test("a cluster that was added and does not answer is unknown, and is not what the choice depends on", async () => {
+  const { context, of } = shop();
+  const [osaka, tokyo] = context.targets;
+  const before = edited(context, { tokyo });
+  for (const tag of ["v1", "v3"]) assert.equal((await deploy(before, of(tag))).exitCode, 0);
+  const client = createHttpClient({
+    name: "kyoto",
+    url: "http://127.0.0.1:1",
+    retries: { attempts: 1, firstMs: 1, maxMs: 1 },
+  });
+  const after = edited(context, { osaka, tokyo, kyoto: { name: "kyoto", client } });
+  const { record } = await rollback(after);
+  assert.deepEqual([record.restores, record.leaves], [1, 2]);
+  assert.deepEqual(
+    Object.entries(record.clusters).map(([name, { verdict }]) => [name, verdict]),
+    [
+      ["tokyo", "healthy"],
+      ["kyoto", "unknown"],
+    ],
+  );
+  await client.close();
+});
+
+test("a cluster that was renamed is the one it was, to a rollback, a status and the next release", async () => {
+  const { context, of } = shop();
+  const [osaka, tokyo] = context.targets;
+  for (const tag of ["v1", "v3", "v4"]) assert.equal((await deploy(context, of(tag))).exitCode, 0);
+  const after = edited(context, { osaka, kyoto: tokyo });
+  const runs = async () => (await status(after)).clusters.map(({ name, runs }) => [name, runs]);
+  assert.deepEqual(await runs(), [
+    ["osaka", 3],
+    ["kyoto", 3],
+  ]);
+  const back = await rollback(after);
+  assert.deepEqual([back.record.restores, back.record.leaves], [2, 3]);
+  assert.deepEqual(Object.keys(back.record.clusters), ["osaka", "kyoto"]);
+  // Releases of before are still known to have been good under the other name.
+  assert.equal((await rollback(after, { to: 1 })).exitCode, 0);
+  await assert.rejects(rollback(after, { clusters: ["kyoto"], to: 1 }), {
+    message: "release 1 is what runs now",
+  });
+  assert.equal((await deploy(after, of("v5"))).exitCode, 0);
+  assert.deepEqual(await runs(), [
+    ["osaka", 6],
+    ["kyoto", 6],
+  ]);
 });

@@ -71,15 +71,25 @@ function isFinished(records: readonly ReleaseRecord[], wish: RollbackWish, rollb
 }
 
 /**
- * Does every cluster run this content, as far as anybody knows? Where only some do, going (back) to it is still
- * something to do; and a later release that cannot be read may have put anything there.
+ * Does every cluster that runs anything run this content, as far as anybody knows? Where only some do, going (back) to it
+ * is still something to do; and a later release that cannot be read may have put anything there. A cluster that runs
+ * nothing, as one that was just added, has nothing to be taken back from.
  */
 function isLive(records: readonly ReleaseRecord[], wish: RollbackWish, record: ReleaseRecord): boolean {
   return wish.clusters.every((cluster) => {
     const running = runningIn(records, cluster);
     const isCertain = !(wish.unreadable ?? []).some((number) => number > (running?.number ?? 0));
-    return isCertain && running?.content === record.content;
+    return isCertain && (running === undefined || running.content === record.content);
   });
+}
+
+/** Does it run in every one of them? A person who names a release wants it where nothing runs, too. */
+function isLiveEverywhere(
+  records: readonly ReleaseRecord[],
+  wish: RollbackWish,
+  record: ReleaseRecord,
+): boolean {
+  return isLive(records, wish, record) && runningNow(records, wish.clusters).length === wish.clusters.length;
 }
 
 function newestGood(
@@ -131,7 +141,7 @@ function byNumber(records: readonly ReleaseRecord[], wish: RollbackWish, to: num
   if (!wasHealthySomewhere(record)) {
     throw noTarget(`release ${to} was healthy in no cluster (${record.outcome})`, "Choose another one.");
   }
-  if (isLive(records, wish, record)) {
+  if (isLiveEverywhere(records, wish, record)) {
     throw noTarget(`release ${to} is what runs now`, "There is nothing to do.");
   }
   return record;

@@ -10,7 +10,13 @@ import { heldRefusals } from "../history/held.ts";
 import { newestHealthy, wayBack } from "../history/history.ts";
 import { type Knowledge, readKnowledge } from "../history/knowledge.ts";
 import { type HookJob, hookJobs } from "../hooks/hook-object.ts";
-import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
+import {
+  type ClusterIdentity,
+  checkIdentities,
+  identityWarnings,
+  readIdentities,
+  underPresentNames,
+} from "../identity.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "../model.ts";
 import { asRefusal, asWarning, type Finding, unknownIgnores } from "../preflight/finding.ts";
 import { preflightManifests, readPreflight } from "../preflight/preflight.ts";
@@ -80,17 +86,16 @@ export async function planInDetail(
   const images = await readPreflight(context, rendered);
   const ofManifests = preflightManifests(context, rendered, images, purpose);
   const identities = await readIdentities(context, knowledge.records, knowledge.unreachable);
+  const records = underPresentNames(knowledge.records, identities);
   const refusals: SlipwayError[] = [...checkIdentities(identities, options.rebind)];
   // A cluster that may be a stranger's is not even asked to try anything.
   const targets = refusals.length > 0 ? [] : context.targets;
-  if (options.allowHeld !== true)
-    refusals.push(...heldRefusals(rendered, knowledge.records, context.clock.now()));
+  if (options.allowHeld !== true) refusals.push(...heldRefusals(rendered, records, context.clock.now()));
   const planned = await Promise.all(
     targets.map(async (target): Promise<PlannedCluster> => {
       const reason = knowledge.unreachable.get(target.name);
       if (reason !== undefined) return silent(target.name, reason);
       try {
-        const { records } = knowledge;
         const hooks = jobsIn(context, target.name, { rendered, knowledge, purpose });
         return await planCluster({ context, target, rendered, records, images, purpose, hooks });
       } catch (error) {
@@ -119,7 +124,7 @@ export async function planInDetail(
     namespace: context.namespace,
     clusters,
     identities,
-    order: orderOf(context, { rendered, records: knowledge.records, silent: away, options }),
+    order: orderOf(context, { rendered, records, silent: away, options }),
     refusals,
     warnings: [
       ...rendered.warnings,

@@ -9,7 +9,13 @@ import { type Hold, holdsIn } from "../history/held.ts";
 import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers, readKnowledge } from "../history/knowledge.ts";
-import { type ClusterIdentity, checkIdentities, identityWarnings, readIdentities } from "../identity.ts";
+import {
+  type ClusterIdentity,
+  checkIdentities,
+  identityWarnings,
+  readIdentities,
+  underPresentNames,
+} from "../identity.ts";
 import type { Cause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { judge } from "../judge/judge.ts";
@@ -79,11 +85,13 @@ export async function history(context: ReleaseContext): Promise<readonly Release
 }
 
 export async function status(context: ReleaseContext): Promise<StatusReport> {
-  const { records, warnings, unreachable } = await readKnowledge(context);
-  const [clusters, identities] = await Promise.all([
-    Promise.all(context.targets.map((target) => clusterStatus(context, target, records))),
-    readIdentities(context, records, unreachable),
-  ]);
+  const knowledge = await readKnowledge(context);
+  const { warnings, unreachable } = knowledge;
+  const identities = await readIdentities(context, knowledge.records, unreachable);
+  const records = underPresentNames(knowledge.records, identities);
+  const clusters = await Promise.all(
+    context.targets.map((target) => clusterStatus(context, target, records)),
+  );
   const newest = records[0];
   const holders = clusters.flatMap((cluster) =>
     cluster.lock?.holder !== undefined && !cluster.lock.isStale ? [cluster.lock.holder] : [],
