@@ -22,7 +22,8 @@ export interface Stage {
   readonly bin: string;
   slipway(...args: readonly string[]): Promise<number>;
   ship(): Promise<ShipResult>;
-  rollback(): Promise<ShipResult>;
+  /** `to` is a release number. */
+  rollback(to: number): Promise<ShipResult>;
   commit(release: string, message: string): Promise<void>;
   /** Only `web` changes: its pods never answer, so nobody may ever hear from this release. */
   commitCrash(release: string, message: string): Promise<void>;
@@ -150,7 +151,7 @@ export async function setStage(options: {
       return code;
     },
     ship: () => release(["ship"]),
-    rollback: () => release(["rollback"]),
+    rollback: (to) => release(["rollback", String(to)]),
     async commit(name, message) {
       for (const service of services) await writeFile(join(folder, service, "release.txt"), `${name}\n`);
       await git("commit", "-q", "-a", "-m", `${name}: ${message}`);

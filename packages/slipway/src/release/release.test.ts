@@ -76,7 +76,12 @@ async function story(context: ReleaseContext, prefix = ""): Promise<void> {
 
   await assert.rejects(deploy(context, rendered("crash")), { code: "RELEASE_HELD" });
 
-  const back = await rollback(context);
+  await assert.rejects(rollback(context), {
+    code: "ROLLBACK_OF_ROLLBACK",
+    message: "release 3 failed and was taken back already: osaka, tokyo run release 2",
+    hint: "To leave release 2 as well: slipway rollback 1. Otherwise ship a corrected version.",
+  });
+  const back = await rollback(context, { to: 1 });
   assert.equal(back.exitCode, 0);
   assert.deepEqual([back.record.kind, back.record.restores, back.record.leaves], ["rollback", 1, 2]);
   assert.deepEqual(await Promise.all(clusters.map(imageIn)), [

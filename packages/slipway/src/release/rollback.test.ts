@@ -73,6 +73,10 @@ function past(number: number, runs: RunsOf, changes: Partial<ReleaseRecord> = {}
   return recordOf(number, { content, images, clusters, ...changes });
 }
 
+const undone = (number: number, runs: RunsOf): ReleaseRecord =>
+  past(number, runs, { outcome: "rolled-back" });
+const halted = (number: number, runs: RunsOf): ReleaseRecord => past(number, runs, { outcome: "failed" });
+const good = [past(2, { t: 2, o: 2 }), past(1, { t: 1, o: 1 })];
 const T = ["t"];
 const TO = ["t", "o"];
 
@@ -139,7 +143,62 @@ const choices: readonly {
       ...{ clusters: TO, to: /what runs now is a rollback already \(release 3/ },
     },
   },
+  {
+    when: "the newest release failed and was taken back",
+    ...{ records: [undone(3, { t: 2 }), ...good], clusters: TO },
+    to: /^release 3 failed and was taken back already: t, o run release 2$/,
+  },
+  {
+    when: "the newest two were taken back",
+    ...{ records: [undone(4, { t: 2, o: 2 }), undone(3, { t: 2 }), ...good], clusters: TO },
+    to: /^release 4 failed and was taken back already/,
+  },
+  {
+    when: "one was taken back, and the cluster asked for is one that it never reached",
+    ...{ records: [past(3, { t: 2, o: undefined }, { outcome: "rolled-back" }), ...good], clusters: ["o"] },
+    to: /^release 3 failed and was taken back already: o runs release 2$/,
+  },
+  {
+    when: "the newest one failed before anything was changed",
+    ...{ records: [halted(3, { t: undefined, o: undefined }), ...good], clusters: TO },
+    to: /^release 3 failed before it changed anything: t, o run release 2$/,
+  },
+  {
+    when: "it was taken back to two different releases",
+    ...{ records: [undone(3, { t: 2, o: 1 }), ...good], clusters: TO },
+    to: /^release 3 failed and was taken back already: t runs release 2, o runs release 1$/,
+  },
+  {
+    when: "it was taken back in one cluster and stayed in the other",
+    ...{ records: [halted(3, { t: 2, o: 3 }), ...good], clusters: TO, to: 2, leaves: 3 },
+  },
+  {
+    when: "it was taken back and somebody names the one before",
+    ...{ records: [undone(3, { t: 2 }), ...good], clusters: TO, named: 1, to: 1, leaves: 2 },
+  },
+  {
+    when: "it was taken back and a release that nobody can read came later",
+    ...{ records: [undone(3, { t: 2 }), ...good], clusters: TO, unreadable: [4], to: 2 },
+  },
+  {
+    when: "another release was healthy after the one that was taken back",
+    ...{ records: [past(4, { t: 4, o: 4 }), undone(3, { t: 2 }), ...good], clusters: TO, to: 2, leaves: 4 },
+  },
 ];
+
+test("what was taken back by itself is not rolled back further; the refusal says by which number it is", () => {
+  const records = [undone(3, { t: 2 }), ...good];
+  const refusal = { code: "ROLLBACK_OF_ROLLBACK", where: "rollback", exitCode: 2 };
+  assert.throws(() => chooseTarget(records, { clusters: TO }), {
+    ...refusal,
+    hint: "To leave release 2 as well: slipway rollback 1. Otherwise ship a corrected version.",
+  });
+  assert.throws(() => chooseTarget([undone(2, { t: 1 }), past(1, { t: 1 })], { clusters: T }), {
+    ...refusal,
+    hint: "There is nothing further back. Ship a corrected version.",
+  });
+});
+
 for (const { when, records, clusters, named, unreadable, to, leaves } of choices) {
   const result = typeof to === "number" ? `release ${to}` : "nowhere";
   test(`when ${when}, it goes to ${result}`, () => {

@@ -3,7 +3,8 @@
  * what is live there, and that nothing holds; not simply the one before, which may be the bad one.
  *
  * A rollback that was cut off, or that a cluster missed, is finished first. One that was finished is not rolled back
- * by itself: whoever wants to go on from there, further back or forward again, names the release.
+ * by itself: whoever wants to go on from there, further back or forward again, names the release. Nor is a release that
+ * went back by itself when it failed: what runs then is the good one before it, and leaving that has to be meant.
  */
 import { SlipwayError } from "@slipway/base";
 import { heldBy, isHealthyIn, runningIn } from "./history/history.ts";
@@ -41,6 +42,8 @@ export function chooseTarget(records: readonly ReleaseRecord[], wish: RollbackWi
     if (!isFinished(records, wish, newest)) return found(ofNumber(records, newest.restores) ?? newest);
     if (isLive(records, wish, newest)) throw ofRollback(records, wish, newest);
   }
+  const undone = undoneRelease(records, wish);
+  if (undone !== undefined) throw ofUndone(records, wish, undone);
   const { target, passedOver } = newestGood(records, wish);
   if (target !== undefined) return found(target);
   throw noTarget(
@@ -90,6 +93,16 @@ function isLiveEverywhere(
   record: ReleaseRecord,
 ): boolean {
   return isLive(records, wish, record) && runningNow(records, wish.clusters).length === wish.clusters.length;
+}
+
+/** The newest release, when it failed and, as far as anybody knows, none of the clusters runs it. */
+function undoneRelease(records: readonly ReleaseRecord[], wish: RollbackWish): ReleaseRecord | undefined {
+  const newest = records.find((record) => wish.clusters.some((name) => record.clusters[name] !== undefined));
+  if (newest === undefined || (newest.outcome !== "rolled-back" && newest.outcome !== "failed"))
+    return undefined;
+  const isCertain = (wish.unreadable ?? []).every((number) => number < newest.number);
+  const isLeft = wish.clusters.some((name) => runningIn(records, name)?.number === newest.number);
+  return isCertain && !isLeft ? newest : undefined;
 }
 
 function newestGood(
@@ -187,6 +200,35 @@ function ofRollback(
     where: "rollback",
     message: `what runs now is a rollback already (release ${live.number}, of ${live.leaves} to ${live.restores}), and a rollback is not rolled back by itself`,
     hint: `${back}Forward to what was left: slipway rollback ${live.leaves}. Best: ship a corrected version.`,
+    exitCode: 2,
+  });
+}
+
+function ofUndone(
+  records: readonly ReleaseRecord[],
+  wish: RollbackWish,
+  undone: ReleaseRecord,
+): SlipwayError {
+  const names = new Map<number, string[]>();
+  for (const cluster of wish.clusters) {
+    const number = runningIn(records, cluster)?.number;
+    if (number !== undefined) names.set(number, [...(names.get(number) ?? []), cluster]);
+  }
+  const now = [...names].map(
+    ([number, clusters]) =>
+      `${clusters.join(", ")} ${clusters.length === 1 ? "runs" : "run"} release ${number}`,
+  );
+  const older = newestGood(records, wish).target;
+  const live = [...names.keys()].join(" and ");
+  const isUntouched = undone.outcome === "failed";
+  return new SlipwayError({
+    code: "ROLLBACK_OF_ROLLBACK",
+    where: "rollback",
+    message: `release ${undone.number} failed ${isUntouched ? "before it changed anything" : "and was taken back already"}: ${now.join(", ")}`,
+    hint:
+      older === undefined
+        ? "There is nothing further back. Ship a corrected version."
+        : `To leave release ${live} as well: slipway rollback ${older.number}. Otherwise ship a corrected version.`,
     exitCode: 2,
   });
 }
