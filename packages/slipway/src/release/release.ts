@@ -9,6 +9,7 @@
  */
 import { goesOnWithout, type RunOptions, runNumbered, stamped } from "./carry-out.ts";
 import { settingsOf, wavesOf } from "./engine/wave-settings.ts";
+import { goneWarnings } from "./history/gone.ts";
 import { heldRefusals } from "./history/held.ts";
 import { wayBack } from "./history/history.ts";
 import { readKnowledge } from "./history/knowledge.ts";
@@ -72,6 +73,7 @@ export async function deploy(
       if (refusedNow !== undefined) throw refusedNow;
     }
     const known = { ...locked, records: underPresentNames(locked.records, plan.identities) };
+    for (const message of goneWarnings(known.records, names)) emit({ type: "warning", message });
     return runNumbered(context, known, {
       kind: "deploy",
       rendered,

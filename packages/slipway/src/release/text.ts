@@ -2,6 +2,7 @@
 import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence/evidence.ts";
+import { describeGone } from "./history/gone.ts";
 import { describeHold } from "./history/held.ts";
 import { AFTER_INTERRUPTION } from "./history/interruption.ts";
 import { describeIdentities } from "./identity.ts";
@@ -65,6 +66,14 @@ export function renderStatus(report: StatusReport, now?: number): string {
     const message = holder.message === "" ? "" : ` "${holder.message}"`;
     lines.push(`being released now by ${holder.who}@${holder.host} (process ${holder.pid})${message}`);
   }
+  const { waiting } = report;
+  if (waiting !== undefined) {
+    const since = formatAge(Math.max(0, (now ?? waiting.startedAt) - waiting.startedAt));
+    lines.push(
+      `has waited ${since} for a person: gate ${waiting.name} after wave ${waiting.wave + 1} (${waiting.clusters.join(", ")})`,
+      "  yes: slipway release approve · no: slipway release approve --reject",
+    );
+  }
   const freeze = report.clusters.find((cluster) => cluster.lock?.freeze !== undefined)?.lock?.freeze;
   if (freeze !== undefined) lines.push(`frozen ${describeFreeze(freeze, now ?? freeze.since)}`);
   if (report.interrupted !== undefined) lines.push(`${report.interrupted}.`, AFTER_INTERRUPTION);
@@ -93,6 +102,7 @@ export function renderStatus(report: StatusReport, now?: number): string {
     if (reason?.includes("\n") === true) lines.push("", `${name}: ${reason}`);
   }
   for (const cluster of report.clusters) lines.push(...healthLines(cluster), ...driftLines(cluster));
+  if (report.gone.length > 0) lines.push("", ...report.gone.map(describeGone));
   if (report.held.length > 0) {
     lines.push("", "held (not deployed again without --allow-held):");
     for (const hold of report.held) {

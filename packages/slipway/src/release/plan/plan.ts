@@ -6,6 +6,7 @@
 import type { SlipwayError } from "@slipway/base";
 import { cannotBeAsked, whyUnreachable } from "../apply/apply.ts";
 import { wavesOf } from "../engine/wave-settings.ts";
+import { goneWarnings } from "../history/gone.ts";
 import { heldRefusals } from "../history/held.ts";
 import { newestHealthy, wayBack } from "../history/history.ts";
 import { type Knowledge, readKnowledge } from "../history/knowledge.ts";
@@ -114,12 +115,10 @@ export async function planInDetail(
   }
   const findings = [...ofManifests, ...planned.flatMap((one) => one.findings)];
   refusals.unshift(...refusalsIn(findings));
-  const away = context.targets
-    .map(({ name }) => name)
-    .filter(
-      (name) =>
-        knowledge.unreachable.has(name) || clusters.some((one) => one.name === name && !one.reachable),
-    );
+  const names = context.targets.map(({ name }) => name);
+  const away = names.filter(
+    (name) => knowledge.unreachable.has(name) || clusters.some((one) => one.name === name && !one.reachable),
+  );
   const plan: ReleasePlan = {
     namespace: context.namespace,
     clusters,
@@ -130,6 +129,7 @@ export async function planInDetail(
       ...rendered.warnings,
       ...unknownIgnores(rendered.objects),
       ...knowledge.warnings,
+      ...(purpose === "deploy" ? goneWarnings(records, names) : []),
       ...identityWarnings(identities),
       ...planned.flatMap((one) => one.warnings),
       ...warningsIn(findings),

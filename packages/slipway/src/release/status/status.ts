@@ -5,6 +5,9 @@
 import { assertNever } from "@slipway/base";
 import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
 import { cannotBeAsked, RELEASE_ANNOTATION, whyUnreachable } from "../apply/apply.ts";
+import { waitingGate } from "../gates/approval.ts";
+import type { GateRecord } from "../gates/gate.ts";
+import { type GoneCluster, goneClusters } from "../history/gone.ts";
 import { type Hold, holdsIn } from "../history/held.ts";
 import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
@@ -67,10 +70,14 @@ export interface StatusReport {
   readonly identities: readonly ClusterIdentity[];
   /** Who is releasing now. */
   readonly holder: LockHolder | undefined;
+  /** The gate at which the newest release waits for a person. */
+  readonly waiting: Pick<GateRecord, "name" | "wave" | "clusters" | "startedAt"> | undefined;
   /** Set when the newest release was cut off and nobody is at it. */
   readonly interrupted: string | undefined;
   /** What may not come back, by whom and why. */
   readonly held: readonly Hold[];
+  /** Clusters that were taken out of the configuration with a release in them. */
+  readonly gone: readonly Pick<GoneCluster, "name" | "runs">[];
   readonly warnings: readonly string[];
 }
 
@@ -99,6 +106,8 @@ export async function status(context: ReleaseContext): Promise<StatusReport> {
   const isCutOff =
     newest !== undefined &&
     (newest.outcome === "interrupted" || (newest.outcome === "in-progress" && holders.length === 0));
+  const names = context.targets.map(({ name }) => name);
+  const gate = newest === undefined || isCutOff ? undefined : waitingGate(newest);
   return {
     service: context.service,
     environment: context.environment,
@@ -107,14 +116,35 @@ export async function status(context: ReleaseContext): Promise<StatusReport> {
     clusters,
     identities,
     holder: holders[0],
+    waiting:
+      gate === undefined
+        ? undefined
+        : { name: gate.name, wave: gate.wave, clusters: gate.clusters, startedAt: gate.startedAt },
     interrupted: isCutOff ? describeInterruption(newest) : undefined,
     held: holdsIn(records),
+    gone: goneClusters(records, names).map(({ name, runs }) => ({ name, runs })),
     warnings: [
       ...warnings,
       ...identityWarnings(identities),
       ...checkIdentities(identities).map(({ where, message }) => `${where}: ${message}`),
     ],
   };
+}
+
+/**
+ * 0 every cluster runs a release and is well · 1 one is not well, or runs nothing · 3 one cannot be asked · 4 one is still
+ * on its way. The first of 1, 3, 4 that is true of any.
+ */
+export function statusExitCode(report: Pick<StatusReport, "clusters">): 0 | 1 | 3 | 4 {
+  const codes = report.clusters.map(exitCodeOf);
+  return ([1, 3, 4] as const).find((code) => codes.includes(code)) ?? 0;
+}
+
+function exitCodeOf({ reachable, runs, deployments, health }: ClusterStatus): 0 | 1 | 3 | 4 {
+  if (!reachable) return 3;
+  if (runs === undefined && deployments.length === 0) return 1;
+  if (health === undefined || health.verdict === "ok") return 0;
+  return health.verdict === "waiting" ? 4 : 1;
 }
 
 /** In the namespaces that the release is about: nobody needs rights to more for looking at it. */
