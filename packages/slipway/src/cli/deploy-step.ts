@@ -29,7 +29,8 @@ export async function deployStep(
 ): Promise<number> {
   if (isSet(input, "dryRun")) return planStep(context, input, project, record, world, output);
   const prepared = await prepareRelease(context, project, record, world, "deploy");
-  return carryOut(context, input, project, prepared, planOptionsOf(input), world, output);
+  const options = { ...planOptionsOf(input), knownAway: prepared.knowledge.unreachable };
+  return carryOut(context, input, project, prepared, options, world, output);
 }
 
 /** A plan of `slipway plan --out`: no git, no build, no rendering; the policies are those it was made with. */
@@ -65,8 +66,8 @@ async function carryOut(
   context: CliContext,
   input: CommandInput,
   project: Project,
-  { release, rendered, registry }: PreparedRelease,
-  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen">,
+  { release, rendered, registry }: Omit<PreparedRelease, "knowledge">,
+  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen" | "knownAway">,
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<number> {

@@ -1,6 +1,6 @@
 /** What `plan`, `deploy --dry-run` and `ship --dry-run` share: the images that a build left, planned and shown. */
 import type { RegistryClient } from "../images/registry/client.ts";
-import { readKnowledge } from "../release/history/knowledge.ts";
+import { type Knowledge, readKnowledge } from "../release/history/knowledge.ts";
 import { programRunner } from "../release/manifests/manifest-programs.ts";
 import { renderRelease } from "../release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../release/model.ts";
@@ -8,7 +8,6 @@ import { freeze } from "../release/plan/frozen-plan.ts";
 import { type PlanOptions, planInDetail, type ReleasePlan } from "../release/plan/plan.ts";
 import { renderPlan } from "../release/plan/plan-text.ts";
 import { refusalError } from "../release/plan/refusals.ts";
-import { history } from "../release/release.ts";
 import type { WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, rebindOf, textOption } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
@@ -20,6 +19,7 @@ export interface PreparedRelease {
   readonly release: ReleaseContext;
   readonly rendered: RenderedRelease;
   readonly registry: RegistryClient;
+  readonly knowledge: Knowledge;
 }
 
 /** The objects of a release from what was built, and the clusters it goes to. Images need not be pushed for a plan. */
@@ -36,14 +36,15 @@ export async function prepareRelease(
   const isUnpushed = use === "plan" && record.isPushed !== true;
   const release = releaseContextOf(context, project, targets, isUnpushed ? undefined : registry);
   const { images } = isUnpushed ? withReferences(project, record, world) : record;
+  const knowledge = await readKnowledge(release);
   const rendered = await renderRelease({
     config: project.config,
     // A cluster that does not answer is told by the plan; here it only means that nothing earlier is known.
-    images: keepReferences(images, await history(release).catch(() => [])),
+    images: keepReferences(images, knowledge.records),
     version: record.version,
     run: programRunner(context.env),
   });
-  return { release, rendered, registry };
+  return { release, rendered, registry, knowledge };
 }
 
 export function planOptionsOf(
@@ -68,8 +69,7 @@ export async function planStep(
   const out = textOption(input, "out");
   if (out !== undefined) await checkPlanFile(context, out);
   const prepared = await prepareRelease(context, project, record, world, "plan");
-  const { release, rendered } = prepared;
-  const knowledge = await readKnowledge(release);
+  const { release, rendered, knowledge } = prepared;
   const options = planOptionsOf(input);
   const detailed = await planInDetail(release, rendered, knowledge, options);
   const { plan } = detailed;

@@ -101,8 +101,9 @@ export const command: CommandDeclaration = {
         output.say("Nothing was changed.");
         return 1;
       }
-      // What was agreed to, and nothing that somebody released since.
-      const agreed = asks ? { ...wish, to: target.number, toCommit: undefined } : wish;
+      // What was agreed to, and nothing that somebody released since. Whoever was away may be back after a question.
+      const knownAway = new Map([...unreachable, ...planned.othersAway]);
+      const agreed = asks ? { ...wish, to: target.number, toCommit: undefined } : { ...wish, knownAway };
       const result = await withProgress(
         context,
         project,

@@ -28,9 +28,13 @@ export const command: CommandDeclaration = {
     const project = await openProject(context, input);
     const release = releaseContextOf(context, project, await targetsOf(context, project));
     const isJson = isSet(input, "json");
+    // What is drawn in place has no room for it.
+    const tellsSlow = context.isTerminal && !isJson && !isSet(input, "watch");
+    const onSlow = (cluster: string): void =>
+      context.writeError(`waiting for ${cluster}, which does not answer yet\n`);
     let exitCode = 0;
     const show = async (): Promise<string> => {
-      const report = await status(release);
+      const report = await status(release, { onSlow: tellsSlow ? onSlow : undefined });
       if (isSet(input, "exitCode")) exitCode = statusExitCode(report);
       return isJson ? `${JSON.stringify(report)}\n` : `${renderStatus(report, context.clock.now())}\n`;
     };

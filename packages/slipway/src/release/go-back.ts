@@ -5,7 +5,7 @@ import { SlipwayError } from "@slipway/base";
 import { runNumbered, stamped } from "./carry-out.ts";
 import type { OnReleaseEvent } from "./events.ts";
 import { withoutSecrets } from "./history/history.ts";
-import { type Knowledge, noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
+import { type Knowledge, noClusterAnswers, readKnowledge, URGENT_MS } from "./history/knowledge.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
@@ -38,6 +38,8 @@ export interface RollbackOptions {
   readonly stealLock?: boolean | undefined;
   /** Clusters that were rebuilt, and so are not what they were bound to. */
   readonly rebind?: readonly string[] | undefined;
+  /** Clusters that this command found not to answer already, and why. */
+  readonly knownAway?: ReadonlyMap<string, string> | undefined;
   /** What a button promised: refused when it would leave, or go to, another release by now. */
   readonly promised?: RollbackPromise | undefined;
 }
@@ -66,12 +68,12 @@ export interface RollbackPlan {
  */
 export async function planRollback(
   context: ReleaseContext,
-  options: Pick<RollbackOptions, "to" | "toCommit" | "clusters" | "force" | "rebind"> & {
+  options: Pick<RollbackOptions, "to" | "toCommit" | "clusters" | "force" | "rebind" | "knownAway"> & {
     readonly dryRun?: boolean;
   } = {},
 ): Promise<RollbackPlan> {
   const wanted = wantedClusters(context, options.clusters);
-  const knowledge = await readKnowledge(context, { isUrgent: true });
+  const knowledge = await readKnowledge(context, { patienceMs: URGENT_MS, knownAway: options.knownAway });
   const { unreadable } = knowledge;
   const identities = await readIdentities(context, knowledge.records, knowledge.unreachable);
   const { records, clusters, newcomers } = scopeOf(knowledge, identities, wanted);

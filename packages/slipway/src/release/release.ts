@@ -32,6 +32,8 @@ export interface DeployOptions extends RunOptions {
   readonly allowHeld?: boolean | undefined;
   /** Refuse with PLAN_STALE unless everything is as it was when this plan was made. */
   readonly frozen?: FrozenPlan | undefined;
+  /** Clusters that this command found not to answer already, and why. */
+  readonly knownAway?: ReadonlyMap<string, string> | undefined;
 }
 
 /** Throws before anything is changed when the release may not begin; a release that fails is a result, not an error. */
@@ -67,7 +69,7 @@ export async function deploy(
     if (moved !== undefined) throw moved;
     // Somebody released while this one waited for the lock: what was planned and found well was another state.
     if (locked.records[0]?.number !== newest) {
-      const again = await planToDeploy(context, rendered, options);
+      const again = await planToDeploy(context, rendered, { ...options, knownAway: locked.skipped });
       emit({ type: "planned", plan: again });
       const refusedNow = refusalError(again.refusals);
       if (refusedNow !== undefined) throw refusedNow;
@@ -98,7 +100,7 @@ export async function deploy(
 export async function planToDeploy(
   context: ReleaseContext,
   rendered: RenderedRelease,
-  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen"> = {},
+  options: Pick<DeployOptions, "allowHeld" | "skipUnreachable" | "rebind" | "frozen" | "knownAway"> = {},
 ): Promise<ReleasePlan> {
   return (await planned(context, rendered, options)).plan;
 }
@@ -109,7 +111,7 @@ async function planned(
   rendered: RenderedRelease,
   options: Parameters<typeof planToDeploy>[2] = {},
 ): Promise<{ readonly plan: ReleasePlan; readonly newest: number | undefined }> {
-  const knowledge = await readKnowledge(context);
+  const knowledge = await readKnowledge(context, { knownAway: options.knownAway });
   const newest = knowledge.records[0]?.number;
   const detailed = await planInDetail(context, rendered, knowledge, options);
   if (options.frozen === undefined) return { plan: detailed.plan, newest };

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { SlipwayError } from "@slipway/base";
+import { type Clock, SlipwayError, systemClock } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { createHttpClient, type HttpClientOptions } from "@slipway/kube";
 import { unlock } from "../lock/freeze.ts";
@@ -196,4 +196,63 @@ describe("a cluster that", () => {
       assert.deepEqual([named.exitCode, named.clusters.map(({ name }) => name)], [0, ["tokyo"]]);
     });
   }
+});
+
+/** A clock whose seconds are short, so that patience ends soon; long enough for the cluster that is well. */
+const hurried: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 8, signal) };
+
+describe("a cluster that hangs", () => {
+  const asked: string[] = [];
+  const hanging: RequestListener = ({ url }) => void asked.push((url ?? "").split("?")[0] as string);
+  const commands: readonly [name: string, run: (context: ReleaseContext) => Promise<unknown>][] = [
+    ["status", (context) => status(context)],
+    ["history", (context) => history(context)],
+    ["unlock", (context) => unlock(context)],
+    ["release hold", (context) => hold(context, 2)],
+    ["rollback", (context) => rollback(context, { to: 1 })],
+    [
+      "deploy --skip-unreachable",
+      (context) => deploy(context, rendered("v3", { service: context.service }), { skipUnreachable: true }),
+    ],
+  ];
+  for (const [name, run] of commands) {
+    it(`is asked once by ${name}, and not waited for as long as a request may take`, async () => {
+      const isDeploy = name.startsWith("deploy");
+      const base = await withOneAway(hanging, { timeoutMs: isDeploy ? 200 : 60_000 });
+      const context = { ...base, clock: hurried };
+      const alone = { ...base, targets: base.targets.slice(0, 1) };
+      for (const tag of ["v1", "v2"]) await deploy(alone, rendered(tag, { service: context.service }));
+      asked.length = 0;
+      await run(context);
+      const once = ["/api/v1/namespaces/default/secrets", ...(isDeploy ? [] : ["/version"])];
+      // One that is given up before it was heard was not asked twice either.
+      const isAskedOnce = asked.every((path, index) => once.includes(path) && asked.indexOf(path) === index);
+      assert.ok(isAskedOnce, `asked for ${asked.join(", ")}`);
+    });
+  }
+
+  it("is not asked again by a command that knows it already", async () => {
+    const context = { ...(await withOneAway(hanging, { timeoutMs: 60_000 })), clock: hurried };
+    const { service } = context;
+    asked.length = 0;
+    const knownAway = new Map([["osaka", "no sign of life"]]);
+    await deploy(context, rendered("v1", { service }), { skipUnreachable: true, knownAway });
+    await deploy(context, rendered("v2", { service }), { skipUnreachable: true, knownAway });
+    await rollback(context, { to: 1, knownAway });
+    assert.deepEqual(asked, []);
+  });
+
+  it("is told to whoever waits for the status, and is then shown as away", async () => {
+    const context = { ...(await withOneAway(hanging, { timeoutMs: 60_000 })), clock: hurried };
+    const slow: string[] = [];
+    const report = await status(context, { onSlow: (cluster) => slow.push(cluster) });
+    assert.deepEqual(slow, ["osaka"]);
+    assert.deepEqual(
+      report.clusters.map(({ name, reachable, reason }) => [name, reachable, reason]),
+      [
+        ["tokyo", true, undefined],
+        ["osaka", false, "no sign of life for 10 s"],
+      ],
+    );
+  });
 });

@@ -123,7 +123,8 @@ export async function answerGate(
   given: { readonly approved: boolean; readonly message: string; readonly dryRun?: boolean | undefined },
 ): Promise<Answered> {
   const { approved, message, dryRun } = given;
-  const record = (await readTrusted(context)).find((one) => waitingGate(one) !== undefined);
+  const { records, unreachable } = await readTrusted(context);
+  const record = records.find((one) => waitingGate(one) !== undefined);
   const gate = record === undefined ? undefined : waitingGate(record);
   if (record === undefined || gate === undefined) {
     throw new SlipwayError({
@@ -137,8 +138,9 @@ export async function answerGate(
   if (dryRun === true) return { release: record.number, gate, clusters: [] };
   const { who, from, clock } = context;
   const answer: Answer = { approved, message, who, from, at: clock.now() };
+  const reached = context.targets.filter((target) => !unreachable.has(target.name));
   const done = await Promise.allSettled(
-    context.targets.map(async ({ name, client }) => {
+    reached.map(async ({ name, client }) => {
       await leave(client, record, { key: annotationOf(gate), text: JSON.stringify(answer) });
       return name;
     }),

@@ -29,13 +29,16 @@ export async function unhold(
   what: string | number,
   options: { readonly dryRun?: boolean } = {},
 ): Promise<HoldChange> {
-  const records = await readTrusted(context);
+  const { records, unreachable } = await readTrusted(context);
   const lifted = heldMatching(records, what);
   if (lifted.length === 0) throw notHeld(what, heldBy(records));
   const changes = records
     .filter((record) => record.held.some((held) => lifted.includes(held)))
     .map((record) => withoutHolds(record, lifted));
-  return { changed: lifted, missing: options.dryRun === true ? [] : await store(context, changes) };
+  return {
+    changed: lifted,
+    missing: options.dryRun === true ? [] : await store(context, changes, unreachable),
+  };
 }
 
 function withoutHolds(record: ReleaseRecord, lifted: readonly string[]): ReleaseRecord {
@@ -55,7 +58,7 @@ export async function hold(
   what: string | number,
   options: { readonly dryRun?: boolean; readonly message?: string | undefined } = {},
 ): Promise<HoldChange> {
-  const records = await readTrusted(context);
+  const { records, unreachable } = await readTrusted(context);
   const clusters = context.targets.map(({ name }) => name);
   const added = carriedBy(records, what, clusters).filter((one) => !heldBy(records).has(one));
   const keeper = records.find((record) => record.outcome !== "in-progress");
@@ -68,12 +71,15 @@ export async function hold(
     heldByHand: [...(keeper.heldByHand ?? []), byHand],
   };
   const changes = added.length === 0 ? [] : [changed];
-  return { changed: added, missing: options.dryRun === true ? [] : await store(context, changes) };
+  return {
+    changed: added,
+    missing: options.dryRun === true ? [] : await store(context, changes, unreachable),
+  };
 }
 
 /** What is held now, by whom and why. */
 export async function holds(context: ReleaseContext): Promise<readonly Hold[]> {
-  return holdsIn(await readTrusted(context));
+  return holdsIn((await readTrusted(context)).records);
 }
 
 function heldMatching(records: readonly ReleaseRecord[], what: string | number): readonly string[] {
@@ -136,11 +142,16 @@ function isNamed(digest: string, what: string): boolean {
   return what.length >= 6 && (digest.startsWith(what) || digest.startsWith(`sha256:${what}`));
 }
 
-async function store(context: ReleaseContext, records: readonly ReleaseRecord[]): Promise<readonly string[]> {
-  const missing: string[] = [];
+async function store(
+  context: ReleaseContext,
+  records: readonly ReleaseRecord[],
+  unreachable: ReadonlyMap<string, string>,
+): Promise<readonly string[]> {
+  const reached = context.targets.filter(({ name }) => !unreachable.has(name));
+  const missing = [...unreachable.keys()];
   const problems: unknown[] = [];
   await Promise.all(
-    context.targets.map(async ({ name, client }) => {
+    reached.map(async ({ name, client }) => {
       try {
         for (const record of records) await writeRecord(client, { ...record, revision: record.revision + 1 });
       } catch (error) {

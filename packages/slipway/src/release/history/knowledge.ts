@@ -1,6 +1,6 @@
 /** What the clusters know of the service, asked all at once, with those that do not answer. */
 import { SlipwayError } from "@slipway/base";
-import { cannotBeAsked, whyUnreachable } from "../apply/apply.ts";
+import { cannotBeAsked, isUnreachable, whyUnreachable } from "../apply/apply.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { mergeRecords, readRecords } from "./history.ts";
 
@@ -12,25 +12,39 @@ export interface Knowledge {
   readonly unreadable: readonly number[];
 }
 
-/** A cluster that shows no sign of life for this long is left out when it is urgent. */
-const SIGN_OF_LIFE_MS = 3_000;
+/** A cluster that shows no sign of life for this long is left out, where it is urgent and where somebody only looks. */
+export const URGENT_MS = 3_000;
+export const PATIENT_MS = 10_000;
+/** From then on a person wants to know what is waited for. */
+const SLOW_MS = 3_000;
 
-/** Reads the history of every cluster at once. `isUrgent`: one that hangs is not waited for. */
-export async function readKnowledge(
-  context: ReleaseContext,
-  options: { readonly isUrgent?: boolean } = {},
-): Promise<Knowledge> {
+export interface ReadOptions {
+  /** Milliseconds without a sign of life. Default: as long as a request may take, for whoever needs every cluster. */
+  readonly patienceMs?: number | undefined;
+  /** Found not to answer by this command already, and why: to ask again would only take as long again. */
+  readonly knownAway?: ReadonlyMap<string, string> | undefined;
+  /** Told of each cluster that has not answered after a few seconds. */
+  readonly onSlow?: ((cluster: string) => void) | undefined;
+}
+
+/** Reads the history of every cluster at once. */
+export async function readKnowledge(context: ReleaseContext, options: ReadOptions = {}): Promise<Knowledge> {
   const unreachable = new Map<string, string>();
   const warnings: string[] = [];
   const damaged = new Set<number>();
   const copies = await Promise.all(
     context.targets.map(async (target) => {
+      const away = options.knownAway?.get(target.name);
+      if (away !== undefined) {
+        unreachable.set(target.name, away);
+        return [];
+      }
+      const reading = readRecords(target.client, context, (damage, number) => {
+        damaged.add(number);
+        warnings.push(`${damage.where}: ${damage.message}`);
+      });
       try {
-        if (options.isUrgent === true) await signOfLife(context, target);
-        return await readRecords(target.client, context, (damage, number) => {
-          damaged.add(number);
-          warnings.push(`${damage.where}: ${damage.message}`);
-        });
+        return await inTime(context, target, reading, options);
       } catch (error) {
         if (!cannotBeAsked(error)) throw error;
         unreachable.set(target.name, whyUnreachable(error));
@@ -44,18 +58,42 @@ export async function readKnowledge(
 }
 
 /** A big history may take long; a cluster that lives says its version at once. */
-async function signOfLife(context: ReleaseContext, target: Target): Promise<void> {
+async function inTime<T>(
+  { clock }: ReleaseContext,
+  target: Target,
+  reading: Promise<T>,
+  { patienceMs, onSlow }: ReadOptions,
+): Promise<T> {
   const timer = new AbortController();
-  const limit = context.clock.sleep(SIGN_OF_LIFE_MS, timer.signal).then(() => {
+  const after = (ms: number): Promise<void> => clock.sleep(ms, timer.signal);
+  const dead = async (): Promise<never> => {
+    await after(patienceMs as number);
     throw new SlipwayError({
       code: "CLUSTER_UNREACHABLE",
       where: `clusters/${target.name}`,
-      message: `no sign of life for ${SIGN_OF_LIFE_MS / 1000} s`,
+      message: `no sign of life for ${(patienceMs as number) / 1000} s`,
       exitCode: 3,
     });
-  });
-  limit.catch(() => undefined);
-  await Promise.race([target.client.version(), limit]).finally(() => timer.abort());
+  };
+  try {
+    if (onSlow !== undefined)
+      void after(SLOW_MS).then(
+        () => onSlow(target.name),
+        () => undefined,
+      );
+    if (patienceMs !== undefined) {
+      // Whatever it answers, it answers; that it cannot be reached is known then, too.
+      const version = target.client.version().catch((error: unknown) => {
+        if (isUnreachable(error)) throw error;
+      });
+      await Promise.race([version, reading, dead()]);
+    }
+    return await reading;
+  } finally {
+    timer.abort();
+    // Given up, it may still fail; nobody listens any more.
+    reading.catch(() => undefined);
+  }
 }
 
 export function noClusterAnswers(unreachable: ReadonlyMap<string, string>): SlipwayError {

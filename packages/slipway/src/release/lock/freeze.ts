@@ -1,7 +1,7 @@
 /** `slipway lock` and `unlock` over all clusters of the environment. Each has its own result; one never hides another. */
 import { formatDuration } from "@slipway/base";
 import { cannotBeAsked, ensureNamespace, whyUnreachable } from "../apply/apply.ts";
-import { noClusterAnswers, readKnowledge } from "../history/knowledge.ts";
+import { noClusterAnswers, PATIENT_MS, readKnowledge } from "../history/knowledge.ts";
 import { checkIdentities, readIdentities } from "../identity.ts";
 import type { ReleaseContext } from "../model.ts";
 import { refusalError } from "../plan/refusals.ts";
@@ -90,7 +90,7 @@ export async function unlock(
  * that cannot be asked, and why: to ask them again would only take as long again.
  */
 async function refuseStrangers(context: ReleaseContext): Promise<ReadonlyMap<string, string>> {
-  const { records, unreachable } = await readKnowledge(context);
+  const { records, unreachable } = await readKnowledge(context, { patienceMs: PATIENT_MS });
   const stranger = refusalError(checkIdentities(await readIdentities(context, records, unreachable)));
   if (stranger !== undefined) throw stranger;
   return unreachable;

@@ -11,7 +11,7 @@ import { type GoneCluster, goneClusters } from "../history/gone.ts";
 import { type Hold, holdsIn } from "../history/held.ts";
 import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
-import { noClusterAnswers, readKnowledge } from "../history/knowledge.ts";
+import { noClusterAnswers, PATIENT_MS, type ReadOptions, readKnowledge } from "../history/knowledge.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
@@ -86,18 +86,25 @@ export interface StatusReport {
  * answers.
  */
 export async function history(context: ReleaseContext): Promise<readonly ReleaseRecord[]> {
-  const { records, unreachable } = await readKnowledge(context);
+  const { records, unreachable } = await readKnowledge(context, { patienceMs: PATIENT_MS });
   if (unreachable.size === context.targets.length) throw noClusterAnswers(unreachable);
   return records.map(withoutSecrets);
 }
 
-export async function status(context: ReleaseContext): Promise<StatusReport> {
-  const knowledge = await readKnowledge(context);
+/** `onSlow` is told of each cluster that has not answered after a few seconds. */
+export async function status(
+  context: ReleaseContext,
+  { onSlow }: Pick<ReadOptions, "onSlow"> = {},
+): Promise<StatusReport> {
+  const knowledge = await readKnowledge(context, { patienceMs: PATIENT_MS, onSlow });
   const { warnings, unreachable } = knowledge;
   const identities = await readIdentities(context, knowledge.records, unreachable);
   const records = underPresentNames(knowledge.records, identities);
   const clusters = await Promise.all(
-    context.targets.map((target) => clusterStatus(context, target, records)),
+    context.targets.map(async (target): Promise<ClusterStatus> => {
+      const reason = unreachable.get(target.name);
+      return reason === undefined ? clusterStatus(context, target, records) : silent(target.name, reason);
+    }),
   );
   const newest = records[0];
   const holders = clusters.flatMap((cluster) =>
@@ -189,17 +196,13 @@ async function clusterStatus(
     };
   } catch (error) {
     if (!cannotBeAsked(error)) throw error;
-    return {
-      name: target.name,
-      reachable: false,
-      reason: whyUnreachable(error),
-      runs: undefined,
-      deployments: [],
-      health: undefined,
-      drift: [],
-      lock: undefined,
-    };
+    return silent(target.name, whyUnreachable(error));
   }
+}
+
+function silent(name: string, reason: string): ClusterStatus {
+  const nothing = { runs: undefined, deployments: [], health: undefined, drift: [], lock: undefined };
+  return { name, reachable: false, reason, ...nothing };
 }
 
 /** One look, judged as a release would judge it: what has no budget left or needs none is told, the rest is waiting. */
