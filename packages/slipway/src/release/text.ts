@@ -57,7 +57,9 @@ function clusterText(cluster: ClusterRecord): string {
 export function renderStatus(report: StatusReport, now?: number): string {
   const { newest, holder } = report;
   const lines = [`${report.service} (${report.environment}), namespace ${report.namespace}`];
-  if (newest === undefined) lines.push("No release yet.");
+  const isKnown = report.clusters.every(({ reachable }) => reachable);
+  if (newest === undefined)
+    lines.push(isKnown ? "No release yet." : "No release that the clusters which answer know of.");
   else {
     const commit = newest.version.commit.slice(0, 12);
     lines.push(`newest release: ${newest.number} ${newest.outcome}, ${commit} ${whatOf(newest)}`.trimEnd());
