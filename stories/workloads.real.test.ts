@@ -14,7 +14,7 @@ import { type ControlPlane, openControlPlane } from "../packages/slipway/src/clu
 import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
 import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../packages/slipway/src/release/model.ts";
-import { deploy, rollback } from "../packages/slipway/src/release/release.ts";
+import { deploy, rollback, status } from "../packages/slipway/src/release/release.ts";
 import { contextOf, image, recordEvents } from "../packages/slipway/src/release/testing.ts";
 import { startHollowKubelet } from "./hollow-kubelet.ts";
 
@@ -138,6 +138,8 @@ test("a StatefulSet and a DaemonSet are released, taken back and rolled back", {
 
   const second = await deploy(context, version("v2", "v2"));
   assert.equal(second.record.outcome, "healthy", JSON.stringify(second.clusters));
+  const seenByStatus = await status(context);
+  assert.equal(seenByStatus.clusters[0]?.health?.verdict, "ok");
   const back = await rollback(context);
   assert.equal(back.record.outcome, "healthy", JSON.stringify(back.clusters));
   assert.deepEqual(await podsOf(cluster.client, "db"), ["v1", "v1", "v1"]);

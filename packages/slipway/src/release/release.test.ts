@@ -108,7 +108,7 @@ async function story(context: ReleaseContext, prefix = ""): Promise<void> {
   // The rollback was over when the new pods were well; the last old one is counted until it goes.
   const report = await until("the old pods to go", async () => {
     const now = await status(context);
-    return now.clusters.every((cluster) => cluster.deployments[0]?.available === 2) ? now : undefined;
+    return now.clusters.every((cluster) => cluster.workloads[0]?.available === 2) ? now : undefined;
   });
   assert.deepEqual(
     report.clusters.map((cluster) => [cluster.name, cluster.runs]),

@@ -430,7 +430,7 @@ test("a cluster that was added is left out, and the others go back from what the
   assert.deepEqual(Object.keys(record.clusters), ["tokyo"]);
   assert.match(warningsOf(seen), /^osaka never ran a release of shop; a rollback does not go there/m);
   const report = await status(edited(context, { osaka }));
-  assert.deepEqual(report.clusters[0]?.deployments, []);
+  assert.deepEqual(report.clusters[0]?.workloads, []);
   assert.equal((await deploy(context, of("v4"))).exitCode, 0);
   // To the content that release 3 brought back, now in both.
   const both = await rollback(context);

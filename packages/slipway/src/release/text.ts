@@ -80,22 +80,23 @@ export function renderStatus(report: StatusReport, now?: number): string {
   if (freeze !== undefined) lines.push(`frozen ${describeFreeze(freeze, now ?? freeze.since)}`);
   if (report.interrupted !== undefined) lines.push(`${report.interrupted}.`, AFTER_INTERRUPTION);
   lines.push(...describeIdentities(report.identities));
-  const rows = [["CLUSTER", "RELEASE", "DEPLOYMENT", "READY", "UPDATED", "IMAGE"]];
+  const rows = [["CLUSTER", "RELEASE", "WORKLOAD", "READY", "UPDATED", "IMAGE"]];
   for (const cluster of report.clusters) {
     if (!cluster.reachable) {
       rows.push([cluster.name, "unknown", `unreachable: ${cluster.reason?.split("\n")[0]}`]);
       continue;
     }
     const runs = cluster.runs === undefined ? "-" : String(cluster.runs);
-    if (cluster.deployments.length === 0) rows.push([cluster.name, runs, "-"]);
-    for (const deployment of cluster.deployments) {
+    if (cluster.workloads.length === 0) rows.push([cluster.name, runs, "-"]);
+    for (const workload of cluster.workloads) {
       rows.push([
         cluster.name,
-        deployment.release === undefined ? runs : String(deployment.release),
-        deployment.name,
-        `${deployment.available}/${deployment.wanted}`,
-        String(deployment.updated),
-        deployment.images.map(shortImage).join(", "),
+        workload.release === undefined ? runs : String(workload.release),
+        // Nearly all are Deployments.
+        workload.kind === "Deployment" ? workload.name : `${workload.kind} ${workload.name}`,
+        `${workload.available}/${workload.wanted}`,
+        String(workload.updated),
+        workload.images.map(shortImage).join(", "),
       ]);
     }
   }

@@ -175,11 +175,12 @@ const OVERWRITTEN_PATIENCE_MS = 10_000;
 
 /** Well, but not ours: a process whose lock was taken over may have applied its own release after us. */
 function overwrittenBy({ applied, observer, release }: Following): string | undefined {
-  const ours = new Set(applied.workloads.map(({ namespace, name }) => `${namespace}/${name}`));
-  for (const { metadata } of observer.current().deployments) {
-    const number = metadata.annotations?.[RELEASE_ANNOTATION];
-    if (number === undefined || number === String(release.number)) continue;
-    if (ours.has(`${metadata.namespace}/${metadata.name}`)) return `release ${number} was applied`;
+  const { deployments, statefulSets, daemonSets } = observer.current();
+  const seen = { Deployment: deployments, StatefulSet: statefulSets, DaemonSet: daemonSets, Job: [] };
+  for (const { kind, namespace, name } of applied.workloads) {
+    const one = seen[kind].find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
+    const number = one?.metadata.annotations?.[RELEASE_ANNOTATION];
+    if (number !== undefined && number !== String(release.number)) return `release ${number} was applied`;
   }
   return undefined;
 }

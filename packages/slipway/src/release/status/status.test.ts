@@ -62,7 +62,7 @@ test("a cluster that was taken out of the configuration is told until a release 
 });
 
 const well: ClusterStatus = {
-  ...{ name: "tokyo", reachable: true, reason: undefined, runs: 1, deployments: [], drift: [] },
+  ...{ name: "tokyo", reachable: true, reason: undefined, runs: 1, workloads: [], drift: [] },
   ...{ health: { verdict: "ok", causes: [] }, lock: undefined },
 };
 const away = { ...well, reachable: false, runs: undefined, health: undefined };

@@ -22,12 +22,14 @@ import {
 import type { Cause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { judge } from "../judge/judge.ts";
+import type { DaemonSet, StatefulSet } from "../judge/workload.ts";
 import { type LockHolder, type LockState, readLock } from "../lock/lock.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
 
-export interface DeploymentStatus {
+export interface WorkloadStatus {
+  readonly kind: "Deployment" | "StatefulSet" | "DaemonSet";
   readonly namespace: string;
   readonly name: string;
   readonly wanted: number;
@@ -51,7 +53,7 @@ export interface ClusterStatus {
   readonly reachable: boolean;
   readonly reason: string | undefined;
   readonly runs: number | undefined;
-  readonly deployments: readonly DeploymentStatus[];
+  readonly workloads: readonly WorkloadStatus[];
   /** Undefined where nothing of the service runs, or the cluster did not answer. */
   readonly health: ClusterHealth | undefined;
   /** What differs from what the release applied; empty when nothing does. */
@@ -147,29 +149,39 @@ export function statusExitCode(report: Pick<StatusReport, "clusters">): 0 | 1 | 
   return ([1, 3, 4] as const).find((code) => codes.includes(code)) ?? 0;
 }
 
-function exitCodeOf({ reachable, runs, deployments, health }: ClusterStatus): 0 | 1 | 3 | 4 {
+function exitCodeOf({ reachable, runs, workloads, health }: ClusterStatus): 0 | 1 | 3 | 4 {
   if (!reachable) return 3;
-  if (runs === undefined && deployments.length === 0) return 1;
+  if (runs === undefined && workloads.length === 0) return 1;
   if (health === undefined || health.verdict === "ok") return 0;
   return health.verdict === "waiting" ? 4 : 1;
 }
 
-/** In the namespaces that the release is about: nobody needs rights to more for looking at it. */
-async function deploymentsOf(
+type Seen = Deployment | StatefulSet | DaemonSet;
+
+/**
+ * In the namespaces that the release is about: nobody needs rights to more for looking at it. Sets only where the release
+ * has some: a local cluster does not even serve them.
+ */
+async function workloadsOf(
   context: ReleaseContext,
   { client }: Target,
   running: ReleaseRecord | undefined,
-): Promise<readonly Deployment[]> {
+): Promise<readonly Seen[]> {
   const own = running?.objects.flatMap(({ metadata }) => metadata.namespace ?? []) ?? [];
+  const sets = (["StatefulSet", "DaemonSet"] as const).filter((kind) =>
+    running?.objects.some((object) => object.kind === kind),
+  );
   const lists = await Promise.all(
-    [...new Set([context.namespace, ...own])].map((namespace) =>
-      client.list<Deployment>(
-        { apiVersion: "apps/v1", kind: "Deployment" },
-        { namespace, labelSelector: `${SERVICE_LABEL}=${context.service}` },
-      ),
+    [...new Set([context.namespace, ...own])].flatMap((namespace) =>
+      (["Deployment", ...sets] as const).map(async (kind) => {
+        const options = { namespace, labelSelector: `${SERVICE_LABEL}=${context.service}` };
+        const { items } = await client.list<Seen>({ apiVersion: "apps/v1", kind }, options);
+        // The items of a list do not say their own kind.
+        return items.map((item) => ({ ...item, apiVersion: "apps/v1", kind }) as Seen);
+      }),
     ),
   );
-  return lists.flatMap(({ items }) => items);
+  return lists.flat();
 }
 
 async function clusterStatus(
@@ -179,9 +191,9 @@ async function clusterStatus(
 ): Promise<ClusterStatus> {
   const running = runningIn(records, target.name);
   try {
-    const [lock, deployments, drift] = await Promise.all([
+    const [lock, workloads, drift] = await Promise.all([
       readLock(target.client, context),
-      deploymentsOf(context, target, running),
+      workloadsOf(context, target, running),
       driftOf(target, running?.objects ?? []),
     ]);
     return {
@@ -189,8 +201,8 @@ async function clusterStatus(
       reachable: true,
       reason: undefined,
       runs: running?.number,
-      deployments: deployments.map(deploymentStatus),
-      health: await healthOf(context, target, deployments),
+      workloads: workloads.map(workloadStatus),
+      health: await healthOf(context, target, workloads),
       drift,
       lock,
     };
@@ -201,7 +213,7 @@ async function clusterStatus(
 }
 
 function silent(name: string, reason: string): ClusterStatus {
-  const nothing = { runs: undefined, deployments: [], health: undefined, drift: [], lock: undefined };
+  const nothing = { runs: undefined, workloads: [], health: undefined, drift: [], lock: undefined };
   return { name, reachable: false, reason, ...nothing };
 }
 
@@ -209,10 +221,10 @@ function silent(name: string, reason: string): ClusterStatus {
 async function healthOf(
   context: ReleaseContext,
   target: Target,
-  deployments: readonly Deployment[],
+  workloads: readonly Seen[],
 ): Promise<ClusterHealth | undefined> {
-  if (deployments.length === 0) return undefined;
-  const namespaces = [...new Set(deployments.map(({ metadata }) => metadata.namespace ?? "default"))];
+  if (workloads.length === 0) return undefined;
+  const namespaces = [...new Set(workloads.map(({ metadata }) => metadata.namespace ?? "default"))];
   const listAll = async <T extends ReplicaSet | Pod | Event>(
     apiVersion: string,
     kind: string,
@@ -227,8 +239,8 @@ async function healthOf(
     listAll<Pod>("v1", "Pod"),
     listAll<Event>("v1", "Event"),
   ]);
-  const expected = deployments.map(({ metadata }) => ({
-    kind: "Deployment" as const,
+  const expected = workloads.map(({ kind, metadata }) => ({
+    kind,
     namespace: metadata.namespace ?? "default",
     name: metadata.name,
     generation: metadata.generation ?? 1,
@@ -237,7 +249,9 @@ async function healthOf(
     {
       cluster: target.name,
       kubectl: context.kubectl?.(target.name) ?? `kubectl --context ${target.name}`,
-      deployments,
+      deployments: workloads.filter((one) => one.kind === "Deployment"),
+      statefulSets: workloads.filter((one) => one.kind === "StatefulSet"),
+      daemonSets: workloads.filter((one) => one.kind === "DaemonSet"),
       expected,
       replicaSets,
       pods,
@@ -260,17 +274,45 @@ async function healthOf(
   }
 }
 
-function deploymentStatus(deployment: Deployment): DeploymentStatus {
-  const { metadata, spec, status: now = {} } = deployment;
+function workloadStatus(workload: Seen): WorkloadStatus {
+  const { kind, metadata, spec } = workload;
   const release = Number(metadata.annotations?.[RELEASE_ANNOTATION]);
   return {
+    kind,
     namespace: metadata.namespace ?? "default",
     name: metadata.name,
-    wanted: spec.replicas ?? 1,
-    updated: now.updatedReplicas ?? 0,
-    available: now.availableReplicas ?? 0,
-    old: Math.max(0, (now.replicas ?? 0) - (now.updatedReplicas ?? 0)),
+    ...countsOf(workload),
     images: spec.template.spec.containers.map((container) => container.image ?? ""),
     release: Number.isInteger(release) && release > 0 ? release : undefined,
   };
+}
+
+function countsOf(workload: Seen): Pick<WorkloadStatus, "wanted" | "updated" | "available" | "old"> {
+  switch (workload.kind) {
+    case "Deployment": {
+      const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = workload.status ?? {};
+      const old = Math.max(0, replicas - updatedReplicas);
+      return {
+        wanted: workload.spec.replicas ?? 1,
+        updated: updatedReplicas,
+        available: availableReplicas,
+        old,
+      };
+    }
+    case "StatefulSet": {
+      const { readyReplicas = 0, replicas = 0, currentRevision, updateRevision } = workload.status ?? {};
+      // Some versions count updated pods only while two revisions differ.
+      const updated = currentRevision === updateRevision ? replicas : (workload.status?.updatedReplicas ?? 0);
+      const old = Math.max(0, replicas - updated);
+      return { wanted: workload.spec.replicas ?? 1, updated, available: readyReplicas, old };
+    }
+    case "DaemonSet": {
+      const now = workload.status ?? {};
+      const wanted = now.desiredNumberScheduled ?? 0;
+      const updated = now.updatedNumberScheduled ?? 0;
+      return { wanted, updated, available: now.numberAvailable ?? 0, old: Math.max(0, wanted - updated) };
+    }
+    default:
+      return assertNever(workload);
+  }
 }
