@@ -212,3 +212,24 @@ test("an object that has its defaults comes back as itself", () => {
   const lease = object("coordination.k8s.io/v1", "Lease", { spec: {} });
   assert.equal(setDefaults(lease), lease);
 });
+
+const accounts: [name: string, written: Loose, expected: Loose][] = [
+  ["the new name is copied into the old one", { serviceAccountName: "a" }, named("a")],
+  ["and the old one into the new one", { serviceAccount: "a" }, named("a")],
+  ["of two the new name wins", { serviceAccountName: "a", serviceAccount: "b" }, named("a")],
+  ["an empty new name is none", { serviceAccountName: "", serviceAccount: "b" }, named("b")],
+  ["empty ones are not kept", { serviceAccountName: "", serviceAccount: "" }, {}],
+];
+
+function named(name: string): Loose {
+  return { serviceAccountName: name, serviceAccount: name };
+}
+
+for (const [name, written, expected] of accounts) {
+  test(`the account of a template: ${name}`, () => {
+    const template = object("apps/v1", "Deployment", { spec: { template: { spec: podSpec({}, written) } } });
+    const spec = at(setDefaults(template), "spec", "template", "spec") as Loose;
+    const found = Object.entries(spec).filter(([field]) => field.startsWith("serviceAccount"));
+    assert.deepEqual(Object.fromEntries(found), expected);
+  });
+}

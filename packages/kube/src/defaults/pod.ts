@@ -28,11 +28,12 @@ export function podSpecDefaults(spec: Fields): Fields {
   );
 }
 
-/** `serviceAccount` is the old name of `serviceAccountName`; the server keeps both the same. */
+/** `serviceAccount` is the old name of `serviceAccountName`; the server keeps both the same, and neither when empty. */
 function serviceAccountNames(spec: Fields): Fields {
   const name = spec["serviceAccountName"] || spec["serviceAccount"];
-  if (!name || (spec["serviceAccount"] === name && spec["serviceAccountName"] === name)) return spec;
-  return { ...spec, serviceAccount: name, serviceAccountName: name };
+  if (spec["serviceAccount"] === name && spec["serviceAccountName"] === name && name !== "") return spec;
+  const { serviceAccount: _old, serviceAccountName: _name, ...rest } = spec;
+  return name ? { ...spec, serviceAccount: name, serviceAccountName: name } : rest;
 }
 
 /** For Pods only, never for templates. */

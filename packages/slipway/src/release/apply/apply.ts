@@ -16,6 +16,7 @@ import { discoveryOf, servedObject } from "../manifests/served.ts";
 import type { VersionInfo } from "../model.ts";
 import { autoscaledIn, leaveReplicas } from "./autoscaled.ts";
 import { handOverReplicas } from "./hand-over.ts";
+import { withLiveAccount } from "./service-account.ts";
 import { applyChoices } from "./unions.ts";
 
 export const FIELD_MANAGER = "slipway";
@@ -110,7 +111,8 @@ async function applyOne(
     const served = await servedObject(what.discovery, object);
     if (served.reason !== undefined) throw notServed(client.name, object, served.reason);
     await handOverReplicas(client, served.object, FIELD_MANAGER);
-    return applyChoices(client, served.object, { fieldManager: FIELD_MANAGER, force: true });
+    const sent = await withLiveAccount(client, served.object, FIELD_MANAGER);
+    return applyChoices(client, sent, { fieldManager: FIELD_MANAGER, force: true });
   };
   const refused = (error: unknown): never => {
     if (!(error instanceof StatusError)) throw error;

@@ -1,6 +1,6 @@
 /**
- * Choices that change, on a real API server: what server-side apply refuses there, and that a release gets through with
- * one change all the same. A control plane without nodes is enough.
+ * Choices and accounts that change, on a real API server: what server-side apply refuses or keeps there, and that a
+ * release gets through with one change all the same. A control plane without nodes is enough.
  *
  * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster.
  */
@@ -9,9 +9,13 @@ import { after, before, test } from "node:test";
 import { systemRandom } from "@slipway/base";
 import { type AnyObject, type KubeClient, type ObjectRef, StatusError } from "@slipway/kube";
 import { openControlPlane } from "../../clusters/testing.ts";
+import { podSpecOf } from "../manifests/workload.ts";
 import { planRelease } from "../plan/plan.ts";
 import { contextOf, rendered } from "../testing.ts";
 import { applyObjects, FIELD_MANAGER } from "./apply.ts";
+import { refOf } from "./prune.ts";
+import { accountCases, jobWith, templatesWith } from "./service-account.testing.ts";
+import { accountOf } from "./service-account.ts";
 import { choiceCases, deploymentWith } from "./unions.testing.ts";
 import { changedChoices } from "./unions.ts";
 
@@ -66,3 +70,49 @@ for (const [index, { name, before, after, refusedPlain, isDropped }] of choiceCa
     });
   }
 }
+
+/** No ServiceAccount is made: what preflight says of that is not what is tested. */
+const accounts = { namespace, preflight: { REFERENCE_MISSING: "off" } } as const;
+
+for (const [kind, templateWith] of Object.entries(templatesWith)) {
+  for (const [index, { name, before, after, expected }] of accountCases.entries()) {
+    for (const manager of ["slipway", "kubectl"]) {
+      test(`the account of a ${kind} is ${name}, put there by ${manager}`, { skip }, async () => {
+        const called = `account-${index}-${manager}`;
+        const old = templateWith(called, namespace, before);
+        const wanted = templateWith(called, namespace, after);
+        if (manager === "slipway") await applyObjects(client, [old], contextOf([]));
+        else await client.create(old, { fieldManager: "kubectl-client-side-apply" });
+        const generationOf = async (): Promise<number> =>
+          (await client.get<AnyObject>(refOf(wanted))).metadata.generation ?? 0;
+        const generation = await generationOf();
+        const context = contextOf([{ name: "tokyo", client }], accounts);
+        const release = { ...rendered("v1"), objects: [wanted] };
+        const plan = await planRelease(context, release);
+        assert.deepEqual(plan.refusals, []);
+        assert.equal(plan.clusters[0]?.objects[0]?.action, "change");
+        await applyObjects(client, [wanted], contextOf([]));
+        // CronJobs have no generation in 1.20.
+        const once = generation === 0 ? 0 : generation + 1;
+        assert.equal(await generationOf(), once, "one change, one rollout");
+        assert.equal((await planRelease(context, release)).hasChanges, false, "and the plan knew all of it");
+        for (let times = 0; times < 2; times += 1) {
+          const spec = podSpecOf(await client.get<AnyObject>(refOf(wanted)));
+          assert.deepEqual([accountOf(spec), spec?.serviceAccount], [expected, expected]);
+          await applyObjects(client, [wanted], contextOf([]));
+        }
+        assert.equal(await generationOf(), once, "and nothing changes after that");
+      });
+    }
+  }
+}
+
+test("the account of a Job never changes, and the plan says so", { skip }, async () => {
+  await applyObjects(client, [jobWith("once", namespace, { serviceAccountName: "a" })], contextOf([]));
+  const release = { ...rendered("v1"), objects: [jobWith("once", namespace, {})] };
+  const plan = await planRelease(contextOf([{ name: "tokyo", client }], accounts), release);
+  assert.deepEqual(
+    plan.refusals.map(({ code }) => code),
+    ["FIELD_IMMUTABLE"],
+  );
+});

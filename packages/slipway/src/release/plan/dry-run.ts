@@ -17,6 +17,7 @@ import { FIELD_MANAGER, notServed } from "../apply/apply.ts";
 import { leaveReplicas } from "../apply/autoscaled.ts";
 import { replicasLeft, withReplicas } from "../apply/hand-over.ts";
 import { refOf } from "../apply/prune.ts";
+import { withAccount } from "../apply/service-account.ts";
 import { tryChoices } from "../apply/unions.ts";
 import { plainNameOf } from "../manifests/config-names.ts";
 import { type Discovery, servedObject } from "../manifests/served.ts";
@@ -85,11 +86,13 @@ async function tryObject(
   { target, discovery, config, scaled }: Planning,
   written: AnyObject,
 ): Promise<Tried> {
-  const { object, reason: unsaid } = await servedObject(discovery, leaveReplicas(written, scaled));
-  if (unsaid !== undefined) return unseen(object, notServed(target.name, object, unsaid));
-  const { kind, metadata } = object;
-  const ref = refOf(object);
+  const served = await servedObject(discovery, leaveReplicas(written, scaled));
+  if (served.reason !== undefined)
+    return unseen(served.object, notServed(target.name, served.object, served.reason));
+  const ref = refOf(served.object);
   const live = await findObject(target.client, ref);
+  const object = withAccount(served.object, live, FIELD_MANAGER);
+  const { kind, metadata } = object;
   const plain = plainNameOf(object);
   const named = plain === undefined ? { name: metadata.name } : { name: plain, appliedAs: metadata.name };
   const about = { kind, namespace: metadata.namespace, ...named };
@@ -106,7 +109,11 @@ async function tryObject(
       ...(found.untried === undefined ? {} : { untried: found.untried }),
     },
     live: { ref, object: live },
-    seen: { object: written, live: live as AnyObject | undefined, after: after as AnyObject | undefined },
+    seen: {
+      object: withAccount(written, live, FIELD_MANAGER),
+      live: live as AnyObject | undefined,
+      after: after as AnyObject | undefined,
+    },
     refusals: found.refusal === undefined ? [] : [found.refusal],
     warnings:
       found.untried === undefined

@@ -5,7 +5,9 @@
 import { type AnyObject, type FieldDifference, fieldDrift, isReason, type KubeObject } from "@slipway/kube";
 import { FIELD_MANAGER, isUnreachable } from "../apply/apply.ts";
 import { refOf } from "../apply/prune.ts";
+import { accountOf } from "../apply/service-account.ts";
 import { canonicalJson } from "../manifests/config-names.ts";
+import { podSpecOf } from "../manifests/workload.ts";
 import type { Target } from "../model.ts";
 
 export interface ObjectDrift {
@@ -66,7 +68,10 @@ async function driftOfObject(target: Target, object: AnyObject): Promise<ObjectD
   if (live.metadata.deletionTimestamp !== undefined) {
     return { ...place, state: "missing", reason: "it is being deleted", differences: [] };
   }
-  const differences = fieldDrift(asStored(object), live, { manager: FIELD_MANAGER, ignored: PLATFORM });
+  const differences = fieldDrift(asStored(object), live, {
+    manager: FIELD_MANAGER,
+    ignored: PLATFORM,
+  }).filter((difference) => !isAccountCopy(object, difference));
   if (differences.length === 0) return undefined;
   const isSecret = kind === "Secret";
   return {
@@ -79,6 +84,13 @@ async function driftOfObject(target: Target, object: AnyObject): Promise<ObjectD
       by,
     })),
   };
+}
+
+/** The other name of the account that was applied: the server's copy, which whoever created the object still owns. */
+function isAccountCopy(object: AnyObject, { path, applied, live }: FieldDifference): boolean {
+  return (
+    applied === undefined && /\.serviceAccount(?:Name)?$/.test(path) && live === accountOf(podSpecOf(object))
+  );
 }
 
 /** `stringData` is written and never read: the server keeps it as `data`. */
