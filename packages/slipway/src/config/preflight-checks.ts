@@ -77,6 +77,11 @@ export const preflightChecks = {
     "The container stays in CreateContainerConfigError, or its volume is never mounted.",
     "Add the key, correct its name, or mark the reference optional.",
   ),
+  REFERENCE_PRUNED: forecast(
+    "A pod refers to an object that only an earlier release brought",
+    "Its manifest is gone, so it is no longer the release's to keep: pods made after it is deleted could not start.",
+    "Keep its manifest, or drop the reference. Where somebody else takes care of it from now on, ignore this: while the release refers to it, it is not pruned.",
+  ),
   PULL_SECRET_MISSING: warn(
     "An imagePullSecret does not exist or is not one",
     "The kubelet pulls without it, which fails wherever the registry asks who is there.",

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type AnyObject, isReason, type KubeClient, type KubeObject, type ObjectRef } from "@slipway/kube";
 import { SERVICE_LABEL } from "../manifests/render.ts";
-import { apiClient } from "../testing.ts";
+import { pruneRefs } from "../plan/prune-plan.ts";
+import { apiClient, contextOf, recordOf } from "../testing.ts";
 import { isDataToDelete, PRUNE_ANNOTATION, prune, refOf, toPrune } from "./prune.ts";
 
 const object = (kind: string, name: string, rest: Partial<KubeObject["metadata"]> = {}): AnyObject => ({
@@ -39,6 +40,49 @@ test("ConfigMaps and Secrets stay as long as a kept release names them", () => {
   assert.deepEqual(names(toPrune({ before: [settings, settings], after: [], kept: [] })), [
     "ConfigMap settings-bbbbbbbbbb",
   ]);
+});
+
+const podOf = (spec: object): AnyObject => ({ ...object("Pod", "web"), spec: { containers: [], ...spec } });
+
+test("what the new release refers to stays, whatever else went of the release before", () => {
+  const before = [
+    object("ServiceAccount", "web"),
+    object("ServiceAccount", "other"),
+    object("ConfigMap", "settings"),
+    object("Secret", "tuning"),
+  ];
+  const after = [
+    podOf({
+      serviceAccountName: "web",
+      containers: [
+        {
+          name: "web",
+          envFrom: [
+            { configMapRef: { name: "settings" } },
+            { secretRef: { name: "tuning", optional: true } },
+          ],
+        },
+      ],
+    }),
+  ];
+  // An optional reference says that its pods can do without.
+  assert.deepEqual(names(toPrune({ before, after, kept: [] })), ["Secret tuning", "ServiceAccount other"]);
+});
+
+test("config that leaves the history stays as long as the release that runs refers to it", () => {
+  const settings = object("ConfigMap", "settings");
+  const context = contextOf([{ name: "tokyo", client: apiClient() }]);
+  const release = { ...context.release, keep: 1 };
+  const pod = podOf({ volumes: [{ name: "v", configMap: { name: "settings" } }] });
+  const records = (objects: readonly AnyObject[]) => [
+    recordOf(3, { objects, content: "c" }),
+    recordOf(2, { objects, content: "b" }),
+    recordOf(1, { objects: [settings], content: "a" }),
+  ];
+  const refs = (objects: readonly AnyObject[]) =>
+    names(pruneRefs({ ...context, release }, records(objects), "tokyo"));
+  assert.deepEqual(refs([]), ["ConfigMap settings"]);
+  assert.deepEqual(refs([pod]), []);
 });
 
 const data: readonly (readonly [what: string, live: AnyObject, expected: boolean | undefined])[] = [

@@ -7,12 +7,14 @@
  * release or by hand, in any case by somebody who meant this very object. The namespace that holds the release's own
  * history stays always.
  *
- * Hash-named ConfigMaps and Secrets stay as long as a kept release names them, because going back needs them.
+ * Hash-named ConfigMaps and Secrets stay as long as a kept release names them, because going back needs them. And what
+ * the new release itself refers to stays, whatever preflight was told to overlook: its next pod could not be made.
  */
 import { type AnyObject, isReason, type KubeClient, type KubeObject, type ObjectRef } from "@slipway/kube";
 import { groupOf } from "../manifests/api-versions.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import { discoveryOf, servedRef } from "../manifests/served.ts";
+import { keyOf, referenceKey, referencesOf } from "../preflight/references.ts";
 
 export const PRUNE_ANNOTATION = "slipway.dev/prune";
 const HOLDS_DATA = new Set([
@@ -29,14 +31,29 @@ export function toPrune(input: {
   /** Objects of the other releases that stay in the history. */
   readonly kept: readonly AnyObject[];
 }): readonly ObjectRef[] {
-  const after = new Set(input.after.map(identityOf));
+  const referred = new Set(input.after.flatMap(referencesOf).map(referenceKey));
   const kept = new Set(input.kept.filter((object) => KEPT_WITH_HISTORY.has(object.kind)).map(identityOf));
+  return gone(input.before, input.after)
+    .filter((object) => !kept.has(identityOf(object)) && !referred.has(keyOf(object)))
+    .map(refOf)
+    .reverse();
+}
+
+/** Those of `before` that `after` no longer has, each once, whether or not they are to be deleted. */
+export function gone(before: readonly AnyObject[], after: readonly AnyObject[]): readonly AnyObject[] {
+  const there = new Set(after.map(identityOf));
   const going = new Map<string, AnyObject>();
-  for (const object of input.before) {
+  for (const object of before) {
     const identity = identityOf(object);
-    if (!after.has(identity) && !kept.has(identity)) going.set(identity, object);
+    if (!there.has(identity)) going.set(identity, object);
   }
-  return [...going.values()].map(refOf).reverse();
+  return [...going.values()];
+}
+
+/** Whether an object that left the release may be deleted at the end of a verified one: ours, and no data. */
+export function isPrunable(live: KubeObject, service: string, ownNamespace: string): boolean {
+  // Somebody made it theirs since: it is no longer ours to delete.
+  return live.metadata.labels?.[SERVICE_LABEL] === service && isDataToDelete(live, ownNamespace) !== false;
 }
 
 /** Undefined for what holds no data; false for what does and stays. */

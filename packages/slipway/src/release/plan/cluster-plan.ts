@@ -12,7 +12,7 @@ import { preflightCluster } from "../preflight/preflight.ts";
 import { configOf } from "./config-versions.ts";
 import { planObject } from "./dry-run.ts";
 import type { LiveObject, PlannedObject } from "./planned-object.ts";
-import { onceHealthy, planPrune, pruneRefs } from "./prune-plan.ts";
+import { leftBehind, onceHealthy, planPrune, pruneRefs } from "./prune-plan.ts";
 
 /** Requests that a plan has open in one cluster at a time: a cluster of many objects must not feel its planning. */
 const AT_ONCE = 8;
@@ -59,13 +59,14 @@ export async function planCluster(input: {
   const config = configOf(rendered.objects, records, running);
   const discovery = discoveryOf(target.client);
   const scaled = await autoscaledIn(target.client, rendered.objects);
+  const after = [onceHealthy(context, rendered, records), ...records];
   const { length } = rendered.objects;
   const all = [...rendered.objects, ...hooks.map(({ object }) => object)];
   const trying = atMost(AT_ONCE, all, (object) => planObject({ target, discovery, config, scaled }, object));
   const [both, findings] = await Promise.all([
     trying,
     preflightCluster(
-      input,
+      { ...input, leftBehind: leftBehind(context, after, target.name) },
       trying.then((results) => results.slice(0, length).map(({ seen }) => seen)),
     ),
   ]);
@@ -80,7 +81,6 @@ export async function planCluster(input: {
     refusals.push(...(jobs[index]?.refusals ?? []).map((one) => placed(one, place(one.where ?? ""))));
     warnings.push(...(jobs[index]?.warnings ?? []).map(place));
   });
-  const after = [onceHealthy(context, rendered, records), ...records];
   const going = await atMost(AT_ONCE, pruneRefs(context, after, target.name), (ref) =>
     planPrune({ target, discovery, config }, ref, context),
   );

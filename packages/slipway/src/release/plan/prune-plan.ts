@@ -1,6 +1,6 @@
 /** What would go, or stay although the release no longer has it. */
-import { findObject, type ObjectRef } from "@slipway/kube";
-import { isDataToDelete, toPrune } from "../apply/prune.ts";
+import { type AnyObject, findObject, type ObjectRef } from "@slipway/kube";
+import { gone, isDataToDelete, toPrune } from "../apply/prune.ts";
 import { expired, mayBeIn, type PastRelease } from "../history/history.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import { type Discovery, servedRef } from "../manifests/served.ts";
@@ -53,21 +53,42 @@ export function pruneRefs(
   records: readonly PastRelease[],
   cluster: string,
 ): ReturnType<typeof toPrune> {
-  const names = context.targets.map((target) => target.name);
-  const leaving = expired(records, context.release.keep, names);
+  const leaving = leavingRecords(context, records);
   const staying = records.filter((record) => !leaving.includes(record));
-  const config = leaving
-    .flatMap((record) => record.objects)
-    .filter((object) => object.kind === "ConfigMap" || object.kind === "Secret");
   return toPrune({
-    // In the order in which they came, so that the newest manifest of an object speaks for it.
-    before: [
-      ...mayBeIn(records.slice(1), cluster)
-        .toReversed()
-        .flatMap((record) => record.objects),
-      ...config,
-    ],
+    before: [...inventory(records, cluster), ...configIn(leaving)],
     after: records[0]?.objects ?? [],
     kept: staying.flatMap((record) => record.objects),
   });
+}
+
+/**
+ * What the first of `records` no longer has, and what leaves the history with it: in the cluster for no other reason
+ * than an earlier release, even where it is not pruned yet.
+ */
+export function leftBehind(
+  context: ReleaseContext,
+  records: readonly PastRelease[],
+  cluster: string,
+): readonly AnyObject[] {
+  const before = [...inventory(records, cluster), ...configIn(leavingRecords(context, records))];
+  return gone(before, records[0]?.objects ?? []);
+}
+
+/** What came before the first of `records`, in that order, so that the newest manifest of an object speaks for it. */
+function inventory(records: readonly PastRelease[], cluster: string): readonly AnyObject[] {
+  return mayBeIn(records.slice(1), cluster)
+    .toReversed()
+    .flatMap((record) => record.objects);
+}
+
+function leavingRecords(context: ReleaseContext, records: readonly PastRelease[]): readonly PastRelease[] {
+  const names = context.targets.map((target) => target.name);
+  return expired(records, context.release.keep, names);
+}
+
+function configIn(records: readonly PastRelease[]): readonly AnyObject[] {
+  return records
+    .flatMap((record) => record.objects)
+    .filter((object) => object.kind === "ConfigMap" || object.kind === "Secret");
 }

@@ -95,6 +95,7 @@ export function unknownIgnores(objects: readonly AnyObject[]): readonly string[]
 const OF_THE_MANIFEST: ReadonlySet<PreflightCode> = new Set([
   "REFERENCE_MISSING",
   "REFERENCE_KEY_MISSING",
+  "REFERENCE_PRUNED",
   "SELECTOR_CHANGED",
   "FIELD_IMMUTABLE",
   "LIMIT_RANGE",

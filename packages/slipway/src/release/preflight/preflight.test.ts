@@ -146,3 +146,54 @@ test("a registry that cannot be asked is a warning, not a pass", async () => {
   assert.deepEqual(plan.refusals, []);
   assert.match(plan.warnings.join("\n"), /images\/web: the registry could not be asked.*IMAGE_UNCHECKED/);
 });
+
+const account = (name: string): string => `---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: ${name} }
+`;
+const settings = `---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: tuning, annotations: { slipway.dev/hash-suffix: "false" } }
+data: { level: "3" }
+`;
+
+test("what only an earlier release brought does not count as there, and stays where that is overlooked", async () => {
+  const template = webManifest({
+    replicas: 1,
+    name: "kept",
+    extra: `          env: [{ name: LEVEL, valueFrom: { configMapKeyRef: { name: tuning, key: level } } }]
+      serviceAccountName: kept
+`,
+  });
+  const release = (tag: string, more = ""): ReturnType<typeof rendered> =>
+    rendered(tag, { manifest: template + more });
+  const first = await deploy(context(), release("v5", account("kept") + settings));
+  assert.equal(first.record.outcome, "healthy");
+
+  const { refusals } = await planRelease(context(), release("v6"));
+  assert.deepEqual(
+    refusals.map(({ code, where, message, exitCode }) => [code, where, message, exitCode]),
+    ['ConfigMap "tuning"', 'ServiceAccount "kept"'].map((what) => [
+      "REFERENCE_PRUNED",
+      "tokyo/Deployment kept",
+      `needs ${what}, which is in the cluster only from an earlier release, and is pruned without its manifest`,
+      2,
+    ]),
+  );
+  const back = await planRelease(context(), release("v6"), { purpose: "rollback" });
+  assert.deepEqual(back.refusals, [], "a rollback does without, as neither is pruned");
+
+  const overlooked = context({ preflight: { ...NO_ADVICE, REFERENCE_PRUNED: "off" } });
+  const second = await deploy(overlooked, release("v6"));
+  assert.equal(second.record.outcome, "healthy");
+  for (const [kind, name] of [
+    ["ServiceAccount", "kept"],
+    ["ConfigMap", "tuning"],
+  ] as const) {
+    const live = await client.get<Deployment>({ apiVersion: "v1", kind, name, namespace: "default" });
+    assert.equal(live.metadata.deletionTimestamp, undefined, `${kind} stays`);
+  }
+  assert.deepEqual((await planRelease(context(), release("v7"))).refusals, [], "and is whoever wants it's");
+});

@@ -7,6 +7,7 @@
  * `preflightCluster` looks at one cluster, `preflightManifests` at what needs no cluster.
  */
 import type { AnyObject } from "@slipway/kube";
+import { isPrunable } from "../apply/prune.ts";
 import type { HookJob } from "../hooks/hook-object.ts";
 import { podSpecOf } from "../manifests/workload.ts";
 import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
@@ -23,6 +24,8 @@ import {
   checkHookReferences,
   checkReferences,
   type Found,
+  type FoundBefore,
+  keyOf,
   type Reference,
   referenceKey,
 } from "./references.ts";
@@ -36,6 +39,8 @@ export interface PreflightInput {
   readonly images: readonly ImageFacts[];
   /** Jobs that hooks of the release create there. */
   readonly hooks?: readonly HookJob[] | undefined;
+  /** What earlier releases brought and this one no longer has. */
+  readonly leftBehind: readonly AnyObject[];
 }
 
 /** What the registry says, asked once. Empty without a registry to ask. */
@@ -66,7 +71,15 @@ export async function preflightCluster(
 ): Promise<readonly Finding[]> {
   const { context, target, rendered, purpose, images, hooks = [] } = input;
   const [facts, seen] = await Promise.all([readClusterFacts(target.client, rendered.objects, hooks), dryRun]);
-  const raw = checkCluster({ facts, seen, images, hooks, now: context.clock.now() });
+  const leaving = new Set(input.leftBehind.map(keyOf));
+  const raw = checkCluster({
+    facts,
+    seen,
+    images,
+    hooks,
+    now: context.clock.now(),
+    isPruned: (live) => leaving.has(keyOf(live)) && isPrunable(live, context.service, context.namespace),
+  });
   return weigh(raw, target.name, { severities: context.preflight, purpose });
 }
 
@@ -77,14 +90,21 @@ export function checkCluster(input: {
   readonly images: readonly ImageFacts[];
   readonly hooks?: readonly HookJob[];
   readonly now: number;
+  /** Is it in the cluster only until this release, or one after it, deletes it? */
+  readonly isPruned: (live: AnyObject) => boolean;
 }): readonly RawFinding[] {
-  const { facts, seen, images, hooks = [], now } = input;
+  const { facts, seen, images, hooks = [], now, isPruned } = input;
   const objects = seen.map(({ object }) => object);
-  const lookup = (reference: Reference): Found =>
+  const known = (reference: Reference): Found =>
     facts.referenced.get(referenceKey(reference)) ?? "unreadable";
+  const lookup = (reference: Reference): FoundBefore => {
+    const found = known(reference);
+    return typeof found === "object" && isPruned(found) ? "pruned" : found;
+  };
   return [
     ...checkReferences(objects, lookup),
-    ...hooks.flatMap((job) => checkHook(job, { facts, objects, images, lookup })),
+    // Hooks run before anything is pruned.
+    ...hooks.flatMap((job) => checkHook(job, { facts, objects, images, lookup: known })),
     ...seen.flatMap(({ object, live }) => checkImmutable(object, live)),
     ...checkArchitectures(objects, images, facts.nodes ?? []),
     ...checkCapacity(facts, seen, now),

@@ -23,11 +23,18 @@ export interface Reference {
 /** `missing`: asked and not there · `unreadable`: may not be asked · `unserved`: the cluster has no such kind. */
 export type Found = AnyObject | "missing" | "unreadable" | "unserved";
 
+/** `pruned`: there, but only because of an earlier release. */
+export type FoundBefore = Found | "pruned";
+
 export const referenceKey = ({
   kind,
   namespace,
   name,
 }: Pick<Reference, "kind" | "namespace" | "name">): string => `${kind} ${namespace ?? ""}/${name}`;
+
+/** The key of a reference to `object`. */
+export const keyOf = ({ kind, metadata }: AnyObject): string =>
+  referenceKey({ kind, name: metadata.name, namespace: metadata.namespace });
 
 /** What the objects of a release refer to, with the object that does; optional references are left out. */
 export function referencesOf(object: AnyObject): readonly Reference[] {
@@ -116,18 +123,13 @@ function podReferences(spec: PodSpec, namespace: string): readonly Reference[] {
 
 /** By `referenceKey`. */
 export function keyed(objects: readonly AnyObject[]): ReadonlyMap<string, AnyObject> {
-  return new Map(
-    objects.map((object) => [
-      referenceKey({ ...object, name: object.metadata.name, namespace: object.metadata.namespace }),
-      object,
-    ]),
-  );
+  return new Map(objects.map((object) => [keyOf(object), object]));
 }
 
 /** @param lookup what the cluster has; asked only for what the release does not bring itself */
 export function checkReferences(
   objects: readonly AnyObject[],
-  lookup: (reference: Reference) => Found,
+  lookup: (reference: Reference) => FoundBefore,
 ): readonly RawFinding[] {
   const ours = keyed(objects);
   return objects.flatMap((object) =>
@@ -166,9 +168,15 @@ function tooLate(object: AnyObject, { kind, name }: Reference): RawFinding {
   };
 }
 
-function judge(object: AnyObject, reference: Reference, found: Found): readonly RawFinding[] {
+function judge(object: AnyObject, reference: Reference, found: FoundBefore): readonly RawFinding[] {
   const { kind, name } = reference;
   if (found === "unreadable" || found === "unserved") return [];
+  if (found === "pruned") {
+    const message = `needs ${kind} "${name}", which is in the cluster only from an earlier release, and is pruned without its manifest`;
+    return reference.isPullSecret
+      ? [{ code: "PULL_SECRET_MISSING", object, message, hint: KEEP_IT }]
+      : [{ code: "REFERENCE_PRUNED", object, message }];
+  }
   if (found === "missing") {
     const message = `needs ${kind} "${name}", which is neither in the manifests nor in the cluster`;
     return reference.isPullSecret
@@ -185,6 +193,8 @@ function judge(object: AnyObject, reference: Reference, found: Found): readonly 
       message: `needs the key "${key}" of ${kind} "${name}", which has ${keys.join(", ") || "no key"}`,
     }));
 }
+
+const KEEP_IT = "Keep its manifest, or drop the reference.";
 
 const PULL_SECRET_TYPES = ["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"];
 

@@ -250,8 +250,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "apply/prune.ts",
-        from: "if (!after.has(identity) && !kept.has(identity)) going.set(identity, object);",
-        to: "if (!kept.has(identity)) going.set(identity, object);",
+        from: "if (!there.has(identity)) going.set(identity, object);",
+        to: "going.set(identity, object);",
       },
     ],
   },
