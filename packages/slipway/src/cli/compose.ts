@@ -106,9 +106,9 @@ export function registryPrefix(config: Config, world: WorldState | undefined): s
 
 function imageCheck(registry: RegistryClient): ImageCheck {
   return {
-    async exists(reference) {
+    async exists(reference, signal) {
       try {
-        return (await registry.head(reference)) === undefined ? "missing" : "exists";
+        return (await registry.head(reference, signal)) === undefined ? "missing" : "exists";
       } catch {
         return "unknown";
       }

@@ -34,7 +34,7 @@ export interface WrittenCluster {
 
 /** Does the registry still hold this image? `reference` is `host/repository:tag@sha256:…`. */
 export interface ImageCheck {
-  exists(reference: string): Promise<"exists" | "missing" | "unknown">;
+  exists(reference: string, signal?: AbortSignal): Promise<"exists" | "missing" | "unknown">;
   /** `linux/amd64`, `linux/arm64/v8`, … of an index or of a single image; undefined when it cannot be asked. */
   platforms?(reference: string): Promise<readonly string[] | undefined>;
 }

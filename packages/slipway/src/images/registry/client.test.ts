@@ -110,6 +110,25 @@ test("a registry that is not there is one error that says so", async () => {
   await client.close();
 });
 
+test("a question about an image ends with its signal, whether the registry is silent or asks to come back later", async () => {
+  for (const answer of ["nothing", "503"]) {
+    const server = createServer((_request, response) => {
+      if (answer === "503") response.writeHead(503, { "retry-after": "60" }).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const client = createRegistryClient();
+    const asked = new AbortController();
+    const begun = performance.now();
+    setTimeout(() => asked.abort(), 50);
+    await assert.rejects(client.head(`127.0.0.1:${port}/shop/web:v1`, asked.signal));
+    await client.close();
+    assert.ok(performance.now() - begun < 5_000, answer);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
 test("challenges and Retry-After are read as the specifications write them", () => {
   assert.deepEqual(
     parseChallenge('Bearer realm="https://auth.example/token",service="r",scope="repository:a:pull,push"'),

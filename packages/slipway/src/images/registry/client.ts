@@ -50,8 +50,8 @@ export interface PushResult {
 }
 
 export interface RegistryClient {
-  /** What a reference names now; undefined when the registry has no such tag or digest. */
-  head(reference: string): Promise<Descriptor | undefined>;
+  /** What a reference names now; undefined when the registry has no such tag or digest. The signal ends the question. */
+  head(reference: string, signal?: AbortSignal): Promise<Descriptor | undefined>;
   /** What an image can run on: the entries of an index, or what a single image's own config says. */
   platforms(reference: string): Promise<readonly Platform[]>;
   /** The descriptor of the image for one platform: an index is resolved to its entry. Rejects when there is none. */
@@ -86,7 +86,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     return choosePlatform(index, platform, formatReference(reference));
   };
   return {
-    head: (text) => head(http, parseReference(text)),
+    head: (text, signal) => head(http, parseReference(text), signal),
     platforms: (text) => platforms(http, parseReference(text)),
     resolve: (text, platform = hostPlatform()) => resolve(parseReference(text), platform),
     pull: async (text, layout, { platform = hostPlatform() } = {}) => {
@@ -103,7 +103,11 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
 
 // Reading
 
-async function head(http: RegistryHttp, reference: ImageReference): Promise<Descriptor | undefined> {
+async function head(
+  http: RegistryHttp,
+  reference: ImageReference,
+  signal: AbortSignal | undefined,
+): Promise<Descriptor | undefined> {
   const response = await http.send({
     method: "HEAD",
     registry: reference.registry,
@@ -111,6 +115,7 @@ async function head(http: RegistryHttp, reference: ImageReference): Promise<Desc
     scope: scopeOf(reference, "pull"),
     headers: { accept: MANIFEST_TYPES.join(", ") },
     expect: [200, 404],
+    signal,
   });
   await discard(response);
   const digest = response.headers["docker-content-digest"];

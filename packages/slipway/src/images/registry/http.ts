@@ -24,6 +24,8 @@ export interface HttpRequest {
   readonly expect: readonly number[];
   /** Sends only once: the caller has its own way to go on after a failure. */
   readonly isOnce?: boolean;
+  /** Ends the request and its retries. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface HttpResponse {
@@ -75,17 +77,19 @@ export class RegistryHttp {
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
         if (request.isOnce === true) throw error;
-        if (attempt >= ATTEMPTS) throw gaveUp(request, error, attempt);
-        await this.pause(attempt, error);
+        if (attempt >= ATTEMPTS || request.signal?.aborted === true) throw gaveUp(request, error, attempt);
+        await this.pause(attempt, error, request.signal).catch(() => {
+          throw gaveUp(request, error, attempt);
+        });
       }
     }
   }
 
   /** Waits before attempt + 1: what the server asked for, else 100 ms · 2^n, half of it random. */
-  async pause(attempt: number, error: TransientError): Promise<void> {
+  async pause(attempt: number, error: TransientError, signal?: AbortSignal): Promise<void> {
     const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1));
     const jittered = ceiling / 2 + this.#options.random.int(Math.max(1, Math.round(ceiling / 2)));
-    await this.#options.clock.sleep(Math.min(LONGEST_WAIT_MS * 3, error.retryAfterMs ?? jittered));
+    await this.#options.clock.sleep(Math.min(LONGEST_WAIT_MS * 3, error.retryAfterMs ?? jittered), signal);
   }
 
   async close(): Promise<void> {
@@ -152,7 +156,7 @@ export class RegistryHttp {
 
   async #exchange(
     url: string,
-    request: Pick<HttpRequest, "method" | "headers" | "body">,
+    request: Pick<HttpRequest, "method" | "headers" | "body" | "signal">,
     authorization: string | undefined,
   ): Promise<HttpResponse> {
     const undici = await this.#load();
@@ -165,6 +169,7 @@ export class RegistryHttp {
           ...(authorization === undefined ? {} : { authorization }),
         },
         body: request.body ?? null,
+        signal: request.signal ?? null,
         dispatcher: isLoopback(new URL(url).hostname) ? undici.loopback : undici.outside,
         headersTimeout: 60_000,
         bodyTimeout: 60_000,
@@ -206,6 +211,7 @@ export class RegistryHttp {
           method: "POST",
           headers: { "content-type": "application/x-www-form-urlencoded" },
           body: Buffer.from(form.toString()),
+          signal: request.signal,
         },
         undefined,
       );
@@ -213,7 +219,7 @@ export class RegistryHttp {
       const url = new URL(realm);
       for (const one of scope.split(" ")) url.searchParams.append("scope", one);
       if (service !== undefined) url.searchParams.set("service", service);
-      response = await this.#exchange(url.href, { method: "GET" }, basic);
+      response = await this.#exchange(url.href, { method: "GET", signal: request.signal }, basic);
     }
     const text = await response.body.text();
     if (isTransient(response.status))

@@ -1,15 +1,17 @@
 /** Each check as a table: objects in, codes and sentences out. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { VirtualClock } from "@slipway/base";
 import type { AnyObject, Node, PodSpec } from "@slipway/kube";
 import { hashConfigNames } from "../manifests/config-names.ts";
 import { parseManifest } from "../manifests/manifests.ts";
+import type { ImageCheck } from "../model.ts";
 import { autoscalerOf } from "./autoscaler.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
 import type { ClusterFacts } from "./facts.ts";
 import { type RawFinding, unknownIgnores, weigh } from "./finding.ts";
 import { checkHashedNames } from "./hashed-names.ts";
-import { checkArchitectures } from "./images.ts";
+import { checkArchitectures, checkImages, OTHERS_PATIENCE_MS, readImages } from "./images.ts";
 import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
@@ -600,6 +602,50 @@ describe("advice on manifests", () => {
     assert.deepEqual(codes(checkReadinessGates(on({}), gated)), ["READINESS_GATE_UNSERVED"]);
     assert.deepEqual(codes(checkReadinessGates(on({ "cloud.google.com/gke-nodepool": "a" }), gated)), []);
   });
+});
+
+test("other images are asked for too, each once and not for long; only one that is not there refuses", async () => {
+  const clock = new VirtualClock();
+  const other = (name: string, image: string, more = ""): string =>
+    `{ name: ${name}, image: "${image}"${more} }`;
+  const containers = [
+    other("web", "r/web@sha256:0"),
+    other("proxy", "r/proxy:1"),
+    other("gone", "r/gone:1"),
+    other("private", "r/private:1"),
+    other("silent", "r/silent:1"),
+    other("local", "r/local:1", ", imagePullPolicy: Never"),
+  ];
+  const all = [
+    ...objects(deployment(`initContainers: [${other("init", "r/gone:1")}]\ncontainers: [${containers}]`)),
+    ...objects(deployment(`containers: [${containers}]`, "replicas: 1", "again")),
+  ];
+  const ours = { name: "web", digest: "sha256:0", reference: "r/web@sha256:0" };
+  const asked: string[] = [];
+  let isEnded = false;
+  const check: ImageCheck = {
+    exists: async (reference, signal) => {
+      asked.push(reference);
+      if (reference === "r/gone:1") return "missing";
+      if (reference === "r/private:1") throw new Error("unauthorized");
+      if (reference !== "r/silent:1") return "exists";
+      return new Promise(() => signal?.addEventListener("abort", () => (isEnded = true)));
+    },
+  };
+  const reading = readImages({ images: [ours], objects: all }, { check, clock });
+  await clock.advance(OTHERS_PATIENCE_MS);
+  const facts = await reading;
+  assert.deepEqual(asked, ["r/web@sha256:0", "r/gone:1", "r/proxy:1", "r/private:1", "r/silent:1"]);
+  assert.equal(isEnded, true, "a question without an answer is ended");
+  const shown = checkImages(facts, all).map(({ code, object, place }) => [
+    code,
+    `${object?.metadata.name}/${place}`,
+  ]);
+  assert.deepEqual(shown, [
+    ["IMAGE_NOT_IN_REGISTRY", "web/containers/init"],
+    ["IMAGE_UNCHECKED", "web/containers/private"],
+    ["IMAGE_UNCHECKED", "web/containers/silent"],
+  ]);
 });
 
 test("an image must run on every node that its pods can go to, and on no other", () => {

@@ -1,45 +1,120 @@
 /** The registry has what the nodes will ask it for, and for the processors that the nodes have. */
+import type { Clock } from "@slipway/base";
 import { matchesNodeSelector, tolerates } from "@slipway/cluster/scheduling";
 import type { AnyObject, Node, Pod } from "@slipway/kube";
 import { podSpecOf } from "../manifests/workload.ts";
-import type { ImageCheck, ReleaseImage } from "../model.ts";
+import type { ImageCheck, RenderedRelease } from "../model.ts";
 import type { RawFinding } from "./finding.ts";
 
 export interface ImageFacts {
-  readonly name: string;
+  /** Undefined for one that the release does not bring: a sidecar, somebody else's image. */
+  readonly name: string | undefined;
   readonly reference: string;
   readonly state: "exists" | "missing" | "unknown";
   /** Undefined when it is not known. */
   readonly platforms: readonly string[] | undefined;
 }
 
-/** Asked once for all clusters. */
+/** A registry that is not ours may be one that only the nodes reach: it is not waited for any longer than this. */
+export const OTHERS_PATIENCE_MS = 3_000;
+
+/** Asked once for all clusters, each image once and all at the same time. */
 export async function readImages(
-  images: readonly ReleaseImage[],
-  check: ImageCheck,
+  { images, objects }: Pick<RenderedRelease, "images" | "objects">,
+  { check, clock }: { readonly check: ImageCheck; readonly clock: Clock },
 ): Promise<readonly ImageFacts[]> {
-  return Promise.all(
-    images.map(async ({ name, reference }) => {
-      const [state, platforms] = await Promise.all([
-        check.exists(reference),
-        check.platforms?.(reference).catch(() => undefined),
-      ]);
-      return { name, reference, state, platforms: platforms?.length === 0 ? undefined : platforms };
-    }),
-  );
+  const ours = images.map(async ({ name, reference }): Promise<ImageFacts> => {
+    const [state, platforms] = await Promise.all([
+      check.exists(reference),
+      check.platforms?.(reference).catch(() => undefined),
+    ]);
+    return { name, reference, state, platforms: platforms?.length === 0 ? undefined : platforms };
+  });
+  // Not their platforms: that takes a manifest, and Docker Hub counts those as pulls.
+  const known = new Set(images.map(({ reference }) => reference));
+  const others = otherImages(objects, known).map(async ({ reference }): Promise<ImageFacts> => {
+    const state = await existsSoon(reference, { check, clock });
+    return { name: undefined, reference, state, platforms: undefined };
+  });
+  return Promise.all([...ours, ...others]);
 }
 
-export function checkImages(images: readonly ImageFacts[]): readonly RawFinding[] {
-  return images.flatMap(({ name, reference, state }): readonly RawFinding[] => {
-    const place = `images/${name}`;
-    if (state === "missing")
-      return [{ code: "IMAGE_NOT_IN_REGISTRY", place, message: `the registry does not have ${reference}` }];
-    if (state === "unknown")
-      return [
-        { code: "IMAGE_UNCHECKED", place, message: `the registry could not be asked for ${reference}` },
-      ];
-    return [];
-  });
+async function existsSoon(
+  reference: string,
+  { check, clock }: { readonly check: ImageCheck; readonly clock: Clock },
+): Promise<ImageFacts["state"]> {
+  const done = new AbortController();
+  const late = new AbortController();
+  const asked = check.exists(reference, late.signal).catch(() => "unknown" as const);
+  const limit = clock.sleep(OTHERS_PATIENCE_MS, done.signal).then(
+    () => "unknown" as const,
+    () => "unknown" as const,
+  );
+  const state = await Promise.race([asked, limit]);
+  done.abort();
+  late.abort();
+  return state;
+}
+
+interface OtherImage {
+  readonly reference: string;
+  /** The first object that has it, for the finding's place. */
+  readonly object: AnyObject;
+  readonly container: string;
+}
+
+/** Images of pod templates that the release does not bring itself; without those that a node must have already. */
+function otherImages(objects: readonly AnyObject[], known: ReadonlySet<string>): readonly OtherImage[] {
+  const found = new Map<string, OtherImage>();
+  for (const object of objects) {
+    const spec = podSpecOf(object);
+    for (const { name, image, imagePullPolicy } of [
+      ...(spec?.initContainers ?? []),
+      ...(spec?.containers ?? []),
+    ]) {
+      if (!image || imagePullPolicy === "Never" || known.has(image) || found.has(image)) continue;
+      found.set(image, { reference: image, object, container: name });
+    }
+  }
+  return [...found.values()];
+}
+
+export function checkImages(
+  images: readonly ImageFacts[],
+  objects: readonly AnyObject[],
+): readonly RawFinding[] {
+  const ours = new Set(images.filter(({ name }) => name !== undefined).map(({ reference }) => reference));
+  const states = new Map(images.map(({ reference, state }) => [reference, state]));
+  return [
+    ...images
+      .filter(({ name }) => name !== undefined)
+      .flatMap(({ name, reference, state }) => judge(reference, state, { place: `images/${name}` })),
+    ...otherImages(objects, ours).flatMap(({ reference, object, container }) =>
+      judge(reference, states.get(reference), { object, place: `containers/${container}`, hint: HINTS }),
+    ),
+  ];
+}
+
+const HINTS = {
+  missing:
+    "Correct its name or tag; or, where the registry hides it from here, let the object's annotation slipway.dev/preflight-ignore name this code.",
+  unknown: "Nothing, where the nodes or the pods' pull secrets have a way to the registry that is not ours.",
+};
+
+function judge(
+  reference: string,
+  state: ImageFacts["state"] | undefined,
+  { hint, ...at }: Pick<RawFinding, "object" | "place"> & { readonly hint?: typeof HINTS },
+): readonly RawFinding[] {
+  if (state === "missing") {
+    const message = `the registry does not have ${reference}`;
+    return [{ ...at, code: "IMAGE_NOT_IN_REGISTRY", message, hint: hint?.missing }];
+  }
+  if (state === "unknown") {
+    const message = `the registry could not be asked for ${reference}`;
+    return [{ ...at, code: "IMAGE_UNCHECKED", message, hint: hint?.unknown }];
+  }
+  return [];
 }
 
 /**

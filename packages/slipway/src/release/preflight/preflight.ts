@@ -46,9 +46,16 @@ export interface PreflightInput {
 /** What the registry says, asked once. Empty without a registry to ask. */
 export async function readPreflight(
   context: ReleaseContext,
-  rendered: Pick<RenderedRelease, "images">,
+  rendered: Pick<RenderedRelease, "images" | "objects" | "hooks">,
 ): Promise<readonly ImageFacts[]> {
-  return context.images === undefined ? [] : readImages(rendered.images, context.images);
+  const { images: check, clock } = context;
+  if (check === undefined) return [];
+  const { images } = rendered;
+  return readImages({ images, objects: [...rendered.objects, ...jobsOf(rendered)] }, { check, clock });
+}
+
+function jobsOf({ hooks = [] }: Pick<RenderedRelease, "hooks">): readonly AnyObject[] {
+  return hooks.flatMap(({ hook: { run } }) => (run.kind === "job" ? [run.job] : []));
 }
 
 /** What the manifests and the registry show, the same for all clusters. */
@@ -58,9 +65,13 @@ export function preflightManifests(
   images: readonly ImageFacts[],
   purpose: Weights["purpose"],
 ): readonly Finding[] {
-  const { objects, hooks = [] } = rendered;
-  const jobs = hooks.flatMap(({ hook: { run } }) => (run.kind === "job" ? [run.job] : []));
-  const found = [...checkImages(images), ...checkManifests(objects), ...checkHashedNames(objects, jobs)];
+  const { objects } = rendered;
+  const jobs = jobsOf(rendered);
+  const found = [
+    ...checkImages(images, [...objects, ...jobs]),
+    ...checkManifests(objects),
+    ...checkHashedNames(objects, jobs),
+  ];
   return weigh(found, undefined, { severities: context.preflight, purpose });
 }
 
