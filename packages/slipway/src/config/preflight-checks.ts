@@ -83,9 +83,14 @@ export const preflightChecks = {
     "Keep its manifest, or drop the reference. Where somebody else takes care of it from now on, ignore this: while the release refers to it, it is not pruned.",
   ),
   PULL_SECRET_MISSING: warn(
-    "An imagePullSecret does not exist or is not one",
+    "An imagePullSecret, of a pod or its ServiceAccount, does not exist or is not one",
     "The kubelet pulls without it, which fails wherever the registry asks who is there.",
     "Create it: kubectl create secret docker-registry.",
+  ),
+  TLS_SECRET_MISSING: warn(
+    "An Ingress serves with a Secret that does not exist",
+    "The controller serves a certificate of its own, which browsers refuse, or nothing at all.",
+    "Add the Secret (kubectl create secret tls), or correct its name. Nothing, where something makes it later: cert-manager's annotations are known.",
   ),
   SELECTOR_CHANGED: refuse(
     "The selector of a Deployment changed",

@@ -2,19 +2,20 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "@slipway/base";
-import type { AnyObject, Node, PodSpec } from "@slipway/kube";
+import { type AnyObject, type KubeClient, type Node, type PodSpec, statusError } from "@slipway/kube";
 import { hashConfigNames } from "../manifests/config-names.ts";
 import { parseManifest } from "../manifests/manifests.ts";
 import type { ImageCheck } from "../model.ts";
 import { autoscalerOf } from "./autoscaler.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
-import type { ClusterFacts } from "./facts.ts";
+import { type ClusterFacts, readClusterFacts } from "./facts.ts";
 import { type RawFinding, unknownIgnores, weigh } from "./finding.ts";
 import { checkHashedNames } from "./hashed-names.ts";
 import { checkArchitectures, checkImages, OTHERS_PATIENCE_MS, readImages } from "./images.ts";
 import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
+import { checkCluster } from "./preflight.ts";
 import { checkObjectCounts, checkUnspecified, quotasOf } from "./quota.ts";
 import { checkHookReferences, checkReferences, type Found } from "./references.ts";
 
@@ -232,6 +233,82 @@ describe("references", () => {
       );
     });
   }
+  const pull =
+    "{ apiVersion: v1, kind: Secret, metadata: { name: pull }, type: kubernetes.io/dockerconfigjson }";
+  const account =
+    "{ apiVersion: v1, kind: ServiceAccount, metadata: { name: NAME }, imagePullSecrets: [{ name: pull }] }";
+  const ingress = (more = ""): string =>
+    `{ apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: { name: web${more} }, spec: { tls: [{ secretName: cert }, { hosts: [a] }] } }`;
+  const others: readonly [
+    what: string,
+    manifest: string,
+    cluster: Readonly<Record<string, string>>,
+    found: readonly string[],
+  ][] = [
+    ["an account of the release whose pull secret is nowhere", account, {}, ["PULL_SECRET_MISSING"]],
+    ["an account of the release whose pull secret is there", account, { "Secret pull": pull }, []],
+    [
+      "the default account of the cluster, for pods that name none",
+      deployment("containers: [{ name: a }]"),
+      { "ServiceAccount default": account.replace("NAME", "default") },
+      ["PULL_SECRET_MISSING"],
+    ],
+    [
+      "a named account of the cluster",
+      deployment("containers: [{ name: a }]\nserviceAccountName: web"),
+      { "ServiceAccount web": account.replace("NAME", "web") },
+      ["PULL_SECRET_MISSING"],
+    ],
+    [
+      "and the same with its Secret",
+      deployment("containers: [{ name: a }]\nserviceAccountName: web"),
+      { "ServiceAccount web": account.replace("NAME", "web"), "Secret pull": pull },
+      [],
+    ],
+    [
+      "pods with pull secrets of their own take none of their account",
+      deployment("containers: [{ name: a }]\nimagePullSecrets: [{ name: own }]"),
+      {
+        "ServiceAccount default": account.replace("NAME", "default"),
+        "Secret own": pull.replace("name: pull", "name: own"),
+      },
+      [],
+    ],
+    ["a certificate that is nowhere", ingress(), {}, ["TLS_SECRET_MISSING"]],
+    [
+      "a certificate that is there",
+      ingress(),
+      { "Secret cert": pull.replace("name: pull", "name: cert") },
+      [],
+    ],
+    [
+      "a certificate that cert-manager makes",
+      ingress(', annotations: { cert-manager.io/cluster-issuer: "le" }'),
+      {},
+      [],
+    ],
+  ];
+  for (const [what, manifest, cluster, expected] of others) {
+    test(what, async () => {
+      const release = objects(manifest);
+      const client = {
+        list: async () => ({ items: [] }),
+        get: async ({ kind, name }: { kind: string; name: string }) => {
+          const found = cluster[`${kind} ${name}`];
+          if (found !== undefined) return one(found);
+          throw statusError(404, "NotFound", "not found", { name });
+        },
+      } as unknown as KubeClient;
+      const facts = await readClusterFacts(client, release);
+      const seen = release.map((object) => ({ object, live: undefined, after: undefined }));
+      const found = checkCluster({ facts, seen, images: [], now: 0, isPruned: () => false });
+      assert.deepEqual(
+        codes(found).filter((code) => code.includes("SECRET")),
+        expected,
+      );
+    });
+  }
+
   test("what the release brings itself is not asked for", () => {
     const all = objects(
       `{ apiVersion: v1, kind: Secret, metadata: { name: db }, stringData: { password: x } }\n---${deployment(

@@ -5,7 +5,15 @@
  */
 import { type AnyObject, isReason, type KubeClient, type Node, type Pod, StatusError } from "@slipway/kube";
 import { broughtFor, type HookJob } from "../hooks/hook-object.ts";
-import { type Found, keyed, type Reference, referenceKey, referencesOf } from "./references.ts";
+import {
+  accountsOf,
+  type Found,
+  keyed,
+  pullSecretsOf,
+  type Reference,
+  referenceKey,
+  referencesOf,
+} from "./references.ts";
 
 export interface ClusterFacts {
   /** Undefined: may not be read. The same for each list below. */
@@ -152,7 +160,7 @@ async function autoscalerStatus(client: KubeClient): Promise<string | "unreadabl
 function wantedOf(objects: readonly AnyObject[], hooks: readonly HookJob[]): ReadonlyMap<string, Reference> {
   const wanted = new Map<string, Reference>();
   const want = (object: AnyObject, brought: ReadonlyMap<string, AnyObject>): void => {
-    for (const reference of referencesOf(object)) {
+    for (const reference of [...referencesOf(object), ...accountsOf(object)]) {
       if (!brought.has(referenceKey(reference))) wanted.set(referenceKey(reference), reference);
     }
   };
@@ -167,10 +175,20 @@ async function readReferenced(
   wanted: ReadonlyMap<string, Reference>,
   unreadable: Sink,
 ): Promise<ReadonlyMap<string, Found>> {
-  const found = await Promise.all(
-    [...wanted].map(async ([key, reference]) => [key, await readOne(client, reference, unreadable)] as const),
-  );
-  return new Map(found);
+  const found = new Map<string, Found>();
+  const read = async (references: readonly Reference[]): Promise<void> => {
+    const asked = new Map(references.map((reference) => [referenceKey(reference), reference]));
+    await Promise.all(
+      [...asked].map(async ([key, reference]) => {
+        if (!found.has(key)) found.set(key, await readOne(client, reference, unreadable));
+      }),
+    );
+  };
+  await read([...wanted.values()]);
+  // An account names more: the Secrets that its pods are pulled with.
+  const accounts = [...found.values()].filter((one) => typeof one === "object");
+  await read(accounts.filter(({ kind }) => kind === "ServiceAccount").flatMap(pullSecretsOf));
+  return found;
 }
 
 async function readOne(client: KubeClient, reference: Reference, unreadable: Sink): Promise<Found> {

@@ -21,6 +21,7 @@ import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
 import {
+  checkAccounts,
   checkHookReferences,
   checkReferences,
   type Found,
@@ -114,6 +115,7 @@ export function checkCluster(input: {
   };
   return [
     ...checkReferences(objects, lookup),
+    ...checkAccounts(objects, lookup),
     // Hooks run before anything is pruned.
     ...hooks.flatMap((job) => checkHook(job, { facts, objects, images, lookup: known })),
     ...seen.flatMap(({ object, live }) => checkImmutable(object, live)),

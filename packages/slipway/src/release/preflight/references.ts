@@ -16,9 +16,11 @@ export interface Reference {
   readonly namespace: string | undefined;
   /** Keys that must be in its data. */
   readonly keys: readonly string[];
-  /** A pull secret: missing it is not certain to fail. */
-  readonly isPullSecret: boolean;
+  readonly use: Use;
 }
+
+/** `pod`: no pod without it · `pull`, `tls`: a Secret to pull images with or to serve by, whose absence need not stop any. */
+type Use = "pod" | "pull" | "tls";
 
 /** `missing`: asked and not there · `unreadable`: may not be asked · `unserved`: the cluster has no such kind. */
 export type Found = AnyObject | "missing" | "unreadable" | "unserved";
@@ -41,6 +43,8 @@ export function referencesOf(object: AnyObject): readonly Reference[] {
   const namespace = object.metadata.namespace ?? "default";
   const spec = podSpecOf(object);
   if (spec !== undefined) return podReferences(spec, namespace);
+  if (object.kind === "ServiceAccount") return pullSecretsOf(object);
+  if (object.kind === "Ingress") return tlsSecretsOf(object, namespace);
   if (object.kind !== "PersistentVolumeClaim") return [];
   const { storageClassName } = (object["spec"] ?? {}) as { storageClassName?: string };
   // An empty name asks for no class at all; no name asks for the default one.
@@ -48,13 +52,48 @@ export function referencesOf(object: AnyObject): readonly Reference[] {
   return [cluster("storage.k8s.io/v1", "StorageClass", storageClassName)];
 }
 
+/** Pods take them from their account unless they name some themselves. */
+export function pullSecretsOf(account: AnyObject): readonly Reference[] {
+  const namespace = account.metadata.namespace ?? "default";
+  const secrets = (account["imagePullSecrets"] ?? []) as readonly { readonly name?: string }[];
+  return secrets.flatMap(({ name }) => (name ? [secret(name, namespace, "pull")] : []));
+}
+
+/** Who has cert-manager make its certificates has no Secret before the Ingress is there. */
+const CERTIFICATES_COME = /^(?:cert-manager\.io\/(?:cluster-)?issuer|kubernetes\.io\/tls-acme)$/;
+
+function tlsSecretsOf(ingress: AnyObject, namespace: string): readonly Reference[] {
+  if (Object.keys(ingress.metadata.annotations ?? {}).some((key) => CERTIFICATES_COME.test(key))) return [];
+  const { tls } = (ingress["spec"] ?? {}) as { readonly tls?: readonly { readonly secretName?: string }[] };
+  const names = new Set((tls ?? []).flatMap(({ secretName }) => secretName || []));
+  return [...names].map((name) => secret(name, namespace, "tls"));
+}
+
+/** The accounts of pods that take their pull secrets from them; the default one as well, which nobody names. */
+export function accountsOf(object: AnyObject): readonly Reference[] {
+  const spec = podSpecOf(object);
+  if (spec === undefined || (spec.imagePullSecrets ?? []).length > 0) return [];
+  const name = spec.serviceAccountName || spec.serviceAccount || "default";
+  const namespace = object.metadata.namespace ?? "default";
+  return [{ apiVersion: "v1", kind: "ServiceAccount", name, namespace, keys: [], use: "pull" }];
+}
+
+const secret = (name: string, namespace: string, use: Use): Reference => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  name,
+  namespace,
+  keys: [],
+  use,
+});
+
 const cluster = (apiVersion: string, kind: string, name: string): Reference => ({
   apiVersion,
   kind,
   name,
   namespace: undefined,
   keys: [],
-  isPullSecret: false,
+  use: "pod",
 });
 
 /** Made by the API server itself, so they exist wherever pods do. */
@@ -69,10 +108,10 @@ interface Source {
 
 function podReferences(spec: PodSpec, namespace: string): readonly Reference[] {
   const found = new Map<string, Reference>();
-  const add = (kind: string, source: Source | undefined, isPullSecret = false): void => {
+  const add = (kind: string, source: Source | undefined, use: Use = "pod"): void => {
     if (source?.name === undefined || source.name === "" || source.optional === true) return;
     if (ALWAYS_THERE.has(`${kind} ${source.name}`)) return;
-    const id = `${kind}/${source.name}/${isPullSecret}`;
+    const id = `${kind}/${source.name}/${use}`;
     const keys = [
       ...(source.key === undefined ? [] : [source.key]),
       ...(source.items ?? []).map(({ key }) => key),
@@ -83,7 +122,7 @@ function podReferences(spec: PodSpec, namespace: string): readonly Reference[] {
       name: source.name,
       namespace,
       keys: [...new Set([...(found.get(id)?.keys ?? []), ...keys])],
-      isPullSecret,
+      use,
     });
   };
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
@@ -109,8 +148,8 @@ function podReferences(spec: PodSpec, namespace: string): readonly Reference[] {
       add("Secret", source.secret);
     }
   }
-  add("ServiceAccount", { name: spec.serviceAccountName ?? spec.serviceAccount });
-  for (const secret of spec.imagePullSecrets ?? []) add("Secret", secret, true);
+  add("ServiceAccount", { name: spec.serviceAccountName || spec.serviceAccount });
+  for (const secret of spec.imagePullSecrets ?? []) add("Secret", secret, "pull");
   const { runtimeClassName } = spec as { runtimeClassName?: string };
   return [
     ...found.values(),
@@ -168,22 +207,41 @@ function tooLate(object: AnyObject, { kind, name }: Reference): RawFinding {
   };
 }
 
+/** Pull secrets of accounts that only the cluster has; those of the release's own are told with the account. */
+export function checkAccounts(
+  objects: readonly AnyObject[],
+  lookup: (reference: Reference) => FoundBefore,
+): readonly RawFinding[] {
+  const ours = keyed(objects);
+  return objects.flatMap((object) =>
+    accountsOf(object).flatMap((reference) => {
+      const account = ours.has(referenceKey(reference)) ? "missing" : lookup(reference);
+      if (typeof account === "string") return [];
+      return pullSecretsOf(account).flatMap((pull) =>
+        judge(object, pull, ours.get(referenceKey(pull)) ?? lookup(pull)).map((finding) => ({
+          ...finding,
+          message: `by its ServiceAccount "${reference.name}" it ${finding.message}`,
+        })),
+      );
+    }),
+  );
+}
+
 function judge(object: AnyObject, reference: Reference, found: FoundBefore): readonly RawFinding[] {
   const { kind, name } = reference;
   if (found === "unreadable" || found === "unserved") return [];
+  const [code, needs] = MISSING[reference.use];
   if (found === "pruned") {
-    const message = `needs ${kind} "${name}", which is in the cluster only from an earlier release, and is pruned without its manifest`;
-    return reference.isPullSecret
-      ? [{ code: "PULL_SECRET_MISSING", object, message, hint: KEEP_IT }]
-      : [{ code: "REFERENCE_PRUNED", object, message }];
+    const message = `${needs} ${kind} "${name}", which is in the cluster only from an earlier release, and is pruned without its manifest`;
+    return reference.use === "pod"
+      ? [{ code: "REFERENCE_PRUNED", object, message }]
+      : [{ code, object, message, hint: KEEP_IT }];
   }
   if (found === "missing") {
-    const message = `needs ${kind} "${name}", which is neither in the manifests nor in the cluster`;
-    return reference.isPullSecret
-      ? [{ code: "PULL_SECRET_MISSING", object, message }]
-      : [{ code: "REFERENCE_MISSING", object, message }];
+    const message = `${needs} ${kind} "${name}", which is neither in the manifests nor in the cluster`;
+    return [{ code, object, message }];
   }
-  if (reference.isPullSecret) return pullSecretProblem(object, name, found);
+  if (reference.use === "pull") return pullSecretProblem(object, name, found);
   const keys = keysOf(found);
   return reference.keys
     .filter((key) => !keys.includes(key))
@@ -193,6 +251,12 @@ function judge(object: AnyObject, reference: Reference, found: FoundBefore): rea
       message: `needs the key "${key}" of ${kind} "${name}", which has ${keys.join(", ") || "no key"}`,
     }));
 }
+
+const MISSING = {
+  pod: ["REFERENCE_MISSING", "needs"],
+  pull: ["PULL_SECRET_MISSING", "needs"],
+  tls: ["TLS_SECRET_MISSING", "serves with"],
+} as const satisfies Readonly<Record<Use, readonly [RawFinding["code"], string]>>;
 
 const KEEP_IT = "Keep its manifest, or drop the reference.";
 
