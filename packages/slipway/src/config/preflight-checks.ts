@@ -92,6 +92,16 @@ export const preflightChecks = {
     "The controller serves a certificate of its own, which browsers refuse, or nothing at all.",
     "Add the Secret (kubectl create secret tls), or correct its name. Nothing, where something makes it later: cert-manager's annotations are known.",
   ),
+  OBJECT_OF_ANOTHER_SERVICE: forecast(
+    "An object belongs to another service that Slipway releases",
+    "The release would take it over: the pods of the other service would be replaced or cut off, its next release would take the object back, and one of them would prune it in the end.",
+    "Give it another name or namespace. Where it is to move here (a service that was renamed), ignore this for the one release that takes it.",
+  ),
+  OBJECT_OF_ANOTHER_MANAGER: warn(
+    "An object is managed by something else, such as Helm",
+    "The release takes it over. Whatever manages it so far will change it back with its next run, or delete it when it is uninstalled.",
+    "Give it another name or namespace, or take it out of the other's hands first.",
+  ),
   SELECTOR_CHANGED: refuse(
     "The selector of a Deployment changed",
     "Kubernetes never changes it: the apply would be refused in the middle of a wave.",

@@ -44,7 +44,13 @@ test("the same over HTTPS, as a command in its own process would do it", async (
 
 async function story(context: ReleaseContext, prefix = ""): Promise<void> {
   const rendered = (tag: string, options: Parameters<typeof renderedWeb>[1] = {}): RenderedRelease =>
-    renderedWeb(tag, { ...options, service: context.service, name: `${prefix}web` });
+    renderedWeb(tag, {
+      ...options,
+      // The same content would be the same ConfigMap, and that is the other service's.
+      setting: `${prefix}${options.setting ?? "hello"}`,
+      service: context.service,
+      name: `${prefix}web`,
+    });
   const imageIn = (cluster: Cluster): Promise<string | undefined> => imageOf(cluster, `${prefix}web`);
   const first = await deploy(context, rendered("v1"));
   assert.equal(first.exitCode, 0);

@@ -103,7 +103,9 @@ async function serving(changes: Partial<SlackConfig> = {}, outbox = "outbox"): P
 async function ship(tag: string, outbox = "outbox"): Promise<ReleaseRecord> {
   const announced = announceWith(telling(configOf(), outbox), systemClock, context);
   const { service } = context;
-  const result = await deploy(context, rendered(tag, { service, name: `${service}-web` }), {
+  // A setting of its own: the same content would be the same ConfigMap, and that is another service's.
+  const mine = { service, name: `${service}-web`, setting: service };
+  const result = await deploy(context, rendered(tag, mine), {
     onEvent: announced.onEvent,
   });
   await announced.settle();

@@ -15,6 +15,7 @@ import { checkArchitectures, checkImages, OTHERS_PATIENCE_MS, readImages } from 
 import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
+import { checkOwners } from "./owners.ts";
 import { checkCluster } from "./preflight.ts";
 import { checkObjectCounts, checkUnspecified, quotasOf } from "./quota.ts";
 import { checkHookReferences, checkReferences, type Found } from "./references.ts";
@@ -301,7 +302,7 @@ describe("references", () => {
       } as unknown as KubeClient;
       const facts = await readClusterFacts(client, release);
       const seen = release.map((object) => ({ object, live: undefined, after: undefined }));
-      const found = checkCluster({ facts, seen, images: [], now: 0, isPruned: () => false });
+      const found = checkCluster({ facts, seen, images: [], now: 0, isPruned: () => false, service: "shop" });
       assert.deepEqual(
         codes(found).filter((code) => code.includes("SECRET")),
         expected,
@@ -678,6 +679,57 @@ describe("advice on manifests", () => {
     });
     assert.deepEqual(codes(checkReadinessGates(on({}), gated)), ["READINESS_GATE_UNSERVED"]);
     assert.deepEqual(codes(checkReadinessGates(on({ "cloud.google.com/gke-nodepool": "a" }), gated)), []);
+  });
+});
+
+describe("objects of others", () => {
+  const live = (labels: object, more: object = {}): AnyObject => ({
+    ...one("{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings } }"),
+    metadata: { name: "settings", namespace: "shop", labels: { ...labels }, ...more },
+  });
+  const service = "slipway.dev/service";
+  const manager = "app.kubernetes.io/managed-by";
+  const helm = { annotations: { "meta.helm.sh/release-name": "redis" } };
+  const going = { deletionTimestamp: "2026-01-01T00:00:00Z" };
+  const cases: readonly [what: string, live: AnyObject | undefined, code?: string, message?: string][] = [
+    ["one that is new", undefined],
+    ["one of our own", live({ [service]: "shop", [manager]: "slipway" })],
+    ["one of our own that Helm's chart labels as its own", live({ [service]: "shop", [manager]: "Helm" })],
+    ["one that nobody has put a name on", live({ app: "web" })],
+    [
+      "one of another service",
+      live({ [service]: "store", [manager]: "slipway" }),
+      "OBJECT_OF_ANOTHER_SERVICE",
+      'is in the cluster already, as the service "store" released it',
+    ],
+    ["one of another service that is being deleted", live({ [service]: "store" }, going)],
+    [
+      "one of Helm",
+      live({ [manager]: "Helm" }, helm),
+      "OBJECT_OF_ANOTHER_MANAGER",
+      'is in the cluster already, managed by Helm (release "redis")',
+    ],
+    [
+      "one of something else",
+      live({ [manager]: "kustomize" }),
+      "OBJECT_OF_ANOTHER_MANAGER",
+      "is in the cluster already, managed by kustomize",
+    ],
+  ];
+  for (const [what, found, code, message] of cases) {
+    test(what, () => {
+      const object = live({});
+      const findings = checkOwners([{ object, live: found, after: undefined }], "shop");
+      assert.deepEqual(
+        findings.map((finding) => [finding.code, finding.message]),
+        code === undefined ? [] : [[code, message]],
+      );
+    });
+  }
+  test("a namespace is there for all", () => {
+    const object = one("{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }");
+    const theirs = { ...object, metadata: { name: "shop", labels: { [service]: "store" } } };
+    assert.deepEqual(checkOwners([{ object, live: theirs, after: undefined }], "shop"), []);
   });
 });
 

@@ -197,3 +197,28 @@ test("what only an earlier release brought does not count as there, and stays wh
   }
   assert.deepEqual((await planRelease(context(), release("v7"))).refusals, [], "and is whoever wants it's");
 });
+
+test("another service's object is refused, and Helm's is taken over with a warning", async () => {
+  const deployed = await deploy(context(), rendered("v8", { replicas: 1, name: "mine" }));
+  assert.equal(deployed.record.outcome, "healthy");
+  const helm = { "app.kubernetes.io/managed-by": "Helm" };
+  const service = { apiVersion: "v1", kind: "Service", metadata: { name: "web2", labels: helm } };
+  await client.create({
+    ...service,
+    metadata: { ...service.metadata, namespace: "default" },
+    spec: { ports: [{ port: 80 }] },
+  } as never);
+  const store = (name: string) =>
+    planRelease(
+      context({ service: "store" }),
+      rendered("v8", { replicas: 1, name, service: "store", setting: "ours" }),
+    );
+  const plan = await store("mine");
+  assert.deepEqual(
+    plan.refusals.map(({ code, where }) => [code, where]),
+    ["Service", "Deployment"].map((kind) => ["OBJECT_OF_ANOTHER_SERVICE", `tokyo/${kind} mine`]),
+  );
+  const other = await store("web2");
+  assert.deepEqual(other.refusals, []);
+  assert.match(other.warnings.join("\n"), /^tokyo\/Service web2: .* Helm \(OBJECT_OF_ANOTHER_MANAGER\)$/m);
+});

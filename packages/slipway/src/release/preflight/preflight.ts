@@ -20,6 +20,7 @@ import { checkArchitectures, checkImages, type ImageFacts, readImages } from "./
 import { checkImmutable } from "./immutable.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkManifests, checkReadinessGates } from "./lints.ts";
+import { checkOwners } from "./owners.ts";
 import {
   checkAccounts,
   checkHookReferences,
@@ -90,6 +91,7 @@ export async function preflightCluster(
     images,
     hooks,
     now: context.clock.now(),
+    service: context.service,
     isPruned: (live) => leaving.has(keyOf(live)) && isPrunable(live, context.service, context.namespace),
   });
   return weigh(raw, target.name, { severities: context.preflight, purpose });
@@ -104,8 +106,9 @@ export function checkCluster(input: {
   readonly now: number;
   /** Is it in the cluster only until this release, or one after it, deletes it? */
   readonly isPruned: (live: AnyObject) => boolean;
+  readonly service: string;
 }): readonly RawFinding[] {
-  const { facts, seen, images, hooks = [], now, isPruned } = input;
+  const { facts, seen, images, hooks = [], now, isPruned, service } = input;
   const objects = seen.map(({ object }) => object);
   const known = (reference: Reference): Found =>
     facts.referenced.get(referenceKey(reference)) ?? "unreadable";
@@ -116,6 +119,7 @@ export function checkCluster(input: {
   return [
     ...checkReferences(objects, lookup),
     ...checkAccounts(objects, lookup),
+    ...checkOwners(seen, service),
     // Hooks run before anything is pruned.
     ...hooks.flatMap((job) => checkHook(job, { facts, objects, images, lookup: known })),
     ...seen.flatMap(({ object, live }) => checkImmutable(object, live)),
