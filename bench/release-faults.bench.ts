@@ -14,7 +14,6 @@ import { STEPS } from "../packages/slipway/src/release/simulation/steps.ts";
 
 const first = Number(process.argv[2] ?? 0);
 const seeds = Number(process.argv[3] ?? 540);
-const SEEDS_PER_BUG = 3 * CELLS.length;
 
 const counts = new Map<string, number>();
 const outcomes = new Map<string, number>();
@@ -41,17 +40,10 @@ const isWhole = seeds >= CELLS.length;
 const empty = CELLS.filter(({ fault, step }) => !counts.has(`${fault} ${step}`));
 
 const caught: { readonly name: string; readonly told: string }[] = [];
-for (const { name } of plantedBugs) {
+for (const { name, seed } of plantedBugs) {
   if (!isWhole) break;
   const plant = new URL("../packages/slipway/src/release/simulation/plant.ts", import.meta.url).pathname;
-  const argv = [
-    process.execPath,
-    "--disable-warning=ExperimentalWarning",
-    plant,
-    name,
-    "0",
-    String(SEEDS_PER_BUG),
-  ];
+  const argv = [process.execPath, "--disable-warning=ExperimentalWarning", plant, name, String(seed), "1"];
   const { stdout, stderr } = await exec(argv);
   caught.push({ name, told: stdout.trim() || stderr.trim().split("\n").at(-1) || "no answer" });
 }

@@ -77,7 +77,12 @@ export function checkHealthy(stage: Stage, record: ReleaseRecord): void {
       of?.spec.template.spec.containers[0]?.image;
     const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = live?.status ?? {};
     const count = live?.spec.replicas ?? 0;
-    const isWhole = updatedReplicas === count && availableReplicas === count && replicas === count;
+    const left = replicas - updatedReplicas;
+    // A rollback ends when all that is new is available; what is old is taken away after that.
+    const isWhole =
+      updatedReplicas === count &&
+      availableReplicas >= count + left &&
+      (left === 0 || record.kind === "rollback");
     if (image(live) !== image(wanted) || !isWhole) {
       throw new Violation(
         "healthy",
