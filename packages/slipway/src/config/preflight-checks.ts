@@ -58,8 +58,8 @@ export const preflightChecks = {
     "Push it: slipway push.",
   ),
   IMAGE_UNCHECKED: warn(
-    "The registry could not be asked for an image",
-    "Whether the image exists, or fits the nodes, is not known. That is not the same as in order.",
+    "The registry could not be asked for an image, or does not have one that the release did not push",
+    "Whether the nodes can get the image, and whether it fits them, is not known. That is not the same as in order.",
     "Check the credentials and the way to the registry from here; the nodes have their own.",
   ),
   IMAGE_ARCHITECTURE: forecast(
@@ -98,8 +98,8 @@ export const preflightChecks = {
     "Give it another name or namespace. Where it is to move here (a service that was renamed), ignore this for the one release that takes it.",
   ),
   OBJECT_OF_ANOTHER_MANAGER: warn(
-    "An object is managed by something else, such as Helm",
-    "The release takes it over. Whatever manages it so far will change it back with its next run, or delete it when it is uninstalled.",
+    "An object is managed by something else, such as Helm, or shared with another service",
+    "The release takes it over, and deletes it when it goes back to one that does not have it. Whatever manages it so far will change it back with its next run, or delete it when it is uninstalled.",
     "Give it another name or namespace, or take it out of the other's hands first.",
   ),
   SELECTOR_CHANGED: refuse(

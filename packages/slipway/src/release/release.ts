@@ -15,7 +15,7 @@ import { wayBack } from "./history/history.ts";
 import { readKnowledge } from "./history/knowledge.ts";
 import { identitiesToKeep, underPresentNames } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
-import type { ReleaseContext, ReleaseResult, RenderedRelease } from "./model.ts";
+import type { ReleaseContext, ReleaseRecord, ReleaseResult, RenderedRelease } from "./model.ts";
 import { type FrozenPlan, releaseMoved, stalenessOf } from "./plan/frozen-plan.ts";
 import { planInDetail, type ReleasePlan } from "./plan/plan.ts";
 import { refusalError } from "./plan/refusals.ts";
@@ -43,7 +43,7 @@ export async function deploy(
   options: DeployOptions = {},
 ): Promise<ReleaseResult> {
   const emit = stamped(context, options.onEvent);
-  const { plan, newest } = await planned(context, rendered, options);
+  const { plan, basis } = await planned(context, rendered, options);
   emit({ type: "identified", clusters: plan.identities });
   emit({ type: "planned", plan });
   const refused = refusalError(plan.refusals);
@@ -67,8 +67,8 @@ export async function deploy(
     if (heldSince !== undefined) throw heldSince;
     const moved = options.frozen === undefined ? undefined : releaseMoved(options.frozen, locked.records[0]);
     if (moved !== undefined) throw moved;
-    // Somebody released while this one waited for the lock: what was planned and found well was another state.
-    if (locked.records[0]?.number !== newest) {
+    // Somebody released while this one waited for the lock, or was at it already: what was planned was another state.
+    if (basisOf(locked.records) !== basis) {
       const again = await planToDeploy(context, rendered, { ...options, knownAway: locked.skipped });
       emit({ type: "planned", plan: again });
       const refusedNow = refusalError(again.refusals);
@@ -105,18 +105,22 @@ export async function planToDeploy(
   return (await planned(context, rendered, options)).plan;
 }
 
-/** Also the number of the newest release at that time; undefined when there was none. */
+/** What a plan was made on: the newest release, and how far it had come. Holding one of its images changes nothing. */
+function basisOf([newest]: readonly ReleaseRecord[]): string {
+  return newest === undefined ? "nothing" : `${newest.number} ${newest.outcome}`;
+}
+
 async function planned(
   context: ReleaseContext,
   rendered: RenderedRelease,
   options: Parameters<typeof planToDeploy>[2] = {},
-): Promise<{ readonly plan: ReleasePlan; readonly newest: number | undefined }> {
+): Promise<{ readonly plan: ReleasePlan; readonly basis: string }> {
   const knowledge = await readKnowledge(context, { knownAway: options.knownAway });
-  const newest = knowledge.records[0]?.number;
+  const basis = basisOf(knowledge.records);
   const detailed = await planInDetail(context, rendered, knowledge, options);
-  if (options.frozen === undefined) return { plan: detailed.plan, newest };
+  if (options.frozen === undefined) return { plan: detailed.plan, basis };
   const changed = stalenessOf(options.frozen, context, detailed, knowledge);
-  return { plan: { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] }, newest };
+  return { plan: { ...detailed.plan, refusals: [...changed, ...detailed.plan.refusals] }, basis };
 }
 
 function skippedOf(plan: ReleasePlan): ReadonlyMap<string, string> {

@@ -173,6 +173,16 @@ const choices: readonly {
     ...{ records: [halted(3, { t: 2, o: 3 }), ...good], clusters: TO, to: 2, leaves: 3 },
   },
   {
+    when: "a rollback failed before it changed anything, and is asked for again",
+    records: [past(3, { t: undefined, o: undefined }, { kind: "rollback", outcome: "failed" }), ...good],
+    ...{ clusters: TO, to: 1, leaves: 2 },
+  },
+  {
+    when: "the correction of a release that stayed failed before it changed anything",
+    records: [halted(4, { t: undefined, o: undefined }), halted(3, { t: 3, o: 2 }), ...good],
+    ...{ clusters: TO, to: 2, leaves: 3 },
+  },
+  {
     when: "it was taken back and somebody names the one before",
     ...{ records: [undone(3, { t: 2 }), ...good], clusters: TO, named: 1, to: 1, leaves: 2 },
   },

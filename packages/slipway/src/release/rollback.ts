@@ -7,7 +7,7 @@
  * went back by itself when it failed: what runs then is the good one before it, and leaving that has to be meant.
  */
 import { SlipwayError } from "@slipway/base";
-import { heldBy, isHealthyIn, runningIn } from "./history/history.ts";
+import { heldBy, isHealthyIn, isHeld, runningIn } from "./history/history.ts";
 import type { ReleaseRecord } from "./model.ts";
 
 export interface RollbackWish {
@@ -95,14 +95,21 @@ function isLiveEverywhere(
   return isLive(records, wish, record) && runningNow(records, wish.clusters).length === wish.clusters.length;
 }
 
-/** The newest release, when it failed and, as far as anybody knows, none of the clusters runs it. */
+/**
+ * The newest deploy, when it failed and, as far as anybody knows, none of the clusters runs it, and what they run instead is
+ * good. A rollback that failed may be repeated, and what is broken may be left, without naming a number.
+ */
 function undoneRelease(records: readonly ReleaseRecord[], wish: RollbackWish): ReleaseRecord | undefined {
   const newest = records.find((record) => wish.clusters.some((name) => record.clusters[name] !== undefined));
-  if (newest === undefined || (newest.outcome !== "rolled-back" && newest.outcome !== "failed"))
+  if (newest?.kind !== "deploy" || (newest.outcome !== "rolled-back" && newest.outcome !== "failed"))
     return undefined;
+  const held = heldBy(records);
+  const isGood = runningNow(records, wish.clusters).every(
+    (record) => (isHealthyIn(record, wish.clusters) || record.kind === "rollback") && !isHeld(record, held),
+  );
   const isCertain = (wish.unreadable ?? []).every((number) => number < newest.number);
   const isLeft = wish.clusters.some((name) => runningIn(records, name)?.number === newest.number);
-  return isCertain && !isLeft ? newest : undefined;
+  return isCertain && !isLeft && isGood ? newest : undefined;
 }
 
 function newestGood(

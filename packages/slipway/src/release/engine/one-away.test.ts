@@ -10,7 +10,7 @@ import { type Clock, SlipwayError, systemClock } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { createHttpClient, type HttpClientOptions } from "@slipway/kube";
 import { unlock } from "../lock/freeze.ts";
-import type { ReleaseContext } from "../model.ts";
+import type { ReleaseContext, RenderedRelease } from "../model.ts";
 import { deploy, history, hold, planRelease, planRollback, rollback, status, unhold } from "../release.ts";
 import { behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
 
@@ -137,18 +137,22 @@ async function withOneAway(
   });
 }
 
+/** Each service has objects of its own names: they all share one namespace. */
+const releaseOf = (tag: string, service: string): RenderedRelease =>
+  rendered(tag, { service, name: service, setting: service });
+
 describe("a cluster that", () => {
   for (const [how, listener, said, options] of ways) {
     it(`${how} does not keep a release from the other one`, async () => {
       const context = await withOneAway(listener, options);
       const { service } = context;
-      const refused = await planRelease(context, rendered("v1", { service }));
+      const refused = await planRelease(context, releaseOf("v1", service));
       assert.deepEqual(
         refused.refusals.map(({ code, where }) => `${code} ${where}`),
         ["CLUSTER_UNREACHABLE clusters/osaka"],
       );
       assert.match(refused.refusals[0]?.message ?? "", said);
-      const result = await deploy(context, rendered("v1", { service }), { skipUnreachable: true });
+      const result = await deploy(context, releaseOf("v1", service), { skipUnreachable: true });
       assert.deepEqual(
         result.clusters.map(({ name, verdict }) => [name, verdict]),
         [
@@ -167,7 +171,7 @@ describe("a cluster that", () => {
       const context = await withOneAway(listener, options);
       const alone = { ...context, targets: context.targets.slice(0, 1) };
       for (const tag of ["v1", "v2"]) {
-        const { exitCode } = await deploy(alone, rendered(tag, { service: context.service }));
+        const { exitCode } = await deploy(alone, releaseOf(tag, context.service));
         assert.equal(exitCode, 0);
       }
       assert.deepEqual(
@@ -212,7 +216,7 @@ describe("a cluster that hangs", () => {
     ["rollback", (context) => rollback(context, { to: 1 })],
     [
       "deploy --skip-unreachable",
-      (context) => deploy(context, rendered("v3", { service: context.service }), { skipUnreachable: true }),
+      (context) => deploy(context, releaseOf("v3", context.service), { skipUnreachable: true }),
     ],
   ];
   for (const [name, run] of commands) {
@@ -221,7 +225,7 @@ describe("a cluster that hangs", () => {
       const base = await withOneAway(hanging, { timeoutMs: isDeploy ? 200 : 60_000 });
       const context = { ...base, clock: hurried };
       const alone = { ...base, targets: base.targets.slice(0, 1) };
-      for (const tag of ["v1", "v2"]) await deploy(alone, rendered(tag, { service: context.service }));
+      for (const tag of ["v1", "v2"]) await deploy(alone, releaseOf(tag, context.service));
       asked.length = 0;
       await run(context);
       const once = ["/api/v1/namespaces/default/secrets", ...(isDeploy ? [] : ["/version"])];
@@ -236,8 +240,8 @@ describe("a cluster that hangs", () => {
     const { service } = context;
     asked.length = 0;
     const knownAway = new Map([["osaka", "no sign of life"]]);
-    await deploy(context, rendered("v1", { service }), { skipUnreachable: true, knownAway });
-    await deploy(context, rendered("v2", { service }), { skipUnreachable: true, knownAway });
+    await deploy(context, releaseOf("v1", service), { skipUnreachable: true, knownAway });
+    await deploy(context, releaseOf("v2", service), { skipUnreachable: true, knownAway });
     await rollback(context, { to: 1, knownAway });
     assert.deepEqual(asked, []);
   });

@@ -139,6 +139,7 @@ export async function follow(
       lastProgress = text;
       emit({ type: "progress", cluster: name, progress });
     },
+    goesBack: from.release !== run.input.record || run.input.record.kind === "rollback",
     onStuck: (pod) => run.spawn(deleteStuck(run, name, pod)),
     onFact: (fact) => {
       if (from.signal.aborted) return;

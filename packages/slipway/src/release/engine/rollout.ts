@@ -56,6 +56,8 @@ export interface RolloutInput {
   readonly isBaking?: (() => boolean) | undefined;
   readonly onProgress: (progress: Progress) => void;
   readonly onFact: (fact: RolloutFact) => void;
+  /** What was applied takes the place of a later release. */
+  readonly goesBack?: boolean | undefined;
   /** A pod that its StatefulSet waits for before it does anything has not become ready for a while; told once. */
   readonly onStuck?: ((pod: Pod) => void) | undefined;
 }
@@ -133,7 +135,7 @@ function watchStuck(input: RolloutInput): (snapshot: RolloutSnapshot, now: numbe
         (one) => one.kind === "StatefulSet" && one.name === name && one.namespace === namespace,
       ),
     );
-    const pods = stuckPods(ours, snapshot.pods);
+    const pods = stuckPods(ours, snapshot.pods, input.goesBack === true);
     for (const pod of pods) {
       const { uid = "" } = pod.metadata;
       const first = since.get(uid) ?? now;

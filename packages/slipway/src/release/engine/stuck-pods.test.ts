@@ -54,12 +54,38 @@ const rows: readonly (readonly [string, StatefulSet, readonly Pod[], readonly st
     [],
   ],
   ["a status of before the apply says nothing", set({}, 3), broken, []],
+  [
+    "while a wanted pod is not ready, the set waits for that one",
+    set(),
+    [pod(0, "good", false), pod(2, "bad", false)],
+    [],
+  ],
+  [
+    "a partition counts from the first ordinal",
+    set({ ordinals: { start: 5 }, updateStrategy: { rollingUpdate: { partition: 1 } } }),
+    [pod(5, "bad", false), pod(6, "bad", false)],
+    ["db-6"],
+  ],
 ];
 
 for (const [what, statefulSet, pods, expected] of rows)
   test(what, () => {
     assert.deepEqual(
-      stuckPods([statefulSet], pods).map(({ metadata }) => metadata.name),
+      stuckPods([statefulSet], pods, true).map(({ metadata }) => metadata.name),
       expected,
     );
   });
+
+test("forward, only what cannot get well by itself is ended", () => {
+  const recovering = pod(1, "old", false);
+  const waiting = { name: "db", ready: false, state: { waiting: { reason: "CrashLoopBackOff" } } };
+  const crashing = {
+    ...pod(2, "old", false),
+    status: { ...pod(2, "old", false).status, containerStatuses: [waiting] },
+  } as unknown as Pod;
+  const found = stuckPods([set()], [recovering, crashing], false);
+  assert.deepEqual(
+    found.map(({ metadata }) => metadata.name),
+    ["db-2"],
+  );
+});

@@ -10,22 +10,53 @@ import { isCurrent, isOwnedBy } from "../judge/workload.ts";
 
 const HASH = "controller-revision-hash";
 
-/** Pods that are not ready, that the set is to replace, and that it waits for. Of other policies there are none. */
-export function stuckPods(sets: readonly StatefulSet[], pods: readonly Pod[]): readonly Pod[] {
+/**
+ * Pods that the set is to replace and that it waits for. Of other policies there are none; nor while a pod of the wanted
+ * revision is not ready, because then the set waits for that one, and another pod's end would only spread the trouble.
+ *
+ * `goesBack`: any that is not ready. Forward only what cannot get well by itself: a good member may lose its readiness for
+ * a while when another one is replaced, and must not be ended for it.
+ */
+export function stuckPods(
+  sets: readonly StatefulSet[],
+  pods: readonly Pod[],
+  goesBack: boolean,
+): readonly Pod[] {
   return sets.flatMap((set) => {
     const { podManagementPolicy = "OrderedReady", updateStrategy } = set.spec;
     const revision = set.status?.updateRevision;
     if (podManagementPolicy !== "OrderedReady" || updateStrategy?.type === "OnDelete") return [];
     if (revision === undefined || !isCurrent(set)) return [];
-    return pods.filter(
+    const owned = pods.filter((pod) => isOwnedBy(pod, set.metadata.uid));
+    const isWanted = (pod: Pod): boolean => pod.metadata.labels?.[HASH] === revision;
+    if (owned.some((pod) => isWanted(pod) && !isReady(pod))) return [];
+    const first = (set.spec.ordinals?.start ?? 0) + (updateStrategy?.rollingUpdate?.partition ?? 0);
+    return owned.filter(
       (pod) =>
-        isOwnedBy(pod, set.metadata.uid) &&
         pod.metadata.deletionTimestamp === undefined &&
-        pod.metadata.labels?.[HASH] !== revision &&
+        !isWanted(pod) &&
         !isReady(pod) &&
-        ordinalOf(pod) >= (updateStrategy?.rollingUpdate?.partition ?? 0),
+        (goesBack || isBroken(pod)) &&
+        ordinalOf(pod) >= first,
     );
   });
+}
+
+const HOPELESS = new Set([
+  "CrashLoopBackOff",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "ErrImageNeverPull",
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "RunContainerError",
+]);
+
+function isBroken({ status }: Pod): boolean {
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].some(({ state }) =>
+    HOPELESS.has(state?.waiting?.reason ?? ""),
+  );
 }
 
 function isReady({ status }: Pod): boolean {

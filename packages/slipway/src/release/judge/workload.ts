@@ -40,6 +40,8 @@ export interface StatefulSet extends KubeObject {
     readonly selector: LabelSelector;
     readonly template: PodTemplateSpec;
     readonly podManagementPolicy?: "OrderedReady" | "Parallel";
+    /** Since 1.27: the number of the first pod. */
+    readonly ordinals?: { readonly start?: number };
     readonly updateStrategy?: {
       readonly type?: "RollingUpdate" | "OnDelete";
       readonly rollingUpdate?: { readonly partition?: number };

@@ -684,7 +684,7 @@ describe("advice on manifests", () => {
 
 describe("objects of others", () => {
   const live = (labels: object, more: object = {}): AnyObject => ({
-    ...one("{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings } }"),
+    ...one("{ apiVersion: v1, kind: Service, metadata: { name: settings } }"),
     metadata: { name: "settings", namespace: "shop", labels: { ...labels }, ...more },
   });
   const service = "slipway.dev/service";
@@ -726,6 +726,13 @@ describe("objects of others", () => {
       );
     });
   }
+  test("what two services often share is only warned of", () => {
+    for (const kind of ["ConfigMap", "Secret", "ServiceAccount", "PriorityClass"]) {
+      const object = { ...live({ [service]: "store" }), kind };
+      const [finding] = checkOwners([{ object, live: object, after: undefined }], "shop");
+      assert.equal(finding?.code, "OBJECT_OF_ANOTHER_MANAGER", kind);
+    }
+  });
   test("a namespace is there for all", () => {
     const object = one("{ apiVersion: v1, kind: Namespace, metadata: { name: shop } }");
     const theirs = { ...object, metadata: { name: "shop", labels: { [service]: "store" } } };
@@ -733,7 +740,7 @@ describe("objects of others", () => {
   });
 });
 
-test("other images are asked for too, each once and not for long; only one that is not there refuses", async () => {
+test("other images are asked for too, each once and not for long, and none of them refuses", async () => {
   const clock = new VirtualClock();
   const other = (name: string, image: string, more = ""): string =>
     `{ name: ${name}, image: "${image}"${more} }`;
@@ -771,7 +778,7 @@ test("other images are asked for too, each once and not for long; only one that 
     `${object?.metadata.name}/${place}`,
   ]);
   assert.deepEqual(shown, [
-    ["IMAGE_NOT_IN_REGISTRY", "web/containers/init"],
+    ["IMAGE_UNCHECKED", "web/containers/init"],
     ["IMAGE_UNCHECKED", "web/containers/private"],
     ["IMAGE_UNCHECKED", "web/containers/silent"],
   ]);

@@ -90,31 +90,43 @@ export function checkImages(
       .filter(({ name }) => name !== undefined)
       .flatMap(({ name, reference, state }) => judge(reference, state, { place: `images/${name}` })),
     ...otherImages(objects, ours).flatMap(({ reference, object, container }) =>
-      judge(reference, states.get(reference), { object, place: `containers/${container}`, hint: HINTS }),
+      judgeOther(reference, states.get(reference), { object, place: `containers/${container}` }),
     ),
   ];
 }
 
-const HINTS = {
-  missing:
-    "Correct its name or tag; or, where the registry hides it from here, let the object's annotation slipway.dev/preflight-ignore name this code.",
-  unknown: "Nothing, where the nodes or the pods' pull secrets have a way to the registry that is not ours.",
-};
-
 function judge(
   reference: string,
   state: ImageFacts["state"] | undefined,
-  { hint, ...at }: Pick<RawFinding, "object" | "place"> & { readonly hint?: typeof HINTS },
+  at: Pick<RawFinding, "place">,
 ): readonly RawFinding[] {
   if (state === "missing") {
-    const message = `the registry does not have ${reference}`;
-    return [{ ...at, code: "IMAGE_NOT_IN_REGISTRY", message, hint: hint?.missing }];
+    return [{ ...at, code: "IMAGE_NOT_IN_REGISTRY", message: `the registry does not have ${reference}` }];
   }
-  if (state === "unknown") {
-    const message = `the registry could not be asked for ${reference}`;
-    return [{ ...at, code: "IMAGE_UNCHECKED", message, hint: hint?.unknown }];
+  return state === "unknown" ? [unchecked(reference, at)] : [];
+}
+
+const OTHER_HINT =
+  "Nothing, where the nodes have it or have a way to the registry that is not ours; else correct its name or tag.";
+
+/**
+ * What the release did not push itself may be on the nodes already, or come to them from a mirror or with a pull secret that
+ * is not ours: that a registry does not know it here is worth saying, and no reason to refuse.
+ */
+function judgeOther(
+  reference: string,
+  state: ImageFacts["state"] | undefined,
+  at: Pick<RawFinding, "object" | "place">,
+): readonly RawFinding[] {
+  if (state === "missing") {
+    const message = `the registry that its name says does not have ${reference}`;
+    return [{ ...at, code: "IMAGE_UNCHECKED", message, hint: OTHER_HINT }];
   }
-  return [];
+  return state === "unknown" ? [{ ...unchecked(reference, at), hint: OTHER_HINT }] : [];
+}
+
+function unchecked(reference: string, at: Pick<RawFinding, "object" | "place">): RawFinding {
+  return { ...at, code: "IMAGE_UNCHECKED", message: `the registry could not be asked for ${reference}` };
 }
 
 /**

@@ -4,11 +4,14 @@
  */
 import type { AnyObject } from "@slipway/kube";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
+import { isClusterScoped } from "../manifests/scope.ts";
 import type { RawFinding } from "./finding.ts";
 import type { SeenObject } from "./seen.ts";
 
 /** A namespace is there for many: the first service that came made it, and no release ever prunes it unasked. */
 const SHARED_KINDS = new Set(["Namespace"]);
+/** Kinds of which two services often bring the very same object: that is worth saying, and no reason to refuse. */
+const OFTEN_SHARED = new Set(["ConfigMap", "Secret", "ServiceAccount"]);
 
 /** Objects in the cluster that are not `service`'s so far. Those without any label of an owner are free to take. */
 export function checkOwners(seen: readonly SeenObject[], service: string): readonly RawFinding[] {
@@ -25,7 +28,8 @@ function ownerProblem(object: AnyObject, live: AnyObject, service: string): read
   if (owner === service) return [];
   if (owner !== undefined) {
     const message = `is in the cluster already, as the service "${owner}" released it`;
-    return [{ code: "OBJECT_OF_ANOTHER_SERVICE", object, message }];
+    const isShared = OFTEN_SHARED.has(object.kind) || isClusterScoped(object.kind);
+    return [{ code: isShared ? "OBJECT_OF_ANOTHER_MANAGER" : "OBJECT_OF_ANOTHER_SERVICE", object, message }];
   }
   const manager = labels[MANAGED_BY_LABEL];
   if (manager === undefined || manager === "" || manager === "slipway") return [];

@@ -86,7 +86,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a late writer overwrites the record",
-    seed: 254,
+    seed: 494,
     edits: [
       {
         file: "history/history.ts",
