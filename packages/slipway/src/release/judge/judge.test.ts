@@ -13,7 +13,7 @@ import type {
 } from "@slipway/kube";
 import type { CauseCode } from "./causes.ts";
 import { type Judged, judge, type RolloutSnapshot, type Seen } from "./judge.ts";
-import type { StatefulSet } from "./workload.ts";
+import type { DaemonSet, StatefulSet } from "./workload.ts";
 
 const IMAGE = "registry.test/web:v2@sha256:2";
 
@@ -180,6 +180,33 @@ const readyPod = {
   ...ready,
   conditions: [{ type: "Ready", status: "True" as const }],
 };
+
+function daemonSet(status: Partial<DaemonSet["status"]>): DaemonSet {
+  return {
+    apiVersion: "apps/v1",
+    kind: "DaemonSet",
+    metadata: {
+      name: "agent",
+      namespace: "default",
+      uid: "ds",
+      generation: 2,
+      annotations: { "deprecated.daemonset.template.generation": "2" },
+    },
+    spec: { selector: {}, template: { spec: { containers: [] } } },
+    status: { observedGeneration: 2, desiredNumberScheduled: 3, ...status },
+  };
+}
+
+/** A pod of that DaemonSet, by the generation of its template. */
+const ofAgent = (generation: string, nodeName?: string) => ({
+  metadata: {
+    labels: { "pod-template-generation": generation },
+    ownerReferences: [
+      { apiVersion: "apps/v1", kind: "DaemonSet", name: "agent", uid: "ds", controller: true },
+    ],
+  },
+  ...(nodeName === undefined ? {} : { spec: { nodeName } }),
+});
 
 const rows: readonly Row[] = [
   {
@@ -891,38 +918,49 @@ const rows: readonly Row[] = [
     what: "a DaemonSet's new pod crashes",
     of: snapshot({
       expected: [{ kind: "DaemonSet", namespace: "default", name: "agent", generation: 2 }],
-      daemonSets: [
-        {
-          apiVersion: "apps/v1",
-          kind: "DaemonSet",
-          metadata: {
-            name: "agent",
-            namespace: "default",
-            uid: "ds",
-            generation: 2,
-            annotations: { "deprecated.daemonset.template.generation": "2" },
-          },
-          spec: { selector: {}, template: { spec: { containers: [] } } },
-          status: {
-            observedGeneration: 2,
-            desiredNumberScheduled: 3,
-            updatedNumberScheduled: 1,
-            numberAvailable: 2,
-          },
-        },
-      ],
-      pods: [
-        pod(crashed(1, { exitCode: 1 }), {
-          metadata: {
-            labels: { "pod-template-generation": "2" },
-            ownerReferences: [
-              { apiVersion: "apps/v1", kind: "DaemonSet", name: "agent", uid: "ds", controller: true },
-            ],
-          },
-        }),
-      ],
+      daemonSets: [daemonSet({ updatedNumberScheduled: 1, numberAvailable: 2 })],
+      pods: [pod(crashed(1, { exitCode: 1 }), ofAgent("2"))],
     }),
     verdicts: [[0, "doomed", "ContainerCrash"]],
+  },
+  {
+    what: "a DaemonSet is well on every node that answers",
+    of: snapshot({
+      expected: [{ kind: "DaemonSet", namespace: "default", name: "agent", generation: 2 }],
+      daemonSets: [daemonSet({ updatedNumberScheduled: 2, numberAvailable: 2 })],
+      pods: [pod({ ...ready, conditions: [{ type: "Ready", status: "False" }] }, ofAgent("1", "node-3"))],
+    }),
+    verdicts: [[0, "ok"]],
+  },
+  {
+    what: "a DaemonSet has a node that does not answer and another one to do",
+    of: snapshot({
+      expected: [{ kind: "DaemonSet", namespace: "default", name: "agent", generation: 2 }],
+      daemonSets: [daemonSet({ updatedNumberScheduled: 1, numberAvailable: 2 })],
+      pods: [pod({ ...ready, conditions: [{ type: "Ready", status: "False" }] }, ofAgent("1", "node-3"))],
+    }),
+    verdicts: [
+      [599_999, "waiting", "RolloutPending"],
+      [600_000, "doomed", "RolloutPending"],
+    ],
+    why: /1 of 2 nodes have the new pod, 2 are available; node-3 does not answer/,
+  },
+  {
+    what: "a DaemonSet's pod with a readiness gate is not ready, which is no matter of its node",
+    of: snapshot({
+      expected: [{ kind: "DaemonSet", namespace: "default", name: "agent", generation: 2 }],
+      daemonSets: [daemonSet({ updatedNumberScheduled: 3, numberAvailable: 2 })],
+      pods: [
+        pod(
+          { ...ready, conditions: [{ type: "Ready", status: "False" }] },
+          {
+            ...ofAgent("1", "node-3"),
+            spec: { nodeName: "node-3", readinessGates: [{ conditionType: "neg-ready" }] },
+          },
+        ),
+      ],
+    }),
+    verdicts: [[0, "waiting", "RolloutPending"]],
   },
   {
     what: "a Job of Kubernetes 1.20, which has no generation, runs",
