@@ -42,10 +42,24 @@ const empty = CELLS.filter(({ fault, step }) => !counts.has(`${fault} ${step}`))
 const caught: { readonly name: string; readonly told: string }[] = [];
 for (const { name, seed } of plantedBugs) {
   if (!isWhole) break;
+  // Where a bug shows moves when the engine changes: then it is looked for from the first seed on.
+  const near = await withBug(name, seed, 1);
+  const told = near.startsWith("caught") ? near : await withBug(name, 0, 3 * CELLS.length);
+  caught.push({ name, told });
+}
+
+async function withBug(name: string, firstSeed: number, count: number): Promise<string> {
   const plant = new URL("../packages/slipway/src/release/simulation/plant.ts", import.meta.url).pathname;
-  const argv = [process.execPath, "--disable-warning=ExperimentalWarning", plant, name, String(seed), "1"];
+  const argv = [
+    process.execPath,
+    "--disable-warning=ExperimentalWarning",
+    plant,
+    name,
+    String(firstSeed),
+    String(count),
+  ];
   const { stdout, stderr } = await exec(argv);
-  caught.push({ name, told: stdout.trim() || stderr.trim().split("\n").at(-1) || "no answer" });
+  return stdout.trim() || stderr.trim().split("\n").at(-1) || "no answer";
 }
 const survivors = caught.filter(({ told }) => !told.startsWith("caught"));
 

@@ -37,7 +37,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a lock that looks run out is not watched",
-    seed: 110,
+    seed: 113,
     edits: [
       {
         file: "lock/lock.ts",
@@ -75,7 +75,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the lock is taken without comparing versions",
-    seed: 0,
+    seed: 1,
     edits: [
       {
         file: "lock/lock.ts",
@@ -97,7 +97,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the number is counted, not read",
-    seed: 11,
+    seed: 19,
     edits: [
       { file: "carry-out.ts", from: "number: locked.highest + 1,", to: "number: locked.records.length + 1," },
     ],
@@ -180,7 +180,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "only the first cluster keeps records",
-    seed: 48,
+    seed: 30,
     edits: [
       {
         file: "engine/record-keeper.ts",
@@ -235,7 +235,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a silent cluster is called healthy",
-    seed: 31,
+    seed: 265,
     edits: [
       {
         file: "engine/rollout.ts",
@@ -246,7 +246,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "what is still needed is pruned",
-    seed: 0,
+    seed: 1,
     edits: [
       {
         file: "apply/prune.ts",
@@ -257,7 +257,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the ConfigMap of an older release is pruned",
-    seed: 0,
+    seed: 1,
     edits: [
       {
         file: "apply/prune.ts",
@@ -290,7 +290,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a dead writer is not closed",
-    seed: 3,
+    seed: 4,
     edits: [
       {
         file: "lock/under-lock.ts",
@@ -301,7 +301,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the status of the release before is believed",
-    seed: 23,
+    seed: 217,
     edits: [
       {
         file: "judge/workload.ts",
