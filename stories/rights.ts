@@ -29,7 +29,7 @@ import {
   unhold,
 } from "../packages/slipway/src/release/release.ts";
 import { type Purpose, rightsFor, type Subject } from "../packages/slipway/src/release/rights/rights.ts";
-import { contextOf, image, webManifest } from "../packages/slipway/src/release/testing.ts";
+import { contextOf, image, MIGRATION, webManifest } from "../packages/slipway/src/release/testing.ts";
 
 export interface RightsPlace {
   readonly service: string;
@@ -187,18 +187,6 @@ function audited(client: KubeClient, forbidden: string[]): KubeClient {
   });
 }
 
-const MIGRATION = `
-apiVersion: batch/v1
-kind: Job
-metadata: { name: migrate }
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-        - { name: migrate, image: migrate, envFrom: [{ configMapRef: { name: settings } }] }
-`;
 const BUDGET = `---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

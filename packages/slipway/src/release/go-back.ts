@@ -2,8 +2,7 @@
  * Going back: a forward release of stored objects that a person asks for. `rollback.ts` says to which release.
  */
 import { SlipwayError } from "@slipway/base";
-import { runNumbered, stamped } from "./carry-out.ts";
-import type { OnReleaseEvent } from "./events.ts";
+import { type RunOptions, runNumbered, stamped } from "./carry-out.ts";
 import { withoutSecrets } from "./history/history.ts";
 import { type Knowledge, noClusterAnswers, readKnowledge, URGENT_MS } from "./history/knowledge.ts";
 import {
@@ -22,7 +21,7 @@ import { type RollbackChange, type RollbackEta, rollbackChanges, rollbackEta } f
 import { keepPromise, type RollbackPromise } from "./promise.ts";
 import { chooseTarget, heldByLeaving } from "./rollback.ts";
 
-export interface RollbackOptions {
+export interface RollbackOptions extends Pick<RunOptions, "onEvent" | "signal" | "lockWaitMs" | "rebind"> {
   /** A release number; without it the newest release that was healthy everywhere and differs from what is live. */
   readonly to?: number | undefined;
   /** The beginning of a commit, instead of a number. */
@@ -31,13 +30,8 @@ export interface RollbackOptions {
   readonly clusters?: readonly string[] | undefined;
   /** Go back although the registry no longer has an image of the target. */
   readonly force?: boolean | undefined;
-  readonly onEvent?: OnReleaseEvent | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly lockWaitMs?: number | undefined;
   /** Take the lock from whoever holds it. */
   readonly stealLock?: boolean | undefined;
-  /** Clusters that were rebuilt, and so are not what they were bound to. */
-  readonly rebind?: readonly string[] | undefined;
   /** Clusters that this command found not to answer already, and why. */
   readonly knownAway?: ReadonlyMap<string, string> | undefined;
   /** What a button promised: refused when it would leave, or go to, another release by now. */

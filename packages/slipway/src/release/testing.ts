@@ -59,6 +59,20 @@ spec:
 ${options.extra ?? ""}`;
 }
 
+/** The Job of a hook: it reads the settings of `webManifest`. */
+export const MIGRATION = `
+apiVersion: batch/v1
+kind: Job
+metadata: { name: migrate }
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - { name: migrate, image: migrate, envFrom: [{ configMapRef: { name: settings } }] }
+`;
+
 export function rendered(
   tag: string,
   options: Parameters<typeof webManifest>[0] & { readonly manifest?: string; readonly service?: string } = {},

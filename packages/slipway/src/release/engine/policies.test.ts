@@ -149,16 +149,17 @@ test("an image that no node can pull is doomed although it never ran", async () 
   assert.equal(osaka?.cause?.code, "ImageNotFound");
 });
 
-test("what a release no longer has is pruned after it is healthy, and comes back with a rollback", async () => {
-  const { context, of } = fresh();
-  const extra = `${webManifest({ replicas: 1 })}
+const WITH_EXTRA = `${webManifest({ replicas: 1 })}
 ---
 apiVersion: v1
 kind: Service
 metadata: { name: extra }
 spec: { selector: { app: web }, ports: [{ port: 81 }] }
 `;
-  await deploy(context, of("v1", { manifest: extra }));
+
+test("what a release no longer has is pruned after it is healthy, and comes back with a rollback", async () => {
+  const { context, of } = fresh();
+  await deploy(context, of("v1", { manifest: WITH_EXTRA }));
   const seen = recordEvents();
   await deploy(context, of("v2", { replicas: 1, setting: "bye" }), seen);
   const pruned = seen.events.flatMap((event) => (event.type === "pruned" ? event.objects : []));
@@ -171,14 +172,7 @@ spec: { selector: { app: web }, ports: [{ port: 81 }] }
 
 test("what a failed release had dropped goes with the next one that is healthy", async () => {
   const { context, of } = fresh();
-  const extra = `${webManifest({ replicas: 1 })}
----
-apiVersion: v1
-kind: Service
-metadata: { name: extra }
-spec: { selector: { app: web }, ports: [{ port: 81 }] }
-`;
-  await deploy(context, of("v1", { manifest: extra }));
+  await deploy(context, of("v1", { manifest: WITH_EXTRA }));
   const halting = { ...context, release: { ...context.release, onFailure: "halt" } } as const;
   const failed = await deploy(halting, of("crash", { replicas: 1 }));
   assert.equal(failed.record.outcome, "failed");

@@ -5,10 +5,9 @@
  * know that. Pure.
  */
 import type { Pod } from "@slipway/kube";
-import type { StatefulSet } from "../judge/workload.ts";
-import { isCurrent, isOwnedBy } from "../judge/workload.ts";
-
-const HASH = "controller-revision-hash";
+import { isTrue, statusesOf } from "../judge/finding.ts";
+import { REVISION_HASH } from "../judge/stateful-set.ts";
+import { isCurrent, isOwnedBy, type StatefulSet } from "../judge/workload.ts";
 
 /**
  * Pods that the set is to replace and that it waits for. Of other policies there are none; nor while a pod of the wanted
@@ -28,14 +27,14 @@ export function stuckPods(
     if (podManagementPolicy !== "OrderedReady" || updateStrategy?.type === "OnDelete") return [];
     if (revision === undefined || !isCurrent(set)) return [];
     const owned = pods.filter((pod) => isOwnedBy(pod, set.metadata.uid));
-    const isWanted = (pod: Pod): boolean => pod.metadata.labels?.[HASH] === revision;
-    if (owned.some((pod) => isWanted(pod) && !isReady(pod))) return [];
+    const isWanted = (pod: Pod): boolean => pod.metadata.labels?.[REVISION_HASH] === revision;
+    if (owned.some((pod) => isWanted(pod) && !isTrue(pod, "Ready"))) return [];
     const first = (set.spec.ordinals?.start ?? 0) + (updateStrategy?.rollingUpdate?.partition ?? 0);
     return owned.filter(
       (pod) =>
         pod.metadata.deletionTimestamp === undefined &&
         !isWanted(pod) &&
-        !isReady(pod) &&
+        !isTrue(pod, "Ready") &&
         (goesBack || isBroken(pod)) &&
         ordinalOf(pod) >= first,
     );
@@ -53,14 +52,8 @@ const HOPELESS = new Set([
   "RunContainerError",
 ]);
 
-function isBroken({ status }: Pod): boolean {
-  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].some(({ state }) =>
-    HOPELESS.has(state?.waiting?.reason ?? ""),
-  );
-}
-
-function isReady({ status }: Pod): boolean {
-  return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;
+function isBroken(pod: Pod): boolean {
+  return statusesOf(pod).some(({ state }) => HOPELESS.has(state?.waiting?.reason ?? ""));
 }
 
 function ordinalOf({ metadata }: Pod): number {

@@ -10,7 +10,16 @@ import { parseManifest } from "../manifests/manifests.ts";
 import { renderObjects } from "../manifests/render.ts";
 import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
 import { deploy, planRelease, rollback } from "../release.ts";
-import { behaviours, contextOf, gated, image, recordEvents, targetsOf, webManifest } from "../testing.ts";
+import {
+  behaviours,
+  contextOf,
+  gated,
+  image,
+  MIGRATION,
+  recordEvents,
+  targetsOf,
+  webManifest,
+} from "../testing.ts";
 
 let clusters: Cluster[] = [];
 let count = 0;
@@ -50,19 +59,6 @@ const ports: GatePorts = {
   },
   variable: () => undefined,
 };
-
-const MIGRATION = `
-apiVersion: batch/v1
-kind: Job
-metadata: { name: migrate }
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-        - { name: migrate, image: migrate, envFrom: [{ configMapRef: { name: settings } }] }
-`;
 
 const migration = (changes: Partial<HookConfig> = {}, run: Record<string, unknown> = {}): HookConfig => ({
   name: "migrate",

@@ -5,6 +5,7 @@
  */
 import type { Pod } from "@slipway/kube";
 import { refusedByEvents, refusedPods } from "./creation.ts";
+import { isTrue } from "./finding.ts";
 import { STEP_BUDGET_MS } from "./stateful-set.ts";
 import {
   type DaemonSet,
@@ -54,13 +55,13 @@ export function viewDaemonSet(set: DaemonSet, around: WorkloadSurroundings): Wor
 }
 
 /** Bound to a node whose controller has marked it unready, while what the kubelet said last is that all was well. */
-function isOnLostNode({ spec, status }: Pod): boolean {
+function isOnLostNode(pod: Pod): boolean {
+  const { spec, status } = pod;
   // With gates, all containers may be well and the pod not ready.
   if (spec.nodeName === undefined || (spec.readinessGates ?? []).length > 0) return false;
-  const isReady = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
   const statuses = status?.containerStatuses ?? [];
   const wasWell = statuses.length > 0 && statuses.every(({ ready }) => ready);
-  return isReady !== true && (status?.reason === "NodeLost" || wasWell);
+  return !isTrue(pod, "Ready") && (status?.reason === "NodeLost" || wasWell);
 }
 
 function describeLost(lost: readonly Pod[]): string {

@@ -1110,3 +1110,18 @@ test("old pods drain until their grace period and 30 s have passed, even if they
   assert.deepEqual(first.judgement, { verdict: "ok", notes: [], drainsUntil: 105_000 });
   assert.deepEqual(at(105_000, first.seen).judgement, { verdict: "ok", notes: [] });
 });
+
+test("a partition keeps pods of before, which is told", () => {
+  const set = statefulSet({ updatedReplicas: 1, readyReplicas: 3 });
+  const spec = { ...set.spec, updateStrategy: { rollingUpdate: { partition: 2 } } };
+  const { judgement } = judge(
+    snapshot({
+      expected: [{ kind: "StatefulSet", namespace: "default", name: "db", generation: 2 }],
+      statefulSets: [{ ...set, spec }],
+    }),
+    new Map(),
+    0,
+  );
+  const note = "StatefulSet db has a partition: 2 of its 3 pods keep the revision before";
+  assert.deepEqual(judgement, { verdict: "ok", notes: [note] });
+});

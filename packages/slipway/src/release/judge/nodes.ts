@@ -4,14 +4,14 @@
  * again and again for using more disk than its own limit is the release's doing.
  */
 import type { Pod } from "@slipway/kube";
-import { type Finding, of, oneLine, type PodView, statusesOf } from "./finding.ts";
+import { type Finding, isTrue, of, oneLine, type PodView, statusesOf } from "./finding.ts";
 
 /** The pod's containers were fine and its node no longer says so. */
 export function nodeLost(pod: Pod, view: PodView): Finding | undefined {
   const isLost =
     pod.status?.reason === "NodeLost" ||
     (view.events.some((event) => event.reason === "NodeNotReady") &&
-      !isTrueReady(pod) &&
+      !isTrue(pod, "Ready") &&
       statusesOf(pod).every((status) => status.ready || status.state?.terminated?.exitCode === 0));
   if (!isLost) return undefined;
   const node = pod.spec.nodeName ?? "of the pod";
@@ -20,10 +20,6 @@ export function nodeLost(pod: Pod, view: PodView): Finding | undefined {
     why: `node ${node} does not answer; its pods are made again elsewhere`,
     budgetMs: undefined,
   });
-}
-
-function isTrueReady(pod: Pod): boolean {
-  return pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false;
 }
 
 const OWN_LIMIT =

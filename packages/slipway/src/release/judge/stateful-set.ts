@@ -3,6 +3,7 @@
  * at a time, and has no progress deadline of its own, so one is counted from its last step.
  */
 import { refusedByEvents, refusedPods } from "./creation.ts";
+import { isTrue } from "./finding.ts";
 import {
   hasObserved,
   isCurrent,
@@ -12,7 +13,8 @@ import {
   type WorkloadView,
 } from "./workload.ts";
 
-const HASH = "controller-revision-hash";
+/** On each pod: the revision of the set that it was made from. */
+export const REVISION_HASH = "controller-revision-hash";
 /** As a Deployment's `progressDeadlineSeconds`, whose default is 600. */
 export const STEP_BUDGET_MS = 600_000;
 
@@ -27,7 +29,7 @@ export function viewStatefulSet(set: StatefulSet, around: WorkloadSurroundings):
   const toUpdate = isOnDelete ? 0 : Math.max(0, wanted - partition);
   // A set without any change has no updatedReplicas in some versions; then both revisions are the same.
   const isUpdated = updated >= toUpdate || status?.currentRevision === status?.updateRevision;
-  const newPods = owned.filter((pod) => pod.metadata.labels?.[HASH] === status?.updateRevision);
+  const newPods = owned.filter((pod) => pod.metadata.labels?.[REVISION_HASH] === status?.updateRevision);
   const refused = refusedByEvents(around.events, set.metadata.uid);
   const isShort = (status?.replicas ?? 0) < wanted;
   return {
@@ -37,9 +39,7 @@ export function viewStatefulSet(set: StatefulSet, around: WorkloadSurroundings):
     isObserved: hasObserved(set, around.generation),
     isComplete: isCurrent(set) && isUpdated && ready === wanted && (status?.replicas ?? 0) === wanted,
     wanted,
-    available: newPods.filter((pod) =>
-      pod.status?.conditions?.some((one) => one.type === "Ready" && one.status === "True"),
-    ).length,
+    available: newPods.filter((pod) => isTrue(pod, "Ready")).length,
     room: 1,
     findings: refused === undefined || !isShort ? [] : [refusedPods(refused, around)],
     pending: {
@@ -53,6 +53,10 @@ export function viewStatefulSet(set: StatefulSet, around: WorkloadSurroundings):
       ? [
           `StatefulSet ${set.metadata.name} is updated when its pods are deleted (OnDelete): new pods were not judged`,
         ]
-      : [],
+      : partition > 0
+        ? [
+            `StatefulSet ${set.metadata.name} has a partition: ${Math.min(partition, wanted)} of its ${wanted} pods keep the revision before`,
+          ]
+        : [],
   };
 }
