@@ -80,7 +80,7 @@ export const preflightChecks = {
   REFERENCE_PRUNED: forecast(
     "A pod refers to an object that only an earlier release brought",
     "Its manifest is gone, so it is no longer the release's to keep: pods made after it is deleted could not start.",
-    "Keep its manifest, or drop the reference. Where somebody else takes care of it from now on, ignore this: while the release refers to it, it is not pruned.",
+    "Keep its manifest, or drop the reference. Where somebody else takes care of it from now on, ignore this: what the release refers to is not pruned.",
   ),
   PULL_SECRET_MISSING: warn(
     "An imagePullSecret, of a pod or its ServiceAccount, does not exist or is not one",

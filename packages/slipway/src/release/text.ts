@@ -182,7 +182,7 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
     case "wave-started":
       return `wave ${event.wave + 1} of ${event.waves}: ${event.clusters.join(", ")}`;
     case "applied":
-      return `${event.cluster}: ${event.objects} objects applied`;
+      return `${event.cluster}: ${event.objects} ${event.objects === 1 ? "object" : "objects"} applied`;
     case "progress":
       return `${event.cluster}: ${progressText(event.progress)}`;
     case "baking":

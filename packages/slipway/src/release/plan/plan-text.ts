@@ -59,7 +59,8 @@ function renderCluster(cluster: ClusterPlan, plan: ReleasePlan, options: PlanTex
     .filter((object) => !isOldVersion(object))
     .flatMap((object) => renderObject(object, plan.namespace, options));
   if (old.length > 0) lines.push(`  ${mark("-", options)} ${oldVersions(old)}`);
-  if (!shown.some(isChange)) return [`  nothing changes (${same} objects)`, ...lines];
+  if (!shown.some(isChange))
+    return [`  nothing changes (${same} ${same === 1 ? "object" : "objects"})`, ...lines];
   return same > 0 ? [...lines, `  = ${same} unchanged`] : lines;
 }
 
