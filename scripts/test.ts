@@ -47,6 +47,8 @@ const all = globSync(
   },
 ).sort();
 const totals = { pass: 0, fail: 0, skipped: 0 };
+/** What the reporter said of each failure, to be said again at the end: lanes are long. */
+const failures: string[] = [];
 
 for (const lane of lanes) {
   const rule = suffixes[lane];
@@ -76,6 +78,7 @@ if (process.env["CI"] && totals.skipped > 0) {
   console.error(`test: ${totals.skipped} skipped tests; in CI a skipped test is a failure`);
   totals.fail += totals.skipped;
 }
+if (failures.length > 0) console.log(`\n── what failed ──\n${failures.join("\n")}`);
 console.log(`\n${totals.pass} passed, ${totals.fail} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.fail > 0 ? 1 : 0;
 
@@ -110,7 +113,7 @@ function runLane(
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       process.stdout.write(chunk);
-      text = (text + chunk).slice(-4096);
+      text += chunk;
     });
     child.on("error", reject);
     child.on("close", (code) => {
@@ -120,6 +123,8 @@ function runLane(
         fail: Number(summary?.[2] ?? 0),
         skipped: Number(summary?.[3] ?? 0),
       };
+      // A failure is `✗ file:line  name` and its error, indented; `✗ file  n tests` is the file's own line.
+      failures.push(...(text.match(/^✗ \S+:\d+ {2}.*(?:\n {4}.*){0,12}/gm) ?? []));
       if (code !== 0 && counts.fail === 0) counts.fail = 1;
       resolve(counts);
     });
