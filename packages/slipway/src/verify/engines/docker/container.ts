@@ -1,0 +1,212 @@
+/** One container of a Docker or Podman engine, behind the port. */
+import { type Clock, SlipwayError } from "@slipway/base";
+import type Docker from "dockerode";
+import type {
+  Container,
+  ContainerFiles,
+  ContainerLogs,
+  ContainerProcess,
+  ContainerState,
+  ExecOptions,
+  ExecResult,
+  InsideRequest,
+  InsideResponse,
+  ListeningSocket,
+  ReachResult,
+  ServiceSpec,
+  Unseen,
+} from "../engine.ts";
+import { execIn } from "./exec.ts";
+import type { Look } from "./look.ts";
+import { stateOf } from "./state.ts";
+import { Demultiplexer } from "./streams.ts";
+
+const LOG_LIMIT = 1024 * 1024;
+const NOT_MODIFIED = 304;
+const NOT_FOUND = 404;
+const CONFLICT = 409;
+
+export interface DockerContainerOptions {
+  readonly docker: Docker;
+  readonly id: string;
+  readonly service: ServiceSpec;
+  readonly clock: Clock;
+  readonly stopSignal: string;
+  /** How to see what runs in it; made anew for each of its first processes. */
+  readonly look: (pid: number) => Look;
+}
+
+export class DockerContainer implements Container {
+  readonly service: ServiceSpec;
+  readonly #options: DockerContainerOptions;
+  readonly #container: Docker.Container;
+  #look: { readonly pid: number; readonly look: Look } | undefined;
+  #execs = 0;
+
+  constructor(options: DockerContainerOptions) {
+    this.#options = options;
+    this.service = options.service;
+    this.#container = options.docker.getContainer(options.id);
+  }
+
+  get execs(): number {
+    return this.#execs + (this.#look?.look.execs ?? 0);
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#container.start();
+    } catch (error) {
+      if (statusOf(error) === NOT_MODIFIED) return;
+      throw new SlipwayError({
+        code: "CONTAINER_NOT_STARTED",
+        where: this.service.name,
+        message: error instanceof Error ? error.message : String(error),
+        cause: error,
+        exitCode: 1,
+      });
+    }
+  }
+
+  async state(): Promise<ContainerState> {
+    return stateOf(await this.#container.inspect());
+  }
+
+  async exited(signal: AbortSignal): Promise<ContainerState> {
+    await this.#container.wait({ abortSignal: signal });
+    return this.state();
+  }
+
+  async stop(graceMs: number): Promise<{ readonly tookMs: number; readonly wasKilled: boolean }> {
+    const { clock, stopSignal } = this.#options;
+    const startedAt = clock.monotonic();
+    if (!(await this.#signal(stopSignal))) return { tookMs: 0, wasKilled: false };
+    const tooLate = new AbortController();
+    const ended = new AbortController();
+    const grace = clock.sleep(graceMs, ended.signal).then(
+      () => tooLate.abort(),
+      () => {},
+    );
+    try {
+      await this.exited(tooLate.signal);
+      return { tookMs: clock.monotonic() - startedAt, wasKilled: false };
+    } catch (error) {
+      if (!tooLate.signal.aborted) throw error;
+      await this.#signal("SIGKILL");
+      await this.exited(new AbortController().signal);
+      return { tookMs: clock.monotonic() - startedAt, wasKilled: true };
+    } finally {
+      ended.abort();
+      await grace;
+    }
+  }
+
+  /** False when it does not run (any more). */
+  async #signal(signal: string): Promise<boolean> {
+    try {
+      await this.#container.kill({ signal });
+      return true;
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === CONFLICT || status === NOT_FOUND) return false;
+      // Podman answers 500 for a container that has just ended.
+      if (!(await this.#container.inspect()).State.Running) return false;
+      throw error;
+    }
+  }
+
+  async logs(): Promise<ContainerLogs> {
+    const { startedAtMs } = await this.state();
+    const frames = new Demultiplexer(LOG_LIMIT);
+    const bytes = await this.#container.logs({
+      stdout: true,
+      stderr: true,
+      follow: false,
+      since: startedAtMs === undefined ? 0 : Math.floor(startedAtMs / 1000),
+    });
+    frames.push(bytes as unknown as Buffer);
+    return frames.output();
+  }
+
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    this.#execs += 1;
+    const look = await this.#looking();
+    return execIn(this.#container, argv, options, {
+      clock: this.#options.clock,
+      docker: this.#options.docker,
+      isProgramThere: async (program) => {
+        const files = "unseen" in look ? look : await look.files();
+        if ("unseen" in files) return undefined;
+        return hasProgram(files, program, await this.#path());
+      },
+    });
+  }
+
+  async #path(): Promise<string> {
+    const { Config } = await this.#container.inspect();
+    const entry = Config.Env?.find((line) => line.startsWith("PATH="));
+    return entry?.slice("PATH=".length) ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  }
+
+  async #looking(): Promise<Look | Unseen> {
+    const { State } = await this.#container.inspect();
+    if (!State.Running) return { unseen: `${this.service.name} does not run` };
+    if (this.#look?.pid !== State.Pid) {
+      const execs = this.#look?.look.execs ?? 0;
+      this.#look?.look.close();
+      this.#execs += execs;
+      this.#look = { pid: State.Pid, look: this.#options.look(State.Pid) };
+    }
+    return this.#look.look;
+  }
+
+  async #seen<T>(see: (look: Look) => Promise<T | Unseen>): Promise<T | Unseen> {
+    const look = await this.#looking();
+    return "unseen" in look ? look : see(look);
+  }
+
+  files(): Promise<ContainerFiles | Unseen> {
+    return this.#seen((look) => look.files());
+  }
+  processes(): Promise<readonly ContainerProcess[] | Unseen> {
+    return this.#seen((look) => look.processes());
+  }
+  sockets(): Promise<readonly ListeningSocket[] | Unseen> {
+    return this.#seen((look) => look.sockets());
+  }
+  http(request: InsideRequest): Promise<InsideResponse | Unseen> {
+    return this.#seen((look) => look.http(request));
+  }
+  reach(host: string, port: number, timeoutMs: number): Promise<ReachResult | Unseen> {
+    return this.#seen((look) => look.reach(host, port, timeoutMs));
+  }
+  resolve(name: string, timeoutMs: number): Promise<readonly string[] | Unseen> {
+    return this.#seen((look) => look.resolve(name, timeoutMs));
+  }
+
+  async remove(): Promise<void> {
+    this.#look?.look.close();
+    try {
+      await this.#container.remove({ force: true, v: true });
+    } catch (error) {
+      const status = statusOf(error);
+      // 409: its removal is already going on.
+      if (status !== NOT_FOUND && status !== CONFLICT) throw error;
+    }
+  }
+}
+
+async function hasProgram(files: ContainerFiles, program: string, path: string): Promise<boolean> {
+  const candidates = program.includes("/")
+    ? [program]
+    : path.split(":").map((folder) => `${folder || "."}/${program}`);
+  for (const candidate of candidates) {
+    if ((await files.lookup(candidate)).kind === "found") return true;
+  }
+  return false;
+}
+
+export function statusOf(error: unknown): number | undefined {
+  const status = (error as { statusCode?: unknown } | undefined)?.statusCode;
+  return typeof status === "number" ? status : undefined;
+}

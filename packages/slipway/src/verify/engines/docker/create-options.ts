@@ -1,0 +1,100 @@
+/** A service as the Docker Engine API creates it (API 1.41; Podman 4.3 understands the same). Pure. */
+import type { ContainerCreateOptions, EndpointSettings } from "dockerode";
+import type { HealthcheckSpec, ServiceMount, ServiceSpec } from "../engine.ts";
+
+export const PROJECT_LABEL = "io.slipway.verify.project";
+export const OWNER_LABEL = "io.slipway.verify.owner";
+const SERVICE_LABEL = "io.slipway.verify.service";
+const NS_PER_MS = 1_000_000;
+
+export interface CreateNames {
+  readonly project: string;
+  /** The owner's `ProcessIdentity` as JSON, for the sweep of a later run. */
+  readonly owner: string;
+  /** What the engine calls the image. */
+  readonly image: string;
+  /** By network of the project: what the engine calls it. */
+  readonly network: (name: string) => string;
+  readonly volume: (name: string) => string;
+}
+
+export const containerName = (project: string, service: string): string => `${project}-${service}`;
+
+export function labelsOf(names: Pick<CreateNames, "project" | "owner">): Record<string, string> {
+  return { [PROJECT_LABEL]: names.project, [OWNER_LABEL]: names.owner };
+}
+
+/** The container in its first network; `laterNetworks` are joined before it starts. */
+export function createOptions(service: ServiceSpec, names: CreateNames): ContainerCreateOptions {
+  const [first] = service.networks;
+  if (first === undefined) throw new TypeError(`service ${service.name} is in no network`);
+  const network = names.network(first.name);
+  return {
+    name: containerName(names.project, service.name),
+    Image: names.image,
+    Hostname: service.hostname ?? service.name,
+    // An entrypoint takes the image's command away too: an empty list, because undefined would keep it.
+    ...(service.entrypoint === undefined
+      ? {}
+      : { Entrypoint: [...service.entrypoint], Cmd: [...(service.command ?? [])] }),
+    ...(service.entrypoint !== undefined || service.command === undefined
+      ? {}
+      : { Cmd: [...service.command] }),
+    Env: Object.entries(service.environment).map(([name, value]) => `${name}=${value}`),
+    ...(service.user === undefined ? {} : { User: service.user }),
+    ...(service.workingDir === undefined ? {} : { WorkingDir: service.workingDir }),
+    ...(service.stopSignal === undefined ? {} : { StopSignal: service.stopSignal }),
+    Labels: { ...labelsOf(names), [SERVICE_LABEL]: service.name },
+    ExposedPorts: Object.fromEntries(
+      [...service.exposed, ...service.published].map(({ port, protocol }) => [`${port}/${protocol}`, {}]),
+    ),
+    ...(service.healthcheck === undefined ? {} : { Healthcheck: healthcheckOf(service.healthcheck) }),
+    HostConfig: {
+      NetworkMode: network,
+      ReadonlyRootfs: service.isReadOnly,
+      ...(service.hasInit ? { Init: true } : {}),
+      ExtraHosts: service.extraHosts.map(({ name, ip }) => `${name}:${ip}`),
+      Binds: service.mounts.flatMap((mount) => bindOf(mount, names)),
+      Tmpfs: Object.fromEntries(
+        service.mounts.filter((mount) => mount.kind === "tmpfs").map(({ path }) => [path, ""]),
+      ),
+      PortBindings: Object.fromEntries(
+        service.published.map(({ port, protocol, hostIp, hostPort }) => [
+          `${port}/${protocol}`,
+          [{ HostIp: hostIp, HostPort: hostPort === 0 ? "" : String(hostPort) }],
+        ]),
+      ),
+      RestartPolicy: { Name: service.restart === "no" ? "" : service.restart },
+    },
+    NetworkingConfig: { EndpointsConfig: { [network]: endpointOf(service, first) } },
+  };
+}
+
+export function laterNetworks(
+  service: ServiceSpec,
+  names: Pick<CreateNames, "network">,
+): readonly { readonly network: string; readonly endpoint: EndpointSettings }[] {
+  return service.networks
+    .slice(1)
+    .map((network) => ({ network: names.network(network.name), endpoint: endpointOf(service, network) }));
+}
+
+const endpointOf = (service: ServiceSpec, network: ServiceSpec["networks"][number]): EndpointSettings =>
+  ({ Aliases: [service.name, ...network.aliases] }) as unknown as EndpointSettings;
+
+function bindOf(mount: ServiceMount, names: CreateNames): readonly string[] {
+  if (mount.kind === "tmpfs") return [];
+  const source = mount.kind === "bind" ? mount.source : names.volume(mount.volume);
+  return [`${source}:${mount.path}${mount.isReadOnly ? ":ro" : ""}`];
+}
+
+function healthcheckOf(check: HealthcheckSpec | "none"): NonNullable<ContainerCreateOptions["Healthcheck"]> {
+  if (check === "none") return { Test: ["NONE"] };
+  return {
+    Test: ["CMD", ...check.test],
+    Interval: check.intervalMs * NS_PER_MS,
+    Timeout: check.timeoutMs * NS_PER_MS,
+    StartPeriod: check.startPeriodMs * NS_PER_MS,
+    Retries: check.retries,
+  };
+}

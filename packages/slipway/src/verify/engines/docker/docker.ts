@@ -1,0 +1,65 @@
+/**
+ * Checks in containers of a Docker or Podman engine, through its API (dockerode). What an earlier run left there, whose
+ * process is gone, is found by its labels and removed.
+ */
+import { type Clock, isProcessAlive, type ProcessIdentity, systemProcesses } from "@slipway/base";
+import type { Engine, Project, ProjectSpec } from "../engine.ts";
+import type { Connection } from "./connect.ts";
+import { OWNER_LABEL } from "./create-options.ts";
+import { type Look, remoteLook } from "./look.ts";
+import { createDockerProject, removeIfThere } from "./project.ts";
+
+export interface DockerEngineOptions {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  /** For containers that are processes of this machine: how they are looked into. */
+  readonly look: (pid: number) => Look;
+}
+
+const TITLES = { docker: "Docker", podman: "Podman" };
+
+export function dockerEngine({ connection, clock, look }: DockerEngineOptions): Engine {
+  const { docker, kind, version, address, isLocal } = connection;
+  const owner = JSON.stringify(systemProcesses().self);
+  return {
+    name: kind,
+    description: `${TITLES[kind]} ${version} (${address.host})`,
+    createProject: (spec: ProjectSpec): Promise<Project> =>
+      createDockerProject(spec, {
+        docker,
+        clock,
+        owner,
+        look: isLocal ? look : () => remoteLook(address.host),
+      }),
+    sweep: async () => {
+      const filters = { label: [OWNER_LABEL] };
+      const containers = (await docker.listContainers({ all: true, filters })).filter(({ Labels }) =>
+        isOrphan(Labels),
+      );
+      for (const { Id } of containers) {
+        const container = docker.getContainer(Id);
+        await removeIfThere({ remove: () => container.remove({ force: true, v: true }) });
+      }
+      const networks = (await docker.listNetworks({ filters })).filter(({ Labels }) =>
+        isOrphan(Labels ?? {}),
+      );
+      for (const { Id } of networks) await removeIfThere(docker.getNetwork(Id));
+      const volumes = (await docker.listVolumes({ filters })).Volumes ?? [];
+      const orphans = volumes.filter(({ Labels }) => isOrphan(Labels ?? {}));
+      for (const { Name } of orphans) await removeIfThere(docker.getVolume(Name));
+      return { containers: containers.length, networks: networks.length, folders: orphans.length };
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** One whose owner cannot be judged from here (another machine uses the same engine) is left alone. */
+function isOrphan(labels: Readonly<Record<string, string>>): boolean {
+  const owner = labels[OWNER_LABEL];
+  if (owner === undefined) return false;
+  try {
+    return isProcessAlive(JSON.parse(owner) as ProcessIdentity) === false;
+  } catch {
+    return false;
+  }
+}

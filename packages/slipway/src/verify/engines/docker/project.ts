@@ -1,0 +1,133 @@
+/** The containers, networks and volumes of one run. Everything carries the run's labels, so that a sweep finds it. */
+import { type Clock, SlipwayError } from "@slipway/base";
+import type Docker from "dockerode";
+import { ImageLayout } from "../../../images/layout.ts";
+import type { Container, Project, ProjectSpec, ServiceSpec } from "../engine.ts";
+import { DockerContainer, statusOf } from "./container.ts";
+import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
+import { loadImage } from "./images.ts";
+import type { Look } from "./look.ts";
+
+export interface DockerProjectOptions {
+  readonly docker: Docker;
+  readonly clock: Clock;
+  readonly owner: string;
+  readonly look: (pid: number) => Look;
+}
+
+const NOT_FOUND = 404;
+
+export async function createDockerProject(
+  spec: ProjectSpec,
+  options: DockerProjectOptions,
+): Promise<DockerProject> {
+  const project = new DockerProject(spec, options);
+  try {
+    await project.create();
+    return project;
+  } catch (error) {
+    await project.remove();
+    throw error;
+  }
+}
+
+export class DockerProject implements Project {
+  readonly spec: ProjectSpec;
+  readonly #options: DockerProjectOptions;
+  readonly #containers = new Map<string, DockerContainer>();
+  readonly #networks: Docker.Network[] = [];
+  readonly #volumes: Docker.Volume[] = [];
+
+  constructor(spec: ProjectSpec, options: DockerProjectOptions) {
+    this.spec = spec;
+    this.#options = options;
+  }
+
+  async create(): Promise<void> {
+    const { docker } = this.#options;
+    const names = {
+      project: this.spec.name,
+      owner: this.#options.owner,
+      network: (name: string) => `${this.spec.name}-${name}`,
+      volume: (name: string) => `${this.spec.name}-${name}`,
+    };
+    const labels = labelsOf(names);
+    const images = new Map<string, Promise<string>>();
+    const imageOf = (service: ServiceSpec): Promise<string> => {
+      const known = images.get(service.image.digest);
+      const loaded =
+        known ??
+        ImageLayout.open(service.image.layout).then((layout) => loadImage(docker, layout, service.image));
+      images.set(service.image.digest, loaded);
+      return loaded;
+    };
+    const { services } = this.spec;
+    for (const name of new Set(services.flatMap(({ networks }) => networks.map((network) => network.name)))) {
+      this.#networks.push(
+        await docker.createNetwork({ Name: names.network(name), Driver: "bridge", Labels: labels }),
+      );
+    }
+    const volumes = services.flatMap(({ mounts }) =>
+      mounts.flatMap((mount) => (mount.kind === "volume" ? [mount.volume] : [])),
+    );
+    for (const name of new Set(volumes)) {
+      await docker.createVolume({ Name: names.volume(name), Labels: labels });
+      this.#volumes.push(docker.getVolume(names.volume(name)));
+    }
+    for (const service of services)
+      await this.#createContainer(service, { ...names, image: await imageOf(service) });
+  }
+
+  async #createContainer(service: ServiceSpec, names: CreateNames): Promise<void> {
+    const { docker, clock, look } = this.#options;
+    const made = await docker.createContainer(createOptions(service, names));
+    const { Config } = await made.inspect();
+    this.#containers.set(
+      service.name,
+      new DockerContainer({
+        docker,
+        clock,
+        id: made.id,
+        service,
+        stopSignal: service.stopSignal ?? stopSignalOf(Config) ?? "SIGTERM",
+        look,
+      }),
+    );
+    for (const { network, endpoint } of laterNetworks(service, names)) {
+      await docker.getNetwork(network).connect({ Container: made.id, EndpointConfig: endpoint });
+    }
+  }
+
+  container(service: string): Container {
+    const container = this.#containers.get(service);
+    if (container !== undefined) return container;
+    throw new SlipwayError({
+      code: "SERVICE_UNKNOWN",
+      where: service,
+      message: `there is no such service; there are ${[...this.#containers.keys()].join(", ") || "none"}`,
+      exitCode: 2,
+    });
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all([...this.#containers.values()].map((container) => container.remove()));
+    await Promise.all([...this.#networks, ...this.#volumes].map(removeIfThere));
+    this.#containers.clear();
+    this.#networks.length = 0;
+    this.#volumes.length = 0;
+  }
+}
+
+export async function removeIfThere(thing: { remove(): Promise<unknown> }): Promise<void> {
+  try {
+    await thing.remove();
+  } catch (error) {
+    if (statusOf(error) !== NOT_FOUND) throw error;
+  }
+}
+
+/** dockerode's types do not have it. */
+function stopSignalOf(config: object): string | undefined {
+  const { StopSignal } = config as { StopSignal?: unknown };
+  return typeof StopSignal === "string" && StopSignal !== "" ? StopSignal : undefined;
+}

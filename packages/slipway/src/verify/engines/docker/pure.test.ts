@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { ServiceSpec } from "../engine.ts";
+import { createOptions, laterNetworks } from "./create-options.ts";
+import { stateOf } from "./state.ts";
+import { Demultiplexer } from "./streams.ts";
+
+const service: ServiceSpec = {
+  name: "front",
+  image: { name: "web", digest: `sha256:${"a".repeat(64)}`, reference: undefined, layout: "/layout" },
+  entrypoint: undefined,
+  command: undefined,
+  environment: {},
+  user: undefined,
+  workingDir: undefined,
+  hostname: undefined,
+  networks: [{ name: "default", aliases: [] }],
+  extraHosts: [],
+  mounts: [],
+  exposed: [],
+  published: [],
+  healthcheck: undefined,
+  dependsOn: [],
+  stopSignal: undefined,
+  stopGraceMs: 10_000,
+  isReadOnly: false,
+  restart: "no",
+  hasInit: false,
+};
+const names = {
+  project: "p1",
+  owner: "{}",
+  image: "image:1",
+  network: (name: string) => `p1-${name}`,
+  volume: (name: string) => `p1-${name}`,
+};
+
+describe("a service as the engine creates it", () => {
+  test("says nothing of what the image says itself", () => {
+    const options = createOptions(service, names);
+    for (const key of ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal", "Healthcheck"] as const) {
+      assert.ok(!(key in options), key);
+    }
+    assert.equal(options.name, "p1-front");
+    assert.equal(options.Hostname, "front");
+    assert.deepEqual(options.NetworkingConfig?.EndpointsConfig, { "p1-default": { Aliases: ["front"] } });
+  });
+
+  test("an entrypoint takes the image's command away, as in Compose", () => {
+    const options = createOptions({ ...service, entrypoint: ["/bin/sh"] }, names);
+    assert.deepEqual([options.Entrypoint, options.Cmd], [["/bin/sh"], []]);
+    const both = createOptions({ ...service, entrypoint: ["/bin/sh"], command: ["-c", "true"] }, names);
+    assert.deepEqual([both.Entrypoint, both.Cmd], [["/bin/sh"], ["-c", "true"]]);
+    const command = createOptions({ ...service, command: ["run"] }, names);
+    assert.deepEqual([command.Entrypoint, command.Cmd], [undefined, ["run"]]);
+  });
+
+  test("durations are nanoseconds, and no healthcheck is NONE", () => {
+    const test = ["/bin/true"];
+    const check = { test, intervalMs: 1000, timeoutMs: 500, startPeriodMs: 0, retries: 3 };
+    assert.deepEqual(createOptions({ ...service, healthcheck: check }, names).Healthcheck, {
+      Test: ["CMD", "/bin/true"],
+      Interval: 1_000_000_000,
+      Timeout: 500_000_000,
+      StartPeriod: 0,
+      Retries: 3,
+    });
+    assert.deepEqual(createOptions({ ...service, healthcheck: "none" }, names).Healthcheck, {
+      Test: ["NONE"],
+    });
+  });
+
+  test("mounts, ports and further networks", () => {
+    const rich: ServiceSpec = {
+      ...service,
+      networks: [
+        { name: "front", aliases: ["www"] },
+        { name: "back", aliases: [] },
+      ],
+      mounts: [
+        { kind: "bind", source: "/srv/conf", path: "/etc/conf", isReadOnly: true },
+        { kind: "volume", volume: "data", path: "/data", isReadOnly: false },
+        { kind: "tmpfs", path: "/tmp" },
+      ],
+      exposed: [{ port: 53, protocol: "udp" }],
+      published: [{ port: 80, protocol: "tcp", hostIp: "127.0.0.1", hostPort: 0 }],
+    };
+    const options = createOptions(rich, names);
+    assert.deepEqual(options.HostConfig?.Binds, ["/srv/conf:/etc/conf:ro", "p1-data:/data"]);
+    assert.deepEqual(options.HostConfig?.Tmpfs, { "/tmp": "" });
+    assert.deepEqual(options.ExposedPorts, { "53/udp": {}, "80/tcp": {} });
+    assert.deepEqual(options.HostConfig?.PortBindings, {
+      "80/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }],
+    });
+    assert.deepEqual(options.NetworkingConfig?.EndpointsConfig, {
+      "p1-front": { Aliases: ["front", "www"] },
+    });
+    assert.deepEqual(laterNetworks(rich, names), [{ network: "p1-back", endpoint: { Aliases: ["front"] } }]);
+  });
+});
+
+describe("what an inspection says", () => {
+  const base = {
+    Status: "",
+    Running: false,
+    Paused: false,
+    Restarting: false,
+    OOMKilled: false,
+    Dead: false,
+    Pid: 0,
+    ExitCode: 0,
+    Error: "",
+    StartedAt: "0001-01-01T00:00:00Z",
+    FinishedAt: "0001-01-01T00:00:00Z",
+  };
+  const rows: readonly [string, object, object][] = [
+    ["created", {}, { status: "created", exitCode: undefined, startedAtMs: undefined }],
+    [
+      "running",
+      { Running: true, StartedAt: "2024-05-01T10:00:00.5Z" },
+      { status: "running", startedAtMs: 1714557600500 },
+    ],
+    [
+      "ended by itself",
+      { ExitCode: 3, StartedAt: "2024-05-01T10:00:00Z", FinishedAt: "2024-05-01T10:00:01Z" },
+      { status: "exited", exitCode: 3, signal: undefined, finishedAtMs: 1714557601000 },
+    ],
+    [
+      "killed for its memory",
+      { ExitCode: 137, OOMKilled: true, FinishedAt: "2024-05-01T10:00:01Z" },
+      { status: "exited", exitCode: 137, signal: 9, isOomKilled: true },
+    ],
+    ["Podman's empty health", { Running: true, Health: { Status: "" } }, { health: undefined }],
+    [
+      "unhealthy, with what the check wrote last",
+      { Running: true, Health: { Status: "unhealthy", Log: [{ Output: "a" }, { Output: "b" }] } },
+      { health: "unhealthy", healthOutput: "b" },
+    ],
+  ];
+  for (const [name, State, expected] of rows) {
+    test(name, () => {
+      const state = stateOf({ State: { ...base, ...State }, RestartCount: 0 } as never);
+      assert.partialDeepStrictEqual(state, expected as never);
+    });
+  }
+});
+
+describe("frames of output", () => {
+  const frame = (stream: number, text: string): Buffer => {
+    const head = Buffer.alloc(8);
+    head[0] = stream;
+    head.writeUInt32BE(Buffer.byteLength(text), 4);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+
+  test("are put together wherever the transport cuts them", () => {
+    const all = Buffer.concat([frame(1, "out 1\n"), frame(2, "err\n"), frame(1, "ü"), frame(1, "")]);
+    for (let size = 1; size <= all.length; size += 1) {
+      const frames = new Demultiplexer(1024);
+      for (let at = 0; at < all.length; at += size) frames.push(all.subarray(at, at + size));
+      assert.deepEqual(frames.output(), { stdout: "out 1\nü", stderr: "err\n" }, `pieces of ${size}`);
+    }
+  });
+
+  test("keep the end of what is too long, each stream for itself", () => {
+    const frames = new Demultiplexer(6);
+    for (const text of ["one ", "two ", "three "]) frames.push(frame(1, text));
+    frames.push(frame(2, "err"));
+    assert.deepEqual(frames.output(), { stdout: "three ", stderr: "err" });
+  });
+});
