@@ -7,6 +7,8 @@
  *   real        the six stories on three clusters of a real Kubernetes, rights, autoscalers, changes of kind, a spread
  *               of forecasts and of the corpus                                needs SLIPWAY_REAL_KUBERNETES
  *   real-all    the same with many forecasts and every case of the corpus that a cluster can show in time
+ *   engine      the same checks in Docker's and Podman's containers, and peers of the registry
+ *                                            needs root, Debian's docker.io, podman, netavark, docker-registry, skopeo
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
@@ -24,6 +26,8 @@ interface Lane {
   /** Files that may run two at a time all the same: they mostly wait for pods to come and go. */
   readonly inPairs?: RegExp;
   readonly env?: Readonly<Record<string, string>>;
+  /** With a Docker and a Podman engine that are started for it. */
+  readonly hasEngines?: boolean;
 }
 
 const suffixes: Readonly<Record<string, Lane>> = {
@@ -33,6 +37,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   local: { suffix: /\.local\.test\.ts$/, concurrency: 1, inPairs: /^(?:stories|docs)\// },
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
+  engine: { suffix: /\.engine\.test\.ts$/, concurrency: 1, hasEngines: true },
   // Each starts the clusters that it needs, and stops them: one at a time.
   real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
   "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
@@ -62,9 +67,9 @@ for (const lane of lanes) {
   const counts = await runLane(
     files.filter((file) => !pairs.includes(file)),
     rule.concurrency,
-    rule.env,
+    rule,
   );
-  const more = await runLane(pairs, 2, rule.env);
+  const more = await runLane(pairs, 2, rule);
   totals.pass += counts.pass + more.pass;
   totals.fail += counts.fail + more.fail;
   totals.skipped += counts.skipped + more.skipped;
@@ -86,13 +91,14 @@ process.exitCode = totals.fail > 0 ? 1 : 0;
 function runLane(
   files: readonly string[],
   concurrency: number,
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, hasEngines = false }: Lane,
 ): Promise<{ pass: number; fail: number; skipped: number }> {
   return new Promise((resolve, reject) => {
     if (files.length === 0) return resolve({ pass: 0, fail: 0, skipped: 0 });
     const child = spawn(
       process.execPath,
       [
+        ...(hasEngines ? ["scripts/engines.ts", process.execPath] : []),
         "--test",
         `--test-concurrency=${concurrency}`,
         "--test-reporter=./scripts/reporter.ts",

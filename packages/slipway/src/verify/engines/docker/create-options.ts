@@ -1,6 +1,7 @@
 /** A service as the Docker Engine API creates it (API 1.41; Podman 4.3 understands the same). Pure. */
 import type { ContainerCreateOptions, EndpointSettings } from "dockerode";
 import type { HealthcheckSpec, ServiceMount, ServiceSpec } from "../engine.ts";
+import type { Ulimit } from "./ulimits.ts";
 
 export const PROJECT_LABEL = "io.slipway.verify.project";
 export const OWNER_LABEL = "io.slipway.verify.owner";
@@ -16,6 +17,8 @@ export interface CreateNames {
   /** By network of the project: what the engine calls it. */
   readonly network: (name: string) => string;
   readonly volume: (name: string) => string;
+  /** Empty: the engine's own. */
+  readonly ulimits: readonly Ulimit[];
 }
 
 export const containerName = (project: string, service: string): string => `${project}-${service}`;
@@ -64,6 +67,7 @@ export function createOptions(service: ServiceSpec, names: CreateNames): Contain
           [{ HostIp: hostIp, HostPort: hostPort === 0 ? "" : String(hostPort) }],
         ]),
       ),
+      ...(names.ulimits.length === 0 ? {} : { Ulimits: [...names.ulimits] }),
       RestartPolicy: { Name: service.restart === "no" ? "" : service.restart },
     },
     NetworkingConfig: { EndpointsConfig: { [network]: endpointOf(service, first) } },

@@ -2,12 +2,14 @@
  * Checks in containers of a Docker or Podman engine, through its API (dockerode). What an earlier run left there, whose
  * process is gone, is found by its labels and removed.
  */
+import { readFileSync } from "node:fs";
 import { type Clock, isProcessAlive, type ProcessIdentity, systemProcesses } from "@slipway/base";
 import type { Engine, Project, ProjectSpec } from "../engine.ts";
 import type { Connection } from "./connect.ts";
 import { OWNER_LABEL } from "./create-options.ts";
 import { type Look, remoteLook } from "./look.ts";
 import { createDockerProject, removeIfThere } from "./project.ts";
+import { type Ulimit, ulimitsOf } from "./ulimits.ts";
 
 export interface DockerEngineOptions {
   readonly connection: Connection;
@@ -29,6 +31,7 @@ export function dockerEngine({ connection, clock, look }: DockerEngineOptions): 
         docker,
         clock,
         owner,
+        ulimits: kind === "podman" && isLocal ? ownUlimits() : [],
         look: isLocal ? look : () => remoteLook(address.host),
       }),
     sweep: async () => {
@@ -63,3 +66,9 @@ function isOrphan(labels: Readonly<Record<string, string>>): boolean {
     return false;
   }
 }
+
+const ownUlimits = (): readonly Ulimit[] =>
+  ulimitsOf(
+    readFileSync("/proc/self/limits", "utf8"),
+    Number(readFileSync("/proc/sys/kernel/pid_max", "utf8")),
+  );

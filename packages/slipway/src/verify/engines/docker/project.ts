@@ -7,11 +7,13 @@ import { DockerContainer, statusOf } from "./container.ts";
 import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
 import { loadImage } from "./images.ts";
 import type { Look } from "./look.ts";
+import type { Ulimit } from "./ulimits.ts";
 
 export interface DockerProjectOptions {
   readonly docker: Docker;
   readonly clock: Clock;
   readonly owner: string;
+  readonly ulimits: readonly Ulimit[];
   readonly look: (pid: number) => Look;
 }
 
@@ -48,6 +50,7 @@ export class DockerProject implements Project {
     const names = {
       project: this.spec.name,
       owner: this.#options.owner,
+      ulimits: this.#options.ulimits,
       network: (name: string) => `${this.spec.name}-${name}`,
       volume: (name: string) => `${this.spec.name}-${name}`,
     };

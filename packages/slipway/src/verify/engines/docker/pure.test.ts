@@ -4,6 +4,7 @@ import type { ServiceSpec } from "../engine.ts";
 import { createOptions, laterNetworks } from "./create-options.ts";
 import { stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
+import { ulimitsOf } from "./ulimits.ts";
 
 const service: ServiceSpec = {
   name: "front",
@@ -33,6 +34,7 @@ const names = {
   image: "image:1",
   network: (name: string) => `p1-${name}`,
   volume: (name: string) => `p1-${name}`,
+  ulimits: [],
 };
 
 describe("a service as the engine creates it", () => {
@@ -168,4 +170,18 @@ describe("frames of output", () => {
     frames.push(frame(2, "err"));
     assert.deepEqual(frames.output(), { stdout: "three ", stderr: "err" });
   });
+});
+
+test("limits of a container are at most our own, and what is unlimited is the engine's affair", () => {
+  const limits = `Limit                     Soft Limit           Hard Limit           Units
+Max processes             96000                96382                processes
+Max open files            1024                 524288               files
+`;
+  assert.deepEqual(ulimitsOf(limits, 32768), [
+    { Name: "nproc", Soft: 32768, Hard: 32768 },
+    { Name: "nofile", Soft: 524288, Hard: 524288 },
+  ]);
+  assert.deepEqual(ulimitsOf(limits.replace("524288", "unlimited"), 4194304), [
+    { Name: "nproc", Soft: 96382, Hard: 96382 },
+  ]);
 });
