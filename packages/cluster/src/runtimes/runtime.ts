@@ -34,6 +34,8 @@ export interface ContainerSpec {
   readonly readOnlyRootFilesystem: boolean;
   readonly mounts: readonly ContainerMount[];
   readonly terminationMessagePath: string;
+  /** A further attempt sees the files that the one before left, as a restarted container of Docker's; default: the image's. */
+  readonly keepsFiles?: boolean;
 }
 
 /** Files to show inside the container. Volumes live as long as the pod; `files` are written anew when they change. */
@@ -44,6 +46,19 @@ export type ContainerMount =
       readonly path: string;
       readonly readOnly: boolean;
       readonly subPath?: string;
+      /** Of the folder itself; default 0o777, kubelet's. */
+      readonly mode?: number;
+    }
+  /**
+   * A folder of all pods of the runtime, gone with it. It begins with what the image has at the path of the container
+   * that first uses it, as a named volume of Docker's does.
+   */
+  | {
+      readonly kind: "shared";
+      readonly volume: string;
+      readonly path: string;
+      readonly readOnly: boolean;
+      readonly subPath?: undefined;
     }
   | {
       readonly kind: "files";
@@ -106,6 +121,8 @@ export interface RuntimeLogOptions {
   readonly sinceMs: number | undefined;
   readonly timestamps: boolean;
   readonly limitBytes: number | undefined;
+  /** Undefined: both, in the order in which they were written. */
+  readonly stream?: "stdout" | "stderr";
   readonly signal: AbortSignal;
 }
 

@@ -6,7 +6,9 @@
  * channel ends the agent in any case. Nothing of this needs anybody to run code at the right moment.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { getCompileCacheDir } from "node:module";
 import { Socket } from "node:net";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { SlipwayError } from "@slipway/base";
@@ -100,7 +102,7 @@ export class AgentProcess {
             [tools.unshare, "--user", "--", tools.sh, "-c", 'read -r go && exec "$@"', "-", ...inside];
     const child = spawn(command[0] as string, command.slice(1), {
       cwd: "/",
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", ...compileCache() },
       detached: true, // Ctrl-C is for the world, which then closes the agent in order
       serialization: "advanced",
       stdio: [ids.mode === "subordinate" ? "pipe" : "ignore", "ignore", "pipe", "ipc"],
@@ -206,6 +208,12 @@ async function openGate(child: ChildProcess, ids: Ids): Promise<void> {
   });
   await run(findTool("newgidmap") as string, [pid, ...ids.gidMap]);
   child.stdin?.end("go\n");
+}
+
+/** What the world has compiled before, the agent need not compile again: half of its start. */
+function compileCache(): NodeJS.ProcessEnv {
+  const directory = getCompileCacheDir();
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) };
 }
 
 function errorOf(error: WireError): Error {

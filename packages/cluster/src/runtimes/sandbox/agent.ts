@@ -113,13 +113,16 @@ class Agent {
         return { podIP: await this.#startPodOnce(request) };
       case "stop-pod":
         return await this.#stopPod(request.uid);
+      case "part-pod":
+        return await this.#networks.part(this.#pod(request.uid).network, request.from);
       case "start-container": {
         const pod = this.#pods.get(request.container.podUid);
         if (pod === undefined || pod.stopping)
           throw new ContainerStartError("CreateContainerError", "the pod is stopped");
         const starting = this.#containers.start(pod, request.container);
         pod.starting.add(starting);
-        return { startedAtMs: (await starting.finally(() => pod.starting.delete(starting))).startedAtMs };
+        const { startedAtMs, pid } = await starting.finally(() => pod.starting.delete(starting));
+        return { startedAtMs, pid };
       }
       case "write-files": {
         const pod = this.#pods.get(request.podUid);
@@ -200,10 +203,17 @@ class Agent {
     for (const container of containers) this.#containers.signal(container, "SIGKILL");
     await Promise.all(containers.map((container) => container.exited));
     if (!this.#pods.delete(uid)) return;
+    for (const container of containers) this.#containers.forget(container);
     this.#unreachable.delete(uid);
     for (const key of this.#told) if (key.startsWith(`${uid} `)) this.#told.delete(key);
     rmSync(pod.directory, { recursive: true, force: true });
     await this.#networks.release(pod.network);
+  }
+
+  #pod(uid: string): Pod {
+    const pod = this.#pods.get(uid);
+    if (pod === undefined) throw new Error(`there is no pod ${uid}`);
+    return pod;
   }
 
   #container(podUid: string, name: string): Container {
@@ -218,7 +228,7 @@ class Agent {
     const running = new RunningExec();
     this.#execs.set(request.exec, running);
     try {
-      const handle = await this.#containers.exec(container, request.command, request.stdin, (stream, data) =>
+      const handle = await this.#containers.exec(container, request, (stream, data) =>
         send({ note: "exec-output", exec: request.exec, stream, data }),
       );
       running.started(handle);

@@ -253,6 +253,8 @@ function lineFilter(options: RuntimeLogOptions): LineFilter {
       if (tagEnd < 0) return undefined;
       const stamp = line.toString("latin1", 0, stampEnd);
       if (options.sinceMs !== undefined && Date.parse(stamp) < options.sinceMs) return undefined;
+      if (options.stream !== undefined && line.toString("latin1", stampEnd + 1, streamEnd) !== options.stream)
+        return undefined;
       const partial = line[streamEnd + 1] === 0x50; // P
       const content = line.subarray(tagEnd + 1, partial ? line.length - 1 : line.length);
       const head = options.timestamps && !inLine ? Buffer.from(`${stamp} `) : Buffer.alloc(0);

@@ -28,7 +28,7 @@ import { Fifos } from "./fifos.ts";
 import { planMounts } from "./mounts.ts";
 import type { PodNetwork } from "./pod-networks.ts";
 import { shellEnvironment } from "./pod-networks.ts";
-import type { AgentConfig, StartContainer } from "./protocol.ts";
+import type { AgentConfig, ExecAs, StartContainer } from "./protocol.ts";
 import { RootView } from "./root-view.ts";
 import { childOf } from "./system.ts";
 import { type Identity, resolveIdentity } from "./users.ts";
@@ -163,6 +163,7 @@ export class Containers {
         readOnlyRoot: spec.readOnlyRootFilesystem,
         protectProc: config.idMode === "root",
         view,
+        lowers: rootfs === "copy" ? [upper] : layers,
         workspace,
         podDirectory: pod.directory,
         volumes: spec.mounts,
@@ -292,7 +293,7 @@ export class Containers {
         stderr.reader.destroy();
         log.close();
         const exit = exitOf(spec, code, signal, startedAtMs, Math.floor(ports.now()), message);
-        rmSync(directory, { recursive: true, force: true });
+        if (!spec.keepsFiles) rmSync(directory, { recursive: true, force: true });
         ports.exited(exit);
       }),
     };
@@ -322,24 +323,34 @@ export class Containers {
     if (container.running) kill(container.pid, signal);
   }
 
+  /** Removes what was kept for a further attempt. */
+  forget(container: Container): void {
+    rmSync(join(this.#options.workspace, "containers", container.spec.id), { recursive: true, force: true });
+  }
+
   async exec(
     container: Container,
-    command: readonly string[],
-    stdin: boolean,
+    {
+      command,
+      stdin,
+      as,
+    }: { readonly command: readonly string[]; readonly stdin: boolean; readonly as: ExecAs },
     output: (stream: "stdout" | "stderr", data: Buffer) => void,
   ): Promise<ExecHandle> {
     const root = `/proc/${container.pid}/root`;
-    const missing = commandFault(
-      new RootView([root]),
-      command,
-      container.spec.workingDir,
-      container.environment,
-    );
+    const view = new RootView([root]);
+    const identity = as.user === undefined ? container.identity : identityOf(view, as.user);
+    const workingDir = as.workingDir ?? container.spec.workingDir;
+    const environment = execEnvironment(container, identity, as);
+    const missing =
+      view.find(workingDir)?.kind === "directory"
+        ? commandFault(view, command, workingDir, environment)
+        : `chdir to ${workingDir}: no such directory`;
     if (missing !== undefined) {
       output("stderr", Buffer.from(`${missing}\n`));
       return { exitCode: Promise.resolve(127), write: () => {}, kill: () => {} };
     }
-    const owner = this.#canChown ? container.identity : undefined;
+    const owner = this.#canChown ? identity : undefined;
     const stdout = await this.#fifos.output(owner);
     const stderr = await this.#fifos.output(owner);
     const input = stdin ? await this.#fifos.input(owner) : undefined;
@@ -348,7 +359,7 @@ export class Containers {
       tools.nsenter,
       [
         ...["--target", String(container.pid), "--net", "--uts", "--ipc", "--pid", "--"],
-        ...this.#become(container.identity, container.spec.workingDir, container.environment),
+        ...this.#become(identity, workingDir, environment),
         ...command,
       ],
       {
@@ -405,6 +416,18 @@ function environmentOf(pod: Pod, spec: StartContainer, identity: Identity): read
     ...spec.env,
   ]);
   return [...variables].map(([name, value]) => `${name}=${value}`);
+}
+
+function identityOf(view: RootView, user: string): Identity {
+  return resolveIdentity(view, { imageUser: user, user: undefined, group: undefined, runAsNonRoot: false });
+}
+
+/** Another user has another home, unless somebody has set one. */
+function execEnvironment(container: Container, identity: Identity, as: ExecAs): readonly string[] {
+  const own = [...container.environment];
+  const isHomeGiven = container.spec.env.some(([name]) => name === "HOME");
+  if (!isHomeGiven && as.user !== undefined) own.push(`HOME=${identity.home}`);
+  return [...own, ...Object.entries(as.env ?? {}).map(([name, value]) => `${name}=${value}`)];
 }
 
 function checkCommand(view: RootView, spec: StartContainer, environment: readonly string[]): void {

@@ -2,6 +2,7 @@
  * The mount table of one container, as lines for `mount --all --fstab`: one process mounts everything. Nothing is
  * mounted here; the container's own mount namespace does that, so that the mounts go when its processes go.
  */
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -29,6 +30,8 @@ export interface MountPlan {
   /** Whether the kernel's own settings need protection: only the real root could write them. */
   readonly protectProc: boolean;
   readonly view: RootView;
+  /** Folders of the image's layers, the topmost first; with `copy`, the one folder that holds all. */
+  readonly lowers: readonly string[];
   readonly workspace: string;
   readonly podDirectory: string;
   readonly volumes: readonly ContainerMount[];
@@ -132,12 +135,13 @@ function target(view: RootView, path: string, kind: "directory" | "file"): strin
 
 /** The host path of a volume, made when the pod first uses it. */
 function sourceOf(plan: MountPlan, volume: ContainerMount): string {
+  if (volume.kind === "shared") return sharedVolume(plan, volume);
   const base =
     volume.kind === "host"
       ? volume.hostPath
       : join(plan.podDirectory, volume.kind === "empty" ? "volumes" : "files", volume.volume);
   if (volume.kind !== "host") mkdirSync(base, { recursive: true });
-  if (volume.kind === "empty") chmodSync(base, 0o777); // as kubelet; mkdir is cut by the umask
+  if (volume.kind === "empty") chmodSync(base, volume.mode ?? 0o777); // as kubelet; mkdir is cut by the umask
   if (volume.kind === "files") writeFiles(base, volume.files);
   const view = new RootView([base]);
   if (volume.subPath !== undefined && volume.kind === "empty") view.makeTarget(volume.subPath, "directory");
@@ -151,6 +155,21 @@ function sourceOf(plan: MountPlan, volume: ContainerMount): string {
     "CreateContainerConfigError",
     `volume ${volume.volume}: ${join(base, volume.subPath ?? "")} does not exist`,
   );
+}
+
+/** The image's folder at the path, with all that is in it, its owner and its mode; an empty one when it has none. */
+function sharedVolume(plan: MountPlan, volume: ContainerMount & { readonly kind: "shared" }): string {
+  const base = join(plan.workspace, "shared", volume.volume);
+  if (existsSync(base)) return base;
+  mkdirSync(base, { recursive: true, mode: 0o755 });
+  const found = plan.view.find(volume.path);
+  if (found?.kind !== "directory") return base;
+  for (const layer of plan.lowers.toReversed()) {
+    const from = layer + found.path;
+    if (statSync(from, { throwIfNoEntry: false })?.isDirectory())
+      execFileSync("cp", ["-a", "--", `${from}/.`, base], { stdio: ["ignore", "ignore", "pipe"] });
+  }
+  return base;
 }
 
 /**

@@ -127,6 +127,22 @@ export class PodNetworks {
     });
   }
 
+  /** From now on nothing goes from the pod to these addresses, and so no connection between them comes about. */
+  async part(network: PodNetwork, from: readonly string[]): Promise<void> {
+    if (from.length === 0) return;
+    await run(
+      this.#options.tools.sh,
+      [
+        "-c",
+        'printf "%s\\n" "$2" | "$NSENTER" --net="$1/net" "$IP" -batch -',
+        "-",
+        network.directory,
+        from.map((ip) => `route replace unreachable ${ip}/32`).join("\n"),
+      ],
+      { env: this.#environment },
+    );
+  }
+
   /** Addresses go round before one is used again, so that a late connection meets nobody instead of a stranger. */
   async #create(): Promise<PodNetwork> {
     const index = this.#next;

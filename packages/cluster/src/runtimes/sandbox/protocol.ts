@@ -50,6 +50,15 @@ export interface StartContainer {
   readonly mounts: readonly ContainerMount[];
   readonly terminationMessagePath: string;
   readonly stopSignal: string;
+  readonly keepsFiles: boolean;
+}
+
+/** What a command differs in from the container that it is run in. */
+export interface ExecAs {
+  /** As `USER` of an image has it. */
+  readonly user?: string;
+  readonly workingDir?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export type Request =
@@ -63,6 +72,7 @@ export type Request =
       readonly hostAliases: readonly { readonly ip: string; readonly hostnames: readonly string[] }[];
     }
   | { readonly do: "stop-pod"; readonly uid: string }
+  | { readonly do: "part-pod"; readonly uid: string; readonly from: readonly string[] }
   | { readonly do: "start-container"; readonly container: StartContainer }
   | { readonly do: "write-files"; readonly podUid: string; readonly mounts: readonly ContainerMount[] }
   | { readonly do: "signal"; readonly podUid: string; readonly name: string; readonly signal: NodeJS.Signals }
@@ -74,6 +84,7 @@ export type Request =
       readonly name: string;
       readonly command: readonly string[];
       readonly stdin: boolean;
+      readonly as: ExecAs;
     }
   | { readonly do: "exec-stdin"; readonly exec: number; readonly data: Uint8Array | undefined }
   | { readonly do: "exec-kill"; readonly exec: number }
@@ -96,7 +107,12 @@ export interface Answers {
   init: { readonly rootfs: "overlay" | "copy" };
   "start-pod": { readonly podIP: string };
   "stop-pod": undefined;
-  "start-container": { readonly startedAtMs: number };
+  "part-pod": undefined;
+  "start-container": {
+    readonly startedAtMs: number;
+    /** Of its first process, in the agent's pid namespace. */
+    readonly pid: number;
+  };
   "write-files": undefined;
   signal: undefined;
   dial: undefined;

@@ -30,7 +30,8 @@ import { logPath, readLog } from "./container-log.ts";
 import { LayerStore } from "./layers.ts";
 import { rememberAgent, removeSandboxLeftovers, removeUnfinishedLayers } from "./leftovers.ts";
 import { probeSandbox } from "./probe.ts";
-import { findIds, findTools } from "./system.ts";
+import type { ExecAs, IdMode } from "./protocol.ts";
+import { descendantWith, findIds, findTools } from "./system.ts";
 
 export interface SandboxOptions {
   readonly name: string;
@@ -45,9 +46,22 @@ export interface SandboxOptions {
   readonly egressDial?: (host: string, port: number) => Promise<Socket>;
 }
 
-export type SandboxRuntime = PodRuntime & {
+export type SandboxRuntime = Omit<PodRuntime, "exec" | "signal"> & {
   /** The node agent's process id. */
   readonly agentPid: number;
+  /** Whose ids containers have: see `Ids`. With `one-uid`, owners of files are not what the image says. */
+  readonly idMode: IdMode;
+  /** The id of a running container's first process in the caller's pid namespace; undefined when it does not run. */
+  pidOf(podUid: string, containerName: string): number | undefined;
+  /** Makes these addresses unreachable from the pod, as if it were on another network. */
+  partPod(podUid: string, from: readonly string[]): Promise<void>;
+  signal(podUid: string, containerName: string, signal: NodeJS.Signals): Promise<void>;
+  exec(
+    podUid: string,
+    containerName: string,
+    command: readonly string[],
+    options: Parameters<PodRuntime["exec"]>[3] & ExecAs,
+  ): Promise<{ readonly exitCode: number }>;
 };
 
 type StopSignal = ReturnType<PodRuntime["stopSignal"]>;
@@ -68,7 +82,7 @@ export async function createSandboxRuntime(options: SandboxOptions): Promise<San
   mkdirSync(options.layersDirectory, { recursive: true });
   await removeSandboxLeftovers(options.directory, options.clock);
   await removeUnfinishedLayers(options.layersDirectory, options.clock);
-  const runtime = new Runtime(options);
+  const runtime = new Runtime(options, ids.mode);
   try {
     const { agent } = await AgentProcess.start(
       {
@@ -97,6 +111,8 @@ interface Attempt {
   readonly attempt: number;
   readonly stopSignal: StopSignal;
   running: boolean;
+  /** In the agent's pid namespace. */
+  pid: number | undefined;
   /** Whether whoever started it knows its id by now. */
   announced: boolean;
   /** The end of a container that was quicker than the news of its start. */
@@ -108,8 +124,9 @@ interface ExecOutput {
   readonly stderr: ((chunk: Uint8Array) => void) | undefined;
 }
 
-class Runtime implements PodRuntime {
+class Runtime implements SandboxRuntime {
   readonly name = "sandbox";
+  readonly idMode: IdMode;
   readonly #options: SandboxOptions;
   readonly #layers: LayerStore;
   readonly #present = new Map<string, ResolvedImage>();
@@ -122,7 +139,8 @@ class Runtime implements PodRuntime {
   #closing = false;
   #execsMade = 0;
 
-  constructor(options: SandboxOptions) {
+  constructor(options: SandboxOptions, idMode: IdMode) {
+    this.idMode = idMode;
     this.#options = options;
     this.#layers = new LayerStore(options.layersDirectory, options.images, (job) => this.#running.ask(job));
   }
@@ -169,6 +187,12 @@ class Runtime implements PodRuntime {
     return this.#running.pid;
   }
 
+  pidOf(podUid: string, containerName: string): number | undefined {
+    const attempt = this.#attempts.get(containerKey(podUid, containerName));
+    if (attempt?.running !== true || attempt.pid === undefined) return undefined;
+    return descendantWith(this.agentPid, attempt.pid);
+  }
+
   onExit(listener: (exit: ContainerExit) => void): void {
     this.#exitListeners.push(listener);
   }
@@ -190,6 +214,10 @@ class Runtime implements PodRuntime {
     if (!this.#running.isGone) await this.#running.ask({ do: "stop-pod", uid: podUid });
   }
 
+  async partPod(podUid: string, from: readonly string[]): Promise<void> {
+    await this.#running.ask({ do: "part-pod", uid: podUid, from });
+  }
+
   async forgetPod(podUid: string): Promise<void> {
     for (const key of this.#attempts.keys()) if (key.startsWith(`${podUid}/`)) this.#attempts.delete(key);
     await rm(join(this.#logs, podUid), { recursive: true, force: true });
@@ -202,20 +230,22 @@ class Runtime implements PodRuntime {
     const command = spec.command ?? config.Entrypoint ?? [];
     // Kubernetes: a pod's command also switches the image's CMD off.
     const args = spec.args ?? (spec.command === undefined ? (config.Cmd ?? []) : []);
-    const id = randomBytes(32).toString("hex");
     const key = containerKey(spec.podUid, spec.name);
     const previous = this.#attempts.get(key);
+    const kept = spec.keepsFiles === true && previous?.running === false ? previous.id : undefined;
+    const id = kept ?? randomBytes(32).toString("hex");
     const attempt: Attempt = {
       id,
       attempt: spec.attempt,
       stopSignal: stopSignalOf(config.StopSignal),
       running: true,
+      pid: undefined,
       announced: false,
       early: undefined,
     };
     this.#attempts.set(key, attempt);
     try {
-      const { startedAtMs } = await this.#running.ask({
+      const { startedAtMs, pid } = await this.#running.ask({
         do: "start-container",
         container: {
           id,
@@ -234,8 +264,10 @@ class Runtime implements PodRuntime {
           mounts: spec.mounts,
           terminationMessagePath: spec.terminationMessagePath || "/dev/termination-log",
           stopSignal: attempt.stopSignal,
+          keepsFiles: spec.keepsFiles === true,
         },
       });
+      attempt.pid = pid;
       attempt.announced = true;
       // In a later turn, when the caller has had its answer: who hears of an end must know what has ended.
       const { early } = attempt;
@@ -300,7 +332,7 @@ class Runtime implements PodRuntime {
     podUid: string,
     containerName: string,
     command: readonly string[],
-    options: Parameters<PodRuntime["exec"]>[3],
+    options: Parameters<SandboxRuntime["exec"]>[3],
   ): Promise<{ readonly exitCode: number }> {
     const agent = this.#running;
     this.#execsMade += 1;
@@ -316,6 +348,11 @@ class Runtime implements PodRuntime {
       name: containerName,
       command,
       stdin: options.stdin !== undefined,
+      as: {
+        ...(options.user === undefined ? {} : { user: options.user }),
+        ...(options.workingDir === undefined ? {} : { workingDir: options.workingDir }),
+        ...(options.env === undefined ? {} : { env: options.env }),
+      },
     });
     if (options.stdin !== undefined) void this.#feed(agent, exec, options.stdin, done.signal);
     try {

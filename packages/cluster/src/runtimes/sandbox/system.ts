@@ -121,3 +121,42 @@ function parentOf(pid: number): number | undefined {
     return undefined;
   }
 }
+
+/**
+ * The process that has `pid` in the pid namespace of `root`, among those that `root` has started; its id in ours. The
+ * line NSpid of /proc/PID/status (proc_pid_status(5)) has a process's ids from our namespace inwards.
+ */
+export function descendantWith(root: number, pid: number): number | undefined {
+  const depth = namespaceIds(root).length - 1;
+  const waiting = [root];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    for (const child of childrenOf(at)) {
+      if (namespaceIds(child)[depth] === pid) return child;
+      waiting.push(child);
+    }
+  }
+  return undefined;
+}
+
+function namespaceIds(pid: number): readonly number[] {
+  try {
+    const line = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
+    return line.split(/\s+/).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, "utf8")
+        .trim()
+        .split(" ")
+        .filter(Boolean)
+        .map(Number),
+    );
+  } catch {
+    return [];
+  }
+}

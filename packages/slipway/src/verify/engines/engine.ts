@@ -129,7 +129,9 @@ export interface Container {
   reach(host: string, port: number, timeoutMs: number): Promise<ReachResult | Unseen>;
   /** The addresses of a name, by its /etc/hosts and then its resolv.conf. An empty list: there is no such name. */
   resolve(name: string, timeoutMs: number): Promise<readonly string[] | Unseen>;
-  /** How many commands were executed in it so far, by `exec` or for reading; asserted by tests. */
+  /** Where its published ports are now: `hostPort` is what the system chose when any was asked for. Empty before the start. */
+  published(): Promise<readonly PublishedPort[]>;
+  /** How many commands were executed in it so far, by `exec` or for reading, not for its healthcheck; asserted by tests. */
   readonly execs: number;
 }
 

@@ -1,0 +1,69 @@
+/** The image that the cases of `cases.ts` run: one static busybox under the names of a few tools, and known files. */
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { buildImages } from "../../images/build.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import { ImageLayout } from "../../images/layout.ts";
+import { createRegistryClient } from "../../images/registry/client.ts";
+
+const TOOLS = [
+  "sh",
+  "sleep",
+  "cat",
+  "echo",
+  "env",
+  "id",
+  "pwd",
+  "hostname",
+  "ls",
+  "touch",
+  "httpd",
+  "test",
+  "stat",
+];
+const DOCKERFILE = `FROM slipway/host/busybox
+COPY bin/ /bin/
+COPY passwd group /etc/
+COPY www/ /www/
+COPY private.txt /data/private.txt
+ENV GREETING=hello COLOUR=red
+EXPOSE 8080
+CMD ["sleep", "86400"]
+`;
+
+/** `folder` must be empty; the layout is made in it. Needs the package busybox-static on this machine. */
+export async function buildCasesImage(folder: string): Promise<BuiltImage> {
+  const context = join(folder, "context");
+  for (const name of ["bin", "www"]) await mkdir(join(context, name), { recursive: true });
+  for (const tool of TOOLS) await symlink("/usr/bin/busybox", join(context, "bin", tool));
+  const files: Readonly<Record<string, string>> = {
+    Dockerfile: DOCKERFILE,
+    passwd: "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
+    group: "root:x:0:\napp:x:1000:\nextra:x:44:app\n",
+    "www/index.html": "the page\n",
+    "private.txt": "private\n",
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(context, name), text);
+  await symlink("/www/index.html", join(context, "www", "link.html"));
+  await chmod(join(context, "private.txt"), 0o640);
+  const registry = createRegistryClient({});
+  try {
+    const [built] = await buildImages({
+      images: [
+        {
+          name: "cases",
+          from: { kind: "context", context, dockerfile: join(context, "Dockerfile"), args: {} },
+        },
+      ],
+      layout: await ImageLayout.open(join(folder, "layout")),
+      registry,
+      root: folder,
+      commitTimeMs: 0,
+      isLocal: true,
+      allowHostBases: [],
+    });
+    return built as BuiltImage;
+  } finally {
+    await registry.close();
+  }
+}

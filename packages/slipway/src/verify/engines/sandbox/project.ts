@@ -1,0 +1,233 @@
+/** The services of a project in one node agent: a pod each, with the names and the networks that Compose means. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, SlipwayError } from "@slipway/base";
+import { createSandboxRuntime, type ResolvedImage, type SandboxRuntime } from "@slipway/cluster/sandbox";
+import { ImageLayout } from "../../../images/layout.ts";
+import { readImage } from "../../../images/source.ts";
+import type { Project, ProjectSpec, ServiceSpec } from "../engine.ts";
+import { CONTAINER, SandboxContainer } from "./container.ts";
+import { configOf, healthcheckOf, stopSignalOf } from "./image.ts";
+import { Looks } from "./looks.ts";
+import { makeBindSources } from "./mounts.ts";
+import { namesSeenBy, partedFrom } from "./names.ts";
+import { publish } from "./published.ts";
+
+const POD_PREFIX = "10.244.";
+
+export interface ProjectOptions {
+  readonly clock: Clock;
+  readonly directory: string;
+  readonly layersDirectory: string;
+}
+
+type Image = NonNullable<Awaited<ReturnType<typeof readImage>>>;
+
+export class SandboxProject implements Project {
+  readonly spec: ProjectSpec;
+  readonly #options: ProjectOptions;
+  readonly #runtime: SandboxRuntime;
+  readonly #containers = new Map<string, SandboxContainer>();
+  readonly #ips = new Map<string, string>();
+  #removed: Promise<void> | undefined;
+
+  private constructor(spec: ProjectSpec, options: ProjectOptions, runtime: SandboxRuntime) {
+    this.spec = spec;
+    this.#options = options;
+    this.#runtime = runtime;
+  }
+
+  static async create(spec: ProjectSpec, options: ProjectOptions): Promise<SandboxProject> {
+    const images = new Map(
+      await Promise.all(
+        spec.services.map(async (service) => [service.name, await imageOf(service)] as const),
+      ),
+    );
+    refuseUnsupported(spec, images);
+    const runtime = await createSandboxRuntime({
+      name: spec.name,
+      directory: join(options.directory, "sandbox"),
+      layersDirectory: options.layersDirectory,
+      images: {
+        resolve: async (name) => resolvedImage(serviceNamed(spec, name), images.get(name) as Image),
+        openLayer: async ({ reference }, digest) =>
+          (await ImageLayout.open(serviceNamed(spec, reference).image.layout)).openBlob(digest),
+      },
+      clock: options.clock,
+    });
+    const project = new SandboxProject(spec, options, runtime);
+    try {
+      await project.#make(images);
+      return project;
+    } catch (error) {
+      await project.remove();
+      throw error;
+    }
+  }
+
+  async #make(images: ReadonlyMap<string, Image>): Promise<void> {
+    const { services } = this.spec;
+    this.#runtime.onExit((exit) => {
+      const service = services.find(({ name }) => this.#podOf(name) === exit.podUid);
+      void this.#containers.get(service?.name ?? "")?.hasExited(exit);
+    });
+    await Promise.all(services.map((service) => this.#makePod(service)));
+    const ipOf = (name: string): string => this.#ips.get(name) as string;
+    await Promise.all(
+      services.map((one) =>
+        this.#runtime.partPod(this.#podOf(one.name), partedFrom(one, services).map(ipOf)),
+      ),
+    );
+    for (const service of services) {
+      const { config } = images.get(service.name) as Image;
+      makeBindSources(service.mounts);
+      const looks = new Looks({
+        runtime: this.#runtime,
+        podUid: this.#podOf(service.name),
+        container: CONTAINER,
+        prefix: POD_PREFIX,
+      });
+      this.#containers.set(
+        service.name,
+        new SandboxContainer({
+          service,
+          runtime: this.#runtime,
+          clock: this.#options.clock,
+          podUid: this.#podOf(service.name),
+          stopSignal: stopSignalOf(config.config ?? {}, service) as NodeJS.Signals,
+          healthcheck: healthcheckOf(config.config ?? {}, service),
+          looks,
+          publish: () => this.#publish(service),
+          changed: () => this.#tellNames().catch((error) => this.#afterRemoval(error)),
+        }),
+      );
+    }
+    await this.#tellNames();
+  }
+
+  async #makePod(service: ServiceSpec): Promise<void> {
+    const { podIP } = await this.#runtime.startPod({
+      uid: this.#podOf(service.name),
+      namespace: this.#podOf(service.name),
+      name: service.name,
+      hostname: service.hostname ?? service.name,
+      hostAliases: service.extraHosts.map(({ ip, name }) => ({ ip, hostnames: [name] })),
+    });
+    this.#ips.set(service.name, podIP);
+  }
+
+  /** All names stand before anything starts: a server that looks its upstreams up once must find them. */
+  async #tellNames(): Promise<void> {
+    if (this.#removed !== undefined) return;
+    const { services } = this.spec;
+    const routes = services.flatMap((viewer) =>
+      [...namesSeenBy(viewer, services)].map(([name, owners]) => ({
+        namespace: this.#podOf(viewer.name),
+        name,
+        clusterIP: "None",
+        ports: owners
+          .filter((owner) => this.#containers.get(owner)?.isNamed === true)
+          .map((owner) => ({
+            name: undefined,
+            port: 1,
+            protocol: "TCP" as const,
+            endpoints: [{ ip: this.#ips.get(owner) as string, port: 1 }],
+          })),
+      })),
+    );
+    await this.#runtime.setServices(routes);
+  }
+
+  /** A container's end may come together with the project's. */
+  #afterRemoval(error: unknown): void {
+    if (this.#removed === undefined) throw error;
+  }
+
+  /** Also the namespace: each has one of its own, so that it can be told other names than the next. */
+  #podOf(service: string): string {
+    return `service-${this.spec.services.findIndex(({ name }) => name === service)}`;
+  }
+
+  #publish(service: ServiceSpec) {
+    const ip = this.#ips.get(service.name) as string;
+    return Promise.all(
+      service.published.map((port) =>
+        publish(port, `services/${service.name}/ports`, (inside) => this.#runtime.dial(ip, inside)),
+      ),
+    );
+  }
+
+  container(service: string): SandboxContainer {
+    return this.#containers.get(serviceNamed(this.spec, service).name) as SandboxContainer;
+  }
+
+  remove(): Promise<void> {
+    this.#removed ??= this.#remove();
+    return this.#removed;
+  }
+
+  async #remove(): Promise<void> {
+    await Promise.all([...this.#containers.values()].map((container) => container.remove()));
+    await this.#runtime.close();
+    await rm(this.#options.directory, { recursive: true, force: true });
+  }
+}
+
+function serviceNamed(spec: ProjectSpec, name: string): ServiceSpec {
+  const found = spec.services.find((service) => service.name === name);
+  if (found === undefined) throw new Error(`${name} is not part of the project ${spec.name}`);
+  return found;
+}
+
+/** What the runtime runs under the service's name: the image with what the service says otherwise. */
+function resolvedImage(service: ServiceSpec, { manifest, config }: Image): ResolvedImage {
+  return {
+    id: `${service.image.name}@${service.image.digest}`,
+    reference: service.name,
+    layers: manifest.layers.map(({ digest, mediaType, size }, position) => ({
+      digest,
+      mediaType,
+      size,
+      diffId: config.rootfs.diff_ids[position] ?? digest,
+    })),
+    config: configOf(config.config ?? {}, service),
+  };
+}
+
+async function imageOf(service: ServiceSpec): Promise<Image> {
+  const { name, digest, layout } = service.image;
+  const image = await readImage(await ImageLayout.open(layout), name, digest);
+  if (image !== undefined) return image;
+  throw new SlipwayError({
+    code: "ENGINE_IMAGE_MISSING",
+    where: `services/${service.name}/image`,
+    message: `${name}@${digest} is not in ${layout}`,
+    hint: "Build it, or pull it.",
+    exitCode: 3,
+  });
+}
+
+/** All at once, each with its place. */
+function refuseUnsupported(spec: ProjectSpec, images: ReadonlyMap<string, Image>): void {
+  const problems: string[] = [];
+  for (const service of spec.services) {
+    const { name } = service;
+    const config = images.get(name)?.config.config ?? {};
+    if (service.hasInit) problems.push(`services/${name}/init: a PID 1 in front of the image's program`);
+    for (const { port, protocol } of service.published)
+      if (protocol === "udp") problems.push(`services/${name}/ports: publishing the UDP port ${port}`);
+    for (const alias of service.networks.flatMap(({ aliases }) => aliases))
+      if (alias.includes("."))
+        problems.push(`services/${name}/networks: the alias ${alias}, which has a dot`);
+    if (stopSignalOf(config, service) === undefined)
+      problems.push(`services/${name}/stop_signal: ${service.stopSignal ?? config.StopSignal}`);
+  }
+  if (problems.length === 0) return;
+  throw new SlipwayError({
+    code: "ENGINE_UNSUPPORTED",
+    where: `project ${spec.name}`,
+    message: `the sandbox does not have what is asked for:\n  ${problems.join("\n  ")}`,
+    hint: "Leave it out, or run the project with a Docker or Podman engine.",
+    exitCode: 2,
+  });
+}

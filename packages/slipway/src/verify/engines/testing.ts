@@ -1,0 +1,28 @@
+/** Services for tests, with everything defaulted that a test is not about. */
+import type { ServiceSpec } from "./engine.ts";
+
+export function aService(name: string, over: Partial<ServiceSpec> = {}): ServiceSpec {
+  return {
+    name,
+    image: { name, digest: `sha256:${"0".repeat(64)}`, reference: undefined, layout: "/nowhere" },
+    entrypoint: undefined,
+    command: undefined,
+    environment: {},
+    user: undefined,
+    workingDir: undefined,
+    hostname: undefined,
+    networks: [{ name: "default", aliases: [] }],
+    extraHosts: [],
+    mounts: [],
+    exposed: [],
+    published: [],
+    healthcheck: undefined,
+    dependsOn: [],
+    stopSignal: undefined,
+    stopGraceMs: 10_000,
+    isReadOnly: false,
+    restart: "no",
+    hasInit: false,
+    ...over,
+  };
+}
