@@ -157,6 +157,11 @@ export class SandboxProject implements Project {
     );
   }
 
+  /** Of the process that everything of the project ends with. */
+  get agentPid(): number {
+    return this.#runtime.agentPid;
+  }
+
   container(service: string): SandboxContainer {
     return this.#containers.get(serviceNamed(this.spec, service).name) as SandboxContainer;
   }
