@@ -6,14 +6,18 @@
  * the engines never touch this machine's own; the command's loopback is theirs as well. Needs root.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const INSIDE = "SLIPWAY_ENGINES_INSIDE";
 const ANSWER_WITHIN_MS = 60_000;
+/** Where containers of both engines find the name server; the block is for documentation (RFC 5737). */
+const NAME_SERVER = "203.0.113.53";
 
 interface Engine {
   readonly name: string;
@@ -50,6 +54,7 @@ async function withEngines(): Promise<number> {
   const started: { readonly engine: Engine; readonly child: ChildProcess; log: string }[] = [];
   try {
     if ((await run(["ip", "link", "set", "lo", "up"], {})) !== 0) fail("engines: ip link set lo up failed");
+    await startNameServer(folder);
     // Of its own, and empty: what this machine's Docker is told in /etc/docker is not for it.
     await writeFile(join(folder, "docker.json"), "{}");
     for (const engine of enginesIn(folder)) {
@@ -107,10 +112,40 @@ function enginesIn(folder: string): readonly Engine[] {
         ...["--root", join(folder, "pod-data"), "--runroot", join(folder, "pod-run")],
         ...["--network-config-dir", join(folder, "pod-net"), "--tmpdir", join(folder, "pod-tmp")],
         ...["--cgroup-manager", "cgroupfs", "--events-backend", "file"],
+        // Debian's crun refuses the mix of cgroup versions that some machines have.
+        ...["--runtime", "runc"],
         ...["system", "service", "--time", "0", `unix://${podman}`],
       ],
     },
   ];
+}
+
+/**
+ * Engines pass on what they cannot resolve to the machine's name servers. Here there are none, and every name that is
+ * nobody's would cost a timeout; so one answers that there is no such name (NXDOMAIN, RFC 1035).
+ */
+async function startNameServer(folder: string): Promise<void> {
+  const server = createSocket("udp4");
+  server.on("message", (query, { port, address }) => {
+    const answer = Buffer.from(query);
+    answer.writeUInt16BE(0x8183, 2); // an answer, recursion available, NXDOMAIN
+    answer.fill(0, 6, 12); // with no records
+    let end = 12;
+    while (end < query.length && query[end] !== 0) end += (query[end] as number) + 1;
+    server.send(answer.subarray(0, end + 5), port, address);
+  });
+  server.on("error", () => {}); // who asked is gone
+  // At one address of its own: Podman's server listens at this port of each network, and an answer must come from
+  // where it was asked.
+  const isThere = await run(["ip", "addr", "add", `${NAME_SERVER}/32`, "dev", "lo"], {});
+  if (isThere !== 0) fail("engines: ip addr add failed");
+  server.bind(53, NAME_SERVER);
+  await once(server, "listening");
+  server.unref();
+  const resolvConf = join(folder, "resolv.conf");
+  await writeFile(resolvConf, `nameserver ${NAME_SERVER}\n`);
+  const target = await realpath("/etc/resolv.conf");
+  if ((await run(["mount", "--bind", resolvConf, target], {})) !== 0) fail("engines: mount --bind failed");
 }
 
 /** Whether GET /_ping is answered while the engine lives. */

@@ -9,22 +9,27 @@ import type {
   ContainerState,
   ExecOptions,
   ExecResult,
+  HealthcheckSpec,
   InsideRequest,
   InsideResponse,
   ListeningSocket,
+  PublishedPort,
   ReachResult,
   ServiceSpec,
   Unseen,
 } from "../engine.ts";
 import { execIn } from "./exec.ts";
+import { HealthWatch } from "./health-watch.ts";
 import type { Look } from "./look.ts";
-import { stateOf } from "./state.ts";
+import { publishedOf, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 
 const LOG_LIMIT = 1024 * 1024;
 const NOT_MODIFIED = 304;
 const NOT_FOUND = 404;
 const CONFLICT = 409;
+const REMOVE_TRIES = 100;
+const REMOVE_PAUSE_MS = 100;
 
 export interface DockerContainerOptions {
   readonly docker: Docker;
@@ -32,6 +37,7 @@ export interface DockerContainerOptions {
   readonly service: ServiceSpec;
   readonly clock: Clock;
   readonly stopSignal: string;
+  readonly healthcheck: HealthcheckSpec | undefined;
   /** How to see what runs in it; made anew for each of its first processes. */
   readonly look: (pid: number) => Look;
 }
@@ -41,6 +47,7 @@ export class DockerContainer implements Container {
   readonly #options: DockerContainerOptions;
   readonly #container: Docker.Container;
   #look: { readonly pid: number; readonly look: Look } | undefined;
+  #health: HealthWatch | undefined;
   #execs = 0;
 
   constructor(options: DockerContainerOptions) {
@@ -56,6 +63,7 @@ export class DockerContainer implements Container {
   async start(): Promise<void> {
     try {
       await this.#container.start();
+      await this.state();
     } catch (error) {
       if (statusOf(error) === NOT_MODIFIED) return;
       throw new SlipwayError({
@@ -69,10 +77,32 @@ export class DockerContainer implements Container {
   }
 
   async state(): Promise<ContainerState> {
-    return stateOf(await this.#container.inspect());
+    const state = stateOf(await this.#container.inspect());
+    const watch = this.#watchHealth(state);
+    if (watch === undefined) return state;
+    return { ...state, health: watch.health.status, healthOutput: watch.health.output };
+  }
+
+  /** One watch for each life; of one that has ended, what was seen last stays. */
+  #watchHealth({ status, startedAtMs }: ContainerState): HealthWatch | undefined {
+    const { healthcheck, clock } = this.#options;
+    if (healthcheck === undefined || startedAtMs === undefined) return undefined;
+    if (status !== "running") this.#health?.close();
+    else if (this.#health?.startedAtMs !== startedAtMs) {
+      this.#health?.close();
+      this.#health = new HealthWatch({
+        check: healthcheck,
+        startedAtMs,
+        clock,
+        exec: (argv, timeoutMs) => this.#execute(argv, { timeoutMs }),
+      });
+    }
+    return this.#health;
   }
 
   async exited(signal: AbortSignal): Promise<ContainerState> {
+    const now = await this.state();
+    if (now.status === "exited") return now;
     await this.#container.wait({ abortSignal: signal });
     return this.state();
   }
@@ -130,6 +160,10 @@ export class DockerContainer implements Container {
 
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     this.#execs += 1;
+    return this.#execute(argv, options);
+  }
+
+  async #execute(argv: readonly string[], options: ExecOptions): Promise<ExecResult> {
     const look = await this.#looking();
     return execIn(this.#container, argv, options, {
       clock: this.#options.clock,
@@ -184,14 +218,30 @@ export class DockerContainer implements Container {
     return this.#seen((look) => look.resolve(name, timeoutMs));
   }
 
+  async published(): Promise<readonly PublishedPort[]> {
+    const { NetworkSettings } = await this.#container.inspect();
+    return publishedOf(NetworkSettings.Ports ?? {});
+  }
+
   async remove(): Promise<void> {
+    this.#health?.close();
     this.#look?.look.close();
+    await removeByForce(this.#container, this.#options.clock);
+  }
+}
+
+/** Resolves when it is gone, also when somebody else removes it at the same time. */
+export async function removeByForce(container: Docker.Container, clock: Clock): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
     try {
-      await this.#container.remove({ force: true, v: true });
+      await container.remove({ force: true, v: true });
+      return;
     } catch (error) {
       const status = statusOf(error);
-      // 409: its removal is already going on.
-      if (status !== NOT_FOUND && status !== CONFLICT) throw error;
+      if (status === NOT_FOUND) return;
+      // 409: its removal, or a restart, is going on.
+      if (status !== CONFLICT || tries >= REMOVE_TRIES) throw error;
+      await clock.sleep(REMOVE_PAUSE_MS);
     }
   }
 }

@@ -1,12 +1,11 @@
 /** A service as the Docker Engine API creates it (API 1.41; Podman 4.3 understands the same). Pure. */
 import type { ContainerCreateOptions, EndpointSettings } from "dockerode";
-import type { HealthcheckSpec, ServiceMount, ServiceSpec } from "../engine.ts";
+import type { ServiceMount, ServiceSpec } from "../engine.ts";
 import type { Ulimit } from "./ulimits.ts";
 
 export const PROJECT_LABEL = "io.slipway.verify.project";
 export const OWNER_LABEL = "io.slipway.verify.owner";
 const SERVICE_LABEL = "io.slipway.verify.service";
-const NS_PER_MS = 1_000_000;
 
 export interface CreateNames {
   readonly project: string;
@@ -51,7 +50,8 @@ export function createOptions(service: ServiceSpec, names: CreateNames): Contain
     ExposedPorts: Object.fromEntries(
       [...service.exposed, ...service.published].map(({ port, protocol }) => [`${port}/${protocol}`, {}]),
     ),
-    ...(service.healthcheck === undefined ? {} : { Healthcheck: healthcheckOf(service.healthcheck) }),
+    // Run from here instead: `health-watch.ts` says why.
+    Healthcheck: { Test: ["NONE"] },
     HostConfig: {
       NetworkMode: network,
       ReadonlyRootfs: service.isReadOnly,
@@ -90,15 +90,4 @@ function bindOf(mount: ServiceMount, names: CreateNames): readonly string[] {
   if (mount.kind === "tmpfs") return [];
   const source = mount.kind === "bind" ? mount.source : names.volume(mount.volume);
   return [`${source}:${mount.path}${mount.isReadOnly ? ":ro" : ""}`];
-}
-
-function healthcheckOf(check: HealthcheckSpec | "none"): NonNullable<ContainerCreateOptions["Healthcheck"]> {
-  if (check === "none") return { Test: ["NONE"] };
-  return {
-    Test: ["CMD", ...check.test],
-    Interval: check.intervalMs * NS_PER_MS,
-    Timeout: check.timeoutMs * NS_PER_MS,
-    StartPeriod: check.startPeriodMs * NS_PER_MS,
-    Retries: check.retries,
-  };
 }

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { type Clock, isProcessAlive, type ProcessIdentity, systemProcesses } from "@slipway/base";
 import type { Engine, Project, ProjectSpec } from "../engine.ts";
 import type { Connection } from "./connect.ts";
+import { removeByForce } from "./container.ts";
 import { OWNER_LABEL } from "./create-options.ts";
 import { type Look, remoteLook } from "./look.ts";
 import { createDockerProject, removeIfThere } from "./project.ts";
@@ -40,8 +41,7 @@ export function dockerEngine({ connection, clock, look }: DockerEngineOptions): 
         isOrphan(Labels),
       );
       for (const { Id } of containers) {
-        const container = docker.getContainer(Id);
-        await removeIfThere({ remove: () => container.remove({ force: true, v: true }) });
+        await removeByForce(docker.getContainer(Id), clock);
       }
       const networks = (await docker.listNetworks({ filters })).filter(({ Labels }) =>
         isOrphan(Labels ?? {}),

@@ -4,30 +4,41 @@ import type Docker from "dockerode";
 import { dockerArchiveStream } from "../../../images/docker-archive.ts";
 import type { BuiltImage } from "../../../images/image.ts";
 import type { ImageLayout } from "../../../images/layout.ts";
-import { MEDIA } from "../../../images/oci.ts";
+import { type ImageConfigFile, MEDIA } from "../../../images/oci.ts";
 import { readImageAt } from "../../../images/source.ts";
 import { statusOf } from "./container.ts";
 
 const NOT_FOUND = 404;
 const SHORT = 12;
 
-/** What the engine calls it. It stays there for the next run: loading takes longer than any check. */
-export async function loadImage(docker: Docker, layout: ImageLayout, image: BuiltImage): Promise<string> {
+export interface LoadedImage {
+  /** What the engine calls it. */
+  readonly name: string;
+  readonly config: ImageConfigFile["config"];
+}
+
+/** The image stays there for the next run: loading takes longer than any check. */
+export async function loadImage(
+  docker: Docker,
+  layout: ImageLayout,
+  image: BuiltImage,
+): Promise<LoadedImage> {
   const size = (await layout.size(image.digest)) ?? 0;
   const held = (await layout.resolve(image.name, image.digest)) ?? {
     mediaType: MEDIA.manifest,
     digest: image.digest,
     size,
   };
-  const { manifest } = await readImageAt(layout, held);
+  const { manifest, config: file } = await readImageAt(layout, held);
+  const config = file.config ?? {};
   const name = `slipway-verify/${image.name}:${image.digest.slice("sha256:".length).slice(0, SHORT)}`;
   for (const candidate of [manifest.config.digest, name]) {
-    if (await isThere(docker, candidate)) return candidate;
+    if (await isThere(docker, candidate)) return { name: candidate, config };
   }
   const answer = await docker.loadImage(dockerArchiveStream(layout, manifest, name));
   let said = "";
   for await (const chunk of answer) said += String(chunk);
-  if (await isThere(docker, name)) return name;
+  if (await isThere(docker, name)) return { name, config };
   throw new SlipwayError({
     code: "ENGINE_IMAGE_NOT_LOADED",
     where: `images/${image.name}`,

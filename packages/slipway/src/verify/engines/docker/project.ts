@@ -3,9 +3,10 @@ import { type Clock, SlipwayError } from "@slipway/base";
 import type Docker from "dockerode";
 import { ImageLayout } from "../../../images/layout.ts";
 import type { Container, Project, ProjectSpec, ServiceSpec } from "../engine.ts";
+import { healthcheckOf, stopSignalOf } from "../sandbox/image.ts";
 import { DockerContainer, statusOf } from "./container.ts";
 import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
-import { loadImage } from "./images.ts";
+import { type LoadedImage, loadImage } from "./images.ts";
 import type { Look } from "./look.ts";
 import type { Ulimit } from "./ulimits.ts";
 
@@ -39,6 +40,7 @@ export class DockerProject implements Project {
   readonly #containers = new Map<string, DockerContainer>();
   readonly #networks: Docker.Network[] = [];
   readonly #volumes: Docker.Volume[] = [];
+  #removal: Promise<void> | undefined;
 
   constructor(spec: ProjectSpec, options: DockerProjectOptions) {
     this.spec = spec;
@@ -55,8 +57,8 @@ export class DockerProject implements Project {
       volume: (name: string) => `${this.spec.name}-${name}`,
     };
     const labels = labelsOf(names);
-    const images = new Map<string, Promise<string>>();
-    const imageOf = (service: ServiceSpec): Promise<string> => {
+    const images = new Map<string, Promise<LoadedImage>>();
+    const imageOf = (service: ServiceSpec): Promise<LoadedImage> => {
       const known = images.get(service.image.digest);
       const loaded =
         known ??
@@ -77,14 +79,19 @@ export class DockerProject implements Project {
       await docker.createVolume({ Name: names.volume(name), Labels: labels });
       this.#volumes.push(docker.getVolume(names.volume(name)));
     }
-    for (const service of services)
-      await this.#createContainer(service, { ...names, image: await imageOf(service) });
+    for (const service of services) {
+      const image = await imageOf(service);
+      await this.#createContainer(service, { ...names, image: image.name }, image.config);
+    }
   }
 
-  async #createContainer(service: ServiceSpec, names: CreateNames): Promise<void> {
+  async #createContainer(
+    service: ServiceSpec,
+    names: CreateNames,
+    image: LoadedImage["config"],
+  ): Promise<void> {
     const { docker, clock, look } = this.#options;
     const made = await docker.createContainer(createOptions(service, names));
-    const { Config } = await made.inspect();
     this.#containers.set(
       service.name,
       new DockerContainer({
@@ -92,7 +99,8 @@ export class DockerProject implements Project {
         clock,
         id: made.id,
         service,
-        stopSignal: service.stopSignal ?? stopSignalOf(Config) ?? "SIGTERM",
+        stopSignal: stopSignalOf(image, service) ?? "SIGTERM",
+        healthcheck: healthcheckOf(image, service),
         look,
       }),
     );
@@ -107,17 +115,19 @@ export class DockerProject implements Project {
     throw new SlipwayError({
       code: "SERVICE_UNKNOWN",
       where: service,
-      message: `there is no such service; there are ${[...this.#containers.keys()].join(", ") || "none"}`,
+      message: `there is no service "${service}"; there are ${[...this.#containers.keys()].join(", ") || "none"}`,
       exitCode: 2,
     });
   }
 
-  async remove(): Promise<void> {
+  remove(): Promise<void> {
+    this.#removal ??= this.#remove();
+    return this.#removal;
+  }
+
+  async #remove(): Promise<void> {
     await Promise.all([...this.#containers.values()].map((container) => container.remove()));
     await Promise.all([...this.#networks, ...this.#volumes].map(removeIfThere));
-    this.#containers.clear();
-    this.#networks.length = 0;
-    this.#volumes.length = 0;
   }
 }
 
@@ -127,10 +137,4 @@ export async function removeIfThere(thing: { remove(): Promise<unknown> }): Prom
   } catch (error) {
     if (statusOf(error) !== NOT_FOUND) throw error;
   }
-}
-
-/** dockerode's types do not have it. */
-function stopSignalOf(config: object): string | undefined {
-  const { StopSignal } = config as { StopSignal?: unknown };
-  return typeof StopSignal === "string" && StopSignal !== "" ? StopSignal : undefined;
 }

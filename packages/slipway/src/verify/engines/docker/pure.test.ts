@@ -40,7 +40,7 @@ const names = {
 describe("a service as the engine creates it", () => {
   test("says nothing of what the image says itself", () => {
     const options = createOptions(service, names);
-    for (const key of ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal", "Healthcheck"] as const) {
+    for (const key of ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"] as const) {
       assert.ok(!(key in options), key);
     }
     assert.equal(options.name, "p1-front");
@@ -57,19 +57,8 @@ describe("a service as the engine creates it", () => {
     assert.deepEqual([command.Entrypoint, command.Cmd], [undefined, ["run"]]);
   });
 
-  test("durations are nanoseconds, and no healthcheck is NONE", () => {
-    const test = ["/bin/true"];
-    const check = { test, intervalMs: 1000, timeoutMs: 500, startPeriodMs: 0, retries: 3 };
-    assert.deepEqual(createOptions({ ...service, healthcheck: check }, names).Healthcheck, {
-      Test: ["CMD", "/bin/true"],
-      Interval: 1_000_000_000,
-      Timeout: 500_000_000,
-      StartPeriod: 0,
-      Retries: 3,
-    });
-    assert.deepEqual(createOptions({ ...service, healthcheck: "none" }, names).Healthcheck, {
-      Test: ["NONE"],
-    });
+  test("the engine runs no healthcheck of its own", () => {
+    assert.deepEqual(createOptions(service, names).Healthcheck, { Test: ["NONE"] });
   });
 
   test("mounts, ports and further networks", () => {
@@ -132,11 +121,15 @@ describe("what an inspection says", () => {
       { ExitCode: 137, OOMKilled: true, FinishedAt: "2024-05-01T10:00:01Z" },
       { status: "exited", exitCode: 137, signal: 9, isOomKilled: true },
     ],
-    ["Podman's empty health", { Running: true, Health: { Status: "" } }, { health: undefined }],
     [
-      "unhealthy, with what the check wrote last",
-      { Running: true, Health: { Status: "unhealthy", Log: [{ Output: "a" }, { Output: "b" }] } },
-      { health: "unhealthy", healthOutput: "b" },
+      "Docker's restarting container, which it says runs",
+      { Running: true, Restarting: true, ExitCode: 1, FinishedAt: "2024-05-01T10:00:01Z" },
+      { status: "exited", exitCode: 1 },
+    ],
+    [
+      "Podman's end before the start",
+      { ExitCode: 0, StartedAt: "2024-05-01T10:00:01.2Z", FinishedAt: "2024-05-01T10:00:01Z" },
+      { startedAtMs: 1714557601200, finishedAtMs: 1714557601200 },
     ],
   ];
   for (const [name, State, expected] of rows) {

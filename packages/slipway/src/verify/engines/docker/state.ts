@@ -1,6 +1,6 @@
 /** What an engine's inspection says, as the port says it. Pure. */
 import type { ContainerInspectInfo } from "dockerode";
-import type { ContainerState } from "../engine.ts";
+import type { ContainerState, PublishedPort } from "../engine.ts";
 
 /** Exit codes above this name the signal that ended the process, as shells have it. */
 const SIGNAL_BASE = 128;
@@ -8,8 +8,12 @@ const LAST_SIGNAL = 64;
 
 export function stateOf(info: Pick<ContainerInspectInfo, "State" | "RestartCount">): ContainerState {
   const { State } = info;
-  const hasEnded = !State.Running && timeOf(State.FinishedAt) !== undefined;
-  const status = State.Running ? "running" : hasEnded ? "exited" : "created";
+  // Between two lives Docker says both that it runs and that it restarts.
+  const isRunning = State.Running && !State.Restarting;
+  const hasEnded = !isRunning && timeOf(State.FinishedAt) !== undefined;
+  const status = isRunning ? "running" : hasEnded ? "exited" : "created";
+  // Podman takes the end from a file's time, which may be a moment before the start.
+  const startedAtMs = timeOf(State.StartedAt);
   const exitCode = status === "exited" ? State.ExitCode : undefined;
   const signal = exitCode === undefined ? undefined : exitCode - SIGNAL_BASE;
   return {
@@ -18,16 +22,11 @@ export function stateOf(info: Pick<ContainerInspectInfo, "State" | "RestartCount
     signal: signal !== undefined && signal > 0 && signal <= LAST_SIGNAL ? signal : undefined,
     isOomKilled: State.OOMKilled,
     restarts: info.RestartCount ?? 0,
-    startedAtMs: timeOf(State.StartedAt),
-    finishedAtMs: status === "exited" ? timeOf(State.FinishedAt) : undefined,
-    health: healthOf(State.Health?.Status),
-    healthOutput: State.Health?.Log?.at(-1)?.Output,
+    startedAtMs,
+    finishedAtMs: status === "exited" ? Math.max(timeOf(State.FinishedAt) ?? 0, startedAtMs ?? 0) : undefined,
+    health: undefined,
+    healthOutput: undefined,
   };
-}
-
-/** Podman says "" where there is no healthcheck, Docker leaves it out or says "none". */
-function healthOf(status: string | undefined): ContainerState["health"] {
-  return status === "starting" || status === "healthy" || status === "unhealthy" ? status : undefined;
 }
 
 /** Go's zero time stands for never. */
@@ -35,4 +34,19 @@ function timeOf(text: string | undefined): number | undefined {
   if (text === undefined || text.startsWith("0001-")) return undefined;
   const ms = Date.parse(text);
   return Number.isNaN(ms) || ms <= 0 ? undefined : ms;
+}
+
+/** Before the start there are no bindings; of IPv4 and IPv6 both, one line each. */
+export function publishedOf(
+  ports: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>>,
+): readonly PublishedPort[] {
+  return Object.entries(ports).flatMap(([key, bindings]) => {
+    const [port = "", protocol] = key.split("/");
+    return (bindings ?? []).map(({ HostIp, HostPort }) => ({
+      port: Number(port),
+      protocol: protocol === "udp" ? ("udp" as const) : ("tcp" as const),
+      hostIp: HostIp === "" ? "0.0.0.0" : HostIp,
+      hostPort: Number(HostPort),
+    }));
+  });
 }
