@@ -152,7 +152,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const client = createMemoryClient({
       name: options.name,
       api,
-      pods: { logs: (pod, logs) => access.logs(pod, logs), exec: (pod, exec) => access.run(pod, exec) },
+      pods: {
+        logs: (pod, logs) => access.logs(pod, logs),
+        exec: (pod, exec) => access.run(pod, exec),
+        portForward: (pod, port) => access.portForward(pod, port),
+      },
       gitVersion: KUBERNETES_VERSION,
       sleep: (ms, signal) => clock.sleep(ms, signal),
     });

@@ -1,7 +1,14 @@
 /** Logs, exec and connections of pods, from the API's names down to the runtime's: what `kubectl logs` reaches. */
 import { type Duplex, Readable } from "node:stream";
 import type { Clock } from "@slipway/base";
-import { type ExecOutcome, type LogOptions, type Pod, type Store, statusError } from "@slipway/kube";
+import {
+  badRequest,
+  type ExecOutcome,
+  type LogOptions,
+  type Pod,
+  type Store,
+  statusError,
+} from "@slipway/kube";
 import type { PodRuntime } from "./runtimes/runtime.ts";
 
 export interface PodName {
@@ -119,6 +126,12 @@ export class RuntimePodAccess {
 
   dial(podIP: string, port: number, options?: { readonly timeoutMs?: number }): Promise<Duplex> {
     return this.#runtime.dial(podIP, port, options);
+  }
+
+  async portForward(name: PodName, port: number): Promise<Duplex> {
+    const podIP = this.#pod(name).status?.podIP;
+    if (podIP === undefined) throw badRequest(`pod ${name.name} has no address yet`);
+    return this.dial(podIP, port);
   }
 
   #pod({ namespace, name }: PodName): Pod {

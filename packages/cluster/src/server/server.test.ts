@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { type AddressInfo, createConnection, createServer, type Server } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it, test } from "node:test";
 import { connect } from "node:tls";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { until, VirtualClock } from "@slipway/base";
+import { type SlipwayError, until, VirtualClock } from "@slipway/base";
 import { type ConfigMap, type KubeObject, type Pod, statusError } from "@slipway/kube";
 import recorded from "./protobuf/testdata/recorded.json" with { type: "json" };
 import { createApiServer } from "./server.ts";
@@ -512,6 +515,70 @@ describe("logs and exec", () => {
       /"missing": not found/,
     );
     await assert.rejects(() => on.client.exec(pod, { container: "side", command: ["x"] }), /not running/);
+  });
+});
+
+describe("ports of a pod, over WebSocket", () => {
+  let on: TestServer;
+  let echo: Server;
+  const pod = { namespace: "default", name: "web" };
+  before(async () => {
+    echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
+    await once(echo, "listening");
+    on = await openTestServer({
+      pods: {
+        dial: async (podIP, port) => {
+          assert.equal(podIP, "10.1.0.2");
+          if (port !== 7) throw new Error("connect ECONNREFUSED 10.1.0.2:8");
+          const socket = createConnection((echo.address() as AddressInfo).port, "127.0.0.1");
+          await once(socket, "connect");
+          return socket;
+        },
+      },
+    });
+    const containers = [{ name: "web", image: "x" }];
+    const metadata = { name: "web", namespace: "default" };
+    await on.client.create<Pod>({ apiVersion: "v1", kind: "Pod", metadata, spec: { containers } });
+    const status = { phase: "Running", podIP: "10.1.0.2" };
+    await on.client.patch(
+      { apiVersion: "v1", kind: "Pod", ...pod },
+      "merge",
+      { status },
+      { subresource: "status" },
+    );
+  });
+  after(async () => {
+    echo.close();
+    await on.close();
+  });
+
+  it("carry bytes both ways, however many", async () => {
+    const connection = await on.client.portForward(pod, 7);
+    const sent = Buffer.alloc(300_000, "0123456789");
+    connection.write(sent);
+    const received: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of connection) {
+      received.push(chunk as Buffer);
+      size += (chunk as Buffer).length;
+      if (size >= sent.length) break;
+    }
+    assert.ok(Buffer.concat(received).equals(sent));
+  });
+
+  it("say what went wrong where nothing listens", async () => {
+    const connection = await on.client.portForward(pod, 8);
+    await assert.rejects(
+      () => text(connection),
+      (error: SlipwayError) =>
+        error.code === "CLUSTER_PORT_FORWARD_FAILED" &&
+        /port 8 to pod: connect ECONNREFUSED/.test(error.message),
+    );
+  });
+
+  it("belong to a pod that runs", async () => {
+    await assert.rejects(() => on.client.portForward({ ...pod, name: "none" }, 7), /"none" not found/);
+    await assert.rejects(() => on.client.portForward(pod, 70_000), /not a port/);
   });
 });
 

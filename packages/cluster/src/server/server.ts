@@ -185,7 +185,7 @@ class RequestHandler {
       const context = { ...this.#context, pods: this.#options.pods };
       const upgrade = { request, socket, head };
       if (path.subresource === "exec") serveExec(context, upgrade, path, query);
-      else if (path.subresource === "portforward") servePortForward(context, upgrade, path);
+      else if (path.subresource === "portforward") servePortForward(context, upgrade, path, query);
       else throw notUpgraded(path);
     } catch (error) {
       refuseUpgrade(socket, error);

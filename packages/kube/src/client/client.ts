@@ -5,6 +5,7 @@
  * All methods reject with a StatusError carrying the server's Status; a server that cannot be reached rejects with
  * SlipwayError code CLUSTER_UNREACHABLE.
  */
+import type { Duplex } from "node:stream";
 import type { KubeList, KubeObject } from "../resources/meta.ts";
 
 /** What a request is about; the plural is found by discovery. */
@@ -123,5 +124,14 @@ export interface KubeClient {
       readonly signal?: AbortSignal;
     },
   ): Promise<ExecOutcome>;
+  /**
+   * A connection to a port that something in the pod listens on. That nothing does is told by the stream, which then
+   * ends with CLUSTER_PORT_FORWARD_FAILED.
+   */
+  portForward(
+    pod: { readonly namespace: string; readonly name: string },
+    port: number,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Duplex>;
   close(): Promise<void>;
 }

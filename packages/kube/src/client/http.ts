@@ -21,6 +21,7 @@ import type {
   WriteOptions,
 } from "./client.ts";
 import { execInPod } from "./exec.ts";
+import { portForward } from "./port-forward.ts";
 import { isReason, StatusError } from "./status-error.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
 
@@ -92,6 +93,7 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
     delete: async (ref, deleteOptions = {}) => deleteObject(transport, resources, ref, deleteOptions),
     logs: (pod, logOptions = {}) => logStream(transport, pod, logOptions),
     exec: (pod, execOptions) => execInPod(transport, pod, execOptions, where),
+    portForward: (pod, port, forwardOptions = {}) => portForward(transport, pod, port, forwardOptions, where),
     close: async () => transport.close(),
   };
 }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { SlipwayError, seededRandom, systemClock, VirtualClock } from "@slipway/base";
 import { bootstrapCluster } from "../api/bootstrap.ts";
@@ -103,7 +105,7 @@ describe("the memory client", () => {
     );
   });
 
-  it("refuses logs and exec where no pods run, and passes them on where they do", async () => {
+  it("refuses logs, exec and ports where no pods run, and passes them on where they do", async () => {
     const pod = { namespace: "default", name: "web" };
     assert.throws(
       () => open().client.logs(pod),
@@ -114,6 +116,7 @@ describe("the memory client", () => {
         yield Buffer.from("hello\n");
       },
       exec: async (_pod, { command }) => ({ exitCode: 3, stdout: command.join(" "), stderr: "" }),
+      portForward: async (_pod, port) => Duplex.from([`port ${port}`]),
     };
     const { client } = open({ pods });
     const chunks: Uint8Array[] = [];
@@ -124,5 +127,6 @@ describe("the memory client", () => {
       stdout: "a b",
       stderr: "",
     });
+    assert.equal(await text(await client.portForward(pod, 80)), "port 80");
   });
 });

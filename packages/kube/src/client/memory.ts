@@ -2,6 +2,7 @@
  * The client over an API in this process. It answers as a server over HTTP would: asynchronously, with frozen
  * objects, and a slow reader of a watch is never handed an event out of order.
  */
+import type { Duplex } from "node:stream";
 import { SlipwayError } from "@slipway/base";
 import type { Api, ApiWriteOptions } from "../api/api.ts";
 import { badRequest } from "../api/errors.ts";
@@ -35,6 +36,7 @@ export interface PodAccess {
       readonly signal?: AbortSignal;
     },
   ): Promise<ExecOutcome>;
+  portForward(pod: { readonly namespace: string; readonly name: string }, port: number): Promise<Duplex>;
 }
 
 export interface MemoryClientOptions {
@@ -81,6 +83,7 @@ export function createMemoryClient(options: MemoryClientOptions): KubeClient {
       watchEvents(options, type, watchOptions, closing.signal) as AsyncIterable<ClientWatchEvent<T>>,
     logs: (pod, logOptions = {}) => requirePods(options).logs(pod, logOptions),
     exec: async (pod, execOptions) => requirePods(options).exec(pod, execOptions),
+    portForward: async (pod, port) => requirePods(options).portForward(pod, port),
     close: async () => closing.abort(),
   };
 }
@@ -178,7 +181,7 @@ function requirePods({ pods, name }: MemoryClientOptions): PodAccess {
   throw new SlipwayError({
     code: "CLUSTER_WITHOUT_PODS",
     where: `clusters/${name}`,
-    message: "this cluster has no running pods: its logs and exec cannot be served",
+    message: "this cluster has no running pods: its logs, exec and ports cannot be served",
     exitCode: 3,
   });
 }

@@ -152,6 +152,7 @@ export function createReplayCluster(options: ReplayOptions): ReplayCluster {
       yield Buffer.from(text);
     },
     exec: () => Promise.reject(statusError(405, "MethodNotAllowed", "a recording runs nothing")),
+    portForward: () => Promise.reject(statusError(405, "MethodNotAllowed", "a recording has no ports")),
     close: () => own.close(),
   };
 
