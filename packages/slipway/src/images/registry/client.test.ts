@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, request as httpRequest, type Server } from "node:http";
+import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Clock, type Random, seededRandom, systemClock } from "@slipway/base";
+import { type Clock, systemClock } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
 import { type Descriptor, encodeDocument, type ImageManifest, MEDIA } from "../oci.ts";
 import { createRegistryClient } from "./client.ts";
@@ -142,122 +142,6 @@ test("challenges and Retry-After are read as the specifications write them", () 
   assert.equal(parseRetryAfter("Thu, 01 Jan 1970 00:00:10 GMT", 4000), 6000);
   assert.equal(parseRetryAfter(undefined, 0), undefined);
 });
-
-/** A proxy in front of the registry that breaks things as the seed says, and counts what it let through. */
-async function faultProxy(
-  target: number,
-  random: Random,
-): Promise<{
-  server: Server;
-  host: string;
-  faults: Map<string, number>;
-  bytes: () => number;
-  isCalm: { value: boolean };
-}> {
-  const faults = new Map<string, number>();
-  let bytes = 0;
-  const isCalm = { value: false };
-  const server = createServer((incoming, outgoing) => {
-    const strike = isCalm.value
-      ? "none"
-      : random.pick(["none", "none", "none", "429", "500", "cut-request", "cut-response", "lose-response"]);
-    faults.set(strike, (faults.get(strike) ?? 0) + 1);
-    if (strike === "429" || strike === "500") {
-      incoming.resume();
-      incoming.on("end", () =>
-        outgoing.writeHead(Number(strike), strike === "429" ? { "retry-after": "1" } : {}).end(),
-      );
-      return;
-    }
-    const forwarded = httpRequest(
-      {
-        port: target,
-        host: "127.0.0.1",
-        method: incoming.method,
-        path: incoming.url,
-        headers: incoming.headers,
-      },
-      (answer) => {
-        if (strike === "lose-response") {
-          answer.resume();
-          answer.on("end", () => outgoing.destroy());
-          return;
-        }
-        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
-        let passed = 0;
-        answer.on("data", (chunk: Buffer) => {
-          passed += chunk.length;
-          outgoing.write(chunk);
-          if (strike === "cut-response" && passed > 10) outgoing.destroy();
-        });
-        answer.on("end", () => outgoing.end());
-      },
-    );
-    forwarded.on("error", () => outgoing.destroy());
-    const limit = strike === "cut-request" ? random.int(CHUNK) : Number.POSITIVE_INFINITY;
-    let seen = 0;
-    incoming.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (seen > limit) return;
-      seen += chunk.length;
-      forwarded.write(chunk.subarray(0, Math.max(0, chunk.length - Math.max(0, seen - limit))));
-      if (seen <= limit) return;
-      forwarded.destroy();
-      incoming.destroy();
-    });
-    incoming.on("end", () => forwarded.end());
-    incoming.on("error", () => forwarded.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    server,
-    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    faults,
-    bytes: () => bytes,
-    isCalm,
-  };
-}
-
-test("a push and a pull come through 429, 500, cut requests and lost answers, without sending it all again", async () => {
-  const struck = new Map<string, number>();
-  for (let seed = 1; seed <= 12; seed += 1) {
-    await withRegistry(async ({ port }) => {
-      const random = seededRandom(seed);
-      const proxy = await faultProxy(port, random);
-      const client = createRegistryClient({ clock: impatient, random, chunkBytes: CHUNK });
-      try {
-        const pushed = await retried(() => client.push(layout, image, `${proxy.host}/shop/web:v${seed}`));
-        assert.equal(pushed.reference, `${proxy.host}/shop/web:v${seed}@${image.digest}`);
-        assert.ok(
-          proxy.bytes() <= 3 * LAYER_BYTES,
-          `seed ${seed}: ${proxy.bytes()} bytes for ${LAYER_BYTES}`,
-        );
-        const copy = await ImageLayout.open(await mkdtemp(join(folder, "copy-")));
-        await retried(() => client.pull(`${proxy.host}/shop/web:v${seed}`, copy));
-        assert.deepEqual(await copy.read(image.digest), await layout.read(image.digest));
-      } finally {
-        await client.close();
-        proxy.server.closeAllConnections();
-        proxy.server.close();
-      }
-      for (const [fault, count] of proxy.faults) struck.set(fault, (struck.get(fault) ?? 0) + count);
-    });
-  }
-  for (const fault of ["429", "500", "cut-request", "cut-response", "lose-response"]) {
-    assert.ok((struck.get(fault) ?? 0) > 0, `${fault} never struck`);
-  }
-});
-
-/** With faults in half of all requests, six tries of one request in a row can fail; running the command again is allowed. */
-async function retried<T>(body: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await body();
-    } catch (error) {
-      if (attempt >= 3) throw error;
-    }
-  }
-}
 
 test("a bearer token is fetched when asked for and renewed when it ends in the middle", async () => {
   const directory = await mkdtemp(join(folder, "registry-"));

@@ -13,8 +13,16 @@ export type Credentials =
 
 export type FindCredentials = (registry: string) => Promise<Credentials | undefined>;
 
+interface DockerAuth {
+  /** base64 of `name:password`. */
+  readonly auth?: string;
+  readonly identitytoken?: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
 interface DockerConfig {
-  readonly auths?: Readonly<Record<string, { readonly auth?: string; readonly identitytoken?: string }>>;
+  readonly auths?: Readonly<Record<string, DockerAuth>>;
   readonly credHelpers?: Readonly<Record<string, string>>;
   readonly credsStore?: string;
 }
@@ -29,12 +37,16 @@ export function dockerCredentials(env: NodeJS.ProcessEnv): FindCredentials {
   return async (registry) => {
     config ??= readConfig(path);
     const found = await config;
-    const helper = found.credHelpers?.[registry];
-    if (helper !== undefined) return fromHelper(helper, registry, env);
+    for (const name of namesOf(registry)) {
+      const helper = found.credHelpers?.[name];
+      if (helper !== undefined) return fromHelper(helper, name, env);
+    }
     for (const name of namesOf(registry)) {
       const entry = found.auths?.[name];
       if (entry?.identitytoken) return { kind: "identity", token: entry.identitytoken };
       if (entry?.auth) return decode(entry.auth);
+      if (entry?.username !== undefined && entry.password !== undefined)
+        return { kind: "basic", username: entry.username, password: entry.password };
     }
     if (found.credsStore === undefined) return undefined;
     for (const name of namesOf(registry)) {
@@ -74,13 +86,39 @@ function decode(auth: string): Credentials {
   return { kind: "basic", username: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }
 
+/** What the helper printed is a secret: an error shows none of it. */
+function parseAnswer(text: string, program: string): { readonly Username: string; readonly Secret: string } {
+  try {
+    const { Username, Secret } = JSON.parse(text) as { Username?: unknown; Secret?: unknown };
+    if (typeof Username === "string" && typeof Secret === "string") return { Username, Secret };
+  } catch {
+    // Said below.
+  }
+  throw new SlipwayError({
+    code: "REGISTRY_CREDENTIALS_FAILED",
+    where: program,
+    message: "answered without Username and Secret",
+    hint: "Log in to the registry again.",
+    exitCode: 3,
+  });
+}
+
 async function fromHelper(
   helper: string,
   registry: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Credentials | undefined> {
   const program = `docker-credential-${helper}`;
-  const result = await exec([program, "get"], { input: registry, env });
+  const result = await exec([program, "get"], { input: registry, env }).catch((cause: unknown) => {
+    throw new SlipwayError({
+      code: "REGISTRY_CREDENTIALS_FAILED",
+      where: program,
+      message: `cannot be started, but config.json says to ask it for ${registry}`,
+      hint: "Install it, or take its name out of credHelpers and credsStore of Docker's config.json.",
+      cause,
+      exitCode: 3,
+    });
+  });
   if (result.exitCode !== 0) {
     if (/credentials not found/i.test(result.stdout)) return undefined; // the helpers' protocol, not prose
     throw new SlipwayError({
@@ -91,7 +129,7 @@ async function fromHelper(
       exitCode: 3,
     });
   }
-  const answer = JSON.parse(result.stdout) as { Username: string; Secret: string };
+  const answer = parseAnswer(result.stdout, program);
   return answer.Username === "<token>"
     ? { kind: "identity", token: answer.Secret }
     : { kind: "basic", username: answer.Username, password: answer.Secret };

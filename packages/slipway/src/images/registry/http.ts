@@ -1,6 +1,6 @@
 /**
- * One request to a registry: scheme, authentication, redirects and retries. Bodies that go out are whole buffers
- * (at most one chunk), so that every request can be sent again; bodies that come in are streams.
+ * One request to a registry: scheme, authentication, redirects and retries. Bodies that go out can be opened again, so
+ * that every request can be sent again; bodies that come in are streams.
  *
  * Tokens are kept per registry and scope; a 401 in the middle of a push renews the token once and repeats.
  * Retried: 408, 429 (after Retry-After), 5xx and broken connections, with exponential back-off and jitter.
@@ -11,6 +11,12 @@ import type { Dispatcher } from "undici";
 import { DEFAULT_REGISTRY } from "../reference.ts";
 import type { FindCredentials } from "./credentials.ts";
 
+/** A body of known length that is read anew for each try. */
+export interface BodySource {
+  readonly length: number;
+  open(): Readable;
+}
+
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly registry: string;
@@ -19,7 +25,7 @@ export interface HttpRequest {
   /** `repository:shop/web:pull,push` */
   readonly scope: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array | BodySource;
   /** Statuses that the caller handles; every other one is thrown. */
   readonly expect: readonly number[];
   /** Sends only once: the caller has its own way to go on after a failure. */
@@ -47,9 +53,11 @@ export class TransientError extends Error {
   }
 }
 
-const ATTEMPTS = 6;
-/** How often one request may be refused with 401 and sent again with a new token. */
-const LOGINS = 3;
+const ATTEMPTS = 8;
+/** How many tokens that never opened anything one request may be refused with before the login counts as refused. */
+const FRUITLESS_LOGINS = 4;
+/** How often one request may be sent again with another token: they end while others renew them, but not for ever. */
+const LOGINS = 12;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 20_000;
 const MANIFEST_ERROR_BYTES = 4096;
@@ -63,6 +71,8 @@ export interface HttpOptions {
 export class RegistryHttp {
   readonly #options: HttpOptions;
   readonly #tokens = new Map<string, string>();
+  /** Tokens that opened something once: refused later, they have ended. */
+  readonly #accepted = new Set<string>();
   readonly #logins = new Map<string, Promise<void>>();
   #undici: Promise<{ loopback: Dispatcher; outside: Dispatcher; request: RequestFunction }> | undefined;
 
@@ -70,10 +80,22 @@ export class RegistryHttp {
     this.#options = options;
   }
 
-  async send(request: HttpRequest): Promise<HttpResponse> {
+  send(request: HttpRequest): Promise<HttpResponse> {
+    return this.#retried(request, () => this.#authorized(request));
+  }
+
+  /** For documents: the whole body too, and one that breaks off is asked for again. */
+  sendWhole(request: HttpRequest): Promise<{ readonly response: HttpResponse; readonly body: Buffer }> {
+    return this.#retried(request, async () => {
+      const response = await this.#authorized(request);
+      return { response, body: await wholeBody(response) };
+    });
+  }
+
+  async #retried<T>(request: HttpRequest, once: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#authorized(request);
+        return await once();
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
         if (request.isOnce === true) throw error;
@@ -100,14 +122,21 @@ export class RegistryHttp {
 
   async #authorized(request: HttpRequest): Promise<HttpResponse> {
     const key = `${request.registry} ${request.scope}`;
-    for (let attempt = 1; ; attempt += 1) {
+    for (let attempt = 1, fruitless = 0; ; attempt += 1) {
       const used = this.#tokens.get(key);
       const response = await this.#follow(request, used);
-      if (response.status !== 401) return this.#checked(request, response);
+      if (response.status !== 401) {
+        if (used !== undefined) this.#accepted.add(used);
+        return this.#checked(request, response);
+      }
       await discard(response);
-      if (attempt > LOGINS) throw refused(request, 401, "the login was refused");
+      if (used !== undefined && !this.#accepted.has(used)) fruitless += 1;
+      if (fruitless >= FRUITLESS_LOGINS || attempt > LOGINS)
+        throw refused(request, 401, "the login was refused");
       // Another request may have renewed the token, or be about to: then its token is tried first.
-      if (this.#tokens.get(key) === used) await this.#login(key, request, response);
+      if (this.#tokens.get(key) !== used) continue;
+      await this.#login(key, request, response);
+      if (this.#tokens.get(key) === used) throw refused(request, 401, "the login was refused"); // a password stays wrong
     }
   }
 
@@ -160,6 +189,8 @@ export class RegistryHttp {
     authorization: string | undefined,
   ): Promise<HttpResponse> {
     const undici = await this.#load();
+    const { body } = request;
+    const isSource = body !== undefined && "open" in body;
     try {
       const response = await undici.request(url, {
         method: request.method,
@@ -167,8 +198,9 @@ export class RegistryHttp {
           "user-agent": "slipway",
           ...request.headers,
           ...(authorization === undefined ? {} : { authorization }),
+          ...(isSource ? { "content-length": String(body.length) } : {}),
         },
-        body: request.body ?? null,
+        body: isSource ? body.open() : (body ?? null),
         signal: request.signal ?? null,
         dispatcher: isLoopback(new URL(url).hostname) ? undici.loopback : undici.outside,
         headersTimeout: 60_000,
@@ -221,7 +253,7 @@ export class RegistryHttp {
       if (service !== undefined) url.searchParams.set("service", service);
       response = await this.#exchange(url.href, { method: "GET", signal: request.signal }, basic);
     }
-    const text = await response.body.text();
+    const text = (await wholeBody(response)).toString("utf8");
     if (isTransient(response.status))
       throw new TransientError(`token service: HTTP ${response.status}`, { status: response.status });
     if (response.status !== 200)
@@ -243,6 +275,14 @@ export class RegistryHttp {
 }
 
 type RequestFunction = typeof import("undici").request;
+
+async function wholeBody(response: HttpResponse): Promise<Buffer> {
+  try {
+    return Buffer.from(await response.body.bytes());
+  } catch (cause) {
+    throw new TransientError(reasonOf(cause), { cause });
+  }
+}
 
 /** Reads what is left of a body, so that the connection can be used again. */
 export async function discard(response: HttpResponse): Promise<void> {
