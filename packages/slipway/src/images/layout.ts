@@ -17,7 +17,7 @@
  */
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, open, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import {
@@ -28,28 +28,27 @@ import {
   systemCode,
   writeAtomic,
 } from "@slipway/base";
+import { BlobWriter, type StoredBlob } from "./blob-writer.ts";
 import {
-  type Descriptor,
-  digestOf,
-  type ImageIndex,
-  type ImageManifest,
-  isIndexType,
-  MEDIA,
-  parseDigest,
-} from "./oci.ts";
+  bare,
+  entryFor,
+  pushedAtOf,
+  repositoryOf,
+  tagOf,
+  untagged,
+  withoutRedundant,
+} from "./index-entries.ts";
+import { blobMissing, digestMismatch, invalidDigest, lockHeld, tagTaken } from "./layout-errors.ts";
+import { type Descriptor, digestOf, type ImageIndex, type ImageManifest, MEDIA, parseDigest } from "./oci.ts";
 
-const REF_NAME = "org.opencontainers.image.ref.name";
-const REPOSITORY = "dev.slipway.repository";
-
-export interface StoredBlob {
-  readonly digest: string;
-  readonly size: number;
-}
+export type { BlobWriter, StoredBlob } from "./blob-writer.ts";
 
 /** A manifest that a repository holds, with the tags that point at it. */
 export interface HeldManifest {
   readonly descriptor: Descriptor;
   readonly tags: readonly string[];
+  /** When it was last pushed under any of its names, in milliseconds since the epoch; undefined when unknown. */
+  readonly pushedAtMs: number | undefined;
 }
 
 export class ImageLayout {
@@ -201,11 +200,16 @@ export class ImageLayout {
 
   /** Every manifest of a repository; undefined when the repository was never pushed to. */
   async manifests(repository: string): Promise<readonly HeldManifest[] | undefined> {
-    const held = new Map<string, { descriptor: Descriptor; tags: string[] }>();
+    const held = new Map<
+      string,
+      { descriptor: Descriptor; tags: string[]; pushedAtMs: number | undefined }
+    >();
     for (const entry of await this.#entries()) {
       if (repositoryOf(entry) !== repository) continue;
-      const one = held.get(entry.digest) ?? { descriptor: bare(entry), tags: [] };
+      const one = held.get(entry.digest) ?? { descriptor: bare(entry), tags: [], pushedAtMs: undefined };
       const tag = tagOf(entry);
+      const pushedAtMs = pushedAtOf(entry);
+      if (pushedAtMs !== undefined) one.pushedAtMs = Math.max(one.pushedAtMs ?? 0, pushedAtMs);
       if (tag !== undefined) one.tags.push(tag);
       held.set(entry.digest, one);
     }
@@ -219,22 +223,29 @@ export class ImageLayout {
 
   /**
    * Makes a repository hold a manifest, under these tags (atomically: all or none). A tag that pointed elsewhere
-   * moves; the manifest it left stays in the repository by digest, so what runs by digest can still be pulled.
+   * moves; the manifest it left stays in the repository by digest, so what runs by digest can still be pulled. With
+   * `mayMoveTags: false` such a tag rejects with IMAGE_TAG_TAKEN, and nothing is changed.
    */
-  async hold(repository: string, descriptor: Descriptor, tags: readonly string[] = []): Promise<void> {
+  async hold(
+    repository: string,
+    descriptor: Descriptor,
+    tags: readonly string[] = [],
+    options: { readonly mayMoveTags?: boolean } = {},
+  ): Promise<void> {
+    const now = this.#clock.now();
     await this.#change((entries) => {
       const kept: Descriptor[] = [];
       for (const entry of entries) {
         const tag = tagOf(entry);
-        const isMoved = repositoryOf(entry) === repository && tag !== undefined && tags.includes(tag);
-        if (!isMoved) kept.push(entry);
-        else if (entry.digest !== descriptor.digest)
-          kept.push(annotated(bare(entry), { [REPOSITORY]: repository }));
+        const isSame = entry.digest === descriptor.digest;
+        if (repositoryOf(entry) !== repository || tag === undefined || !tags.includes(tag)) kept.push(entry);
+        else if (isSame)
+          continue; // pushed again: a new entry says when
+        else if (options.mayMoveTags === false) throw tagTaken(repository, tag, entry.digest);
+        else kept.push(untagged(entry));
       }
-      for (const tag of tags) {
-        kept.push(annotated(descriptor, { [REF_NAME]: `${repository}:${tag}`, [REPOSITORY]: repository }));
-      }
-      if (tags.length === 0) kept.push(annotated(descriptor, { [REPOSITORY]: repository }));
+      for (const tag of tags) kept.push(entryFor(descriptor, repository, now, tag));
+      if (tags.length === 0) kept.push(entryFor(descriptor, repository, now));
       return withoutRedundant(kept);
     });
   }
@@ -249,39 +260,19 @@ export class ImageLayout {
           repositoryOf(entry) === repository && (isDigest ? entry.digest : tagOf(entry)) === tagOrDigest;
         if (!isNamed) return [entry];
         isFound = true;
-        return isDigest ? [] : [annotated(bare(entry), { [REPOSITORY]: repository })];
+        return isDigest ? [] : [untagged(entry)];
       });
       return withoutRedundant(kept);
     });
     return isFound;
   }
 
-  /**
-   * Deletes blobs that no held manifest reaches and that were not touched for `graceMs` (an upload in progress
-   * sends its blobs before its manifest). Returns the bytes that were freed.
-   */
-  async collectGarbage(options: { readonly now: number; readonly graceMs: number }): Promise<number> {
-    const reachable = new Set<string>();
-    for (const entry of await this.#entries()) await this.#mark(entry, reachable);
-    let freed = 0;
-    for (const algorithm of ["sha256", "sha512"]) {
-      const folder = join(this.directory, "blobs", algorithm);
-      for (const hex of await readdir(folder).catch(() => [])) {
-        if (reachable.has(`${algorithm}:${hex}`)) continue;
-        const facts = await stat(join(folder, hex));
-        if (facts.mtimeMs + options.graceMs > options.now) continue;
-        freed += facts.size;
-        await rm(join(folder, hex), { force: true });
-      }
-    }
-    const incoming = this.cachePath("incoming"); // what a killed process left half-written
-    for (const name of await readdir(incoming).catch(() => [])) {
-      const facts = await stat(join(incoming, name)).catch(() => undefined);
-      if (facts === undefined || facts.mtimeMs + options.graceMs > options.now) continue;
-      freed += facts.size;
-      await rm(join(incoming, name), { force: true });
-    }
-    return freed;
+  /** Every blob that a held manifest needs, the manifests among them, and those that `more` name. */
+  async reachable(more: readonly string[] = []): Promise<ReadonlySet<string>> {
+    const reached = new Set<string>();
+    for (const entry of await this.#entries()) await this.#mark(entry.digest, reached);
+    for (const digest of more) await this.#mark(digest, reached);
+    return reached;
   }
 
   /** Removes what uploads left half-written; only for the one process that owns the layout, at its start. */
@@ -295,17 +286,13 @@ export class ImageLayout {
     await utimes(this.blobPath(digest), now, now).catch(() => {});
   }
 
-  async #mark(descriptor: Descriptor, reachable: Set<string>): Promise<void> {
-    if (reachable.has(descriptor.digest)) return;
-    reachable.add(descriptor.digest);
-    if ((await this.size(descriptor.digest)) === undefined) return;
-    if (isIndexType(descriptor.mediaType)) {
-      const index = await this.readJson<ImageIndex>(descriptor.digest);
-      for (const child of index.manifests) await this.#mark(child, reachable);
-    } else {
-      const manifest = await this.readJson<ImageManifest>(descriptor.digest);
-      for (const blob of [manifest.config, ...(manifest.layers ?? [])]) reachable.add(blob.digest);
-    }
+  async #mark(digest: string, reached: Set<string>): Promise<void> {
+    if (reached.has(digest)) return;
+    reached.add(digest);
+    if ((await this.size(digest)) === undefined) return;
+    const { manifests, config, layers } = await this.readJson<Partial<ImageIndex & ImageManifest>>(digest);
+    for (const child of manifests ?? []) await this.#mark(child.digest, reached);
+    for (const blob of [config, ...(layers ?? [])]) if (blob !== undefined) reached.add(blob.digest);
   }
 
   async #entries(): Promise<readonly Descriptor[]> {
@@ -351,139 +338,4 @@ export class ImageLayout {
       await rm(path, { force: true });
     }
   }
-}
-
-/** A blob on its way in: hashed and counted while it is written. */
-export class BlobWriter {
-  readonly #layout: ImageLayout;
-  readonly #path: string;
-  readonly #file: FileHandle;
-  readonly #hash = createHash("sha256");
-  #size = 0;
-  #isClosed = false;
-
-  constructor(layout: ImageLayout, path: string, file: FileHandle) {
-    this.#layout = layout;
-    this.#path = path;
-    this.#file = file;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    let written = 0;
-    while (written < chunk.byteLength) {
-      written += (await this.#file.write(chunk, written)).bytesWritten;
-    }
-    this.#hash.update(chunk);
-    this.#size += chunk.byteLength;
-  }
-
-  /** Flushes and renames to the digest. A digest that is not the expected one leaves the bytes here, uncommitted. */
-  async commit(expected?: string): Promise<StoredBlob> {
-    const algorithm = expected === undefined ? "sha256" : parseDigest(expected)?.algorithm;
-    if (algorithm === undefined) throw invalidDigest(expected as string);
-    const digest =
-      algorithm === "sha256"
-        ? `sha256:${this.#hash.copy().digest("hex")}`
-        : digestOf(await readFile(this.#path), algorithm);
-    if (expected !== undefined && digest !== expected) throw digestMismatch(expected, digest);
-    const target = this.#layout.blobPath(digest);
-    if ((await this.#layout.size(digest)) === this.#size) {
-      await this.abort();
-      await this.#layout.touch(digest);
-    } else {
-      await this.#file.sync();
-      await this.#close();
-      await mkdir(join(target, ".."), { recursive: true });
-      await rename(this.#path, target);
-    }
-    return { digest, size: this.#size };
-  }
-
-  async abort(): Promise<void> {
-    await this.#close();
-    await rm(this.#path, { force: true });
-  }
-
-  async #close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.#file.close();
-  }
-}
-
-function repositoryOf(entry: Descriptor): string | undefined {
-  const named = entry.annotations?.[REPOSITORY];
-  if (named !== undefined) return named;
-  const name = entry.annotations?.[REF_NAME];
-  return name?.includes(":") ? name.slice(0, name.lastIndexOf(":")) : undefined;
-}
-
-function tagOf(entry: Descriptor): string | undefined {
-  const name = entry.annotations?.[REF_NAME];
-  return name?.includes(":") ? name.slice(name.lastIndexOf(":") + 1) : undefined;
-}
-
-function bare(entry: Descriptor): Descriptor {
-  return { mediaType: entry.mediaType, digest: entry.digest, size: entry.size };
-}
-
-const annotated = (entry: Descriptor, annotations: Record<string, string>): Descriptor => ({
-  ...bare(entry),
-  annotations,
-});
-
-/** An untagged entry is needed only while no tag of its repository points at the same manifest. */
-function withoutRedundant(entries: readonly Descriptor[]): readonly Descriptor[] {
-  const key = (entry: Descriptor): string => `${repositoryOf(entry) ?? ""}@${entry.digest}`;
-  const tagged = new Set(entries.filter((entry) => tagOf(entry) !== undefined).map(key));
-  const seen = new Set<string>();
-  return entries.filter((entry) => {
-    const id = `${key(entry)} ${tagOf(entry) ?? ""}`;
-    if (seen.has(id)) return false;
-    seen.add(id);
-    return tagOf(entry) !== undefined || repositoryOf(entry) === undefined || !tagged.has(key(entry));
-  });
-}
-
-function invalidDigest(digest: string): SlipwayError {
-  return new SlipwayError({
-    code: "IMAGE_DIGEST_INVALID",
-    message: `"${digest}" is not a digest`,
-    hint: "A digest is sha256: and 64 hexadecimal digits.",
-    exitCode: 2,
-  });
-}
-
-function digestMismatch(expected: string, actual: string, where?: string): SlipwayError {
-  return new SlipwayError({
-    code: "IMAGE_DIGEST_MISMATCH",
-    where,
-    message: `the content is ${actual}, not ${expected}`,
-    hint: "The content was damaged or replaced. Delete it and build or push the image again.",
-    exitCode: 1,
-  });
-}
-
-function blobMissing(digest: string, directory: string): SlipwayError {
-  return new SlipwayError({
-    code: "IMAGE_BLOB_MISSING",
-    where: directory,
-    message: `${digest} is not here`,
-    hint: "Build or push the image again.",
-    exitCode: 1,
-  });
-}
-
-function lockHeld(path: string): SlipwayError {
-  return new SlipwayError({
-    code: "IMAGE_LAYOUT_LOCKED",
-    where: path,
-    message: "another process keeps changing this image layout",
-    hint: "Wait for it, or delete the file if no other Slipway runs.",
-    exitCode: 1,
-  });
 }

@@ -14,6 +14,7 @@ export async function getBlob(exchange: Exchange, digest: string): Promise<void>
     ETag: `"${digest}"`,
   };
   if (request.method === "HEAD") {
+    await layout.touch(digest); // whoever asks is about to rely on it: garbage collection leaves it for now
     return void response.writeHead(200, { ...headers, "Content-Length": size }).end();
   }
   const range = parseRange(request.headers.range, size);
@@ -35,10 +36,15 @@ export async function getBlob(exchange: Exchange, digest: string): Promise<void>
   await pipeline(body, response);
 }
 
+/** All repositories share the blobs, so one that any manifest of any of them needs cannot be deleted (405). */
 export async function deleteBlob(exchange: Exchange, digest: string): Promise<void> {
+  const { layout, response } = exchange;
   await knownSize(exchange, digest);
-  await exchange.layout.removeBlob(digest);
-  exchange.response.writeHead(202).end();
+  if ((await layout.reachable()).has(digest)) {
+    throw new RegistryError(405, "UNSUPPORTED", `${digest} is part of a manifest; delete the manifest first`);
+  }
+  await layout.removeBlob(digest);
+  response.writeHead(202, { "Content-Length": 0 }).end();
 }
 
 async function knownSize(exchange: Exchange, digest: string): Promise<number> {

@@ -8,4 +8,5 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly query: URLSearchParams;
   readonly repository: string;
+  readonly hasImmutableTags: boolean;
 }

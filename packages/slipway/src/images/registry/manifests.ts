@@ -1,4 +1,4 @@
-/** Manifests, tags and referrers. A manifest's bytes are stored exactly as sent, whatever their formatting. */
+/** Manifests by tag and digest. A manifest's bytes are stored exactly as sent, whatever their formatting. */
 import { type Descriptor, digestOf, isIndexType, MANIFEST_TYPES, MEDIA, parseDigest } from "../oci.ts";
 import { isTag } from "../reference.ts";
 import type { Exchange } from "./exchange.ts";
@@ -8,7 +8,7 @@ import { RegistryError } from "./response.ts";
 const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
 
 /** What is read of a manifest to store it; the rest is the client's business. */
-interface ManifestFacts {
+export interface ManifestFacts {
   readonly mediaType?: string;
   readonly artifactType?: string;
   readonly config?: Descriptor;
@@ -51,14 +51,18 @@ export async function putManifest(exchange: Exchange, reference: string): Promis
     if (!isTag(tag)) throw new RegistryError(400, "MANIFEST_INVALID", `"${tag}" is not a tag`);
   }
   await layout.put(body, digest);
-  await layout.hold(repository, { mediaType, digest, size: body.byteLength }, tags);
+  await layout.hold(repository, { mediaType, digest, size: body.byteLength }, tags, {
+    mayMoveTags: !exchange.hasImmutableTags,
+  });
+  // Garbage collection may have begun before this manifest was held: then the client hears of it, and sends again.
+  await requireParts(exchange, facts);
   response
     .writeHead(201, {
       Location: `/v2/${repository}/manifests/${digest}`,
       "Docker-Content-Digest": digest,
       "Content-Length": 0,
       ...(facts.subject === undefined ? {} : { "OCI-Subject": facts.subject.digest }),
-      ...(isByDigest && tags.length > 0 ? { "OCI-Tag": tags.join(", ") } : {}),
+      ...(isByDigest && tags.length > 0 ? { "OCI-Tag": tags } : {}),
     })
     .end();
 }
@@ -69,53 +73,6 @@ export async function deleteManifest(exchange: Exchange, reference: string): Pro
     throw new RegistryError(404, "MANIFEST_UNKNOWN", `${exchange.repository}: no manifest ${reference}`);
   }
   exchange.response.writeHead(202, { "Content-Length": 0 }).end();
-}
-
-export async function listTags(exchange: Exchange): Promise<void> {
-  const { layout, repository, query, response } = exchange;
-  const held = await layout.manifests(repository);
-  if (held === undefined) throw new RegistryError(404, "NAME_UNKNOWN", `no repository ${repository}`);
-  const last = query.get("last");
-  const all = held
-    .flatMap((manifest) => manifest.tags)
-    .sort()
-    .filter((tag) => last === null || tag > last);
-  const limit = query.get("n");
-  if (limit !== null && !/^\d+$/.test(limit)) {
-    throw new RegistryError(400, "UNSUPPORTED", `n must be a whole number, got "${limit}"`);
-  }
-  const tags = limit === null ? all : all.slice(0, Number(limit));
-  if (tags.length > 0 && tags.length < all.length) {
-    const next = `/v2/${repository}/tags/list?n=${limit}&last=${tags.at(-1)}`;
-    response.setHeader("Link", `<${next}>; rel="next"`);
-  }
-  response
-    .writeHead(200, { "Content-Type": "application/json" })
-    .end(JSON.stringify({ name: repository, tags }));
-}
-
-export async function listReferrers(exchange: Exchange, digest: string): Promise<void> {
-  const { layout, repository, query, response } = exchange;
-  if (parseDigest(digest) === undefined) {
-    throw new RegistryError(400, "DIGEST_INVALID", `"${digest}" is not a digest`);
-  }
-  const wanted = query.get("artifactType");
-  const manifests: Descriptor[] = [];
-  for (const { descriptor } of (await layout.manifests(repository)) ?? []) {
-    if ((await layout.size(descriptor.digest)) === undefined) continue;
-    const facts = await layout.readJson<ManifestFacts>(descriptor.digest);
-    const artifactType = facts.artifactType ?? facts.config?.mediaType;
-    if (facts.subject?.digest !== digest || (wanted !== null && artifactType !== wanted)) continue;
-    manifests.push({
-      ...descriptor,
-      ...(artifactType === undefined ? {} : { artifactType }),
-      ...(facts.annotations === undefined ? {} : { annotations: facts.annotations }),
-    });
-  }
-  if (wanted !== null) response.setHeader("OCI-Filters-Applied", "artifactType");
-  response
-    .writeHead(200, { "Content-Type": MEDIA.index })
-    .end(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests }));
 }
 
 async function receive(exchange: Exchange): Promise<Buffer> {
@@ -186,6 +143,7 @@ async function requireParts(exchange: Exchange, facts: ManifestFacts): Promise<v
     }
     const isForeign = part.mediaType?.includes("foreign") || part.mediaType?.includes("nondistributable");
     if (isForeign || isIndex) continue; // an index may be sparse: only some of its platforms are copied
+    await exchange.layout.touch(part.digest);
     const size = await exchange.layout.size(part.digest);
     if (size === undefined) {
       throw new RegistryError(404, "MANIFEST_BLOB_UNKNOWN", `${part.digest} was not pushed`);

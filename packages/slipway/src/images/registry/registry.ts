@@ -1,7 +1,7 @@
 /**
  * The embedded registry: the OCI distribution API (1.1) over one image layout, on node:http. Docker, skopeo, crane
- * and the sandbox can push to it and pull from it. It has no users: it listens on this machine only and is the
- * local world's own.
+ * and the sandbox can push to it and pull from it. It listens on this machine only unless told otherwise, and has
+ * users only when told so (`access.ts`).
  *
  * Bodies are hashed as they arrive and never held in memory; manifests are kept byte for byte. An upload that was
  * cut off can be continued: what arrived is counted, GET on the upload says how much, PATCH goes on from there.
@@ -14,9 +14,11 @@ import type { AddressInfo } from "node:net";
 import { type Clock, SlipwayError, systemClock, systemCode } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
 import { isRepositoryName, isTag } from "../reference.ts";
+import { Gate, type RegistryAccess } from "./access.ts";
 import { deleteBlob, getBlob } from "./blobs.ts";
 import type { Exchange } from "./exchange.ts";
-import { deleteManifest, getManifest, listReferrers, listTags, putManifest } from "./manifests.ts";
+import { listReferrers, listRepositories, listTags } from "./lists.ts";
+import { deleteManifest, getManifest, putManifest } from "./manifests.ts";
 import { RegistryError, sendError } from "./response.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -28,6 +30,14 @@ export interface RegistryOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
   readonly clock?: Clock;
+  /** Users; without it everybody may do everything. */
+  readonly access?: RegistryAccess;
+  /** Refuses every change (405 UNSUPPORTED). */
+  readonly isReadOnly?: boolean;
+  /** A tag that exists names its manifest for good: a push that would move it is refused (403 DENIED). */
+  readonly hasImmutableTags?: boolean;
+  /** An upload that nobody continued for this long is dropped. Default 1 h. */
+  readonly uploadExpiryMs?: number;
 }
 
 export interface Registry {
@@ -40,13 +50,29 @@ export interface Registry {
   close(): Promise<void>;
 }
 
+/** What every request meets. */
+interface Parts {
+  readonly layout: ImageLayout;
+  readonly uploads: Uploads;
+  readonly gate: Gate | undefined;
+  readonly isReadOnly: boolean;
+  readonly hasImmutableTags: boolean;
+}
+
 /** Rejects with REGISTRY_PORT_TAKEN when another program listens there. */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
   const clock = options.clock ?? systemClock;
   const layout = await ImageLayout.open(options.directory, { clock });
-  const uploads = new Uploads(layout, clock);
+  const uploads = new Uploads(layout, clock, options.uploadExpiryMs);
+  const parts: Parts = {
+    layout,
+    uploads,
+    gate: options.access === undefined ? undefined : new Gate(options.access, clock),
+    isReadOnly: options.isReadOnly ?? false,
+    hasImmutableTags: options.hasImmutableTags ?? false,
+  };
   const server = createServer((request, response) => {
-    void answer(layout, uploads, request, response);
+    void answer(parts, request, response);
   });
   server.requestTimeout = 0; // a big layer over a slow line is not an attack
   const host = options.host ?? "127.0.0.1";
@@ -67,40 +93,43 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   };
 }
 
-async function answer(
-  layout: ImageLayout,
-  uploads: Uploads,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answer(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
   try {
-    await route(layout, uploads, request, response);
+    await route(parts, request, response);
   } catch (error) {
     if (request.destroyed && !request.complete) return void response.destroy(); // the client went away
     await sendError(request, response, error);
   }
 }
 
-async function route(
-  layout: ImageLayout,
-  uploads: Uploads,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function route(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { layout, uploads, gate } = parts;
   const url = new URL(request.url ?? "/", "http://registry");
   const path = decodePath(url.pathname);
-  if (path === "/v2/" || path === "/v2") return reply(response, 200, {});
-  if (path === "/v2/_catalog") return reply(response, 200, { repositories: await layout.repositories() });
-
+  if (gate !== undefined && path === "/token") return gate.giveToken(request, response);
   const match = /^\/v2\/(.+)\/(blobs\/uploads|blobs|manifests|tags|referrers)\/([^/]*)$/.exec(path);
+  gate?.check(request, match?.[1]);
+  const method = request.method ?? "GET";
+  const isRead = method === "GET" || method === "HEAD";
+  if (isRead && (path === "/v2/" || path === "/v2"))
+    return void response.writeHead(200, { "Content-Type": "application/json" }).end("{}");
+  if (isRead && path === "/v2/_catalog") return listRepositories(layout, url.searchParams, response);
+
   if (match === null) throw new RegistryError(404, "NAME_UNKNOWN", `no such page: ${path}`);
   const [, repository, section, last] = match as unknown as [string, string, string, string];
   if (!isRepositoryName(repository)) {
     throw new RegistryError(400, "NAME_INVALID", `"${repository}" is not a repository name`);
   }
-  const exchange: Exchange = { layout, request, response, query: url.searchParams, repository };
-  const method = request.method ?? "GET";
+  if (parts.isReadOnly && !isRead) throw new RegistryError(405, "UNSUPPORTED", "this registry is read-only");
+  const exchange: Exchange = {
+    layout,
+    request,
+    response,
+    query: url.searchParams,
+    repository,
+    hasImmutableTags: parts.hasImmutableTags,
+  };
   switch (`${method === "HEAD" ? "GET" : method} ${section}`) {
     case "GET blobs":
       return getBlob(exchange, last);
@@ -143,10 +172,6 @@ function decodePath(path: string): string {
 function checkedReference(text: string): string {
   if (text.includes(":") || isTag(text)) return text;
   throw new RegistryError(400, "MANIFEST_INVALID", `"${text}" is not a tag`);
-}
-
-function reply(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
 }
 
 function listen(server: Server, host: string, port: number): Promise<number> {

@@ -56,6 +56,8 @@ function asRegistryError(thrown: unknown): RegistryError {
       case "IMAGE_DIGEST_INVALID":
       case "IMAGE_DIGEST_MISMATCH":
         return new RegistryError(400, "DIGEST_INVALID", thrown.message);
+      case "IMAGE_TAG_TAKEN":
+        return new RegistryError(403, "DENIED", thrown.message);
       case "IMAGE_BLOB_MISSING":
         return new RegistryError(404, "BLOB_UNKNOWN", thrown.message);
     }

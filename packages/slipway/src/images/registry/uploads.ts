@@ -10,7 +10,6 @@ import { parseDigest } from "../oci.ts";
 import type { Exchange } from "./exchange.ts";
 import { RegistryError } from "./response.ts";
 
-/** An upload that nobody continued for this long is dropped. */
 const EXPIRY_MS = 60 * 60 * 1000;
 
 interface Upload {
@@ -24,11 +23,14 @@ interface Upload {
 export class Uploads {
   readonly #layout: ImageLayout;
   readonly #clock: Clock;
+  readonly #expiryMs: number;
   readonly #uploads = new Map<string, Upload>();
 
-  constructor(layout: ImageLayout, clock: Clock) {
+  /** An upload that nobody continued for `expiryMs` is dropped. Default 1 h. */
+  constructor(layout: ImageLayout, clock: Clock, expiryMs = EXPIRY_MS) {
     this.#layout = layout;
     this.#clock = clock;
+    this.#expiryMs = expiryMs;
   }
 
   async start(exchange: Exchange): Promise<void> {
@@ -58,8 +60,8 @@ export class Uploads {
       .end();
   }
 
-  append(exchange: Exchange, id: string): Promise<void> {
-    const upload = this.#known(exchange, id);
+  async append(exchange: Exchange, id: string): Promise<void> {
+    const upload = await this.#known(exchange, id);
     return this.#inTurn(upload, async () => {
       this.#checkStart(exchange, upload);
       await receive(exchange, upload);
@@ -67,8 +69,8 @@ export class Uploads {
     });
   }
 
-  finish(exchange: Exchange, id: string): Promise<void> {
-    const upload = this.#known(exchange, id);
+  async finish(exchange: Exchange, id: string): Promise<void> {
+    const upload = await this.#known(exchange, id);
     const digest = exchange.query.get("digest") ?? "";
     if (parseDigest(digest) === undefined) throw badDigest(digest);
     return this.#inTurn(upload, async () => {
@@ -77,15 +79,15 @@ export class Uploads {
     });
   }
 
-  status(exchange: Exchange, id: string): Promise<void> {
-    const upload = this.#known(exchange, id);
+  async status(exchange: Exchange, id: string): Promise<void> {
+    const upload = await this.#known(exchange, id);
     return this.#inTurn(upload, async () => {
       exchange.response.writeHead(204, this.#place(upload)).end();
     });
   }
 
-  cancel(exchange: Exchange, id: string): Promise<void> {
-    const upload = this.#known(exchange, id);
+  async cancel(exchange: Exchange, id: string): Promise<void> {
+    const upload = await this.#known(exchange, id);
     return this.#inTurn(upload, async () => {
       await this.#drop(upload);
       exchange.response.writeHead(204).end();
@@ -108,7 +110,8 @@ export class Uploads {
     created(exchange, digest);
   }
 
-  #known(exchange: Exchange, id: string): Upload {
+  async #known(exchange: Exchange, id: string): Promise<Upload> {
+    await this.#expire();
     const upload = this.#uploads.get(id);
     if (upload === undefined || upload.repository !== exchange.repository) {
       throw new RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "no such upload; start it again");
@@ -116,12 +119,24 @@ export class Uploads {
     return upload;
   }
 
-  /** Content-Range of an upload is `<start>-<end>` without a unit; a start that is not the end so far is 416. */
+  /**
+   * Content-Range of an upload is `<start>-<end>` without a unit; a start that is not the end so far is 416, and a
+   * length that is not the body's is 400.
+   */
   #checkStart(exchange: Exchange, upload: Upload): void {
-    const header = exchange.request.headers["content-range"];
+    const { "content-range": header, "content-length": length } = exchange.request.headers;
     if (header === undefined) return;
-    const match = /^(?:bytes )?(\d+)-(\d+)/.exec(header);
-    if (match !== null && Number(match[1]) === upload.writer.size) return;
+    const match = /^(?:bytes )?(\d+)-(\d+)$/.exec(header);
+    if (match !== null && Number(match[1]) === upload.writer.size) {
+      const announced = Number(match[2]) - Number(match[1]) + 1;
+      if (length === undefined || Number(length) === announced) return;
+      throw new RegistryError(
+        400,
+        "SIZE_INVALID",
+        `Content-Range ${header} has ${announced} bytes, the body ${length}`,
+        this.#place(upload),
+      );
+    }
     throw new RegistryError(
       416,
       "BLOB_UPLOAD_INVALID",
@@ -158,7 +173,7 @@ export class Uploads {
   }
 
   async #expire(): Promise<void> {
-    const oldest = this.#clock.monotonic() - EXPIRY_MS;
+    const oldest = this.#clock.monotonic() - this.#expiryMs;
     for (const upload of [...this.#uploads.values()]) {
       if (upload.lastUsedMs < oldest) await this.#drop(upload);
     }
