@@ -28,7 +28,9 @@ export function afterPart(
       // A registry may take less than it was sent. `0-0` says nothing (none or one byte), and some send no Range.
       return { kind: "go-on", offset: stands !== undefined && stands > 1 && stands < end ? stands : end };
     case 416:
-      if (stands === undefined || stands === part.offset || stands > part.size) return { kind: "ask" };
+      // `0-0` may be no byte: going on from 1 would leave a hole where the registry does not look at Content-Range.
+      if (stands === undefined || stands <= 1 || stands === part.offset || stands > part.size)
+        return { kind: "ask" };
       return { kind: "go-on", offset: stands };
     default:
       return { kind: "start-again" };

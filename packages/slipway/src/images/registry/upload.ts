@@ -233,6 +233,7 @@ async function sendPart(
     case "go-on":
       upload.refusals = 0;
       upload.offset = next.offset;
+      if (response.status === 416) upload.isResumed = true;
       if (response.headers["location"] !== undefined) moveTo(upload, response);
       return false;
     case "ask":
@@ -270,7 +271,7 @@ async function askStatus(upload: Upload): Promise<void> {
     upload.location = undefined;
     return;
   }
-  // `0-0` is one byte or none: take it as none; if it was one, the registry answers 416 and we go on from 1.
+  // `0-0` is one byte or none: take it as none. If it was one, the registry refuses, and the blob begins anew.
   upload.offset = stands === 1 ? 0 : stands;
   upload.isResumed = true;
   if (response.headers["location"] !== undefined) moveTo(upload, response);

@@ -25,12 +25,23 @@ export interface FaultRun {
 /** Waits of the client are skipped: what is measured is what it sends, not how long it sleeps. */
 const impatient: Clock = { ...systemClock, sleep: () => Promise.resolve() };
 
-export async function pushUnderFaults(seed: number, percent = 30): Promise<FaultRun> {
+export interface FaultOptions {
+  /** How many of a hundred requests are struck. Default 30. */
+  readonly percent?: number;
+  /** Port of a registry on this machine; without it the embedded one is started. */
+  readonly registryPort?: number;
+}
+
+export async function pushUnderFaults(seed: number, options: FaultOptions = {}): Promise<FaultRun> {
+  const { percent = 30 } = options;
   const folder = await mkdtemp(join(tmpdir(), "slipway-faults-"));
-  const registry = await startRegistry({ directory: join(folder, "registry"), port: 0 });
+  const registry =
+    options.registryPort === undefined
+      ? await startRegistry({ directory: join(folder, "registry"), port: 0 })
+      : undefined;
   const random = seededRandom(seed);
   const proxy = await startFaultProxy({
-    registryPort: registry.port,
+    registryPort: registry?.port ?? (options.registryPort as number),
     random,
     percent,
     largest: CHUNK_BYTES,
@@ -46,20 +57,27 @@ export async function pushUnderFaults(seed: number, percent = 30): Promise<Fault
     const reference = `${proxy.host}/shop/web:v${seed}`;
     try {
       await client.push(layout, image, reference);
-      const stored = await registry.layout.resolve("shop/web", `v${seed}`);
-      if (stored?.digest !== image.digest) broken.push(`the tag names ${stored?.digest}`);
-      for (const { digest } of blobs) await registry.layout.read(digest);
+      const stored = await registry?.layout.resolve("shop/web", `v${seed}`);
+      if (registry !== undefined && stored?.digest !== image.digest)
+        broken.push(`the tag names ${stored?.digest}`);
+      for (const { digest } of blobs) await registry?.layout.read(digest);
     } catch (error) {
       broken.push(`the push failed: ${error instanceof Error ? error.message : error}`);
     }
     const book = structuredClone(proxy.book());
-    if (book.longestRepeat > CHUNK_BYTES) broken.push(`${book.longestRepeat} bytes were sent twice at once`);
-    if (book.repeatsOfAcknowledged > 0) broken.push(`${book.repeatsOfAcknowledged} × what was acknowledged`);
-    if (book.sessions > blobs.length) broken.push(`${book.sessions} uploads for ${blobs.length} blobs`);
-    if (book.uploadedBytes > 3 * blobBytes) broken.push(`${book.uploadedBytes} bytes for ${blobBytes}`);
+    // Distribution 2.8 forgets an upload whose request was cut, so with it a blob may have to begin again.
+    if (registry !== undefined && book.longestRepeat > CHUNK_BYTES)
+      broken.push(`${book.longestRepeat} bytes were sent twice at once`);
+    if (registry !== undefined && book.repeatsOfAcknowledged > 0)
+      broken.push(`${book.repeatsOfAcknowledged} × what was acknowledged`);
+    if (registry !== undefined && book.sessions > blobs.length)
+      broken.push(`${book.sessions} uploads for ${blobs.length} blobs`);
+    if (registry !== undefined && book.uploadedBytes > 3 * blobBytes)
+      broken.push(`${book.uploadedBytes} bytes for ${blobBytes}`);
     try {
       const copy = await ImageLayout.open(join(folder, "copy"));
-      await client.pull(reference, copy);
+      const pulled = await client.pull(reference, copy);
+      if (pulled.digest !== image.digest) broken.push(`the pull brought ${pulled.digest}`);
       for (const { digest } of [image, ...blobs]) await copy.read(digest);
     } catch (error) {
       broken.push(`the pull failed: ${error instanceof Error ? error.message : error}`);
@@ -68,7 +86,7 @@ export async function pushUnderFaults(seed: number, percent = 30): Promise<Fault
   } finally {
     await client.close();
     await proxy.close();
-    await registry.close();
+    await registry?.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
