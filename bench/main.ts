@@ -18,6 +18,8 @@ const benchmarks: readonly {
   { file: "causes.bench.ts", short: [], hasTimedGoal: true },
   { file: "release-faults.bench.ts", short: ["0", "20"], hasTimedGoal: false },
   { file: "store.bench.ts", short: ["1"], hasTimedGoal: true },
+  // No goal of it is a time.
+  { file: "push.bench.ts", short: ["10", "64"], hasTimedGoal: false },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
   { file: "preflight.bench.ts", short: ["1", "50", "500"], hasTimedGoal: true },
   // Its first part says so and is left out where there is no real Kubernetes.

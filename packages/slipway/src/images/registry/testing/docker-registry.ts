@@ -7,10 +7,15 @@ import { exec, SlipwayError } from "@slipway/base";
 import { stringify } from "yaml";
 import type { RegistryUnderTest } from "./cases.ts";
 
+export interface DockerRegistry extends RegistryUnderTest {
+  /** `127.0.0.1:PORT` */
+  readonly host: string;
+  readonly port: number;
+  readonly pid: number;
+}
+
 /** Rejects, with the name of the package, where it is not installed: what is not tested must not look tested. */
-export async function startDockerRegistry(
-  folder: string,
-): Promise<RegistryUnderTest & { readonly host: string; readonly port: number }> {
+export async function startDockerRegistry(folder: string): Promise<DockerRegistry> {
   await exec(["docker-registry", "--version"]).catch((cause: unknown) => {
     throw new SlipwayError({
       code: "TEST_PACKAGE_MISSING",
@@ -45,6 +50,7 @@ export async function startDockerRegistry(
   });
   return {
     host,
+    pid: child.pid as number,
     port: Number(host.split(":")[1]),
     url: `http://${host}`,
     close: async () => {
