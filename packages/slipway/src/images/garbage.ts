@@ -18,6 +18,8 @@ export interface SweepOptions {
   readonly graceMs: number;
   /** Digests of manifests that stay with all they reach, though no repository holds them. */
   readonly keep?: readonly string[];
+  /** Instead of what the repositories hold: only what these reach stays. For what would be, not for what is. */
+  readonly roots?: readonly string[];
   /** Names what would go and deletes nothing. */
   readonly isDryRun?: boolean;
 }
@@ -33,7 +35,7 @@ export async function collectGarbage(layout: ImageLayout, options: SweepOptions)
   const remove = async (path: string): Promise<void> => {
     if (options.isDryRun !== true) await rm(path, { force: true });
   };
-  const reachable = await layout.reachable(options.keep);
+  const reachable = await layout.reachable(options.keep, options.roots);
   const blobs: Garbage[] = [];
   let freedBytes = 0;
   for (const algorithm of ["sha256", "sha512"]) {

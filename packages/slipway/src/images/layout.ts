@@ -267,11 +267,11 @@ export class ImageLayout {
     return isFound;
   }
 
-  /** Every blob that a held manifest needs, the manifests among them, and those that `more` name. */
-  async reachable(more: readonly string[] = []): Promise<ReadonlySet<string>> {
+  /** Every blob that a held manifest (or `roots` instead) needs, the manifests among them, and those of `more`. */
+  async reachable(more: readonly string[] = [], roots?: readonly string[]): Promise<ReadonlySet<string>> {
     const reached = new Set<string>();
-    for (const entry of await this.#entries()) await this.#mark(entry.digest, reached);
-    for (const digest of more) await this.#mark(digest, reached);
+    const held = roots ?? (await this.#entries()).map(({ digest }) => digest);
+    for (const digest of [...held, ...more]) await this.#mark(digest, reached);
     return reached;
   }
 

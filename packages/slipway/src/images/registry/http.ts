@@ -1,6 +1,6 @@
 /**
- * One request to a registry: scheme, authentication, redirects and retries. Bodies that go out can be opened again, so
- * that every request can be sent again; bodies that come in are streams.
+ * One request to a registry: scheme, authentication, redirects and retries. Bodies that go out are whole buffers (at
+ * most one chunk), so that every request can be sent again; bodies that come in are streams.
  *
  * Tokens are kept per registry and scope; a 401 in the middle of a push renews the token once and repeats.
  * Retried: 408, 429 (after Retry-After), 5xx and broken connections, with exponential back-off and jitter.
@@ -11,12 +11,6 @@ import type { Dispatcher } from "undici";
 import { DEFAULT_REGISTRY } from "../reference.ts";
 import type { FindCredentials } from "./credentials.ts";
 
-/** A body of known length that is read anew for each try. */
-export interface BodySource {
-  readonly length: number;
-  open(): Readable;
-}
-
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly registry: string;
@@ -25,7 +19,7 @@ export interface HttpRequest {
   /** `repository:shop/web:pull,push` */
   readonly scope: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | BodySource;
+  readonly body?: Uint8Array;
   /** Statuses that the caller handles; every other one is thrown. */
   readonly expect: readonly number[];
   /** Sends only once: the caller has its own way to go on after a failure. */
@@ -189,8 +183,6 @@ export class RegistryHttp {
     authorization: string | undefined,
   ): Promise<HttpResponse> {
     const undici = await this.#load();
-    const { body } = request;
-    const isSource = body !== undefined && "open" in body;
     try {
       const response = await undici.request(url, {
         method: request.method,
@@ -198,9 +190,8 @@ export class RegistryHttp {
           "user-agent": "slipway",
           ...request.headers,
           ...(authorization === undefined ? {} : { authorization }),
-          ...(isSource ? { "content-length": String(body.length) } : {}),
         },
-        body: isSource ? body.open() : (body ?? null),
+        body: request.body ?? null,
         signal: request.signal ?? null,
         dispatcher: isLoopback(new URL(url).hostname) ? undici.loopback : undici.outside,
         headersTimeout: 60_000,

@@ -6,12 +6,11 @@
  * Source: OCI distribution specification 1.1, "Pushing a blob in chunks" and "Mounting a blob from another repository".
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { Readable } from "node:stream";
 import { SlipwayError } from "@slipway/base";
 import type { ImageLayout } from "../layout.ts";
 import type { Descriptor } from "../oci.ts";
 import { formatReference, type ImageReference } from "../reference.ts";
-import { type BodySource, discard, type HttpResponse, type RegistryHttp, TransientError } from "./http.ts";
+import { discard, type HttpResponse, type RegistryHttp, TransientError } from "./http.ts";
 import { ATTEMPTS, asBroken, scopeOf, wrongDigest } from "./transfer.ts";
 import { afterPart, rangeEnd } from "./upload-position.ts";
 
@@ -30,8 +29,8 @@ export interface UploadOutcome {
   readonly sentBytes: number;
 }
 
-/** Bytes read from the file at a time; memory of a push is a few of these for each blob on its way. */
-const READ_BYTES = 256 * 1024;
+/** 416 in a row, at the very position that the registry tells, before an upload is given up for a new one. */
+const REFUSALS = 5;
 
 export async function uploadBlob(target: UploadTarget, blob: Descriptor): Promise<UploadOutcome> {
   if (await hasBlob(target, blob)) return { how: "was-there", sentBytes: 0 };
@@ -44,6 +43,7 @@ export async function uploadBlob(target: UploadTarget, blob: Descriptor): Promis
     offset: 0,
     sent: 0,
     chunk: target.chunkBytes,
+    buffer: undefined,
     isResumed: false,
     refusals: 0,
   };
@@ -84,6 +84,11 @@ interface Upload {
   offset: number;
   sent: number;
   chunk: number;
+  /**
+   * Holds the part that is on its way, and the next one when that was answered: fresh ones would wait for the garbage
+   * collector by the dozen.
+   */
+  buffer: Buffer | undefined;
   /** This session went on from an offset that the registry reported after a failure. */
   isResumed: boolean;
   /** 416 without a position that helps, in a row. */
@@ -199,13 +204,11 @@ async function sendPart(
   const { http, reference } = upload.target;
   const { offset } = upload;
   const isPartial = method === "PATCH" || offset > 0;
-  const body: BodySource = {
-    length,
-    open: () => {
-      upload.sent += length;
-      return Readable.from(readParts(upload.file, offset, length), { objectMode: false });
-    },
-  };
+  const body = await readPart(upload, length);
+  upload.sent += length;
+  // Until it is answered the connection may still read from the buffer: a request that breaks keeps it.
+  const { buffer } = upload;
+  upload.buffer = undefined;
   const response = await http.send({
     method,
     registry: reference.registry,
@@ -221,6 +224,7 @@ async function sendPart(
     isOnce: true,
   });
   await discard(response);
+  if (response.status === 201 || response.status === 202) upload.buffer = buffer;
   const next = afterPart(
     { offset, length, size: upload.blob.size },
     response.status,
@@ -238,7 +242,7 @@ async function sendPart(
       return false;
     case "ask":
       upload.refusals += 1;
-      if (upload.refusals >= 3) await abandon(upload);
+      if (upload.refusals >= REFUSALS) await abandon(upload);
       throw new TransientError("the registry refused the range without saying where it stands", {
         status: response.status,
       });
@@ -290,12 +294,18 @@ function moveTo(upload: Upload, response: HttpResponse): void {
   upload.location = new URL(location, response.url).href;
 }
 
-async function* readParts(file: FileHandle, start: number, length: number): AsyncGenerator<Buffer> {
-  for (let done = 0; done < length; ) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, length - done));
-    const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, start + done);
-    if (bytesRead === 0) return; // the file was cut short: the connection ends before its Content-Length
-    done += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+async function readPart(upload: Upload, length: number): Promise<Buffer> {
+  upload.buffer ??= Buffer.allocUnsafeSlow(Math.max(length, Math.min(upload.chunk, upload.blob.size)));
+  if (upload.buffer.byteLength < length) upload.buffer = Buffer.allocUnsafeSlow(length);
+  for (let filled = 0; filled < length; ) {
+    const { bytesRead } = await upload.file.read(
+      upload.buffer,
+      filled,
+      length - filled,
+      upload.offset + filled,
+    );
+    if (bytesRead === 0) throw new Error(`${upload.blob.digest} became shorter while it was pushed`);
+    filled += bytesRead;
   }
+  return upload.buffer.subarray(0, length);
 }
