@@ -23,7 +23,7 @@ import {
 import { formatReference, type ImageReference, parseReference } from "../reference.ts";
 import { type FindCredentials, noCredentials } from "./credentials.ts";
 import { RegistryHttp } from "./http.ts";
-import { getManifest, head, platforms, pullManifest } from "./pull.ts";
+import { getManifest, head, platforms, pullBlob, pullManifest } from "./pull.ts";
 import { type PushResult, pushImage } from "./push.ts";
 
 /** A blob up to this size is sent in one PUT, a bigger one in parts of it. */
@@ -44,6 +44,10 @@ export interface RegistryClient {
   platforms(reference: string): Promise<readonly Platform[]>;
   /** The descriptor of the image for one platform: an index is resolved to its entry. Rejects when there is none. */
   resolve(reference: string, platform?: Platform): Promise<Descriptor>;
+  /** The manifest or index that a reference names, as its bytes. Rejects with REGISTRY_NOT_FOUND when there is none. */
+  manifest(reference: string): Promise<{ readonly descriptor: Descriptor; readonly body: Buffer }>;
+  /** Copies one blob of a repository into the layout. */
+  blob(repository: string, digest: string, layout: ImageLayout): Promise<void>;
   /** Copies the image for one platform into the layout and returns its manifest's descriptor. */
   pull(
     reference: string,
@@ -77,6 +81,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     head: (text, signal) => head(http, parseReference(text), signal),
     platforms: (text) => platforms(http, parseReference(text)),
     resolve: (text, platform = hostPlatform()) => resolve(parseReference(text), platform),
+    manifest: (text) => getManifest(http, parseReference(text)),
+    blob: (text, digest, layout) => pullBlob(http, parseReference(text), { digest }, layout),
     pull: async (text, layout, { platform = hostPlatform() } = {}) => {
       const reference = parseReference(text);
       const descriptor = await resolve(reference, platform);

@@ -121,13 +121,14 @@ export async function pullManifest(
 }
 
 /** A download that breaks goes on from the byte where it stopped, if the server answers ranges. */
-async function pullBlob(
+export async function pullBlob(
   http: RegistryHttp,
   reference: ImageReference,
-  blob: Descriptor,
+  blob: { readonly digest: string; readonly size?: number },
   layout: ImageLayout,
 ): Promise<void> {
-  if ((await layout.size(blob.digest)) === blob.size) return;
+  const there = await layout.size(blob.digest);
+  if (there !== undefined && there === (blob.size ?? there)) return;
   let writer: BlobWriter = await layout.startBlob();
   try {
     for (let attempt = 1, reached = 0; ; attempt += 1) {
@@ -145,7 +146,7 @@ async function pullBlob(
           writer = await layout.startBlob();
         }
         await drain(response, writer);
-        if (writer.size < blob.size) throw new TransientError(`the body ended at byte ${writer.size}`);
+        if (writer.size < (blob.size ?? 0)) throw new TransientError(`the body ended at byte ${writer.size}`);
         await writer.commit(blob.digest);
         return;
       } catch (error) {

@@ -19,6 +19,7 @@ import { deleteBlob, getBlob } from "./blobs.ts";
 import type { Exchange } from "./exchange.ts";
 import { listReferrers, listRepositories, listTags } from "./lists.ts";
 import { deleteManifest, getManifest, putManifest } from "./manifests.ts";
+import { PullThrough, type Upstreams } from "./pull-through.ts";
 import { RegistryError, sendError } from "./response.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -36,6 +37,8 @@ export interface RegistryOptions {
   readonly isReadOnly?: boolean;
   /** A tag that exists names its manifest for good: a push that would move it is refused (403 DENIED). */
   readonly hasImmutableTags?: boolean;
+  /** Other registries that are mirrored here on demand. */
+  readonly upstreams?: Upstreams;
   /** An upload that nobody continued for this long is dropped. Default 1 h. */
   readonly uploadExpiryMs?: number;
 }
@@ -55,6 +58,7 @@ interface Parts {
   readonly layout: ImageLayout;
   readonly uploads: Uploads;
   readonly gate: Gate | undefined;
+  readonly pullThrough: PullThrough | undefined;
   readonly isReadOnly: boolean;
   readonly hasImmutableTags: boolean;
 }
@@ -68,6 +72,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     layout,
     uploads,
     gate: options.access === undefined ? undefined : new Gate(options.access, clock),
+    pullThrough:
+      options.upstreams === undefined ? undefined : new PullThrough(layout, options.upstreams, clock),
     isReadOnly: options.isReadOnly ?? false,
     hasImmutableTags: options.hasImmutableTags ?? false,
   };
@@ -104,7 +110,7 @@ async function answer(parts: Parts, request: IncomingMessage, response: ServerRe
 }
 
 async function route(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { layout, uploads, gate } = parts;
+  const { layout, uploads, gate, pullThrough } = parts;
   const url = new URL(request.url ?? "/", "http://registry");
   const path = decodePath(url.pathname);
   if (gate !== undefined && path === "/token") return gate.giveToken(request, response);
@@ -122,6 +128,8 @@ async function route(parts: Parts, request: IncomingMessage, response: ServerRes
     throw new RegistryError(400, "NAME_INVALID", `"${repository}" is not a repository name`);
   }
   if (parts.isReadOnly && !isRead) throw new RegistryError(405, "UNSUPPORTED", "this registry is read-only");
+  if (!isRead && pullThrough?.isMirror(repository) === true)
+    throw new RegistryError(405, "UNSUPPORTED", `${repository} mirrors another registry; push it there`);
   const exchange: Exchange = {
     layout,
     request,
@@ -132,6 +140,7 @@ async function route(parts: Parts, request: IncomingMessage, response: ServerRes
   };
   switch (`${method === "HEAD" ? "GET" : method} ${section}`) {
     case "GET blobs":
+      await pullThrough?.bringBlob(repository, last);
       return getBlob(exchange, last);
     case "DELETE blobs":
       return deleteBlob(exchange, last);
@@ -146,6 +155,7 @@ async function route(parts: Parts, request: IncomingMessage, response: ServerRes
     case "DELETE blobs/uploads":
       return uploads.cancel(exchange, last);
     case "GET manifests":
+      await pullThrough?.bringManifest(repository, checkedReference(last));
       return getManifest(exchange, checkedReference(last));
     case "PUT manifests":
       return putManifest(exchange, checkedReference(last));
