@@ -14,6 +14,7 @@ import { command as lock } from "./lock.ts";
 import { command as logs } from "./logs.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
+import { command as registryGc } from "./registry/gc.ts";
 import { command as releaseApprove } from "./release/approve.ts";
 import { command as releaseHold } from "./release/hold.ts";
 import { command as releaseUnhold } from "./release/unhold.ts";
@@ -48,6 +49,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   "local down": localDown,
   "local status": localStatus,
   "local kubeconfig": localKubeconfig,
+  "registry gc": registryGc,
   corpus,
   "config show": configShow,
 };
@@ -55,5 +57,6 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
 export const groups: Readonly<Record<string, string>> = {
   release: "a release that is going on, or was, and its images",
   local: "the local world: clusters, registry and edge on this machine",
+  registry: "the registry of the local world",
   config: "the configuration",
 };

@@ -6,9 +6,9 @@ import { openContext, unopened } from "../clusters/context.ts";
 import { type Kubeconfig, readKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
-import { dockerCredentials } from "../images/registry/credentials.ts";
+import { dockerCredentials, type FindCredentials } from "../images/registry/credentials.ts";
 import type { ImageCheck, ReleaseContext, Target } from "../release/model.ts";
-import type { WorldState } from "../world/state.ts";
+import { findWorld, type WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { gatePortsOf } from "./gate-ports.ts";
 import { type Project, requireWorld } from "./project.ts";
@@ -91,12 +91,25 @@ export function kubectlFor({ config, paths }: Project, cluster: string): string 
   );
 }
 
-export function registryClientOf(context: CliContext): RegistryClient {
+export function registryClientOf(context: CliContext, project: Project): RegistryClient {
   return createRegistryClient({
     clock: context.clock,
     random: context.random,
-    credentials: dockerCredentials(context.env),
+    credentials: credentialsOf(context, project),
   });
+}
+
+/** What docker login left, and for the registry of the local world the first user of the configuration who may push. */
+function credentialsOf({ env }: CliContext, { config, paths }: Project): FindCredentials {
+  const docker = dockerCredentials(env);
+  const user = config.localRegistry.users.find(({ right }) => right === "write");
+  const password = user === undefined ? undefined : env[user.passwordFrom];
+  if (user === undefined || password === undefined) return docker;
+  return async (registry) => {
+    const world = await findWorld(paths);
+    const isOurs = world.kind === "running" && world.state.registry === registry;
+    return isOurs ? { kind: "basic", username: user.name, password } : docker(registry);
+  };
 }
 
 /** `host/prefix` that images of this project go to. */

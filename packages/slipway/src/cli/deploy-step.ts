@@ -42,7 +42,7 @@ export async function deployFrozen(
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<number> {
-  const registry = registryClientOf(context);
+  const registry = registryClientOf(context, project);
   const targets = await targetsOf(context, project, world);
   const here = releaseContextOf(context, project, targets, registry);
   const prepared = {

@@ -30,7 +30,7 @@ export async function prepareRelease(
   world: WorldState | undefined,
   use: "plan" | "deploy",
 ): Promise<PreparedRelease> {
-  const registry = registryClientOf(context);
+  const registry = registryClientOf(context, project);
   const targets = await targetsOf(context, project, world);
   // A plan may name images that nobody has pushed yet: there is nothing to ask the registry.
   const isUnpushed = use === "plan" && record.isPushed !== true;

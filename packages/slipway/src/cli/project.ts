@@ -59,6 +59,7 @@ export function worldSpec(project: Project): WorldSpec {
     clusters: config.clusters.map(({ name }) => name),
     egress: config.egress,
     edge: servedEdge(project),
+    registry: config.localRegistry,
   };
 }
 

@@ -16,7 +16,7 @@ export async function resumeStep(
   output: StepOutput,
 ): Promise<number> {
   const world = project.config.isLocal ? await requireWorld(project) : undefined;
-  const registry = registryClientOf(context);
+  const registry = registryClientOf(context, project);
   try {
     const release = releaseContextOf(context, project, await targetsOf(context, project, world), registry);
     if (isSet(input, "dryRun")) {

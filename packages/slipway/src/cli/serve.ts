@@ -83,7 +83,7 @@ export const command: CommandDeclaration = {
             onWarning: (message) => log({ event: "warning", message }),
           }),
         withRelease: async (work) => {
-          const registry = registryClientOf(context);
+          const registry = registryClientOf(context, project);
           const targets = await targetsOf(context, project);
           try {
             return await work(releaseContextOf(context, project, targets, registry));

@@ -51,7 +51,7 @@ export async function buildStep(
 ): Promise<BuildRecord> {
   const { config } = project;
   await writeAtomic(join(project.paths.root, ".gitignore"), "*\n");
-  const registry = registryClientOf(context);
+  const registry = registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   const startedAt = context.clock.monotonic();
   let imageStartedAt = startedAt;
@@ -166,7 +166,7 @@ export async function pushStep(
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<BuildRecord> {
-  const registry = registryClientOf(context);
+  const registry = registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   const prefix = registryPrefix(project.config, world);
   const pushed: BuiltImage[] = [];

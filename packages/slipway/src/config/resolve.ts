@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { parseDuration, SlipwayError } from "@slipway/base";
+import { localRegistryOf } from "./local-registry.ts";
 import { LOCAL_SEVERITIES, type PreflightSeverities } from "./preflight-checks.ts";
 import { clustersOf, gatesOf, hooksOf, waveOf } from "./release.ts";
 import type { ParsedConfig } from "./schema.ts";
@@ -31,6 +32,8 @@ export interface ResolveInput {
   readonly environment: string;
   readonly env: NodeJS.ProcessEnv;
 }
+
+type ParsedLocalRegistry = NonNullable<ParsedConfig["local"]>["registry"] | undefined;
 
 const DEFAULT_EDGE_PORT = 8080;
 
@@ -159,6 +162,9 @@ export function resolveConfig(
     verify: own("verify", parsed.verify, []).map(at),
     notify: { slack: slackOf(parsed, env, sources) },
     egress: own("local.egress", parsed.local?.egress, {}),
+    localRegistry: localRegistryOf(
+      pick("local.registry", [[parsed.local?.registry, file]], undefined as ParsedLocalRegistry),
+    ),
   };
   return { config, file, sources };
 }

@@ -2,8 +2,9 @@
  * The configuration as one zod schema per section: type, validator and reference page come from here. Objects are
  * strict: an unknown key is an error. Every key carries its description; a test refuses one without.
  */
-import { parseDuration } from "@slipway/base";
 import { z } from "zod";
+import { duration } from "./duration.ts";
+import { localRegistrySchema } from "./local-registry.ts";
 import { type PreflightCode, preflightChecks, preflightCodes } from "./preflight-checks.ts";
 
 const name = z
@@ -11,18 +12,6 @@ const name = z
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "should be lower case letters, digits and dashes")
   // As a label's value, which the service's name becomes on every object.
   .max(63, "should have at most 63 characters");
-
-const duration = z.string().refine(
-  (text) => {
-    try {
-      parseDuration(text);
-      return true;
-    } catch {
-      return false;
-    }
-  },
-  { message: "should be a duration like 300ms, 2s, 1m30s or 1h" },
-);
 
 /** As manifests write it, without tag: `web`, or `registry.example.com/team/web`. */
 const imageName = z
@@ -440,6 +429,7 @@ export const configSchema = z.strictObject({
         .record(name, z.string().regex(/^[^:\s]+:\d+$/, 'should be "host:port"'))
         .optional()
         .describe('Names that local pods may reach outside: { db: "localhost:5432" }.'),
+      registry: localRegistrySchema.optional().describe("The registry of the local world."),
     })
     .optional()
     .describe("The local world."),

@@ -1,4 +1,5 @@
 /** The resolved configuration: what every part of Slipway reads, after defaults, environment and checks. */
+import type { LocalRegistryConfig } from "./local-registry.ts";
 import type { PreflightSeverities } from "./preflight-checks.ts";
 
 export interface ImageSourceConfig {
@@ -199,4 +200,5 @@ export interface Config {
   readonly verify: readonly string[];
   readonly notify: { readonly slack: SlackConfig | undefined };
   readonly egress: Readonly<Record<string, string>>;
+  readonly localRegistry: LocalRegistryConfig;
 }

@@ -13,6 +13,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readTextIfExists, startTicksOf, writeAtomic } from "@slipway/base";
+import type { LocalRegistryConfig } from "../config/local-registry.ts";
 import type { EdgeConfig } from "../config/types.ts";
 
 export interface WorldPaths {
@@ -73,6 +74,7 @@ export interface WorldSpec {
   readonly clusters: readonly string[];
   readonly egress: Readonly<Record<string, string>>;
   readonly edge: EdgeConfig | undefined;
+  readonly registry: LocalRegistryConfig;
 }
 
 export type WorldPresence =

@@ -19,6 +19,7 @@ import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
 import { createImageSource } from "../images/source.ts";
 import { serveControl } from "./control.ts";
+import { registryOptionsOf } from "./registry-options.ts";
 import { fetchService, type ServiceRequest } from "./service-fetch.ts";
 import {
   type ClusterState,
@@ -55,12 +56,12 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   const ports = await readPorts(paths);
   const random = systemRandom();
   const wantedPort = ports["registry"] ?? 0;
-  const registry = await startRegistry({ directory: paths.images, port: wantedPort }).catch(
-    (error: unknown) => {
-      if (wantedPort === 0) throw error;
-      return startRegistry({ directory: paths.images, port: 0 }); // last time's port is only a wish
-    },
-  );
+  const remote = createRegistryClient({ credentials: dockerCredentials(process.env) });
+  const registryOptions = registryOptionsOf(spec.registry, paths.images, remote, process.env);
+  const registry = await startRegistry({ ...registryOptions, port: wantedPort }).catch((error: unknown) => {
+    if (wantedPort === 0) throw error;
+    return startRegistry({ ...registryOptions, port: 0 }); // last time's port is only a wish
+  });
   const images = createImageSource({
     layout: registry.layout,
     // Releases of before name the registry with the port it had then.
@@ -70,7 +71,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         name.startsWith("registry") ? [`127.0.0.1:${port}`] : [],
       ),
     ],
-    remote: createRegistryClient({ credentials: dockerCredentials(process.env) }),
+    remote,
   });
   const ended = Promise.withResolvers<void>();
   const stopping = new AbortController();

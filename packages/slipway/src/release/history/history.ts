@@ -17,7 +17,7 @@ import type { ReleaseRecord } from "../model.ts";
 const RECORD_TYPE = "slipway.dev/release.v1";
 /** Bytes per Secret before base64, which makes 900 kB of them; an object may have 1 MiB. */
 const PART_BYTES = 675_000;
-const RECORD_LABEL = "slipway.dev/record";
+export const RECORD_LABEL = "slipway.dev/record";
 const NUMBER_LABEL = "slipway.dev/number";
 const PARTS = "slipway.dev/parts";
 const REVISION = "slipway.dev/revision";
