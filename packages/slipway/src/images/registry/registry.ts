@@ -21,7 +21,7 @@ import { listReferrers, listRepositories, listTags } from "./lists.ts";
 import { deleteManifest, getManifest, putManifest } from "./manifests.ts";
 import { PullThrough, type Upstreams } from "./pull-through.ts";
 import { RegistryError, sendError } from "./response.ts";
-import { Uploads } from "./uploads.ts";
+import { type UploadLimits, Uploads } from "./uploads.ts";
 
 export interface RegistryOptions {
   /** Folder of the image layout; created when missing. */
@@ -39,8 +39,7 @@ export interface RegistryOptions {
   readonly hasImmutableTags?: boolean;
   /** Other registries that are mirrored here on demand. */
   readonly upstreams?: Upstreams;
-  /** An upload that nobody continued for this long is dropped. Default 1 h. */
-  readonly uploadExpiryMs?: number;
+  readonly uploads?: UploadLimits;
 }
 
 export interface Registry {
@@ -67,7 +66,7 @@ interface Parts {
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
   const clock = options.clock ?? systemClock;
   const layout = await ImageLayout.open(options.directory, { clock });
-  const uploads = new Uploads(layout, clock, options.uploadExpiryMs);
+  const uploads = new Uploads(layout, clock, options.uploads);
   const parts: Parts = {
     layout,
     uploads,

@@ -11,6 +11,14 @@ import type { Exchange } from "./exchange.ts";
 import { RegistryError } from "./response.ts";
 
 const EXPIRY_MS = 60 * 60 * 1000;
+const IDLE_MS = 60_000;
+
+export interface UploadLimits {
+  /** An upload that nobody continued for this long is dropped. Default 1 h. */
+  readonly expiryMs?: number | undefined;
+  /** A body of which nothing arrived for this long is cut off, so that the upload can go on. Default 60 s. */
+  readonly idleMs?: number | undefined;
+}
 
 interface Upload {
   readonly id: string;
@@ -24,13 +32,14 @@ export class Uploads {
   readonly #layout: ImageLayout;
   readonly #clock: Clock;
   readonly #expiryMs: number;
+  readonly #idleMs: number;
   readonly #uploads = new Map<string, Upload>();
 
-  /** An upload that nobody continued for `expiryMs` is dropped. Default 1 h. */
-  constructor(layout: ImageLayout, clock: Clock, expiryMs = EXPIRY_MS) {
+  constructor(layout: ImageLayout, clock: Clock, limits: UploadLimits = {}) {
     this.#layout = layout;
     this.#clock = clock;
-    this.#expiryMs = expiryMs;
+    this.#expiryMs = limits.expiryMs ?? EXPIRY_MS;
+    this.#idleMs = limits.idleMs ?? IDLE_MS;
   }
 
   async start(exchange: Exchange): Promise<void> {
@@ -64,7 +73,7 @@ export class Uploads {
     const upload = await this.#known(exchange, id);
     return this.#inTurn(upload, async () => {
       this.#checkStart(exchange, upload);
-      await receive(exchange, upload);
+      await this.#receive(exchange, upload);
       exchange.response.writeHead(202, { ...this.#place(upload), "Content-Length": 0 }).end();
     });
   }
@@ -99,7 +108,7 @@ export class Uploads {
   }
 
   async #complete(exchange: Exchange, upload: Upload, digest: string): Promise<void> {
-    await receive(exchange, upload);
+    await this.#receive(exchange, upload);
     try {
       await upload.writer.commit(digest);
     } catch (error) {
@@ -167,6 +176,16 @@ export class Uploads {
     return result;
   }
 
+  /** A client whose line went dead leaves its request open, and everything on this upload would wait behind it. */
+  async #receive({ request }: Exchange, upload: Upload): Promise<void> {
+    request.setTimeout(this.#idleMs, () => request.destroy());
+    try {
+      for await (const chunk of request) await upload.writer.write(chunk as Uint8Array);
+    } finally {
+      request.setTimeout(0);
+    }
+  }
+
   async #drop(upload: Upload): Promise<void> {
     this.#uploads.delete(upload.id);
     await upload.writer.abort();
@@ -178,10 +197,6 @@ export class Uploads {
       if (upload.lastUsedMs < oldest) await this.#drop(upload);
     }
   }
-}
-
-async function receive(exchange: Exchange, upload: Upload): Promise<void> {
-  for await (const chunk of exchange.request) await upload.writer.write(chunk as Uint8Array);
 }
 
 function created(exchange: Exchange, digest: string): void {
