@@ -48,6 +48,9 @@ export class TransientError extends Error {
 }
 
 const ATTEMPTS = 8;
+/** Where nobody listens, or the name is unknown: seconds more would hardly change it, and a person waits. */
+const ATTEMPTS_AT_NOBODY = 6;
+const NOBODY: ReadonlySet<string | undefined> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 /** How many tokens that never opened anything one request may be refused with before the login counts as refused. */
 const FRUITLESS_LOGINS = 4;
 /** How often one request may be sent again with another token: they end while others renew them, but not for ever. */
@@ -93,7 +96,9 @@ export class RegistryHttp {
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
         if (request.isOnce === true) throw error;
-        if (attempt >= ATTEMPTS || request.signal?.aborted === true) throw gaveUp(request, error, attempt);
+        const isNobody = NOBODY.has(systemCode(error.cause));
+        if (attempt >= (isNobody ? ATTEMPTS_AT_NOBODY : ATTEMPTS) || request.signal?.aborted === true)
+          throw gaveUp(request, error, attempt);
         await this.pause(attempt, error, request.signal).catch(() => {
           throw gaveUp(request, error, attempt);
         });
