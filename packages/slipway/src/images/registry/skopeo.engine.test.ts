@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { gunzipSync, gzipSync, zstdDecompressSync } from "node:zlib";
-import { exec, SlipwayError } from "@slipway/base";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { exec } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
-import { type Descriptor, digestOf, encodeDocument, type ImageManifest, MEDIA } from "../oci.ts";
+import { type Descriptor, type ImageManifest, MEDIA } from "../oci.ts";
 import { createRegistryClient, type RegistryClient } from "./client.ts";
 import { type Registry, startRegistry } from "./registry.ts";
+import { makeTar, putRealImage, requireProgram, unpacked } from "./testing/real-image.ts";
 
 let folder: string;
 let registry: Registry;
@@ -18,23 +19,14 @@ let gzipped: Descriptor;
 let plain: Descriptor;
 
 before(async () => {
-  await skopeo("--version").catch((cause: unknown) => {
-    throw new SlipwayError({
-      code: "TEST_PACKAGE_MISSING",
-      where: "skopeo",
-      message: "is not installed",
-      hint: "Install Debian's package skopeo.",
-      cause,
-      exitCode: 3,
-    });
-  });
+  await requireProgram("skopeo");
   folder = await mkdtemp(join(tmpdir(), "slipway-skopeo-"));
   registry = await startRegistry({ directory: join(folder, "registry"), port: 0 });
   client = createRegistryClient();
   tar = await makeTar();
   const layout = await ImageLayout.open(join(folder, "layout"));
-  gzipped = await putImage(layout, MEDIA.layerGzip, gzipSync(tar));
-  plain = await putImage(layout, MEDIA.layer, tar);
+  gzipped = await putRealImage(layout, tar, MEDIA.layerGzip, gzipSync(tar));
+  plain = await putRealImage(layout, tar, MEDIA.layer, tar);
   await client.push(layout, gzipped, `${registry.host}/shop/web:v1`);
   await client.push(layout, plain, `${registry.host}/shop/plain:v1`);
 });
@@ -43,33 +35,6 @@ after(async () => {
   await registry?.close();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
-
-async function makeTar(): Promise<Buffer> {
-  const root = join(folder, "root");
-  await mkdir(join(root, "etc"), { recursive: true });
-  await writeFile(join(root, "etc", "greeting"), "hello\n".repeat(5000));
-  const path = join(folder, "root.tar");
-  assert.equal((await exec(["tar", "-C", root, "-cf", path, "etc"])).exitCode, 0);
-  return readFile(path);
-}
-
-/** A real image: skopeo converts formats by what the config says of the layers. */
-async function putImage(layout: ImageLayout, mediaType: string, layer: Buffer): Promise<Descriptor> {
-  const config = encodeDocument({
-    os: "linux",
-    architecture: "amd64",
-    config: { Cmd: ["/bin/true"], Env: ["A=b"] },
-    rootfs: { type: "layers", diff_ids: [digestOf(tar)] },
-    history: [{ created_by: "test" }],
-  });
-  const manifest: ImageManifest = {
-    schemaVersion: 2,
-    mediaType: MEDIA.manifest,
-    config: { mediaType: MEDIA.config, ...(await layout.put(config)) },
-    layers: [{ mediaType, ...(await layout.put(layer)) }],
-  };
-  return { mediaType: MEDIA.manifest, ...(await layout.put(encodeDocument(manifest))) };
-}
 
 async function skopeo(...args: string[]): Promise<string> {
   const { exitCode, stdout, stderr } = await exec(["skopeo", "--insecure-policy", ...args]);
@@ -89,13 +54,6 @@ async function pulled(name: string): Promise<{ manifest: ImageManifest; layer: B
   });
   const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
   return { manifest, layer: await layout.read((manifest.layers[0] as Descriptor).digest) };
-}
-
-/** By the bytes: Docker's media type says gzip of layers that are plain, too. */
-function unpacked({ layer }: { readonly layer: Buffer }): Buffer {
-  const magic = layer.readUInt32BE(0);
-  if (magic >>> 16 === 0x1f8b) return gunzipSync(layer);
-  return magic === 0x28b52ffd ? zstdDecompressSync(layer) : layer;
 }
 
 test("skopeo sees what we pushed, under the same digest", async () => {
@@ -128,7 +86,7 @@ test("Docker's schema 2 goes in and comes out, with Docker's media types", async
   assert.deepEqual(gunzipSync(layer), tar);
   await copy(at("shop/docker:v1"), `docker-archive:${join(folder, "docker.tar")}:shop/web:v1`);
   await copy(`docker-archive:${join(folder, "docker.tar")}`, at("shop/archive:v1"));
-  assert.deepEqual(unpacked(await pulled("shop/archive:v1")), tar);
+  assert.deepEqual(unpacked((await pulled("shop/archive:v1")).layer), tar);
 });
 
 test("zstd layers go in and come out", async () => {
@@ -139,7 +97,7 @@ test("zstd layers go in and come out", async () => {
     await copy(at("shop/plain:v1"), `docker://${name}`, "--dest-compress-format", "zstd");
     const { manifest, layer } = await pulled(name);
     assert.equal(manifest.layers[0]?.mediaType, MEDIA.layerZstd);
-    assert.deepEqual(unpacked({ layer }), tar);
+    assert.deepEqual(unpacked(layer), tar);
     await copy(`docker://${name}`, `oci:${join(folder, "zstd-back")}:v1`);
   } finally {
     await other.close();

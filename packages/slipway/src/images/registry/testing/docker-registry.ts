@@ -3,9 +3,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { exec, SlipwayError } from "@slipway/base";
 import { stringify } from "yaml";
 import type { RegistryUnderTest } from "./cases.ts";
+import { requireProgram } from "./real-image.ts";
 
 export interface DockerRegistry extends RegistryUnderTest {
   /** `127.0.0.1:PORT` */
@@ -16,16 +16,7 @@ export interface DockerRegistry extends RegistryUnderTest {
 
 /** Rejects, with the name of the package, where it is not installed: what is not tested must not look tested. */
 export async function startDockerRegistry(folder: string): Promise<DockerRegistry> {
-  await exec(["docker-registry", "--version"]).catch((cause: unknown) => {
-    throw new SlipwayError({
-      code: "TEST_PACKAGE_MISSING",
-      where: "docker-registry",
-      message: "is not installed",
-      hint: "Install Debian's package docker-registry.",
-      cause,
-      exitCode: 3,
-    });
-  });
+  await requireProgram("docker-registry");
   const storage = join(folder, "storage");
   await mkdir(storage, { recursive: true });
   const config = {
