@@ -99,6 +99,25 @@ test("images of other registries are pulled once, those of the embedded one neve
   assert.equal(asked.length, 1);
 });
 
+test("a mirror's image comes from the registry that it stands for, and stays", async () => {
+  const asked: string[] = [];
+  const remote = {
+    pull: (reference: string) => {
+      asked.push(reference);
+      return makeImage("mirrored");
+    },
+  } as unknown as RegistryClient;
+  const own = ["127.0.0.1:5000"];
+  const source = createImageSource({ layout, remote, own, mirrors: { hub: "docker.io" } });
+  for (const times of [1, 2]) {
+    const { config } = await source.resolve("127.0.0.1:5000/hub/library/nginx:1.27");
+    assert.deepEqual([config.Cmd, asked.length], [["mirrored"], 1], `time ${times}`);
+  }
+  await source.resolve(`127.0.0.1:5000/hub/team/web@sha256:${"a".repeat(64)}`);
+  assert.deepEqual(asked, ["docker.io/library/nginx:1.27", `docker.io/team/web@sha256:${"a".repeat(64)}`]);
+  await assert.rejects(source.resolve("127.0.0.1:5000/other/nginx:1"), { reason: "ErrImagePull" });
+});
+
 test("a layer that was changed on disk ends in an error, not in a container", async () => {
   const source = createImageSource({ layout });
   const bad = await makeImage("to be damaged");

@@ -19,6 +19,7 @@ import {
 } from "./oci.ts";
 import { formatReference, type ImageReference, parseReference } from "./reference.ts";
 import type { RegistryClient } from "./registry/client.ts";
+import { mirrorOf } from "./registry/pull-through.ts";
 
 export interface ImageSourceOptions {
   readonly layout: ImageLayout;
@@ -30,6 +31,8 @@ export interface ImageSourceOptions {
   readonly remote?: RegistryClient;
   /** `host:port` of the embedded registry, under all its names. */
   readonly own?: readonly string[];
+  /** Its mirrors: first part of a repository's name → host of the registry that it stands for. */
+  readonly mirrors?: Readonly<Record<string, string>>;
 }
 
 /** The image that a repository of the layout holds; `undefined` when it holds none by that tag or digest. */
@@ -93,8 +96,9 @@ async function find(
   try {
     const image = await readImage(layout, reference.repository, name, platform);
     if (image !== undefined) return image;
-    if (remote !== undefined && !own.includes(reference.registry)) {
-      const descriptor = await remote.pull(text, layout, platform === undefined ? {} : { platform });
+    const from = own.includes(reference.registry) ? mirroredFrom(options, reference) : text;
+    if (remote !== undefined && from !== undefined) {
+      const descriptor = await remote.pull(from, layout, platform === undefined ? {} : { platform });
       await layout.hold(reference.repository, descriptor, reference.tag === undefined ? [] : [reference.tag]);
       return await readImageAt(layout, descriptor, platform);
     }
@@ -103,6 +107,14 @@ async function find(
     throw error;
   }
   throw pullError(text, `${formatReference(reference)}: not found`);
+}
+
+/** Where an image of our own registry that is a mirror comes from: clusters read its storage, which does not fetch. */
+function mirroredFrom({ mirrors = {} }: ImageSourceOptions, reference: ImageReference): string | undefined {
+  const mirror = mirrorOf(mirrors, reference.repository);
+  if (mirror === undefined) return undefined;
+  const tag = reference.tag === undefined ? "" : `:${reference.tag}`;
+  return `${mirror.source}${tag}${reference.digest === undefined ? "" : `@${reference.digest}`}`;
 }
 
 function parseOrRefuse(text: string): ImageReference {

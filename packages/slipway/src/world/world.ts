@@ -72,6 +72,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       ),
     ],
     remote,
+    mirrors: spec.registry.upstreams,
   });
   const ended = Promise.withResolvers<void>();
   const stopping = new AbortController();

@@ -28,10 +28,18 @@ const PATIENCE_MS = 3000;
 /** An upstream that did not answer is not asked about what is kept for so long. */
 const REST_MS = 30_000;
 
-interface Mirror {
+export interface Mirror {
   readonly host: string;
   /** `docker.io/library/nginx` */
   readonly source: string;
+}
+
+/** Whose mirror a repository is: its first part is one of the names of `hosts`. */
+export function mirrorOf(hosts: Readonly<Record<string, string>>, repository: string): Mirror | undefined {
+  const slash = repository.indexOf("/");
+  const name = repository.slice(0, Math.max(0, slash));
+  const host = Object.hasOwn(hosts, name) ? hosts[name] : undefined;
+  return host === undefined ? undefined : { host, source: `${host}/${repository.slice(slash + 1)}` };
 }
 
 export class PullThrough {
@@ -78,10 +86,7 @@ export class PullThrough {
   }
 
   #mirrorOf(repository: string): Mirror | undefined {
-    const slash = repository.indexOf("/");
-    const name = repository.slice(0, Math.max(0, slash));
-    const host = Object.hasOwn(this.#upstreams.hosts, name) ? this.#upstreams.hosts[name] : undefined;
-    return host === undefined ? undefined : { host, source: `${host}/${repository.slice(slash + 1)}` };
+    return mirrorOf(this.#upstreams.hosts, repository);
   }
 
   /** True as well when the upstream cannot be asked. */
