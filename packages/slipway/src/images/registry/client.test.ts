@@ -10,7 +10,7 @@ import { type Clock, systemClock } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
 import { type Descriptor, encodeDocument, type ImageManifest, MEDIA } from "../oci.ts";
 import { createRegistryClient } from "./client.ts";
-import { parseChallenge, parseRetryAfter } from "./http.ts";
+import { parseChallenge, parseRetryAfter } from "./http-text.ts";
 import { type Registry, startRegistry } from "./registry.ts";
 
 let folder: string;
