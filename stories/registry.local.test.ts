@@ -4,15 +4,18 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ImageLayout } from "../packages/slipway/src/images/layout.ts";
-import { createRegistryClient } from "../packages/slipway/src/images/registry/client.ts";
+import { createRegistryClient, type RegistryClient } from "../packages/slipway/src/images/registry/client.ts";
+import { type Registry, startRegistry } from "../packages/slipway/src/images/registry/registry.ts";
 import { putImage } from "../packages/slipway/src/images/registry/testing/images.ts";
 import { commitRelease, type Project, smallShop } from "./testing.ts";
 
 let project: Project;
+let upstream: Registry;
 const PASSWORD = "only for this test";
 
 before(async () => {
   project = await smallShop();
+  upstream = await startRegistry({ directory: join(project.folder, ".slipway", "upstream"), port: 0 });
   await project.edit(
     "slipway.config.ts",
     "  notify:",
@@ -21,13 +24,22 @@ before(async () => {
       retention: { keepLast: 1 },
       users: { ci: { passwordFrom: "SHOP_REGISTRY_PASSWORD" } },
       login: "bearer",
+      upstreams: { tools: "${upstream.host}" },
     },
   },
   notify:`,
   );
   await project.commit("v1: a registry with users");
 });
-after(() => project.remove());
+after(async () => {
+  await upstream?.close();
+  await project.remove();
+});
+
+const asCi = (): RegistryClient =>
+  createRegistryClient({
+    credentials: () => Promise.resolve({ kind: "basic", username: "ci", password: PASSWORD }),
+  });
 
 const served = async (): Promise<string> =>
   (JSON.parse((await project.get("/")).body) as { release: string }).release;
@@ -56,9 +68,7 @@ test("three releases go through the registry with its password, and nobody else 
 
 test("what is out of date goes, what the releases need stays, and they can be gone back to", async () => {
   const { registry } = await project.world();
-  const client = createRegistryClient({
-    credentials: () => Promise.resolve({ kind: "basic", username: "ci", password: PASSWORD }),
-  });
+  const client = asCi();
   const folder = join(project.folder, ".slipway", "other");
   const layout = await ImageLayout.open(folder);
   const [old, young] = [
@@ -85,6 +95,21 @@ test("what is out of date goes, what the releases need stays, and they can be go
 
   await project.ok("rollback", "1");
   assert.equal(await served(), "v1");
+});
+
+test("what the configuration names as an upstream is mirrored, and there without it", async () => {
+  const { registry } = await project.world();
+  const folder = join(project.folder, ".slipway", "mirrored");
+  const layout = await ImageLayout.open(folder);
+  const image = await putImage(layout, { seed: 3, layers: [50_000] });
+  const client = asCi();
+  await client.push(layout, image, `${upstream.host}/team/tool:1`);
+  const copy = await ImageLayout.open(join(folder, "copy"));
+  assert.equal((await client.pull(`${registry}/tools/team/tool:1`, copy)).digest, image.digest);
+  await upstream.close();
+  const again = await ImageLayout.open(join(folder, "again"));
+  assert.equal((await client.pull(`${registry}/tools/team/tool:1`, again)).digest, image.digest);
+  await client.close();
 });
 
 test("while a cluster that is stored does not run, nothing is deleted", async () => {
