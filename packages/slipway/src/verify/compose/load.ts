@@ -1,0 +1,328 @@
+/**
+ * Compose files from disk to a resolved document: variables, `env_file`, `extends`, `include`, several files over each
+ * other. Files come through a port, so that all of it is tested without any.
+ */
+import { dirname, join, relative, resolve } from "node:path";
+import { readTextIfExists } from "@slipway/base";
+import { EnvFileError, parseEnvFile } from "./env-file.ts";
+import { boolean, field, knownKeys, list, mapOf, text, texts } from "./fields.ts";
+import { InterpolationError, interpolate } from "./interpolate.ts";
+import { mergeDocuments, mergeServices, normalized } from "./merge.ts";
+import type { ComposeProject } from "./model.ts";
+import { defaultName, readProject } from "./project.ts";
+import {
+  composeError,
+  invalid,
+  type MapTree,
+  mapTexts,
+  mapTree,
+  type Place,
+  parseTree,
+  scalarTree,
+  type Tree,
+} from "./tree.ts";
+
+/** In the order in which Compose looks for them. */
+export const FILE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const OVERRIDES: Readonly<Record<string, string>> = {
+  "compose.yaml": "compose.override.yaml",
+  "compose.yml": "compose.override.yml",
+  "docker-compose.yaml": "docker-compose.override.yaml",
+  "docker-compose.yml": "docker-compose.override.yml",
+};
+
+export interface LoadOptions {
+  /** Absolute. */
+  readonly cwd: string;
+  /** As given with -f, later ones over earlier ones; none: looked for from `cwd` upwards, as Compose does. */
+  readonly files?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly projectName?: string | undefined;
+  /** Of this process; wins over `.env`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Undefined when there is no such file. */
+  readonly readText?: (path: string) => Promise<string | undefined>;
+}
+
+export interface LoadedProject {
+  readonly project: ComposeProject;
+  /** Absolute: the folder of the first file. */
+  readonly directory: string;
+  readonly files: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export async function loadProject(options: LoadOptions): Promise<LoadedProject> {
+  const read = options.readText ?? readTextIfExists;
+  const files = await chosenFiles(options, read);
+  const directory = dirname(files[0] as string);
+  const loader = new Loader(options, read);
+  const variables = await loader.variables(directory, [join(directory, ".env")], true);
+  const document = await loader.project(files, directory, variables, []);
+  const given = options.profiles ?? [];
+  const fromEnvironment = (variables("COMPOSE_PROFILES") ?? "").split(",").filter((one) => one !== "");
+  const project = readProject(document, {
+    profiles: [...given, ...fromEnvironment],
+    name: options.projectName ?? variables("COMPOSE_PROJECT_NAME") ?? defaultName(directory),
+  });
+  return { project, directory, files, warnings: loader.warnings };
+}
+
+type Lookup = (name: string) => string | undefined;
+type Read = (path: string) => Promise<string | undefined>;
+
+async function chosenFiles(options: LoadOptions, read: Read): Promise<readonly string[]> {
+  const { cwd } = options;
+  if (options.files !== undefined && options.files.length > 0)
+    return options.files.map((file) => resolve(cwd, file));
+  for (let folder = cwd; ; folder = dirname(folder)) {
+    for (const name of FILE_NAMES) {
+      if ((await read(join(folder, name))) === undefined) continue;
+      const over = join(folder, OVERRIDES[name] as string);
+      return (await read(over)) === undefined ? [join(folder, name)] : [join(folder, name), over];
+    }
+    if (folder === dirname(folder)) break;
+  }
+  throw composeError(
+    "COMPOSE_FILE_MISSING",
+    { file: cwd, line: undefined, directory: cwd },
+    `there is no ${FILE_NAMES.join(", ")} here or above`,
+    "Name the file with -f.",
+  );
+}
+
+class Loader {
+  readonly #options: LoadOptions;
+  readonly #read: Read;
+  readonly #unset = new Set<string>();
+
+  constructor(options: LoadOptions, read: Read) {
+    this.#options = options;
+    this.#read = read;
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#unset].map((name) => `the variable ${name} is not set; it counts as empty`);
+  }
+
+  /** The process's environment before what the files have. */
+  async variables(
+    directory: string,
+    files: readonly string[],
+    isOptional: boolean,
+    outer?: Lookup,
+  ): Promise<Lookup> {
+    const { env } = this.#options;
+    const own: Record<string, string> = {};
+    const lookup: Lookup = (name) => env[name] ?? outer?.(name) ?? own[name];
+    for (const file of files) {
+      const content = await this.#read(file);
+      if (content !== undefined) Object.assign(own, this.#envFile(file, content, lookup));
+      else if (!isOptional)
+        throw this.#missing(file, { file: this.#shown(directory), line: undefined, directory });
+    }
+    return lookup;
+  }
+
+  async project(
+    files: readonly string[],
+    directory: string,
+    variables: Lookup,
+    including: readonly string[],
+  ): Promise<MapTree> {
+    let document: MapTree | undefined;
+    for (const file of files) {
+      if (including.includes(file))
+        throw composeError(
+          "COMPOSE_INVALID",
+          { file: this.#shown(file), line: undefined, directory },
+          `files include each other in a circle: ${[...including, file].map((one) => this.#shown(one)).join(" → ")}`,
+        );
+      const tree = await this.#file(file, directory, variables, undefined);
+      const extended = await this.#extended(tree, file, directory, variables);
+      document = document === undefined ? extended : mergeDocuments(document, extended);
+    }
+    const whole = document as MapTree;
+    const included = await this.#included(whole, variables, [...including, ...files]);
+    return await this.#withEnvFiles(included, variables);
+  }
+
+  async #file(path: string, directory: string, variables: Lookup, from: Place | undefined): Promise<MapTree> {
+    const content = await this.#read(path);
+    const shown = this.#shown(path);
+    if (content === undefined) throw this.#missing(path, from ?? { file: shown, line: undefined, directory });
+    const tree = mapTexts(parseTree(content, shown, directory), (written, place) => {
+      try {
+        const { text: expanded, unset } = interpolate(written, variables);
+        for (const name of unset) this.#unset.add(name);
+        return expanded;
+      } catch (error) {
+        if (error instanceof InterpolationError) throw composeError("COMPOSE_INVALID", place, error.message);
+        throw error;
+      }
+    });
+    return mapOf(tree, "the file");
+  }
+
+  // extends
+
+  async #extended(document: MapTree, file: string, directory: string, variables: Lookup): Promise<MapTree> {
+    const services = field(document, "services");
+    if (services?.kind !== "map") return document;
+    const entries = new Map<string, Tree>();
+    for (const [name, service] of services.entries)
+      entries.set(
+        name,
+        await this.#inherited(service, document, file, directory, variables, [`${file}#${name}`]),
+      );
+    const changed = mapTree(entries, services.place, services);
+    return mapTree(new Map([...document.entries, ["services", changed]]), document.place, document);
+  }
+
+  async #inherited(
+    service: Tree,
+    document: MapTree,
+    file: string,
+    directory: string,
+    variables: Lookup,
+    path: readonly string[],
+  ): Promise<Tree> {
+    const wanted = service.kind === "map" ? field(service, "extends") : undefined;
+    if (service.kind !== "map" || wanted === undefined) return service;
+    const map = wanted.kind === "map" ? knownKeys(wanted, "extends", ["service", "file"]) : undefined;
+    const fileTree = map === undefined ? undefined : field(map, "file");
+    const nameTree = map === undefined ? wanted : map.entries.get("service");
+    if (nameTree === undefined) throw invalid(wanted, "extends: has no service");
+    const name = text(nameTree, "extends");
+    const from = fileTree === undefined ? file : resolve(directory, text(fileTree, "extends/file"));
+    const folder = fileTree === undefined ? directory : dirname(from);
+    const other =
+      fileTree === undefined ? document : await this.#file(from, folder, variables, fileTree.place);
+    const others = field(other, "services");
+    const base = others?.kind === "map" ? others.entries.get(name) : undefined;
+    if (base === undefined) throw invalid(wanted, `extends: ${this.#shown(from)} has no service "${name}"`);
+    const step = `${from}#${name}`;
+    if (path.includes(step)) throw invalid(wanted, "services extend each other in a circle");
+    const whole = await this.#inherited(base, other, from, folder, variables, [...path, step]);
+    const own = new Map([...service.entries].filter(([key]) => key !== "extends"));
+    return mergeServices(whole, mapTree(own, service.place, service));
+  }
+
+  // include
+
+  async #included(document: MapTree, variables: Lookup, path: readonly string[]): Promise<MapTree> {
+    const wanted = field(document, "include");
+    if (wanted === undefined) return document;
+    let result = mapTree(
+      new Map([...document.entries].filter(([key]) => key !== "include")),
+      document.place,
+      document,
+    );
+    for (const item of list(wanted, "include")) {
+      const map =
+        item.kind === "map"
+          ? knownKeys(item, "include", ["path", "project_directory", "env_file"])
+          : undefined;
+      const pathTree = map === undefined ? item : map.entries.get("path");
+      if (pathTree === undefined) throw invalid(item, "include: has no path");
+      const base = item.place.directory;
+      const files = texts(pathTree, "include").map((one) => resolve(base, one));
+      for (const file of files)
+        if ((await this.#read(file)) === undefined) throw this.#missing(file, item.place);
+      const [folderTree, envTree] = [map && field(map, "project_directory"), map && field(map, "env_file")];
+      const directory =
+        folderTree === undefined ? dirname(files[0] as string) : resolve(base, text(folderTree, "include"));
+      const envFiles =
+        envTree === undefined
+          ? [join(directory, ".env")]
+          : texts(envTree, "include").map((one) => resolve(base, one));
+      const inner = await this.variables(directory, envFiles, envTree === undefined, variables);
+      result = joined(result, await this.project(files, directory, inner, path), item);
+    }
+    return result;
+  }
+
+  // env_file
+
+  async #withEnvFiles(document: MapTree, variables: Lookup): Promise<MapTree> {
+    const services = field(document, "services");
+    if (services?.kind !== "map") return document;
+    const entries = new Map<string, Tree>();
+    for (const [name, service] of services.entries)
+      entries.set(name, service.kind === "map" ? await this.#withEnvFile(name, service, variables) : service);
+    return mapTree(
+      new Map([...document.entries, ["services", mapTree(entries, services.place, services)]]),
+      document.place,
+      document,
+    );
+  }
+
+  /** The files below what `environment` says; a variable without a value is the process's. */
+  async #withEnvFile(name: string, service: MapTree, variables: Lookup): Promise<MapTree> {
+    const what = `services/${name}/env_file`;
+    const wanted = field(service, "env_file");
+    const found = new Map<string, Tree>();
+    const items = wanted === undefined ? [] : wanted.kind === "list" ? wanted.items : [wanted];
+    for (const item of items) {
+      const map = item.kind === "map" ? knownKeys(item, what, ["path", "required"], ["format"]) : undefined;
+      const pathTree = map === undefined ? item : map.entries.get("path");
+      const required = map === undefined ? undefined : field(map, "required");
+      if (pathTree === undefined) throw invalid(item, `${what}: has no path`);
+      const path = resolve(item.place.directory, text(pathTree, what));
+      const content = await this.#read(path);
+      if (content !== undefined)
+        for (const [key, value] of Object.entries(this.#envFile(path, content, variables)))
+          found.set(key, scalarTree(value, item.place));
+      else if (required === undefined || boolean(required, what)) throw this.#missing(path, item.place);
+    }
+    const plainService = normalized(service);
+    const environment = field(plainService, "environment");
+    const own = environment === undefined ? [] : mapOf(environment, `services/${name}/environment`).entries;
+    for (const [key, value] of own) {
+      const isTaken = value.kind === "scalar" && value.value === null;
+      found.set(key, isTaken ? scalarTree(variables(key) ?? null, value.place) : value);
+    }
+    const entries = new Map([...plainService.entries].filter(([key]) => key !== "env_file"));
+    if (found.size > 0) entries.set("environment", mapTree(found, service.place));
+    return mapTree(entries, service.place, service);
+  }
+
+  #envFile(path: string, content: string, lookup: Lookup): Readonly<Record<string, string>> {
+    try {
+      return parseEnvFile(content, lookup);
+    } catch (error) {
+      if (!(error instanceof EnvFileError)) throw error;
+      throw composeError(
+        "COMPOSE_INVALID",
+        { file: this.#shown(path), line: error.line, directory: dirname(path) },
+        error.message,
+      );
+    }
+  }
+
+  #missing(path: string, place: Place) {
+    return composeError("COMPOSE_FILE_MISSING", place, `there is no file ${this.#shown(path)}`);
+  }
+
+  #shown(path: string): string {
+    const short = relative(this.#options.cwd, path);
+    return short === "" ? "." : short.startsWith("../../") ? path : short;
+  }
+}
+
+/** Of an included project everything is new: what both have is a mistake. */
+function joined(document: MapTree, included: MapTree, at: Tree): MapTree {
+  const entries = new Map(document.entries);
+  for (const section of ["services", "networks", "volumes"]) {
+    const [own, other] = [field(document, section), field(included, section)];
+    if (other?.kind !== "map") continue;
+    if (own?.kind !== "map") {
+      entries.set(section, other);
+      continue;
+    }
+    const both = [...other.entries.keys()].find((name) => own.entries.has(name) && section === "services");
+    if (both !== undefined) throw invalid(at, `include: the service "${both}" is in both files`);
+    entries.set(section, mapTree(new Map([...other.entries, ...own.entries]), own.place));
+  }
+  return mapTree(entries, document.place, document);
+}
