@@ -118,6 +118,7 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
               return true;
             },
           );
+          assert.deepEqual(await project.container("one").logs(), { stdout: "", stderr: "" });
         },
         [],
       ));

@@ -63,6 +63,8 @@ export class SandboxContainer implements Container {
     finishedAtMs: undefined,
   };
   #attempt = -1;
+  /** The newest attempt that came so far that it has a log. */
+  #logged = -1;
   #health: Health | undefined;
   /** Ends the healthchecks of the attempt that runs, or the wait for the next one. */
   #attempted = new AbortController();
@@ -116,6 +118,7 @@ export class SandboxContainer implements Container {
         terminationMessagePath: "",
         keepsFiles: true,
       });
+      this.#logged = this.#attempt;
       this.#facts = {
         ...this.#facts,
         status: "running",
@@ -245,10 +248,10 @@ export class SandboxContainer implements Container {
   }
 
   async #log(stream: "stdout" | "stderr"): Promise<string> {
-    if (this.#attempt < 0) return "";
+    if (this.#logged < 0) return "";
     const { runtime, podUid } = this.#options;
     const { signal } = new AbortController();
-    const pieces = runtime.logs(podUid, CONTAINER, this.#attempt, {
+    const pieces = runtime.logs(podUid, CONTAINER, this.#logged, {
       ...WHOLE_LOG,
       follow: false,
       stream,
@@ -264,7 +267,7 @@ export class SandboxContainer implements Container {
   async *follow(stream: "stdout" | "stderr", signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { runtime, clock, podUid } = this.#options;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
-      while (attempt > this.#attempt && !signal.aborted)
+      while (attempt > this.#logged && !signal.aborted)
         await clock.sleep(FOLLOW_EVERY_MS, signal).catch(() => {});
       if (signal.aborted) return;
       yield* runtime.logs(podUid, CONTAINER, attempt, { ...WHOLE_LOG, follow: true, stream, signal });
