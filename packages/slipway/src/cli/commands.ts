@@ -1,6 +1,8 @@
 /** The table of contents of the command line, in the order help shows it. */
 import { command as build } from "./build.ts";
 import type { CommandDeclaration } from "./command.ts";
+import { command as composeDown } from "./compose/down.ts";
+import { command as composeUp } from "./compose/up.ts";
 import { command as configShow } from "./config/show.ts";
 import { command as corpus } from "./corpus.ts";
 import { command as deploy } from "./deploy.ts";
@@ -50,6 +52,8 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   "local status": localStatus,
   "local kubeconfig": localKubeconfig,
   "registry gc": registryGc,
+  "compose up": composeUp,
+  "compose down": composeDown,
   corpus,
   "config show": configShow,
 };
@@ -58,5 +62,6 @@ export const groups: Readonly<Record<string, string>> = {
   release: "a release that is going on, or was, and its images",
   local: "the local world: clusters, registry and edge on this machine",
   registry: "the registry of the local world",
+  compose: "services of a Compose file, without Docker",
   config: "the configuration",
 };

@@ -5,12 +5,17 @@ import { createHttpClient } from "@slipway/kube";
 import { openContext, unopened } from "../clusters/context.ts";
 import { type Kubeconfig, readKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
+import { ImageLayout } from "../images/layout.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials, type FindCredentials } from "../images/registry/credentials.ts";
 import type { ImageCheck, ReleaseContext, Target } from "../release/model.ts";
+import type { ImageBuild } from "../verify/compose/images.ts";
+import type { LoadedProject } from "../verify/compose/load.ts";
+import type { SandboxEngine } from "../verify/engines/sandbox/engine.ts";
 import { findWorld, type WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { gatePortsOf } from "./gate-ports.ts";
+import { lastCommitOf } from "./git.ts";
 import { type Project, requireWorld } from "./project.ts";
 
 /**
@@ -89,6 +94,42 @@ export function kubectlFor({ config, paths }: Project, cluster: string): string 
       ? ["kubectl", "--context", found.context]
       : ["kubectl", "--kubeconfig", paths.kubeconfig, "--context", cluster],
   );
+}
+
+/** The sandbox as an engine, for projects below these folders. */
+export async function sandboxEngineOf(
+  context: CliContext,
+  paths: { readonly runs: string; readonly layers: string },
+): Promise<SandboxEngine> {
+  const { createSandboxEngine } = await import("../verify/engines/sandbox/engine.ts"); // few commands need it
+  return createSandboxEngine({
+    stateDirectory: paths.runs,
+    layersDirectory: paths.layers,
+    clock: context.clock,
+  });
+}
+
+/** What the images of a Compose project are built with; they are as old as the last commit of the project's folder. */
+export async function composeBuildOf(
+  context: CliContext,
+  { directory }: LoadedProject,
+  layoutDirectory: string,
+): Promise<ImageBuild> {
+  const commit = await lastCommitOf(directory, [directory], context.env);
+  return {
+    layout: await ImageLayout.open(layoutDirectory, { clock: context.clock }),
+    registry: createRegistryClient({
+      clock: context.clock,
+      random: context.random,
+      credentials: dockerCredentials(context.env),
+    }),
+    root: directory,
+    commitTimeMs: commit?.timeMs ?? 0,
+    revision: commit?.commit,
+    isLocal: true,
+    allowHostBases: [],
+    signal: context.signal,
+  };
 }
 
 export function registryClientOf(context: CliContext, project: Project): RegistryClient {

@@ -219,6 +219,16 @@ export class SandboxContainer implements Container {
     });
   }
 
+  /** The exit code with which it ended for good, restarts over; undefined when the signal came first. */
+  async ended(signal: AbortSignal): Promise<number | undefined> {
+    for (;;) {
+      const state = await this.exited(signal).catch(() => undefined);
+      if (state === undefined) return undefined;
+      if (this.#isStopping || !isRestarted(this.service.restart, state.exitCode ?? 0)) return state.exitCode;
+      await this.#options.clock.sleep(FOLLOW_EVERY_MS, signal).catch(() => {});
+    }
+  }
+
   async stop(graceMs: number): Promise<{ readonly tookMs: number; readonly wasKilled: boolean }> {
     const { runtime, clock, podUid, stopSignal } = this.#options;
     this.#isStopping = true;

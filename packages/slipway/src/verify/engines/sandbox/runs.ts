@@ -19,6 +19,7 @@ import { removeSandboxLeftovers } from "@slipway/cluster/sandbox";
 
 /** A folder without an owner may be one that is being made. */
 const UNOWNED_MS = 60_000;
+const END_POLL_MS = 20;
 /** Of an owner that cannot be judged (another machine, another container): nothing runs as long as this. */
 const UNJUDGED_MS = 24 * 3_600_000;
 
@@ -61,6 +62,20 @@ export async function sweepRuns(stateDirectory: string, clock: Clock): Promise<S
     swept.folders += 1;
   }
   return swept;
+}
+
+/** Asks the owners of living runs to end (SIGTERM) and waits until they have. Returns how many there were. */
+export async function endRuns(stateDirectory: string, clock: Clock, signal: AbortSignal): Promise<number> {
+  const names = await readdir(stateDirectory).catch(() => []);
+  const owners = await Promise.all(
+    names.filter((one) => one.startsWith("run-")).map((name) => ownerOf(join(stateDirectory, name))),
+  );
+  const living = owners.flatMap((owner) =>
+    owner !== undefined && isProcessAlive(owner.process) === true ? [owner.process] : [],
+  );
+  for (const { pid } of living) process.kill(pid, "SIGTERM");
+  while (living.some((one) => isProcessAlive(one) === true)) await clock.sleep(END_POLL_MS, signal);
+  return living.length;
 }
 
 async function ownerOf(directory: string): Promise<Owner | undefined> {

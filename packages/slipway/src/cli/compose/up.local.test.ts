@@ -1,0 +1,106 @@
+/** `slipway compose up` and `down` as a person runs them. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { exec, until } from "@slipway/base";
+
+const slipway = join(import.meta.dirname, "../../../bin/slipway");
+
+describe("slipway compose", () => {
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "slipway-compose-"));
+    await mkdir(join(folder, "web"));
+    await writeFile(join(folder, "web", "page"), "the page\n");
+    await writeFile(
+      join(folder, "web", "Dockerfile"),
+      'FROM slipway/host/busybox\nCOPY page /www/index.html\nEXPOSE 8080\nENTRYPOINT ["busybox"]\nCMD ["httpd", "-f", "-vv", "-p", "8080", "-h", "/www"]\n',
+    );
+    await writeFile(
+      join(folder, "compose.yaml"),
+      'services:\n  web:\n    build: web\n    ports: ["0:8080"]\n    depends_on: { job: { condition: service_completed_successfully } }\n  job:\n    build: web\n    command: [echo, prepared]\n',
+    );
+    await writeFile(
+      join(folder, "broken.yaml"),
+      "services:\n  web:\n    build: web\n    command: [sh, -c, 'echo no disk >&2; exit 3']\n",
+    );
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  function up(...options: readonly string[]) {
+    const child = spawn(slipway, ["compose", "up", ...options], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const seen = { out: "", err: "" };
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      seen.out += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      seen.err += text;
+    });
+    const ended = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
+    const ready = () =>
+      until("services to be ready", () => /ready/.test(seen.out), {
+        timeoutMs: 60_000,
+        describe: () => seen.out + seen.err,
+      });
+    return { child, seen, ended, ready };
+  }
+
+  test("builds, runs, publishes, shows logs, and stops in order at Ctrl-C", async () => {
+    const { child, seen, ended, ready } = up("--grace", "200ms");
+    await ready();
+    assert.match(seen.out, /^job \| prepared$/m);
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(seen.out)?.[0] ?? "";
+    assert.equal(await (await fetch(url)).text(), "the page\n");
+    await until("the request to be logged", () => /^web \| .*response:200/m.test(seen.out));
+    child.kill("SIGINT");
+    assert.equal(await ended, 130, seen.err);
+    assert.match(seen.out, /^stopped web/m);
+    await assert.rejects(fetch(url));
+    assert.deepEqual(await readdir(runs()), []);
+  });
+
+  const runs = (): string =>
+    join(folder, ".slipway/compose/runs", folder.split("/").at(-1)?.toLowerCase() ?? "");
+
+  test("down ends it from another terminal, and says when there is nothing", async () => {
+    const { ended, ready, seen } = up("--json", "--grace", "200ms");
+    await ready();
+    const events = seen.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string });
+    assert.ok(events.some(({ event }) => event === "ready"));
+    const down = await exec([slipway, "compose", "down"], { cwd: folder });
+    assert.equal(down.exitCode, 0, down.stderr);
+    assert.match(down.stdout, /^stopped /);
+    assert.equal(await ended, 130);
+    const again = await exec([slipway, "compose", "down"], { cwd: folder });
+    assert.match(again.stdout, /nothing of .* is running/);
+  });
+
+  test("a service that exits fails it at once, with its last lines", async () => {
+    const { ended, seen } = up("-f", "broken.yaml");
+    assert.equal(await ended, 1);
+    assert.match(seen.err, /slipway: services\/web: exited with 3\n {2}web \| no disk/);
+    assert.deepEqual(await readdir(runs()), []);
+  });
+
+  test("an unknown key is a usage error with its place, and detaching is refused by name", async () => {
+    await writeFile(join(folder, "odd.yaml"), "services:\n  web:\n    imge: x\n");
+    const odd = await exec([slipway, "compose", "up", "-f", "odd.yaml"], { cwd: folder });
+    assert.deepEqual(
+      [odd.exitCode, odd.stderr],
+      [2, 'slipway: odd.yaml:3: services/web: unknown key "imge"\n  Did you mean "image"?\n'],
+    );
+    const detached = await exec([slipway, "compose", "up", "-d"], { cwd: folder });
+    assert.equal(detached.exitCode, 2);
+    assert.match(detached.stderr, /--detach: /);
+  });
+});

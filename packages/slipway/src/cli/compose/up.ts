@@ -1,0 +1,132 @@
+import type { SandboxProject } from "../../verify/engines/sandbox/project.ts";
+import { type CliContext, type CommandDeclaration, isSet, textOption } from "../command.ts";
+import { fileOptions } from "./options.ts";
+import type { Printer } from "./printer.ts";
+
+export const command: CommandDeclaration = {
+  summary: "build and run the services of a Compose file, without Docker",
+  description:
+    "Builds the images, starts the services in the sandbox of this machine by their depends_on, and shows their logs until Ctrl-C.\nPublished ports are open on 127.0.0.1. A part of the Compose Specification is understood; the rest is refused by name.",
+  options: [
+    ...fileOptions,
+    { flags: "--deadline <duration>", description: "for all services to be ready", default: "60s" },
+    { flags: "--grace <duration>", description: "at most this long for a service to stop" },
+    { flags: "-d, --detach", description: "not supported: keep it in the foreground" },
+  ],
+  examples: ["slipway compose up", "slipway compose up -f compose.yaml -f compose.dev.yaml --profile debug"],
+  async run(context, input) {
+    const { formatDuration, parseDuration, SlipwayError, writeAtomic } = await import("@slipway/base");
+    const { join } = await import("node:path");
+    const { outputOf } = await import("../steps.ts");
+    const { buildProject } = await import("../../verify/compose/images.ts");
+    const { bringUp, upError } = await import("../../verify/compose/run.ts");
+    const { bringDown } = await import("../../verify/compose/down.ts");
+    const { composePaths, loadComposeProject } = await import("./options.ts");
+    const { createPrinter } = await import("./printer.ts");
+    const { composeBuildOf, sandboxEngineOf } = await import("../compose.ts");
+    if (isSet(input, "detach"))
+      throw new SlipwayError({
+        code: "COMPOSE_UNSUPPORTED",
+        where: "--detach",
+        message: "the services end with the process that runs them, so there is no background",
+        hint: "Leave the option out and keep the terminal open, or use docker compose.",
+        exitCode: 2,
+      });
+    const deadlineMs = parseDuration(textOption(input, "deadline") ?? "60s", "--deadline");
+    const graceText = textOption(input, "grace");
+    const graceMs = graceText === undefined ? undefined : parseDuration(graceText, "--grace");
+
+    const loaded = await loadComposeProject(context, input);
+    const paths = composePaths(loaded);
+    const output = outputOf(context, isSet(input, "json"));
+    for (const warning of loaded.warnings) context.writeError(`warning: ${warning}\n`);
+    await writeAtomic(join(paths.root, ".gitignore"), "*\n");
+    const names = loaded.project.services.map(({ name }) => name);
+    const isColoured = context.isTerminal && context.env["NO_COLOR"] === undefined;
+    const printer = createPrinter(output, names, { isColoured });
+
+    const build = await composeBuildOf(context, loaded, paths.layout);
+    const spec = await buildProject(loaded.project, {
+      ...build,
+      onProgress: (event) => {
+        if (event.kind === "built") printer.tell("built", `built ${event.image}`, { ...event });
+        if (event.kind === "warning") context.writeError(`warning: ${event.image}: ${event.message}\n`);
+      },
+    }).finally(() => build.registry.close());
+    context.signal.throwIfAborted();
+
+    const engine = await sandboxEngineOf(context, paths);
+    await engine.sweep();
+    const project = await engine.createProject(spec);
+    const shown = new AbortController();
+    const logs = names.flatMap((name) => [
+      follow(project, name, "stdout", printer, shown.signal),
+      follow(project, name, "stderr", printer, shown.signal),
+    ]);
+    try {
+      const { clock, signal } = context;
+      const result = await bringUp(project, { clock, deadlineMs, signal });
+      if (result.kind === "failed") throw upError(result);
+      const published = await publishedBy(project, names);
+      const addresses = published.map(({ service, url }) => `\n  ${service}  ${url}`).join("");
+      printer.tell("ready", `ready in ${formatDuration(result.tookMs)}${addresses}`, {
+        tookMs: result.tookMs,
+        published,
+      });
+      return await allEnded(project, names, context, printer);
+    } finally {
+      const onStopped = (stopped: { readonly service: string; readonly wasKilled: boolean }): void =>
+        printer.tell("stopped", `stopped ${stopped.service}${stopped.wasKilled ? " (killed)" : ""}`, {
+          ...stopped,
+        });
+      await bringDown(project, { graceMs, onStopped });
+      shown.abort();
+      await Promise.all(logs);
+      await engine.close();
+    }
+  },
+};
+
+async function follow(
+  project: SandboxProject,
+  service: string,
+  stream: "stdout" | "stderr",
+  printer: Printer,
+  signal: AbortSignal,
+): Promise<void> {
+  const text = new TextDecoder();
+  for await (const line of project.container(service).follow(stream, signal))
+    printer.log(service, stream, text.decode(line, { stream: true }).replace(/\n$/, ""));
+}
+
+async function publishedBy(project: SandboxProject, names: readonly string[]) {
+  const found = await Promise.all(
+    names.map(async (service) =>
+      (await project.container(service).published()).map(({ hostIp, hostPort, port }) => ({
+        service,
+        port,
+        url: `http://${hostIp.includes(":") ? `[${hostIp}]` : hostIp}:${hostPort}`,
+      })),
+    ),
+  );
+  return found.flat();
+}
+
+/** Until the person has enough, or nothing is left that runs or will run again. */
+async function allEnded(
+  project: SandboxProject,
+  names: readonly string[],
+  context: CliContext,
+  printer: Printer,
+): Promise<number> {
+  const codes = await Promise.all(
+    names.map(async (name) => {
+      const code = await project.container(name).ended(context.signal);
+      if (code !== undefined)
+        printer.tell("exited", `${name} exited with ${code}`, { service: name, exitCode: code });
+      return code;
+    }),
+  );
+  if (context.signal.aborted) return 130;
+  return codes.every((code) => code === 0) ? 0 : 1;
+}
