@@ -21,6 +21,7 @@ const benchmarks: readonly {
   // No goal of it is a time.
   { file: "push.bench.ts", short: ["10", "64"], hasTimedGoal: false },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
+  { file: "compose.bench.ts", short: ["1"], hasTimedGoal: true },
   { file: "preflight.bench.ts", short: ["1", "50", "500"], hasTimedGoal: true },
   // Its first part says so and is left out where there is no real Kubernetes.
   { file: "deploy.bench.ts", short: [], hasTimedGoal: true },
