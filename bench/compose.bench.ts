@@ -36,6 +36,12 @@ interface Run {
 async function sandboxRun(way: "http from inside" | "curl in the front"): Promise<Run> {
   const marks: [string, number][] = [["", performance.now()]];
   const mark = (name: string): void => void marks.push([name, performance.now()]);
+  const engine = createSandboxEngine({
+    stateDirectory: join(folder, "runs"),
+    layersDirectory: join(folder, "layers"),
+    clock: systemClock,
+  });
+  engine.prepare();
   const { project: model } = await loadProject({
     cwd: folder,
     files: ["compose.yaml", "compose.curl.yaml"],
@@ -52,11 +58,6 @@ async function sandboxRun(way: "http from inside" | "curl in the front"): Promis
   });
   await registry.close();
   mark("read and look images up");
-  const engine = createSandboxEngine({
-    stateDirectory: join(folder, "runs"),
-    layersDirectory: join(folder, "layers"),
-    clock: systemClock,
-  });
   const project = await engine.createProject(spec);
   mark("create");
   const result = await bringUp(project, { clock: systemClock, deadlineMs: 60_000 });

@@ -15,12 +15,10 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway compose up", "slipway compose up -f compose.yaml -f compose.dev.yaml --profile debug"],
   async run(context, input) {
-    const { formatDuration, parseDuration, SlipwayError, writeAtomic } = await import("@slipway/base");
+    const { parseDuration, SlipwayError, writeAtomic } = await import("@slipway/base");
     const { join } = await import("node:path");
     const { outputOf } = await import("../steps.ts");
     const { buildProject } = await import("../../verify/compose/images.ts");
-    const { bringUp, upError } = await import("../../verify/compose/run.ts");
-    const { bringDown } = await import("../../verify/compose/down.ts");
     const { composePaths, loadComposeProject } = await import("./options.ts");
     const { createPrinter } = await import("./printer.ts");
     const { composeBuildOf, sandboxEngineOf } = await import("../compose.ts");
@@ -45,47 +43,63 @@ export const command: CommandDeclaration = {
     const isColoured = context.isTerminal && context.env["NO_COLOR"] === undefined;
     const printer = createPrinter(output, names, { isColoured });
 
-    const build = await composeBuildOf(context, loaded, paths.layout);
-    const spec = await buildProject(loaded.project, {
-      ...build,
-      onProgress: (event) => {
-        if (event.kind === "built") printer.tell("built", `built ${event.image}`, { ...event });
-        if (event.kind === "warning") context.writeError(`warning: ${event.image}: ${event.message}\n`);
-      },
-    }).finally(() => build.registry.close());
-    context.signal.throwIfAborted();
-
     const engine = await sandboxEngineOf(context, paths);
     await engine.sweep();
-    const project = await engine.createProject(spec);
-    const shown = new AbortController();
-    const logs = names.flatMap((name) => [
-      follow(project, name, "stdout", printer, shown.signal),
-      follow(project, name, "stderr", printer, shown.signal),
-    ]);
+    engine.prepare();
     try {
-      const { clock, signal } = context;
-      const result = await bringUp(project, { clock, deadlineMs, signal });
-      if (result.kind === "failed") throw upError(result);
-      const published = await publishedBy(project, names);
-      const addresses = published.map(({ service, url }) => `\n  ${service}  ${url}`).join("");
-      printer.tell("ready", `ready in ${formatDuration(result.tookMs)}${addresses}`, {
-        tookMs: result.tookMs,
-        published,
-      });
-      return await allEnded(project, names, context, printer);
+      const build = await composeBuildOf(context, loaded, paths.layout);
+      const spec = await buildProject(loaded.project, {
+        ...build,
+        onProgress: (event) => {
+          if (event.kind === "built") printer.tell("built", `built ${event.image}`, { ...event });
+          if (event.kind === "warning") context.writeError(`warning: ${event.image}: ${event.message}\n`);
+        },
+      }).finally(() => build.registry.close());
+      context.signal.throwIfAborted();
+      return await serve(context, await engine.createProject(spec), printer, { deadlineMs, graceMs });
     } finally {
-      const onStopped = (stopped: { readonly service: string; readonly wasKilled: boolean }): void =>
-        printer.tell("stopped", `stopped ${stopped.service}${stopped.wasKilled ? " (killed)" : ""}`, {
-          ...stopped,
-        });
-      await bringDown(project, { graceMs, onStopped });
-      shown.abort();
-      await Promise.all(logs);
       await engine.close();
     }
   },
 };
+
+/** From the first start to the last stop. */
+async function serve(
+  context: CliContext,
+  project: SandboxProject,
+  printer: Printer,
+  limits: { readonly deadlineMs: number; readonly graceMs: number | undefined },
+): Promise<number> {
+  const { formatDuration } = await import("@slipway/base");
+  const { bringUp, upError } = await import("../../verify/compose/run.ts");
+  const { bringDown } = await import("../../verify/compose/down.ts");
+  const { clock, signal } = context;
+  const names = project.spec.services.map(({ name }) => name);
+  const shown = new AbortController();
+  const logs = names.flatMap((name) => [
+    follow(project, name, "stdout", printer, shown.signal),
+    follow(project, name, "stderr", printer, shown.signal),
+  ]);
+  try {
+    const result = await bringUp(project, { clock, deadlineMs: limits.deadlineMs, signal });
+    if (result.kind === "failed") throw upError(result);
+    const published = await publishedBy(project, names);
+    const addresses = published.map(({ service, url }) => `\n  ${service}  ${url}`).join("");
+    const { tookMs } = result;
+    printer.tell("ready", `ready in ${formatDuration(tookMs)}${addresses}`, { tookMs, published });
+    return await allEnded(project, names, context, printer);
+  } finally {
+    await bringDown(project, {
+      graceMs: limits.graceMs,
+      onStopped: (stopped) => {
+        const text = `stopped ${stopped.service}${stopped.wasKilled ? " (killed)" : ""}`;
+        printer.tell("stopped", text, { ...stopped });
+      },
+    });
+    shown.abort();
+    await Promise.all(logs);
+  }
+}
 
 async function follow(
   project: SandboxProject,

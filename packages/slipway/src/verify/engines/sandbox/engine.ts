@@ -6,8 +6,9 @@
 import type { Clock } from "@slipway/base";
 import { probeSandbox } from "@slipway/cluster/sandbox";
 import type { Engine, ProjectSpec } from "../engine.ts";
+import { type RunAgent, startAgent } from "./agent.ts";
 import { SandboxProject } from "./project.ts";
-import { openRun, type Swept, sweepRuns } from "./runs.ts";
+import { type Swept, sweepRuns } from "./runs.ts";
 
 export interface SandboxEngineOptions {
   /** Where runs keep what must be found after a crash; one for each user of a machine, or for each project folder. */
@@ -18,24 +19,35 @@ export interface SandboxEngineOptions {
 }
 
 export interface SandboxEngine extends Engine {
+  /** Begins what the next project needs anyway, while its images are still being built. */
+  prepare(): void;
   createProject(spec: ProjectSpec): Promise<SandboxProject>;
 }
 
 export function createSandboxEngine(options: SandboxEngineOptions): SandboxEngine {
   const projects = new Set<SandboxProject>();
+  let prepared: Promise<RunAgent> | undefined;
+  const prepare = (): void => {
+    if (prepared !== undefined) return;
+    prepared = startAgent(options);
+    prepared.catch(() => {}); // told to who creates the project
+  };
   return {
     name: "sandbox",
     description: `the sandbox of this machine (${process.getuid?.() === 0 ? "root" : "an ordinary user"})`,
+    prepare,
     async createProject(spec) {
-      const { stateDirectory, layersDirectory, clock } = options;
-      const directory = await openRun(stateDirectory, spec.services.length);
-      const project = await SandboxProject.create(spec, { directory, layersDirectory, clock });
+      const starting = prepared ?? startAgent(options);
+      prepared = undefined;
+      const project = await SandboxProject.create(spec, await starting, options.clock);
       projects.add(project);
       return project;
     },
     sweep: (): Promise<Swept> => sweepRuns(options.stateDirectory, options.clock),
     async close() {
-      await Promise.all([...projects].map((project) => project.remove()));
+      const unused = await prepared?.catch(() => undefined);
+      prepared = undefined;
+      await Promise.all([unused, ...projects].map((one) => one?.remove()));
     },
   };
 }

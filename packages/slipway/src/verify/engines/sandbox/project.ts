@@ -1,11 +1,10 @@
 /** The services of a project in one node agent: a pod each, with the names and the networks that Compose means. */
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { type Clock, SlipwayError } from "@slipway/base";
-import { createSandboxRuntime, type ResolvedImage, type SandboxRuntime } from "@slipway/cluster/sandbox";
+import type { ResolvedImage, SandboxRuntime } from "@slipway/cluster/sandbox";
 import { ImageLayout } from "../../../images/layout.ts";
 import { readImage } from "../../../images/source.ts";
 import type { Project, ProjectSpec, ServiceSpec } from "../engine.ts";
+import type { RunAgent } from "./agent.ts";
 import { CONTAINER, SandboxContainer } from "./container.ts";
 import { configOf, healthcheckOf, stopSignalOf } from "./image.ts";
 import { Looks } from "./looks.ts";
@@ -15,49 +14,29 @@ import { publish } from "./published.ts";
 
 const POD_PREFIX = "10.244.";
 
-export interface ProjectOptions {
-  readonly clock: Clock;
-  readonly directory: string;
-  readonly layersDirectory: string;
-}
-
 type Image = NonNullable<Awaited<ReturnType<typeof readImage>>>;
 
 export class SandboxProject implements Project {
   readonly spec: ProjectSpec;
-  readonly #options: ProjectOptions;
+  readonly #agent: RunAgent;
   readonly #runtime: SandboxRuntime;
+  readonly #clock: Clock;
   readonly #containers = new Map<string, SandboxContainer>();
   readonly #ips = new Map<string, string>();
   #removed: Promise<void> | undefined;
 
-  private constructor(spec: ProjectSpec, options: ProjectOptions, runtime: SandboxRuntime) {
+  private constructor(spec: ProjectSpec, agent: RunAgent, clock: Clock) {
     this.spec = spec;
-    this.#options = options;
-    this.#runtime = runtime;
+    this.#agent = agent;
+    this.#runtime = agent.runtime;
+    this.#clock = clock;
   }
 
-  static async create(spec: ProjectSpec, options: ProjectOptions): Promise<SandboxProject> {
-    const images = new Map(
-      await Promise.all(
-        spec.services.map(async (service) => [service.name, await imageOf(service)] as const),
-      ),
-    );
-    refuseUnsupported(spec, images);
-    const runtime = await createSandboxRuntime({
-      name: spec.name,
-      directory: join(options.directory, "sandbox"),
-      layersDirectory: options.layersDirectory,
-      images: {
-        resolve: async (name) => resolvedImage(serviceNamed(spec, name), images.get(name) as Image),
-        openLayer: async ({ reference }, digest) =>
-          (await ImageLayout.open(serviceNamed(spec, reference).image.layout)).openBlob(digest),
-      },
-      clock: options.clock,
-    });
-    const project = new SandboxProject(spec, options, runtime);
+  /** Takes the agent over: it goes with the project, and also when the project cannot be made. */
+  static async create(spec: ProjectSpec, agent: RunAgent, clock: Clock): Promise<SandboxProject> {
+    const project = new SandboxProject(spec, agent, clock);
     try {
-      await project.#make(images);
+      await project.#make();
       return project;
     } catch (error) {
       await project.remove();
@@ -65,8 +44,16 @@ export class SandboxProject implements Project {
     }
   }
 
-  async #make(images: ReadonlyMap<string, Image>): Promise<void> {
+  async #make(): Promise<void> {
     const { services } = this.spec;
+    const images = new Map(
+      await Promise.all(services.map(async (service) => [service.name, await imageOf(service)] as const)),
+    );
+    refuseUnsupported(this.spec, images);
+    for (const service of services) {
+      const image = resolvedImage(service, images.get(service.name) as Image);
+      this.#agent.images.set(service.name, { image, layout: service.image.layout });
+    }
     this.#runtime.onExit((exit) => {
       const service = services.find(({ name }) => this.#podOf(name) === exit.podUid);
       void this.#containers.get(service?.name ?? "")?.hasExited(exit);
@@ -92,7 +79,7 @@ export class SandboxProject implements Project {
         new SandboxContainer({
           service,
           runtime: this.#runtime,
-          clock: this.#options.clock,
+          clock: this.#clock,
           podUid: this.#podOf(service.name),
           stopSignal: stopSignalOf(config.config ?? {}, service) as NodeJS.Signals,
           healthcheck: healthcheckOf(config.config ?? {}, service),
@@ -173,8 +160,7 @@ export class SandboxProject implements Project {
 
   async #remove(): Promise<void> {
     await Promise.all([...this.#containers.values()].map((container) => container.remove()));
-    await this.#runtime.close();
-    await rm(this.#options.directory, { recursive: true, force: true });
+    await this.#agent.remove();
   }
 }
 

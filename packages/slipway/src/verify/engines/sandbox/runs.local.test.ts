@@ -88,8 +88,8 @@ describe("runs that died", () => {
   }
 
   test("a run that lives, and one whose owner cannot be judged, are left alone", async () => {
-    const own = await openRun(state, 1);
-    const strange = await openRun(state, 1);
+    const own = await openRun(state);
+    const strange = await openRun(state);
     const owner = JSON.parse(await readFile(join(strange, "owner.json"), "utf8")) as {
       process: { host: string };
     };

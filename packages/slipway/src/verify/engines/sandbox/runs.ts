@@ -2,7 +2,7 @@
  * The folders of runs, and what is done about runs that died. A folder names its owner by what tells processes apart
  * (pid, start time, boot), so that no run of another process is ever taken for a dead one.
  *
- *   STATE/run-XXXXXX/owner.json   who made it, and how many containers it has
+ *   STATE/run-XXXXXX/owner.json   who made it
  *   STATE/run-XXXXXX/sandbox/     the node agent's: logs, and where it mounts its workspace
  */
 import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
@@ -25,7 +25,6 @@ const UNJUDGED_MS = 24 * 3_600_000;
 
 interface Owner {
   readonly process: ProcessIdentity;
-  readonly containers: number;
 }
 
 export interface Swept {
@@ -34,17 +33,17 @@ export interface Swept {
   readonly folders: number;
 }
 
-export async function openRun(stateDirectory: string, containers: number): Promise<string> {
+export async function openRun(stateDirectory: string): Promise<string> {
   await mkdir(stateDirectory, { recursive: true });
   const directory = await mkdtemp(join(stateDirectory, "run-"));
-  const owner: Owner = { process: thisProcess(), containers };
+  const owner: Owner = { process: thisProcess() };
   await writeAtomic(join(directory, "owner.json"), JSON.stringify(owner));
   return directory;
 }
 
 /**
- * Ends and removes what dead runs left. Containers are counted only when they were still running, which takes an agent
- * that the kernel did not end with its owner; their networks go with them.
+ * Ends and removes what dead runs left. Containers (their log folders) are counted only when they may still have been
+ * running, which takes an agent that the kernel did not end with its owner; their network goes with them.
  */
 export async function sweepRuns(stateDirectory: string, clock: Clock): Promise<Swept> {
   const swept = { containers: 0, networks: 0, folders: 0 };
@@ -53,9 +52,10 @@ export async function sweepRuns(stateDirectory: string, clock: Clock): Promise<S
     const directory = join(stateDirectory, name);
     const owner = await ownerOf(directory);
     if (!(await isAbandoned(directory, owner, clock))) continue;
+    const pods = await readdir(join(directory, "sandbox", "logs")).catch((): string[] => []);
     const killed = await removeSandboxLeftovers(join(directory, "sandbox"), clock);
     if (killed !== undefined) {
-      swept.containers += owner?.containers ?? 0;
+      swept.containers += pods.length;
       swept.networks += 1;
     }
     await rm(directory, { recursive: true, force: true });
