@@ -12,4 +12,4 @@ export {
   type SandboxOptions,
   type SandboxRuntime,
 } from "./runtimes/sandbox/sandbox.ts";
-export { findTool } from "./runtimes/sandbox/system.ts";
+export { findIds, findTool } from "./runtimes/sandbox/system.ts";

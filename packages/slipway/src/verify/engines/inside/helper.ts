@@ -35,7 +35,10 @@ export class InsideHelper {
   constructor(options: HelperOptions) {
     this.pid = options.pid;
     const program = fileURLToPath(new URL(import.meta.url.replace(/helper(\.\w+)$/, "helper-main$1")));
-    const namespaces = options.hasUserNamespace ? ["--user", "--net"] : ["--net"];
+    const namespaces = options.hasUserNamespace
+      ? // Who made the user namespace is root in it; where there is one uid, becoming another is refused.
+        ["--user", "--preserve-credentials", "--net"]
+      : ["--net"];
     this.#child = spawn(
       options.nsenter,
       ["--target", String(options.pid), ...namespaces, "--", process.execPath, program],
