@@ -51,6 +51,19 @@ test("lines come back in order, whatever pieces they were written in", async () 
   assert.equal(await read(path), "one\ntwo\n\noops\nthree");
 });
 
+test("one stream can be read by itself, its last part without an end too", async () => {
+  const { path, writer } = newLog();
+  for (const [stream, piece] of [
+    ["stdout", "one\nhalf"],
+    ["stderr", "oops\n"],
+    ["stdout", " a line\nend"],
+  ] as const)
+    writer.write(stream, Buffer.from(piece));
+  writer.close();
+  assert.equal(await read(path, { stream: "stdout" }), "one\nhalf a line\nend");
+  assert.equal(await read(path, { stream: "stderr" }), "oops\n");
+});
+
 test("the options of kubectl logs: tail, since, timestamps, limit", async () => {
   const { path, writer, at } = newLog();
   for (const [index, line] of ["a", "b", "c"].entries()) {

@@ -108,7 +108,15 @@ export class Looks {
       host === "::1" || ["127.", "0.", this.#options.prefix].some((prefix) => host.startsWith(prefix));
     if (isIP(host) !== 0 && !isOwn) return NO_WAY_OUT;
     const helper = this.#helperNow();
-    return "unseen" in helper ? helper : await ask(helper);
+    if ("unseen" in helper) return helper;
+    try {
+      const answer = await ask(helper);
+      // What was asked of one that ended meanwhile says nothing: its names were gone.
+      return this.#pid() === helper.pid ? answer : notRunning();
+    } catch (error) {
+      if (this.#pid() !== helper.pid) return notRunning();
+      return { unseen: `nobody could say: ${error instanceof Error ? error.message : String(error)}` };
+    }
   }
 
   async #read<T extends object>(

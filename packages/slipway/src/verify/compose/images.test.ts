@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { imageSources } from "./images.ts";
+import { loadProject } from "./load.ts";
+
+async function sourcesOf(text: string): Promise<readonly string[]> {
+  const { project } = await loadProject({
+    cwd: "/work/My_Shop",
+    env: {},
+    readText: async (path) => (path.endsWith("/compose.yaml") ? text : undefined),
+  });
+  const { sources, nameOf } = imageSources(project);
+  const shown = sources.map(({ name, from }) =>
+    from.kind === "context"
+      ? `${name} from ${from.dockerfile}`
+      : `${name} as ${"ref" in from ? from.ref : ""}`,
+  );
+  return [...shown, ...[...nameOf].map(([service, name]) => `${service}: ${name}`)];
+}
+
+test("services with the same build or the same reference share an image", async () => {
+  const text =
+    "services:\n  a: { build: x }\n  b: { build: { context: ./x } }\n  c: { build: { context: x, args: [N=1] } }\n  d: { image: db:1 }\n  e: { image: db:1 }\n";
+  assert.deepEqual(await sourcesOf(text), [
+    "my_shop/a from /work/My_Shop/x/Dockerfile",
+    "my_shop/c from /work/My_Shop/x/Dockerfile",
+    "my_shop/d as db:1",
+    "a: my_shop/a",
+    "b: my_shop/a",
+    "c: my_shop/c",
+    "d: my_shop/d",
+    "e: my_shop/d",
+  ]);
+});
+
+test("a reference that another service's build is named by is that build", async () => {
+  const text = "services:\n  job: { image: shop/web }\n  web: { image: shop/web, build: web }\n";
+  assert.deepEqual(await sourcesOf(text), [
+    "my_shop/job from /work/My_Shop/web/Dockerfile",
+    "job: my_shop/job",
+    "web: my_shop/job",
+  ]);
+});
+
+test("a service's name is made one that a repository may have", async () => {
+  const text = "services:\n  Web__Api_: { image: x }\n";
+  assert.deepEqual((await sourcesOf(text)).at(-1), "Web__Api_: my_shop/web-api");
+});
+
+test("a stage that is not the last is refused where it is written", async () => {
+  const text = "services:\n  web:\n    build: { context: x, target: dev }\n";
+  await assert.rejects(sourcesOf(text), { code: "COMPOSE_UNSUPPORTED", where: "compose.yaml:3" });
+});
