@@ -18,10 +18,15 @@ export class NameServer {
   readonly #udp: Datagram = createSocket("udp4");
   readonly #tcp: Server;
   readonly #outside: (clientIP: string, name: string) => void;
+  readonly #namespaceOf: ((clientIP: string) => string) | undefined;
 
-  /** `outside` is told who asked for a name that no pod can reach. */
-  constructor(outside: (clientIP: string, name: string) => void) {
+  /**
+   * `outside` is told who asked for a name that no pod can reach. With `namespaceOf` names are taken as they are, and
+   * mean the services of the namespace of who asks.
+   */
+  constructor(outside: (clientIP: string, name: string) => void, namespaceOf?: (clientIP: string) => string) {
     this.#outside = outside;
+    this.#namespaceOf = namespaceOf;
     this.#udp.on("message", (query, from) => {
       const response = this.#respond(query, from.address, UDP_MAX);
       if (response !== undefined) this.#udp.send(response, from.port, from.address, () => {});
@@ -68,7 +73,10 @@ export class NameServer {
       header.writeUInt16BE(0x8000 | CODE.formatError, 2);
       return header;
     }
-    const { code, answers, outside } = this.#zone.resolve(question);
+    const { code, answers, outside } =
+      this.#namespaceOf === undefined
+        ? this.#zone.resolve(question)
+        : this.#zone.resolveWithin(this.#namespaceOf(clientIP), question);
     if (outside) this.#outside(clientIP, question.name);
     return renderResponse(question, code, shuffle(answers, question.id), TTL_SECONDS, maxBytes);
   }

@@ -65,6 +65,24 @@ test("names of a cluster resolve as the specification says", () => {
   );
 });
 
+test("within a namespace the whole name is a service's, dots or not, and nothing else is", () => {
+  const within = new Zone([...services, { ...(services[1] as ServiceRoute), name: "db.example.com" }]);
+  const table: readonly [string, string, number, string][] = [
+    ["data", "db", TYPE.A, "0 10.244.0.3,10.244.0.4"],
+    ["data", "db.example.com", TYPE.A, "0 10.244.0.3,10.244.0.4"],
+    ["data", "db", TYPE.AAAA, "0 "],
+    ["data", "web", TYPE.A, "3 "],
+    ["data", "db.data.svc.cluster.local", TYPE.A, "3 "],
+    ["data", "example.com", TYPE.A, "3 "],
+    ["default", "localhost", TYPE.A, "0 127.0.0.1"],
+  ];
+  for (const [namespace, name, type, expected] of table) {
+    const { code, answers } = within.resolveWithin(namespace, { name, type });
+    const shown = answers.map((answer) => (answer.type === "A" ? answer.ip : answer.target));
+    assert.equal(`${code} ${shown.join()}`, expected, `${name} in ${namespace}`);
+  }
+});
+
 function query(name: string, type: number, flags = 0x0100): Buffer {
   const header = Buffer.from([0xab, 0xcd, flags >> 8, flags & 255, 0, 1, 0, 0, 0, 0, 0, 0]);
   return Buffer.concat([header, renderName(name), Buffer.from([0, type, 0, 1])]);

@@ -46,6 +46,13 @@ export class Zone {
     return this.#addresses([pod.ip], question);
   }
 
+  /** The whole name is a service's of this namespace, as in Docker's networks; it may have dots. */
+  resolveWithin(namespace: string, question: Pick<Question, "name" | "type">): Resolution {
+    if (question.name === "localhost") return this.#addresses(["127.0.0.1"], question);
+    const service = this.#services.get(`${question.name}.${namespace}`);
+    return service === undefined ? MISSING : this.#addresses(addressesOf(service), question);
+  }
+
   /** A name that exists has no AAAA, which is "no data" and not "no such name": musl and Go give up on the latter. */
   #addresses(ips: readonly string[], question: Pick<Question, "type">): Resolution {
     if (ips.length === 0) return MISSING;

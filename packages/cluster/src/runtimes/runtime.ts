@@ -12,6 +12,11 @@ export interface PodSandboxSpec {
   readonly name: string;
   readonly hostname: string;
   readonly hostAliases: readonly { readonly ip: string; readonly hostnames: readonly string[] }[];
+  /**
+   * `cluster`: Kubernetes' names. `project`: those of Docker's networks, asked for as they are at 127.0.0.11; the
+   * services of the pod's namespace are all there is. Default `cluster`.
+   */
+  readonly names?: "cluster" | "project";
 }
 
 export interface ContainerSpec {

@@ -15,11 +15,13 @@ import { ServiceProxy } from "../../network/service-proxy.ts";
 import { ContainerStartError } from "../runtime.ts";
 import { type Container, Containers, type ExecHandle, type Pod } from "./containers.ts";
 import { rewriteFiles } from "./mounts.ts";
-import { PodNetworks, shellEnvironment } from "./pod-networks.ts";
+import { type PodNetwork, PodNetworks, shellEnvironment } from "./pod-networks.ts";
 import type { AgentConfig, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
 
 const SERVICE_CIDR = "10.96.0.0/16";
 const DNS_IP = "10.96.0.10";
+/** Where programs that know Docker's networks look for names. */
+const PROJECT_DNS_IP = "127.0.0.11";
 const LEAKS_EVERY_MS = 2000;
 const run = promisify(execFile);
 
@@ -55,6 +57,8 @@ class Agent {
   readonly #networks: PodNetworks;
   readonly #containers: Containers;
   readonly #names: NameServer;
+  readonly #projectNames: NameServer;
+  #projectNamesOpen: Promise<void> | undefined;
   readonly #proxy: ServiceProxy;
   readonly #pods = new Map<string, Pod>();
   readonly #startingPods = new Map<string, Promise<string>>();
@@ -83,6 +87,10 @@ class Agent {
       ports: { now, warn, exited: (exit) => send({ note: "exit", exit }) },
     });
     this.#names = new NameServer((ip, name) => this.#outsideName(ip, name));
+    this.#projectNames = new NameServer(
+      () => {},
+      (ip) => [...this.#pods.values()].find(({ network }) => network.ip === ip)?.namespace ?? "",
+    );
     this.#proxy = new ServiceProxy({
       egress: (host, port) => this.#egress(host, port),
       warn: (ips, reason, message) => {
@@ -140,6 +148,7 @@ class Agent {
       case "services": {
         const services = request.services;
         this.#names.setServices(services);
+        this.#projectNames.setServices(services);
         const forwarded = services.filter(({ clusterIP }) => clusterIP !== DNS_IP);
         // One change after the other, so that the last one is what remains.
         const change = this.#services.then(() => this.#proxy.setServices(forwarded));
@@ -165,6 +174,7 @@ class Agent {
     const existing = this.#pods.get(request.uid);
     if (existing !== undefined) return existing.network.ip;
     const network = await this.#networks.take();
+    if (request.names === "project") await this.#lendProjectNames(network);
     const directory = join(this.#workspace, "pods", request.uid);
     for (const name of ["shm", "volumes", "files"]) mkdirSync(join(directory, name), { recursive: true });
     await run("chmod", ["1777", join(directory, "shm")]);
@@ -177,7 +187,9 @@ class Agent {
     writeFileSync(join(directory, "hostname"), `${hostname}\n`);
     writeFileSync(
       join(directory, "resolv.conf"),
-      `search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${DNS_IP}\noptions ndots:5\n`,
+      request.names === "project"
+        ? `nameserver ${PROJECT_DNS_IP}\noptions ndots:0\n`
+        : `search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${DNS_IP}\noptions ndots:5\n`,
     );
     this.#pods.set(request.uid, {
       uid: request.uid,
@@ -191,6 +203,14 @@ class Agent {
       stopping: false,
     });
     return network.ip;
+  }
+
+  async #lendProjectNames(network: PodNetwork): Promise<void> {
+    this.#projectNamesOpen ??= this.#networks
+      .openLoopback()
+      .then(() => this.#projectNames.listen(PROJECT_DNS_IP));
+    await this.#projectNamesOpen;
+    await this.#networks.lendLoopback(network, PROJECT_DNS_IP);
   }
 
   async #stopPod(uid: string): Promise<void> {

@@ -47,6 +47,13 @@ printf 'link set lo up\\naddr add %s dev eth0\\nlink set eth0 up\\nroute add %s 
   "$NSENTER" --net="$1/net" "$IP" -batch -
 `;
 
+/** $1 folder, $2 address, $3 gateway, $4 the pod's own. In the table `local`, because that is asked before all others. */
+const LEND_LOOPBACK = `
+set -e
+"$NSENTER" --net="$1/net" "$SH" -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet'
+"$NSENTER" --net="$1/net" "$IP" route replace "$2/32" via "$3" dev eth0 src "$4" table local
+`;
+
 /** The address is then refused at once instead of after three seconds of asking who has it. */
 const REMOVE = `
 printf 'link del %s\\nroute replace unreachable %s/32\\n' "$2" "$3" | "$IP" -force -batch -
@@ -125,6 +132,20 @@ export class PodNetworks {
     await run(this.#options.tools.sh, ["-c", REMOVE, "-", network.directory, network.link, network.ip], {
       env: this.#environment,
     });
+  }
+
+  /** Lets pods reach addresses of the agent's own loopback that they are lent. */
+  async openLoopback(): Promise<void> {
+    await run(this.#options.tools.sh, ["-c", "echo 1 >/proc/sys/net/ipv4/conf/br0/route_localnet"]);
+  }
+
+  /** From now on this address of 127.0.0.0/8 is the agent's in the pod, and the rest of them the pod's. */
+  async lendLoopback(network: PodNetwork, ip: string): Promise<void> {
+    await run(
+      this.#options.tools.sh,
+      ["-c", LEND_LOOPBACK, "-", network.directory, ip, this.gateway, network.ip],
+      { env: this.#environment },
+    );
   }
 
   /** From now on nothing goes from the pod to these addresses, and so no connection between them comes about. */

@@ -70,6 +70,7 @@ export type Request =
       readonly name: string;
       readonly hostname: string;
       readonly hostAliases: readonly { readonly ip: string; readonly hostnames: readonly string[] }[];
+      readonly names: "cluster" | "project";
     }
   | { readonly do: "stop-pod"; readonly uid: string }
   | { readonly do: "part-pod"; readonly uid: string; readonly from: readonly string[] }

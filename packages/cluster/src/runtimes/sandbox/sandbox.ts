@@ -206,8 +206,8 @@ class Runtime implements SandboxRuntime {
   }
 
   async startPod(spec: Parameters<PodRuntime["startPod"]>[0]): Promise<{ readonly podIP: string }> {
-    const { uid, namespace, name, hostname, hostAliases } = spec;
-    return await this.#running.ask({ do: "start-pod", uid, namespace, name, hostname, hostAliases });
+    const { uid, namespace, name, hostname, hostAliases, names = "cluster" } = spec;
+    return await this.#running.ask({ do: "start-pod", uid, namespace, name, hostname, hostAliases, names });
   }
 
   async stopPod(podUid: string): Promise<void> {

@@ -18,6 +18,7 @@ const TOOLS = [
   "ls",
   "touch",
   "httpd",
+  "nslookup",
   "test",
   "stat",
 ];

@@ -138,7 +138,7 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
           service("api", {
             command: HTTPD,
             networks: [
-              { name: "front", aliases: ["backend"] },
+              { name: "front", aliases: ["backend", "api.example.com"] },
               { name: "back", aliases: [] },
             ],
           }),
@@ -153,6 +153,12 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
           await Promise.all([web, api, db].map(listens));
           assert.equal((await found(web, "api")).length, 1);
           assert.deepEqual(await found(web, "backend"), await found(web, "api"));
+          assert.deepEqual(await found(web, "api.example.com"), await found(web, "api"));
+          // A program that asks the name server itself, as nginx does with `resolver 127.0.0.11`.
+          const asked = await web.exec(["nslookup", "api", "127.0.0.11"]);
+          assert.match(asked.stdout, new RegExp((await found(web, "api"))[0] ?? "none"), asked.stdout);
+          const unknown = await web.exec(["nslookup", "db", "127.0.0.11"]);
+          assert.notEqual(unknown.exitCode, 0, unknown.stdout);
           assert.deepEqual(await found(web, "db"), []);
           assert.deepEqual(await found(web, "store"), []);
           assert.equal((await found(api, "store")).length, 1);

@@ -98,6 +98,7 @@ export class SandboxProject implements Project {
       namespace: this.#podOf(service.name),
       name: service.name,
       hostname: service.hostname ?? service.name,
+      names: "project",
       hostAliases: service.extraHosts.map(({ ip, name }) => ({ ip, hostnames: [name] })),
     });
     this.#ips.set(service.name, podIP);
@@ -207,9 +208,6 @@ function refuseUnsupported(spec: ProjectSpec, images: ReadonlyMap<string, Image>
     if (service.hasInit) problems.push(`services/${name}/init: a PID 1 in front of the image's program`);
     for (const { port, protocol } of service.published)
       if (protocol === "udp") problems.push(`services/${name}/ports: publishing the UDP port ${port}`);
-    for (const alias of service.networks.flatMap(({ aliases }) => aliases))
-      if (alias.includes("."))
-        problems.push(`services/${name}/networks: the alias ${alias}, which has a dot`);
     if (stopSignalOf(config, service) === undefined)
       problems.push(`services/${name}/stop_signal: ${service.stopSignal ?? config.StopSignal}`);
   }
