@@ -1,4 +1,7 @@
-/** The one place that constructs adapters and plugs them into the parts that declare the ports. */
+/**
+ * The one place that constructs adapters and plugs them into the parts that declare the ports. (The commands
+ * `slipway compose …` are in the folder of that name.)
+ */
 import { userInfo } from "node:os";
 import { isProcessAlive, shellLine, thisProcess } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { SandboxProject } from "../../verify/engines/sandbox/project.ts";
 import { type CliContext, type CommandDeclaration, isSet, textOption } from "../command.ts";
 import { fileOptions } from "./options.ts";
@@ -76,6 +77,7 @@ async function serve(
   const { clock, signal } = context;
   const names = project.spec.services.map(({ name }) => name);
   const shown = new AbortController();
+  setMaxListeners(0, shown.signal, signal); // several for each service, and there may be many
   const logs = names.flatMap((name) => [
     follow(project, name, "stdout", printer, shown.signal),
     follow(project, name, "stderr", printer, shown.signal),

@@ -266,6 +266,17 @@ test("compose.override.yaml is taken by itself", async () => {
   assert.deepEqual([found.project.services[0]?.image, found.project.services[0]?.user], ["a", "me"]);
 });
 
+test("COMPOSE_FILE names the files, in the process or in .env", async () => {
+  const files = {
+    "a.yaml": "services: { web: { image: a } }\n",
+    "b.yaml": "services: { web: { user: me } }\n",
+  };
+  const env = { COMPOSE_FILE: "a.yaml:b.yaml" };
+  assert.deepEqual((await load(files, { env })).files, ["/work/shop/a.yaml", "/work/shop/b.yaml"]);
+  const found = await services({ ...files, ".env": "COMPOSE_FILE=a.yaml:b.yaml\n" });
+  assert.deepEqual([found["web"]?.image, found["web"]?.user], ["a", "me"]);
+});
+
 test("extends takes a service of the file or of another, whose paths are relative to that", async () => {
   const found = await services({
     "compose.yaml":

@@ -34,7 +34,10 @@ const OVERRIDES: Readonly<Record<string, string>> = {
 export interface LoadOptions {
   /** Absolute. */
   readonly cwd: string;
-  /** As given with -f, later ones over earlier ones; none: looked for from `cwd` upwards, as Compose does. */
+  /**
+   * As given with -f, later ones over earlier ones; none: those of COMPOSE_FILE, else looked for from `cwd` upwards, as
+   * Compose does.
+   */
   readonly files?: readonly string[];
   readonly profiles?: readonly string[];
   readonly projectName?: string | undefined;
@@ -75,6 +78,11 @@ async function chosenFiles(options: LoadOptions, read: Read): Promise<readonly s
   const { cwd } = options;
   if (options.files !== undefined && options.files.length > 0)
     return options.files.map((file) => resolve(cwd, file));
+  const named = options.env["COMPOSE_FILE"] ?? (await fromDotEnv(cwd, options.env, read))["COMPOSE_FILE"];
+  if (named !== undefined && named !== "") {
+    const separator = options.env["COMPOSE_PATH_SEPARATOR"] ?? ":";
+    return named.split(separator).map((file) => resolve(cwd, file));
+  }
   for (let folder = cwd; ; folder = dirname(folder)) {
     for (const name of FILE_NAMES) {
       if ((await read(join(folder, name))) === undefined) continue;
@@ -89,6 +97,19 @@ async function chosenFiles(options: LoadOptions, read: Read): Promise<readonly s
     `there is no ${FILE_NAMES.join(", ")} here or above`,
     "Name the file with -f.",
   );
+}
+
+/** Which files there are may stand in `.env` itself. What is wrong in it is told when it is read for good. */
+async function fromDotEnv(
+  cwd: string,
+  env: LoadOptions["env"],
+  read: Read,
+): Promise<Readonly<Record<string, string>>> {
+  try {
+    return parseEnvFile((await read(join(cwd, ".env"))) ?? "", (name) => env[name]);
+  } catch {
+    return {};
+  }
 }
 
 class Loader {
