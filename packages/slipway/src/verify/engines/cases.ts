@@ -154,11 +154,9 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
           assert.equal((await found(web, "api")).length, 1);
           assert.deepEqual(await found(web, "backend"), await found(web, "api"));
           assert.deepEqual(await found(web, "api.example.com"), await found(web, "api"));
-          // A program that asks the name server itself, as nginx does with `resolver 127.0.0.11`.
-          const asked = await web.exec(["nslookup", "api", "127.0.0.11"]);
-          assert.match(asked.stdout, new RegExp((await found(web, "api"))[0] ?? "none"), asked.stdout);
-          const unknown = await web.exec(["nslookup", "db", "127.0.0.11"]);
-          assert.notEqual(unknown.exitCode, 0, unknown.stdout);
+          // A program that asks the name server itself, without the search list and /etc/hosts of libc.
+          const asked = await web.exec(["nslookup", "api"]);
+          assert.match(asked.stdout, new RegExp((await found(web, "api"))[0] ?? "none"));
           assert.deepEqual(await found(web, "db"), []);
           assert.deepEqual(await found(web, "store"), []);
           assert.equal((await found(api, "store")).length, 1);
