@@ -3,8 +3,8 @@
  * inside is in `looks.ts`.
  */
 import { Readable } from "node:stream";
-import { type Clock, SlipwayError, shellLine } from "@slipway/base";
-import { ContainerStartError, type SandboxRuntime } from "@slipway/cluster/sandbox";
+import type { Clock } from "@slipway/base";
+import type { SandboxRuntime } from "@slipway/cluster/sandbox";
 import type {
   Container,
   ContainerLogs,
@@ -16,6 +16,7 @@ import type {
   PublishedPort,
   ServiceSpec,
 } from "../engine.ts";
+import { execFailed, notRunning, notStarted } from "./errors.ts";
 import { afterProbe, freshHealth, type Health, probeDelay } from "./health.ts";
 import type { Looks } from "./looks.ts";
 import { containerMounts } from "./mounts.ts";
@@ -357,35 +358,4 @@ export class SandboxContainer implements Container {
     this.#options.looks.close();
     await Promise.all(this.#ports.map((port) => port.close()));
   }
-}
-
-function notStarted(service: ServiceSpec, error: unknown): SlipwayError {
-  const why = error instanceof Error ? error.message : String(error);
-  return new SlipwayError({
-    code: "CONTAINER_NOT_STARTED",
-    where: `services/${service.name}`,
-    message: error instanceof ContainerStartError ? `${error.reason}: ${why}` : why,
-    cause: error,
-    exitCode: 1,
-  });
-}
-
-function notRunning(service: ServiceSpec): SlipwayError {
-  return new SlipwayError({
-    code: "CONTAINER_NOT_RUNNING",
-    where: `services/${service.name}`,
-    message: "does not run, so nothing can be executed in it",
-    exitCode: 1,
-  });
-}
-
-function execFailed(service: ServiceSpec, argv: readonly string[], cause: unknown): unknown {
-  if (cause instanceof SlipwayError) return cause;
-  return new SlipwayError({
-    code: "ENGINE_EXEC_FAILED",
-    where: `services/${service.name}`,
-    message: `${shellLine(argv)}: ${cause instanceof Error ? cause.message : String(cause)}`,
-    cause,
-    exitCode: 3,
-  });
 }
