@@ -9,6 +9,7 @@ import { LOCAL_SEVERITIES, type PreflightSeverities } from "./preflight-checks.t
 import { clustersOf, gatesOf, hooksOf, waveOf } from "./release.ts";
 import type { ParsedConfig } from "./schema.ts";
 import type {
+  BuildSecret,
   ClusterConfig,
   Config,
   EdgeConfig,
@@ -295,6 +296,9 @@ function imageSource(
         context: at(image.context),
         dockerfile: resolve(at(image.context), image.dockerfile ?? "Dockerfile"),
         args: image.args ?? {},
+        ...(image.target === undefined ? {} : { target: image.target }),
+        ...(image.secrets === undefined ? {} : { secrets: secretsOf(image.secrets, at) }),
+        ...(image.network === undefined ? {} : { network: image.network }),
       },
     };
   }
@@ -307,6 +311,18 @@ function imageSource(
       command: typeof image.command === "string" ? ["/bin/sh", "-c", image.command] : image.command,
     },
   };
+}
+
+function secretsOf(
+  secrets: Readonly<Record<string, BuildSecret>>,
+  at: (path: string) => string,
+): Readonly<Record<string, BuildSecret>> {
+  return Object.fromEntries(
+    Object.entries(secrets).map(([id, secret]) => [
+      id,
+      "file" in secret ? { file: at(secret.file) } : secret,
+    ]),
+  );
 }
 
 function slackOf(

@@ -27,6 +27,26 @@ const imageSchema = z.union(
         .optional()
         .describe("Path of the Dockerfile within the context. Default: Dockerfile."),
       args: z.record(z.string(), z.string()).optional().describe("Values for ARG instructions."),
+      target: z.string().min(1).optional().describe("Stage to build. Default: the last one."),
+      secrets: z
+        .record(
+          z.string().regex(/^[\w.-]+$/, "should be a name like npmrc"),
+          z.union(
+            [
+              z.strictObject({ file: z.string().describe("A file, relative to the configuration file.") }),
+              z.strictObject({ env: z.string().min(1).describe("A variable of the environment.") }),
+            ],
+            { error: "should be one of { file } or { env }" },
+          ),
+        )
+        .optional()
+        .describe(
+          "What RUN --mount=type=secret,id=NAME may read; never part of an image or of the cache's key.",
+        ),
+      network: z
+        .enum(["host", "none"])
+        .optional()
+        .describe("Network of RUN; an instruction's own --network comes first. Default: host."),
     }),
     z.strictObject({
       ref: z.string().describe("An image that exists already, by reference; it is shipped by digest."),

@@ -72,14 +72,9 @@ function pathOf({ context, dockerfile }: FoundDockerfile): string {
   return context === "." ? dockerfile : `${context}/${dockerfile}`;
 }
 
-/** `web: { context: "web" },`, or the command that builds what the daemonless builder cannot. */
+/** `web: { context: "web" },` */
 function imageLine({ image, found }: MatchedImage): string {
   const key = /^[a-z0-9]+$/i.test(image) ? image : JSON.stringify(image);
-  if (found.hasRun) {
-    const tag = image.split("/").at(-1);
-    const build = `docker build -t ${tag} -f ${pathOf(found)} ${found.context} && docker save ${tag} -o $SLIPWAY_ARCHIVE`;
-    return `${key}: { command: ${JSON.stringify(build)} },`;
-  }
   const file = found.dockerfile === "Dockerfile" ? "" : `, dockerfile: ${JSON.stringify(found.dockerfile)}`;
   return `${key}: { context: ${JSON.stringify(found.context)}${file} },`;
 }
@@ -95,7 +90,7 @@ function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
     matched.push({ image, found });
     if (found.hasRun) {
       notes.push(
-        `images: ${pathOf(found)} has RUN, so docker builds it; without docker, let another program make the archive, or use { ref }`,
+        `images: ${pathOf(found)} has RUN, which needs its base from a registry; an engine builds it where one answers, else the sandbox`,
       );
     }
   };

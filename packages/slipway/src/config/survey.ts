@@ -10,7 +10,7 @@ export interface FoundDockerfile {
   readonly dockerfile: string;
   /** What its FROM lines name, in order, stage names left out. */
   readonly bases: readonly string[];
-  /** It has RUN, which only a builder with a running container can do. */
+  /** It has RUN, whose programs must be in the base. */
   readonly hasRun: boolean;
 }
 

@@ -11,12 +11,20 @@ export interface ImageSourceConfig {
         readonly context: string;
         readonly dockerfile: string;
         readonly args: Readonly<Record<string, string>>;
+        /** Stage to build; the last one when undefined. */
+        readonly target?: string | undefined;
+        /** What `RUN --mount=type=secret` may read, by id; files are absolute. */
+        readonly secrets?: Readonly<Record<string, BuildSecret>> | undefined;
+        /** For commands of the build; the host's when undefined. */
+        readonly network?: "host" | "none" | undefined;
       }
     | { readonly kind: "ref"; readonly ref: string }
     | { readonly kind: "archive"; readonly archive: string }
     /** A program that leaves an archive (docker save or OCI layout) at `$SLIPWAY_ARCHIVE`. */
     | { readonly kind: "command"; readonly command: readonly string[] };
 }
+
+export type BuildSecret = { readonly file: string } | { readonly env: string };
 
 export type ClusterConfig =
   | { readonly kind: "local"; readonly name: string }

@@ -15,16 +15,17 @@ import { join, relative } from "node:path";
 import { exec, readTextIfExists, SlipwayError, shellLine, systemCode } from "@slipway/base";
 import type { ImageSourceConfig } from "../config/types.ts";
 import { importArchive } from "./archive.ts";
+import { invalid } from "./dockerfile/invalid.ts";
 import {
   type Dockerfile,
   findStage,
-  invalid,
   neededStages,
   parseDockerfile,
   refuseUnsupported,
   type Stage,
 } from "./dockerfile/parse.ts";
 import { parseIgnore } from "./dockerfile/patterns.ts";
+import type { RunPorts } from "./dockerfile/run.ts";
 import { buildStage, type StageImage } from "./dockerfile/stage.ts";
 import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
 import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
@@ -45,6 +46,8 @@ import {
 } from "./oci.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import type { RegistryClient } from "./registry/client.ts";
+import { RunSandbox } from "./run/sandbox.ts";
+import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";
 
 export interface BuildOptions {
@@ -122,6 +125,7 @@ class ImageBuild {
   readonly #options: BuildOptions;
   readonly #platform: Platform;
   readonly #done = new Map<string, Promise<Descriptor>>();
+  #sandbox: Promise<RunSandbox> | undefined;
 
   constructor(options: BuildOptions) {
     this.#options = options;
@@ -187,9 +191,12 @@ class ImageBuild {
     const dockerfile = parseDockerfile(await readDockerfile(from.dockerfile, name), where);
     const globalArgs = this.#globalArgs(dockerfile, from.args);
     const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
-    const stages = neededStages(dockerfile, fromOf);
+    const stages = neededStages(dockerfile, fromOf, targetStage(dockerfile, from.target, name));
     refuseUnsupported(dockerfile, stages, name);
     this.#warnUnusedArgs(name, dockerfile, from.args);
+    const runLine = firstRun(stages);
+    // Before anything is built: whether this machine lets commands run at all.
+    if (runLine !== undefined) await this.#openSandbox(`${where}:${runLine}`);
 
     const ignoreText =
       (await readTextIfExists(`${from.dockerfile}.dockerignore`)) ??
@@ -231,6 +238,7 @@ class ImageBuild {
               ? await this.#baseImage(fromOf(stage), at, name, path, platform)
               : (results.get(base) as StageImage),
           context,
+          run: await this.#runPorts(name, from, where),
           treeOf,
           buildArgs: from.args,
           globalArgs,
@@ -240,6 +248,33 @@ class ImageBuild {
     }
     const last = stages.at(-1) as Stage;
     return this.#write(name, results.get(last) as StageImage, platforms.get(last) as Platform);
+  }
+
+  #openSandbox(where: string): Promise<RunSandbox> {
+    const { layout, signal } = this.#options;
+    this.#sandbox ??= RunSandbox.open(layout, signal).catch((error: unknown) => {
+      throw error instanceof SlipwayError ? runRefused(error, where) : error;
+    });
+    return this.#sandbox;
+  }
+
+  async #runPorts(
+    image: string,
+    from: ImageSourceConfig["from"] & { readonly kind: "context" },
+    where: string,
+  ): Promise<RunPorts> {
+    const { layout, onProgress } = this.#options;
+    return {
+      layout,
+      sandbox: () => this.#openSandbox(where),
+      secrets: await readSecrets(
+        from.secrets ?? {},
+        `images/${image}/secrets`,
+        this.#options.env ?? process.env,
+      ),
+      network: from.network ?? "host",
+      onOutput: (text) => onProgress?.({ kind: "output", image, text }),
+    };
   }
 
   #versionOf(image: string): ImageVersion {
@@ -310,6 +345,8 @@ class ImageBuild {
       config: plainConfig(config.config ?? {}),
       layers: manifest.layers.map(toOci),
       diffIds: config.rootfs.diff_ids,
+      contents: config.rootfs.diff_ids,
+      runMtime: Math.max(0, Math.floor(Date.parse(config.created ?? "") / 1000) || 0),
       history: completeHistory(config),
       args: {},
       base: { name: isHostBase(from) ? from : nameOf(from, images), digest: descriptor.digest },
@@ -417,6 +454,8 @@ function scratch(): StageImage {
     config: { Env: [`PATH=${DEFAULT_PATH}`] },
     layers: [],
     diffIds: [],
+    contents: [],
+    runMtime: 0,
     history: [],
     args: {},
     base: undefined,
@@ -518,6 +557,35 @@ async function readDockerfile(path: string, image: string): Promise<string> {
       exitCode: 2,
     });
   }
+}
+
+/** The stage that becomes the image: the last one, or the one that `target` names. */
+function targetStage(dockerfile: Dockerfile, target: string | undefined, image: string): Stage {
+  if (target === undefined) return dockerfile.stages.at(-1) as Stage;
+  const found = findStage(dockerfile, target, dockerfile.stages.length);
+  if (found !== undefined) return found;
+  const names = dockerfile.stages.flatMap(({ name }) => name ?? []);
+  throw new SlipwayError({
+    code: "DOCKERFILE_INVALID",
+    where: `images/${image}/target`,
+    message: `${dockerfile.where} has no stage "${target}"`,
+    hint: names.length === 0 ? "Name a stage: FROM … AS NAME." : `It has: ${names.join(", ")}.`,
+    exitCode: 2,
+  });
+}
+
+const firstRun = (stages: readonly Stage[]): number | undefined =>
+  stages.flatMap((stage) => stage.instructions).find(({ keyword }) => keyword === "RUN")?.line;
+
+function runRefused(cause: SlipwayError, where: string): SlipwayError {
+  return new SlipwayError({
+    code: "DOCKERFILE_RUN_REFUSED",
+    where,
+    message: `RUN needs Linux namespaces or a build engine, and there are no namespaces here: ${cause.message}`,
+    hint: `Build with an engine (--builder docker, buildx or podman), or allow namespaces: ${cause.hint ?? ""}`.trim(),
+    cause,
+    exitCode: 3,
+  });
 }
 
 function commandFailed(image: string, command: readonly string[], what: string): SlipwayError {

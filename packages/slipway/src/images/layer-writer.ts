@@ -6,7 +6,7 @@
  * The tar is first made without being stored, only hashed (its hash is the diffID): if the layout has that diffID
  * already, there is nothing to compress or write, so an unchanged rebuild costs one read of the input.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { createGzip } from "node:zlib";
@@ -29,6 +29,8 @@ export interface LayerEntry extends Omit<TarEntry, "mtime"> {
 export interface WrittenLayer {
   readonly descriptor: Descriptor;
   readonly diffId: string;
+  /** As the diffID would be if all times were 0; only with `hasContentId`. */
+  readonly contentId?: string;
 }
 
 export interface LayerOptions {
@@ -36,6 +38,7 @@ export interface LayerOptions {
   readonly mtime: number;
   /** Uncompressed layers are for big content that stays on this machine: nothing to pack, nothing to unpack. */
   readonly compression: "gzip" | "none";
+  readonly hasContentId?: boolean;
 }
 
 /** Pinned: another level is another digest. */
@@ -48,10 +51,12 @@ export async function writeLayer(
 ): Promise<WrittenLayer> {
   const sorted = inOrder(entries);
   const hash = createHash("sha256");
-  for await (const chunk of tarStream(sorted, options.mtime)) hash.update(chunk);
+  const timeless = options.hasContentId === true ? createHash("sha256") : undefined;
+  for await (const chunk of tarStream(sorted, options.mtime, timeless)) hash.update(chunk);
   const diffId = `sha256:${hash.digest("hex")}`;
+  const content = timeless === undefined ? {} : { contentId: `sha256:${timeless.digest("hex")}` };
   const known = await knownLayer(layout, diffId, options.compression);
-  if (known !== undefined) return { descriptor: known, diffId };
+  if (known !== undefined) return { descriptor: known, diffId, ...content };
 
   // A file that changes between the two reads changes the diffID too: the second read is the one that counts.
   const stored = createHash("sha256");
@@ -64,7 +69,7 @@ export async function writeLayer(
   };
   const written = { descriptor, diffId: `sha256:${stored.digest("hex")}` };
   await remember(layout, written, options.compression);
-  return written;
+  return { ...written, ...content };
 }
 
 /**
@@ -125,13 +130,19 @@ export function bytesEntry(
   };
 }
 
-async function* tarStream(entries: readonly LayerEntry[], mtime: number): AsyncGenerator<Uint8Array> {
+async function* tarStream(
+  entries: readonly LayerEntry[],
+  mtime: number,
+  timeless?: Hash,
+): AsyncGenerator<Uint8Array> {
   for (const entry of entries) {
+    timeless?.update(tarHeader({ ...entry, mtime: 0 }));
     yield tarHeader({ ...entry, mtime });
     if (entry.kind !== "file") continue;
     let seen = 0;
     for await (const chunk of contentOf(entry)) {
       seen += chunk.byteLength;
+      timeless?.update(chunk);
       yield chunk;
     }
     // The header is out already; a tar with a wrong size would be damaged for every reader.

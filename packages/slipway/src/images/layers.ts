@@ -20,7 +20,7 @@ import { HeaderWalk, normalPath, type PlacedEntry, padding, readerOf, readTar } 
 
 const MAX_SYMLINKS = 40;
 /** Change when the index's form does: old ones are then made anew. */
-const INDEX_VERSION = 1;
+const INDEX_VERSION = 2;
 
 /** A file, directory, link or device of the merged file system. */
 export interface FileNode {

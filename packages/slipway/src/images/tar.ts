@@ -10,6 +10,10 @@ import type { FileHandle } from "node:fs/promises";
 import { SlipwayError } from "@slipway/base";
 
 const BLOCK = 512;
+/** The most that seven octal digits hold. */
+const USTAR_MAX_ID = 0o7777777;
+/** How extended attributes are written in PAX records; a format of star that GNU tar, libarchive and Go share. */
+const XATTR = "SCHILY.xattr.";
 /** 8 GiB - 1: the most that eleven octal digits hold. */
 const USTAR_MAX_SIZE = 0o77777777777;
 
@@ -28,6 +32,10 @@ export interface TarEntry {
   readonly mtime: number;
   /** Target of a symlink (as written) or of a hard link (a path in the archive). */
   readonly link: string;
+  /** Extended attributes: `security.capability`, `user.…`; their bytes, one per character (latin1). */
+  readonly xattrs?: Readonly<Record<string, string>>;
+  /** Major and minor number of a device. */
+  readonly device?: readonly [major: number, minor: number];
 }
 
 /** Where an entry's content starts in the (uncompressed) archive. */
@@ -49,10 +57,15 @@ const TYPE_FLAGS: Record<TarKind, string> = {
 export function tarHeader(entry: TarEntry): Buffer {
   const name = entry.kind === "directory" ? `${entry.path}/` : entry.path;
   const split = splitName(name);
-  const records: [string, string][] = [];
+  const records: [key: string, value: string | Buffer][] = [];
   if (split === undefined) records.push(["path", name]);
   if (Buffer.byteLength(entry.link) > 100) records.push(["linkpath", entry.link]);
   if (entry.size > USTAR_MAX_SIZE) records.push(["size", String(entry.size)]);
+  if (entry.uid > USTAR_MAX_ID) records.push(["uid", String(entry.uid)]);
+  if (entry.gid > USTAR_MAX_ID) records.push(["gid", String(entry.gid)]);
+  for (const [name, value] of Object.entries(entry.xattrs ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    records.push([`${XATTR}${name}`, Buffer.from(value, "latin1")]);
+  }
   const main = ustarHeader(entry, split ?? { prefix: "", name: cut(name, 100) }, TYPE_FLAGS[entry.kind]);
   if (records.length === 0) return main;
   const body = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
@@ -74,15 +87,15 @@ function ustarHeader(entry: TarEntry, at: { prefix: string; name: string }, flag
   const block = Buffer.alloc(BLOCK);
   block.write(at.name, 0, 100, "utf8");
   writeOctal(block, 100, 8, entry.mode & 0o7777);
-  writeOctal(block, 108, 8, entry.uid);
-  writeOctal(block, 116, 8, entry.gid);
+  writeOctal(block, 108, 8, entry.uid > USTAR_MAX_ID ? 0 : entry.uid);
+  writeOctal(block, 116, 8, entry.gid > USTAR_MAX_ID ? 0 : entry.gid);
   writeOctal(block, 124, 12, entry.size > USTAR_MAX_SIZE ? 0 : entry.size);
   writeOctal(block, 136, 12, Math.max(0, Math.floor(entry.mtime)));
   block.write(flag, 156, 1, "latin1");
   block.write(cut(entry.link, 100), 157, 100, "utf8");
   block.write("ustar\u000000", 257, 8, "latin1");
-  writeOctal(block, 329, 8, 0);
-  writeOctal(block, 337, 8, 0);
+  writeOctal(block, 329, 8, entry.device?.[0] ?? 0);
+  writeOctal(block, 337, 8, entry.device?.[1] ?? 0);
   block.write(at.prefix, 345, 155, "utf8");
   // The checksum counts its own field as eight spaces and is written as six digits, NUL, space.
   block.fill(0x20, 148, 156);
@@ -117,11 +130,11 @@ function cut(text: string, bytes: number): string {
 }
 
 /** `<length> <key>=<value>\n`, where the length counts itself. */
-function paxRecord(key: string, value: string): Buffer {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
-  let length = rest + 1;
-  while (String(length).length + rest !== length) length = String(length).length + rest;
-  return Buffer.from(`${length} ${key}=${value}\n`);
+function paxRecord(key: string, value: string | Buffer): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from("\n")]);
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
 // Reading
@@ -211,6 +224,10 @@ export class HeaderWalk {
     if (kind === undefined) {
       throw damaged(this.#where, offset, `entry "${raw}" has the unknown type "${flag}"`);
     }
+    const xattrs = Object.entries(said).flatMap(([key, value]) =>
+      key.startsWith(XATTR) ? [[key.slice(XATTR.length), value] as const] : [],
+    );
+    const isDevice = kind === "character" || kind === "block";
     return {
       path: normalPath(raw),
       kind,
@@ -220,6 +237,8 @@ export class HeaderWalk {
       size: kind === "file" ? Number(said["size"] ?? headerSize) : 0,
       mtime: Number(said["mtime"] ?? readNumber(block, 136, 12)),
       link: said["linkpath"] ?? readText(block, 157, 100),
+      ...(xattrs.length === 0 ? {} : { xattrs: Object.fromEntries(xattrs) }),
+      ...(isDevice ? { device: [readNumber(block, 329, 8), readNumber(block, 337, 8)] as const } : {}),
       offset: offset + BLOCK,
     };
   }
@@ -295,9 +314,10 @@ function readPax(body: Buffer, where: string, offset: number): Record<string, st
     if (!Number.isInteger(length) || length <= 0 || at + length > body.length) {
       throw damaged(where, offset, "a PAX record is malformed");
     }
-    const record = body.toString("utf8", space + 1, at + length - 1);
-    const equals = record.indexOf("=");
-    records[record.slice(0, equals)] = record.slice(equals + 1);
+    const equals = body.indexOf(0x3d, space);
+    const key = body.toString("utf8", space + 1, equals);
+    // Attributes are bytes; everything else is UTF-8.
+    records[key] = body.toString(key.startsWith(XATTR) ? "latin1" : "utf8", equals + 1, at + length - 1);
     at += length;
   }
   return records;

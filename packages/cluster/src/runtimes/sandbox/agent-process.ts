@@ -198,8 +198,8 @@ export class AgentProcess {
   }
 }
 
-/** Waits until the child is in its new user namespace, writes the maps, and lets it go on. */
-async function openGate(child: ChildProcess, ids: Ids): Promise<void> {
+/** Waits until the child is in its new user namespace, writes the maps, and lets it go on; `isLast`: it gets no more input. */
+export async function openGate(child: ChildProcess, ids: Ids, isLast = true): Promise<void> {
   const pid = String(child.pid);
   await run(findTool("newuidmap") as string, [pid, ...ids.uidMap]).catch(async () => {
     // The child may still be on its way into the namespace; the second attempt says what is really wrong.
@@ -207,7 +207,8 @@ async function openGate(child: ChildProcess, ids: Ids): Promise<void> {
     await run(findTool("newuidmap") as string, [pid, ...ids.uidMap]);
   });
   await run(findTool("newgidmap") as string, [pid, ...ids.gidMap]);
-  child.stdin?.end("go\n");
+  child.stdin?.write("go\n");
+  if (isLast) child.stdin?.end();
 }
 
 /** What the world has compiled before, the agent need not compile again: half of its start. */

@@ -8,7 +8,6 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { NameServer } from "../../network/dns.ts";
 import { ServiceProxy } from "../../network/service-proxy.ts";
@@ -17,6 +16,7 @@ import { type Container, Containers, type ExecHandle, type Pod } from "./contain
 import { rewriteFiles } from "./mounts.ts";
 import { type PodNetwork, PodNetworks, shellEnvironment } from "./pod-networks.ts";
 import type { AgentConfig, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
+import { unpackCommand } from "./unpack-command.ts";
 
 const SERVICE_CIDR = "10.96.0.0/16";
 const DNS_IP = "10.96.0.10";
@@ -264,9 +264,9 @@ class Agent {
       directory: this.#config.layersDirectory,
       owners: this.#config.idMode !== "one-uid",
     };
-    const program = fileURLToPath(new URL(import.meta.url.replace(/agent(\.\w+)$/, "unpack-main$1")));
+    const [program, ...args] = unpackCommand(job);
     try {
-      await run(process.execPath, [program, JSON.stringify(job)], {
+      await run(program as string, args, {
         env: shellEnvironment(this.#config.tools),
       });
     } catch (error) {

@@ -23,6 +23,7 @@ import { constants } from "node:os";
 import { join, posix } from "node:path";
 import type { Readable } from "node:stream";
 import { type ContainerExit, ContainerStartError } from "../runtime.ts";
+import { becomeCommand } from "./become.ts";
 import { LogWriter, logPath } from "./container-log.ts";
 import { Fifos } from "./fifos.ts";
 import { planMounts } from "./mounts.ts";
@@ -33,9 +34,6 @@ import { RootView } from "./root-view.ts";
 import { childOf } from "./system.ts";
 import { type Identity, resolveIdentity } from "./users.ts";
 
-/** Docker's default set: what images expect of root. */
-const CAPABILITIES =
-  "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,audit_write,setfcap";
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const MESSAGE_MAX = 4096;
 /** The last output comes with the last process; this only bounds the wait if a pipe was handed elsewhere. */
@@ -177,7 +175,7 @@ export class Containers {
       ...[tools.nsenter, ...namespaces, "--"],
       ...[tools.unshare, "--mount", "--pid", "--fork", "--kill-child", "--", tools.sh, "-c", ENTER, "-"],
       ...[table, join(directory, "root"), pod.hostname, config.idMode === "root" ? "move" : "stay"],
-      ...this.#become(identity, workingDir, environment),
+      ...becomeCommand({ tools, idMode: config.idMode, identity, workingDir, environment }),
       ...spec.argv,
     ];
     return await this.#launch(pod, spec, identity, environment, command, directory, message);
@@ -196,29 +194,6 @@ export class Containers {
         }),
       );
     }
-  }
-
-  /** The last programs of the chain: from here on nothing of the agent's environment or rights is left. */
-  #become(identity: Identity, workingDir: string, environment: readonly string[]): string[] {
-    const { tools, idMode } = this.#options.config;
-    const { uid, gid, groups } = identity;
-    const clean = [tools.env, "-i", ...environment];
-    const capabilities = ["--inh-caps=-all", `--bounding-set=-all,+${CAPABILITIES.replaceAll(",", ",+")}`];
-    const enter = ["--root=.", `--wd=${workingDir}`];
-    if (idMode === "one-uid") {
-      // The one uid there is appears under the number that the image asks for.
-      const shown = uid === 0 && gid === 0 ? [] : ["--user", `--map-user=${uid}`, `--map-group=${gid}`];
-      const dropped = shown.length === 0 ? [tools.setpriv, ...capabilities] : [];
-      return [...clean, ...dropped, tools.unshare, ...shown, ...enter, "--"];
-    }
-    const group = groups.length === 0 ? ["--clear-groups"] : [`--groups=${groups.join(",")}`];
-    // The user comes last, in unshare: without root's rights there would be no chroot.
-    const user = uid === 0 ? [] : [`--setuid=${uid}`];
-    return [
-      ...clean,
-      ...[tools.setpriv, `--regid=${gid}`, ...group, ...capabilities],
-      ...[tools.unshare, ...enter, ...user, "--"],
-    ];
   }
 
   async #launch(
@@ -359,7 +334,7 @@ export class Containers {
       tools.nsenter,
       [
         ...["--target", String(container.pid), "--net", "--uts", "--ipc", "--pid", "--"],
-        ...this.#become(identity, workingDir, environment),
+        ...becomeCommand({ tools, idMode: this.#options.config.idMode, identity, workingDir, environment }),
         ...command,
       ],
       {

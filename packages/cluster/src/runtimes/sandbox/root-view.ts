@@ -45,6 +45,13 @@ export class RootView {
     return walked.missing.length === 0 ? walked.found : undefined;
   }
 
+  /**
+   * Where `path` leads, links followed: the part that exists, without links, and the names that are missing after it.
+   */
+  locate(path: string): { readonly found: Found; readonly missing: readonly string[] } {
+    return this.#walk(path);
+  }
+
   readText(path: string): string | undefined {
     const found = this.find(path);
     return found?.kind === "file" ? readFileSync(found.hostPath, "utf8") : undefined;

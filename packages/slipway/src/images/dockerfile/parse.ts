@@ -6,6 +6,9 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { type Instruction as AstInstruction, DockerfileParser } from "dockerfile-ast";
+import { type Heredoc, joinLines, takeHeredocs, unmasked } from "./heredoc.ts";
+import { invalid } from "./invalid.ts";
+import { mountSources, unsupportedRun } from "./run-flags.ts";
 
 export interface Instruction {
   /** Upper case: `COPY`. */
@@ -15,7 +18,8 @@ export interface Instruction {
   readonly flags: readonly { readonly name: string; readonly value: string | undefined }[];
   /** Everything after keyword and flags, lines joined, comments inside left out. */
   readonly text: string;
-  readonly hasHeredoc: boolean;
+  /** `<<NAME` in RUN, COPY and ADD, in their order. */
+  readonly heredocs: readonly Heredoc[];
 }
 
 export interface Stage {
@@ -40,12 +44,13 @@ export interface Dockerfile {
 
 /** Rejects with DOCKERFILE_INVALID: file:line, what is wrong. */
 export function parseDockerfile(text: string, where: string): Dockerfile {
-  const ast = DockerfileParser.parse(text);
-  const escapeChar = ast.getEscapeCharacter();
+  const escapeChar = DockerfileParser.parse(text).getEscapeCharacter();
+  const source = takeHeredocs(text, escapeChar, where);
+  const ast = DockerfileParser.parse(source.text);
   const globalArgs: Instruction[] = [];
   const stages: { -readonly [K in keyof Stage]: K extends "instructions" ? Instruction[] : Stage[K] }[] = [];
   for (const node of ast.getInstructions()) {
-    const instruction = readInstruction(node, escapeChar);
+    const instruction = readInstruction(node, escapeChar, source.heredocs);
     if (instruction.keyword === "FROM") stages.push(readFrom(instruction, stages.length, where));
     else if (stages.length > 0) stages.at(-1)?.instructions.push(instruction);
     else if (instruction.keyword === "ARG") globalArgs.push(instruction);
@@ -55,21 +60,15 @@ export function parseDockerfile(text: string, where: string): Dockerfile {
   return { where, escapeChar, globalArgs, stages };
 }
 
-export function invalid(where: string, line: number, message: string, hint?: string): SlipwayError {
-  return new SlipwayError({
-    code: "DOCKERFILE_INVALID",
-    where: `${where}:${line}`,
-    message,
-    hint: hint ?? "Correct the line; the Dockerfile reference describes every instruction.",
-    exitCode: 2,
-  });
-}
-
 /**
- * The stages that the last one needs, by FROM and COPY --from, in the order of the file. `fromOf` gives a stage's
- * FROM with its variables replaced.
+ * The stages that `last` needs, by FROM, COPY --from and RUN --mount, in the order of the file; it is the last of them.
+ * `fromOf` gives a stage's FROM with its variables replaced.
  */
-export function neededStages(dockerfile: Dockerfile, fromOf: (stage: Stage) => string): readonly Stage[] {
+export function neededStages(
+  dockerfile: Dockerfile,
+  fromOf: (stage: Stage) => string,
+  last: Stage,
+): readonly Stage[] {
   const needed = new Set<Stage>();
   const visit = (stage: Stage | undefined): void => {
     if (stage === undefined || needed.has(stage)) return;
@@ -77,10 +76,12 @@ export function neededStages(dockerfile: Dockerfile, fromOf: (stage: Stage) => s
     visit(findStage(dockerfile, fromOf(stage), stage.index));
     for (const instruction of stage.instructions) {
       const from = instruction.flags.find((flag) => flag.name === "from")?.value;
-      if (from !== undefined) visit(findStage(dockerfile, from, stage.index));
+      for (const name of [from, ...mountSources(instruction)]) {
+        if (name !== undefined) visit(findStage(dockerfile, name, stage.index));
+      }
     }
   };
-  visit(dockerfile.stages.at(-1));
+  visit(last);
   return dockerfile.stages.filter((stage) => needed.has(stage));
 }
 
@@ -106,6 +107,7 @@ const SUPPORTED = new Set([
   "HEALTHCHECK",
   "LABEL",
   "MAINTAINER",
+  "RUN",
   "SHELL",
   "STOPSIGNAL",
   "USER",
@@ -118,10 +120,9 @@ const COPY_FLAGS = new Set(["from", "chown", "chmod", "link"]);
 /** Why this instruction needs a build engine; undefined when it does not. */
 function unsupportedReason(instruction: Instruction): string | undefined {
   const { keyword } = instruction;
-  if (keyword === "RUN") return "runs a program while building";
   if (keyword === "ONBUILD") return "acts in later builds";
   if (!SUPPORTED.has(keyword)) return "is not an instruction that the builder without an engine knows";
-  if (instruction.hasHeredoc) return "writes a file from a heredoc";
+  if (keyword === "RUN") return unsupportedRun(instruction);
   if (keyword !== "COPY" && keyword !== "ADD") return undefined;
   const flag = instruction.flags.find((one) => !COPY_FLAGS.has(one.name));
   if (flag !== undefined) return `has the flag --${flag.name}`;
@@ -154,8 +155,9 @@ export function refuseUnsupported(dockerfile: Dockerfile, stages: readonly Stage
     where: `${dockerfile.where}:${found[0]?.instruction.line ?? 1}`,
     message: `${count} a build engine:\n${lines.join("\n")}`,
     hint:
-      `Build it with an engine: images.${imageName} = { command: "docker build -t $SLIPWAY_IMAGE . && docker save ` +
-      `-o $SLIPWAY_ARCHIVE $SLIPWAY_IMAGE" }; or give a built image: { archive: "image.tar" } or { ref: "registry/image:tag" }.`,
+      `Build with an engine: --builder docker, buildx or podman; or images.${imageName} = { command: "docker build -t ` +
+      `$SLIPWAY_IMAGE . && docker save -o $SLIPWAY_ARCHIVE $SLIPWAY_IMAGE" }; or give a built image: ` +
+      `{ archive: "image.tar" } or { ref: "registry/image:tag" }.`,
     exitCode: 2,
   });
 }
@@ -165,30 +167,20 @@ export function refuseUnsupported(dockerfile: Dockerfile, stages: readonly Stage
 interface WithFlags {
   getFlags?(): readonly { getName(): string; getValue(): string | null }[];
 }
-interface WithHeredocs {
-  getHeredocs?(): readonly unknown[];
-}
-
-function readInstruction(node: AstInstruction, escapeChar: string): Instruction {
+function readInstruction(
+  node: AstInstruction,
+  escapeChar: string,
+  heredocs: ReadonlyMap<number, readonly Heredoc[]>,
+): Instruction {
   const flags = (node as unknown as WithFlags).getFlags?.() ?? [];
+  const { line } = node.getRange().start;
   return {
     keyword: node.getKeyword(),
-    line: node.getRange().start.line + 1,
+    line: line + 1,
     flags: flags.map((flag) => ({ name: flag.getName(), value: flag.getValue() ?? undefined })),
-    text: joinLines(node.getRawArgumentsContent() ?? "", escapeChar),
-    hasHeredoc: ((node as unknown as WithHeredocs).getHeredocs?.() ?? []).length > 0,
+    text: unmasked(joinLines(node.getRawArgumentsContent() ?? "", escapeChar)),
+    heredocs: heredocs.get(line) ?? [],
   };
-}
-
-/** Removes continuation marks, and the comment and empty lines that may stand between continued lines. */
-function joinLines(raw: string, escapeChar: string): string {
-  const [first = "", ...rest] = raw.split(/\r?\n/);
-  const mark = new RegExp(`${escapeChar === "\\" ? "\\\\" : escapeChar}[ \\t]*$`);
-  const kept = [first, ...rest.filter((line) => !/^\s*(?:#|$)/.test(line))];
-  return kept
-    .map((line) => line.replace(mark, ""))
-    .join("")
-    .trim();
 }
 
 function readFrom(

@@ -6,13 +6,15 @@ import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { assertNever } from "@slipway/base";
 import { parseGroup, parsePasswd } from "../host/accounts.ts";
-import { type LayerEntry, writeLayer } from "../layer-writer.ts";
+import { type LayerEntry, type WrittenLayer, writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile } from "../oci.ts";
 import { copyEntries, folderEntries } from "./copy.ts";
-import { type Dockerfile, type Instruction, invalid, type Stage } from "./parse.ts";
-import { matchSources, type SourceTree } from "./tree.ts";
+import { invalid } from "./invalid.ts";
+import type { Dockerfile, Instruction, Stage } from "./parse.ts";
+import { type RunPorts, runInstruction } from "./run.ts";
+import { matchSources, type SourceTree, withHeredocs } from "./tree.ts";
 import { expandWord, parseJsonForm, splitPairs, splitWords, type Variables, WordError } from "./words.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -23,6 +25,10 @@ export interface StageImage {
   readonly config: ImageConfigFile["config"];
   readonly layers: readonly Descriptor[];
   readonly diffIds: readonly string[];
+  /** By layer: what identifies its content whatever the times of its files; what RUN is cached by. */
+  readonly contents: readonly string[];
+  /** Seconds since the epoch: of every file that RUN makes. The base's, so that no commit changes them. */
+  readonly runMtime: number;
   readonly history: readonly HistoryEntry[];
   /** Build arguments of the stage; a stage that starts from it has them too. Empty for other images. */
   readonly args: Variables;
@@ -36,6 +42,7 @@ export interface StageInputs {
   readonly stage: Stage;
   readonly base: StageImage;
   readonly context: SourceTree;
+  readonly run: RunPorts;
   /** A stage or image named by COPY --from. */
   readonly treeOf: (name: string, where: string) => Promise<SourceTree>;
   /** `args` of the config. */
@@ -57,6 +64,7 @@ class StageBuild {
   readonly #config: Config;
   readonly #layers: Descriptor[];
   readonly #diffIds: string[];
+  readonly #contents: string[];
   readonly #history: HistoryEntry[];
   readonly #args: Record<string, string>;
   #isCmdOwn = false;
@@ -67,6 +75,7 @@ class StageBuild {
     this.#config = structuredClone(inputs.base.config) as Config;
     this.#layers = [...inputs.base.layers];
     this.#diffIds = [...inputs.base.diffIds];
+    this.#contents = [...inputs.base.contents];
     this.#history = [...inputs.base.history];
     this.#args = { ...inputs.base.args };
   }
@@ -76,6 +85,8 @@ class StageBuild {
       config: this.#config,
       layers: this.#layers,
       diffIds: this.#diffIds,
+      contents: this.#contents,
+      runMtime: this.#in.base.runMtime,
       history: this.#history,
       args: this.#args,
       base: this.#in.base.base,
@@ -100,6 +111,8 @@ class StageBuild {
       case "COPY":
       case "ADD":
         return this.#copy(instruction);
+      case "RUN":
+        return this.#run(instruction);
       case "WORKDIR":
         return this.#workdir(instruction);
       case "ARG":
@@ -167,7 +180,8 @@ class StageBuild {
       throw this.#fail(instruction, "ADD has no --from; use COPY");
     }
     const where = `${this.#in.dockerfile.where}:${instruction.line}`;
-    const tree = from === undefined ? this.#in.context : await this.#in.treeOf(from, where);
+    const files = from === undefined ? this.#in.context : await this.#in.treeOf(from, where);
+    const tree = withHeredocs(files, instruction.heredocs, (text) => this.#expand(text));
     if (instruction.keyword === "ADD") await this.#refuseArchives(instruction, tree, words);
     const chmod = this.#flag(instruction, "chmod");
     if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod)) {
@@ -186,6 +200,32 @@ class StageBuild {
     await this.#addLayer(entries, instruction);
   }
 
+  async #run(instruction: Instruction): Promise<void> {
+    const where = `${this.#in.dockerfile.where}:${instruction.line}`;
+    const env = this.#variables();
+    const result = await runInstruction(
+      instruction,
+      {
+        layers: this.#layers,
+        diffIds: this.#diffIds,
+        contents: this.#contents,
+        env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+        user: this.#config.User ?? "",
+        workingDir: this.#config.WorkingDir ?? "/",
+        shell: this.#config.Shell ?? ["/bin/sh", "-c"],
+        mtime: this.#in.base.runMtime,
+        context: this.#in.context,
+        treeOf: (name) => this.#in.treeOf(name, where),
+        expand: (word) => this.#expand(word),
+        fail: (message, hint) => this.#fail(instruction, message, hint),
+        where,
+      },
+      this.#in.run,
+    );
+    if (result === "empty") this.#record(instruction, true);
+    else this.#add(result, result.diffId, instruction);
+  }
+
   async #workdir(instruction: Instruction): Promise<void> {
     const path = posix.resolve(this.#config.WorkingDir ?? "/", this.#expand(instruction.text));
     this.#config.WorkingDir = path;
@@ -196,9 +236,14 @@ class StageBuild {
 
   async #addLayer(entries: readonly LayerEntry[], instruction: Instruction): Promise<void> {
     const { layout, mtime } = this.#in;
-    const layer = await writeLayer(layout, entries, { mtime, compression: "gzip" });
+    const layer = await writeLayer(layout, entries, { mtime, compression: "gzip", hasContentId: true });
+    this.#add(layer, layer.contentId ?? layer.diffId, instruction);
+  }
+
+  #add(layer: WrittenLayer, content: string, instruction: Instruction): void {
     this.#layers.push(layer.descriptor);
     this.#diffIds.push(layer.diffId);
+    this.#contents.push(content);
     this.#files = undefined;
     this.#record(instruction, false);
   }
@@ -365,9 +410,10 @@ class StageBuild {
 
   #record(instruction: Instruction, isEmpty: boolean): void {
     const flags = instruction.flags.map((flag) => `--${flag.name}=${flag.value ?? ""} `).join("");
+    const bodies = instruction.heredocs.map(({ name, content }) => `${content}${name}`);
     this.#history.push({
       created: new Date(this.#in.mtime * 1000).toISOString(),
-      created_by: `${instruction.keyword} ${flags}${instruction.text}`,
+      created_by: [`${instruction.keyword} ${flags}${instruction.text}`, ...bodies].join("\n"),
       comment: "slipway",
       ...(isEmpty ? { empty_layer: true } : {}),
     });

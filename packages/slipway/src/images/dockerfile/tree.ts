@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { systemCode } from "@slipway/base";
 import type { LayerContent } from "../layer-writer.ts";
 import type { ImageFiles } from "../layers.ts";
+import type { Heredoc } from "./heredoc.ts";
 import { globToRegExp, type IgnoreRules, isGlob } from "./patterns.ts";
 
 export interface SourceNode {
@@ -125,6 +126,29 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules): So
       return "the .dockerignore leaves it out";
     },
   };
+}
+
+/** `tree` with the texts of heredocs as files of it, under the names that COPY writes: `<<name` or `<<-name`. */
+export function withHeredocs(
+  tree: SourceTree,
+  heredocs: readonly Heredoc[],
+  expand: (text: string) => string,
+): SourceTree {
+  if (heredocs.length === 0) return tree;
+  const nodes = new Map<string, SourceNode>();
+  for (const { name, content, isExpanded } of heredocs) {
+    const bytes = Buffer.from(isExpanded ? expand(content) : content);
+    const node: SourceNode = {
+      path: name,
+      kind: "file",
+      mode: 0o644,
+      size: bytes.length,
+      link: "",
+      content: { kind: "bytes", bytes },
+    };
+    nodes.set(`<<${name}`, node).set(`<<-${name}`, node);
+  }
+  return { ...tree, get: async (path, follow) => nodes.get(path) ?? (await tree.get(path, follow)) };
 }
 
 /** The files of an image, for COPY --from. */
