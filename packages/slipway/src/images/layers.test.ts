@@ -3,9 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { bytesEntry, directoryEntry, type LayerEntry, symlinkEntry, writeLayer } from "./layer-writer.ts";
+import { gzipSync } from "node:zlib";
+import { expectedView, LAYER_CASES, layerTar, showView, type ViewedFile } from "./layer-cases.ts";
+import { bytesEntry, type LayerEntry, symlinkEntry, writeLayer } from "./layer-writer.ts";
 import { ImageFiles } from "./layers.ts";
 import { ImageLayout } from "./layout.ts";
+import { MEDIA } from "./oci.ts";
 
 let folder: string;
 let layout: ImageLayout;
@@ -16,7 +19,6 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-const dir = directoryEntry;
 const file = (path: string, text = path): LayerEntry => bytesEntry(path, text);
 const link = symlinkEntry;
 const hard = (path: string, target: string): LayerEntry => ({
@@ -25,8 +27,6 @@ const hard = (path: string, target: string): LayerEntry => ({
   link: target,
   content: undefined,
 });
-const wh = (path: string): LayerEntry => file(path, "");
-
 async function merged(layers: readonly (readonly LayerEntry[])[]): Promise<ImageFiles> {
   const written = [];
   for (const [position, entries] of layers.entries()) {
@@ -36,80 +36,24 @@ async function merged(layers: readonly (readonly LayerEntry[])[]): Promise<Image
   return ImageFiles.open(layout, { layers: written });
 }
 
-const show = (files: ImageFiles): string[] =>
-  [...files.entries()].map(({ path, node }) =>
-    node.kind === "directory" ? `${path}/` : node.kind === "symlink" ? `${path} -> ${node.link}` : path,
-  );
-
-const CASES: readonly [string, readonly (readonly LayerEntry[])[], readonly string[]][] = [
-  ["a later file covers an earlier one", [[file("a", "1")], [file("a", "2")]], ["/a"]],
-  ["a whiteout removes a file", [[file("d/a"), file("d/b")], [wh("d/.wh.a")]], ["/d/", "/d/b"]],
-  [
-    "a whiteout removes a folder with its content",
-    [[file("d/e/f"), file("d/g")], [wh("d/.wh.e")]],
-    ["/d/", "/d/g"],
-  ],
-  ["a whiteout at the root works", [[file("a"), file("b")], [wh(".wh.a")]], ["/b"]],
-  [
-    "an opaque folder hides what was below",
-    [
-      [file("d/a"), file("d/e/f")],
-      [wh("d/.wh..wh..opq"), file("d/new")],
-    ],
-    ["/d/", "/d/new"],
-  ],
-  [
-    "an opaque folder keeps its own layer's content, whatever the order",
-    [[file("d/a")], [file("d/.a-first"), wh("d/.wh..wh..opq")]],
-    ["/d/", "/d/.a-first"],
-  ],
-  [
-    "a whiteout and a new file of one name in a layer: the new file stays",
-    [[file("d/a", "old")], [wh("d/.wh.a"), file("d/a", "new")]],
-    ["/d/", "/d/a"],
-  ],
-  ["a folder replaced by a file loses its content", [[file("x/a")], [file("x")]], ["/x"]],
-  ["a file replaced by a folder", [[file("x")], [dir("x"), file("x/a")]], ["/x/", "/x/a"]],
-  [
-    "a folder over a folder keeps the children",
-    [[file("x/a")], [dir("x", { mode: 0o700 })]],
-    ["/x/", "/x/a"],
-  ],
-  [
-    "a whiteout does not reach through a link of a lower layer",
-    [[dir("real"), file("real/a"), link("via", "real")], [wh("via/.wh.a")]],
-    ["/real/", "/real/a", "/via/"],
-  ],
-  [
-    "an opaque mark does not reach through a link of a lower layer",
-    [[file("real/a"), link("via", "real")], [wh("via/.wh..wh..opq")]],
-    ["/real/", "/real/a", "/via/"],
-  ],
-  [
-    "a folder of a layer covers a link of a lower one, as an overlay does",
-    [[file("real/a"), link("via", "real")], [file("via/b")]],
-    ["/real/", "/real/a", "/via/", "/via/b"],
-  ],
-  ["a link replaces a folder", [[file("d/a")], [wh(".wh.d"), link("d", "e")]], ["/d -> e"]],
-  [
-    "a whiteout of what is not there changes nothing",
-    [[file("a")], [wh(".wh.zzz"), wh("no/.wh.b")]],
-    ["/a", "/no/"],
-  ],
-  ["three layers: removed, then back", [[file("a", "1")], [wh(".wh.a")], [file("a", "3")]], ["/a"]],
-  [
-    "a hard link stays when its target is removed above",
-    [[file("a", "x"), hard("b", "a")], [wh(".wh.a")]],
-    ["/b"],
-  ],
-  ["removing a link leaves its target", [[file("a"), link("l", "a")], [wh(".wh.l")]], ["/a"]],
-];
-
-for (const [name, layers, expected] of CASES) {
-  test(name, async () => {
-    const files = await merged(layers);
-    // Parents that only a whiteout named exist as folders of that layer, as tar writers emit them.
-    assert.deepEqual(show(files), expected);
+for (const one of LAYER_CASES) {
+  test(`layers: ${one.name}`, async () => {
+    const layers = [];
+    for (const [position, lines] of one.layers.entries()) {
+      const tar = layerTar(lines);
+      const packed = position % 2 === 1;
+      layers.push({
+        ...(await layout.put(packed ? gzipSync(tar) : tar)),
+        mediaType: packed ? MEDIA.layerGzip : MEDIA.layer,
+      });
+    }
+    const files = await ImageFiles.open(layout, { layers });
+    const seen: ViewedFile[] = [];
+    for (const { path, node } of files.entries()) {
+      const content = node.kind === "file" ? await files.read(node) : Buffer.alloc(0);
+      seen.push({ ...node, path: path.slice(1), content, identity: node });
+    }
+    assert.deepEqual(showView(seen), expectedView(one));
   });
 }
 

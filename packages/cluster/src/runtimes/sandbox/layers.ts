@@ -41,9 +41,9 @@ export class LayerStore {
     let stack: string[] = [];
     for (const layer of image.layers) {
       const name = layerName(layer.digest);
-      const { deleted, opaque } = this.#whiteouts(name);
-      const deletesSomething = stack.length > 0 && deleted.length + opaque.length > 0;
-      stack = deletesSomething ? [await this.#flattened(stack, name)] : [...stack, name];
+      const { deleted, opaque, linked = [] } = this.#whiteouts(name);
+      const reachesBelow = deleted.length + opaque.length > 0 ? stack.length > 0 : linked.length > 0;
+      stack = reachesBelow ? [await this.#flattened(stack, name)] : [...stack, name];
     }
     return stack.reverse();
   }

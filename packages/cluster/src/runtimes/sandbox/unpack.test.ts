@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -103,7 +104,7 @@ test("what a layer deletes is noted and gone once the layers are flattened", asy
     { path: "turned/now", content: "a folder" },
   ]);
   const whiteouts = JSON.parse(readFileSync(whiteoutsFile(directory, "high"), "utf8"));
-  assert.deepEqual(whiteouts, { deleted: ["keep/a"], opaque: ["dir"] });
+  assert.deepEqual(whiteouts, { deleted: ["keep/a"], opaque: ["dir"], linked: [] });
   flatten(
     { do: "flatten", directory, name: "flat", lowers: ["low"], layer: "high", owners: false },
     whiteouts,
@@ -123,6 +124,42 @@ test("what a layer deletes is noted and gone once the layers are flattened", asy
     "linked, not copied",
   );
   assert.ok(existsSync(join(directory, "low/keep/a")), "the lower layer itself is untouched");
+});
+
+test("what a layer deletes through a link is never deleted where the link leads", async () => {
+  const outside = join(directory, "outside");
+  mkdirSync(join(outside, "deep"), { recursive: true });
+  writeFileSync(join(outside, "precious"), "x");
+  await unpackFiles("leading", [
+    { path: "via", type: "symlink", link: outside },
+    { path: "opaque", type: "symlink", link: outside },
+  ]);
+  await unpackFiles("deleting", [
+    { path: "via/.wh.precious" },
+    { path: "via/deep/.wh.x" },
+    { path: "opaque/.wh..wh..opq" },
+  ]);
+  const job = {
+    do: "flatten",
+    directory,
+    name: "deleted",
+    lowers: ["leading"],
+    layer: "deleting",
+    owners: false,
+  } as const;
+  flatten(job, JSON.parse(readFileSync(whiteoutsFile(directory, "deleting"), "utf8")));
+  assert.equal(readFileSync(join(outside, "precious"), "utf8"), "x");
+  await assert.rejects(unpackFiles("climbing", [{ path: "d/.wh..." }]), /leaves the layer/);
+});
+
+test("a hard link may lead to a layer below, if that has the file", async () => {
+  await unpackFiles("below", [{ path: "d/a", content: "x" }]);
+  await unpackFiles("above", [{ path: "b", type: "hardlink", link: "d/a" }]);
+  const job = { do: "flatten", directory, lowers: ["below"], layer: "above", owners: false } as const;
+  const whiteouts = JSON.parse(readFileSync(whiteoutsFile(directory, "above"), "utf8"));
+  flatten({ ...job, name: "hard" }, whiteouts);
+  assert.equal(statSync(join(directory, "hard/b")).ino, statSync(join(directory, "hard/d/a")).ino);
+  assert.throws(() => flatten({ ...job, name: "none", lowers: [] }, whiteouts), /b is a hard link to d\/a/);
 });
 
 test("a tar that is cut short is refused, in pieces of any size", async () => {

@@ -29,7 +29,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { readTar, type TarEntry } from "./tar.ts";
 
@@ -60,6 +60,8 @@ export interface FlattenJob {
 export interface Whiteouts {
   readonly deleted: readonly string[];
   readonly opaque: readonly string[];
+  /** Hard links to files of the layers below. */
+  readonly linked?: readonly { readonly path: string; readonly target: string }[];
 }
 
 export function whiteoutsFile(directory: string, name: string): string {
@@ -84,6 +86,7 @@ export async function unpack(job: UnpackJob): Promise<void> {
 async function extract(job: UnpackJob, root: string): Promise<Whiteouts> {
   const deleted: string[] = [];
   const opaque: string[] = [];
+  const linked: { readonly path: string; readonly target: string }[] = [];
   const directories: TarEntry[] = [];
   let file: { readonly descriptor: number; readonly entry: TarEntry } | undefined;
   const hash = createHash("sha256");
@@ -91,8 +94,12 @@ async function extract(job: UnpackJob, root: string): Promise<Whiteouts> {
     entry(entry) {
       const name = entry.path.split("/").at(-1) as string;
       if (name === ".wh..wh..opq") return void opaque.push(parentOf(entry.path));
-      if (name.startsWith(".wh."))
-        return void deleted.push(join(parentOf(entry.path), name.slice(".wh.".length)));
+      if (name.startsWith(".wh.")) {
+        const hidden = name.slice(".wh.".length);
+        if (["", ".", ".."].includes(hidden))
+          throw new Error(`whiteout ${JSON.stringify(entry.path)} leaves the layer`);
+        return void deleted.push(join(parentOf(entry.path), hidden));
+      }
       const target = place(root, entry.path);
       if (entry.type === "directory") {
         if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory() !== true) {
@@ -105,8 +112,12 @@ async function extract(job: UnpackJob, root: string): Promise<Whiteouts> {
       rmSync(target, { recursive: true, force: true });
       if (entry.type === "file") file = { descriptor: openSync(target, "wx", 0o600), entry };
       else if (entry.type === "symlink") symlinkSync(entry.link, target);
-      else if (entry.type === "hardlink") linkSync(place(root, entry.link.replace(/^(\.?\/)+/, "")), target);
-      else if (!makeSpecial(entry, target, job.owners)) return;
+      else if (entry.type === "hardlink") {
+        const link = entry.link.replace(/^(\.?\/)+/, "");
+        const source = place(root, link);
+        if (lstatSync(source, { throwIfNoEntry: false }) !== undefined) linkSync(source, target);
+        else linked.push({ path: target.slice(root.length + 1), target: link });
+      } else if (!makeSpecial(entry, target, job.owners)) return;
       if (entry.type === "symlink") finish(target, entry, job.owners);
     },
     data(piece) {
@@ -124,8 +135,13 @@ async function extract(job: UnpackJob, root: string): Promise<Whiteouts> {
   if (job.diffId !== "" && diffId !== job.diffId)
     throw new Error(`content is ${diffId}, the image's configuration says ${job.diffId}`);
   // Folders last, from the deepest: a read-only one could not have been filled.
-  for (const entry of directories.reverse()) finish(place(root, entry.path), entry, job.owners);
-  return { deleted, opaque };
+  for (const entry of directories.reverse()) {
+    const target = place(root, entry.path);
+    // A later entry may have put something else there.
+    if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory() === true)
+      finish(target, entry, job.owners);
+  }
+  return { deleted, opaque, linked };
 }
 
 async function* hashed(
@@ -222,11 +238,28 @@ export function flatten(job: FlattenJob, whiteouts: Whiteouts): void {
   mkdirSync(temporary, { mode: 0o755 });
   try {
     for (const lower of job.lowers) overlay(join(job.directory, lower), temporary, job.owners);
-    for (const path of whiteouts.opaque)
-      for (const name of listing(join(temporary, path)))
-        rmSync(join(temporary, path, name), { recursive: true, force: true });
-    for (const path of whiteouts.deleted) rmSync(join(temporary, path), { recursive: true, force: true });
+    for (const path of whiteouts.opaque) {
+      const folder = realPath(temporary, path);
+      if (folder === undefined) continue;
+      for (const name of listing(folder)) rmSync(join(folder, name), { recursive: true, force: true });
+    }
+    for (const path of whiteouts.deleted) {
+      const folder = realPath(temporary, parentOf(path));
+      if (folder !== undefined) rmSync(join(folder, basename(path)), { recursive: true, force: true });
+    }
     overlay(join(job.directory, job.layer), temporary, job.owners);
+    for (const { path, target } of whiteouts.linked ?? []) {
+      const [from, to] = [realPath(temporary, parentOf(target)), realPath(temporary, parentOf(path))];
+      const source = from === undefined ? undefined : join(from, basename(target));
+      if (
+        source === undefined ||
+        to === undefined ||
+        lstatSync(source, { throwIfNoEntry: false }) === undefined
+      )
+        throw new Error(`${path} is a hard link to ${target}, which is not in the layers below`);
+      rmSync(join(to, basename(path)), { recursive: true, force: true });
+      linkSync(source, join(to, basename(path)));
+    }
     publish(temporary, join(job.directory, job.name));
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
@@ -262,6 +295,19 @@ function overlay(from: string, to: string, owners: boolean): void {
 
 function listing(path: string): string[] {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(path) : [];
+}
+
+/**
+ * The host path of a folder of the tree, or undefined where a part is missing or no folder. Never through a symbolic
+ * link, which may lead out of the tree: what a layer deletes is deleted here and nowhere else.
+ */
+function realPath(root: string, path: string): string | undefined {
+  let at = root;
+  for (const part of path.split("/").filter((name) => name !== "" && name !== ".")) {
+    at = join(at, part);
+    if (part === ".." || lstatSync(at, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  }
+  return at;
 }
 
 function parentOf(path: string): string {
