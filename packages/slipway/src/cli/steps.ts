@@ -103,8 +103,10 @@ async function imageVersions(
 ): Promise<Record<string, ImageVersion>> {
   const entries = await Promise.all(
     config.images.map(async ({ name, from }) => {
-      if (from.kind !== "context") return [];
-      const last = await lastCommitOf(config.root, [from.context, from.dockerfile], context.env);
+      const paths =
+        from.kind === "context" ? [from.context, from.dockerfile] : from.kind === "node" ? [from.folder] : [];
+      if (paths.length === 0) return [];
+      const last = await lastCommitOf(config.root, paths, context.env);
       return last === undefined
         ? []
         : [[name, { commitTimeMs: last.timeMs, revision: last.commit }] as const];

@@ -83,7 +83,7 @@ describe("a wrong configuration", () => {
     [
       "an image that comes from nowhere",
       { images: { web: { contxt: "web" } } },
-      "CONFIG_INVALID slipway.config.ts/images/web: should be one of { context }, { ref }, { archive } or { command }",
+      "CONFIG_INVALID slipway.config.ts/images/web: should be one of { context }, { node }, { ref }, { archive } or { command }",
     ],
     [
       "a name that no label can hold",

@@ -302,6 +302,10 @@ function imageSource(
       },
     };
   }
+  if ("node" in image) {
+    const { base, command, env = {} } = image;
+    return { name, from: { kind: "node", folder: at(image.node), base, command, env } };
+  }
   if ("ref" in image) return { name, from: { kind: "ref", ref: image.ref } };
   if ("archive" in image) return { name, from: { kind: "archive", archive: at(image.archive) } };
   return {

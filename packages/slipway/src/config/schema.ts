@@ -49,6 +49,27 @@ const imageSchema = z.union(
         .describe("Network of RUN; an instruction's own --network comes first. Default: host."),
     }),
     z.strictObject({
+      node: z
+        .string()
+        .describe(
+          "Folder of a Node service with package.json and package-lock.json, relative to the configuration file; no Dockerfile is needed.",
+        ),
+      base: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("Image with Node that it stands on. Default: slipway/node, for local environments only."),
+      command: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .describe('How it starts, like ["node", "server.js"]. Default: start or main of package.json.'),
+      env: z
+        .record(z.string(), z.string())
+        .optional()
+        .describe("Variables of the image; NODE_ENV is production."),
+    }),
+    z.strictObject({
       ref: z.string().describe("An image that exists already, by reference; it is shipped by digest."),
     }),
     z.strictObject({
@@ -62,7 +83,7 @@ const imageSchema = z.union(
         ),
     }),
   ],
-  { error: "should be one of { context }, { ref }, { archive } or { command }" },
+  { error: "should be one of { context }, { node }, { ref }, { archive } or { command }" },
 );
 
 const argv = z.array(z.string().min(1)).min(1);

@@ -18,6 +18,15 @@ export interface ImageSourceConfig {
         /** For commands of the build; the host's when undefined. */
         readonly network?: "host" | "none" | undefined;
       }
+    /** A Node service without a Dockerfile. */
+    | {
+        readonly kind: "node";
+        /** With its package.json; absolute. */
+        readonly folder: string;
+        readonly base: string | undefined;
+        readonly command: readonly string[] | undefined;
+        readonly env: Readonly<Record<string, string>>;
+      }
     | { readonly kind: "ref"; readonly ref: string }
     | { readonly kind: "archive"; readonly archive: string }
     /** A program that leaves an archive (docker save or OCI layout) at `$SLIPWAY_ARCHIVE`. */

@@ -34,6 +34,7 @@ import { DEFAULT_PATH } from "./host/host-base.ts";
 import type { BuiltImage } from "./image.ts";
 import { ImageFiles } from "./layers.ts";
 import type { ImageLayout } from "./layout.ts";
+import { nodeImage } from "./node/image.ts";
 import {
   type Descriptor,
   encodeDocument,
@@ -171,6 +172,8 @@ class ImageBuild {
     switch (from.kind) {
       case "context":
         return this.#fromContext(image.name, from, path);
+      case "node":
+        return this.#fromNode(image.name, from, path);
       case "ref":
         return this.#pull(from.ref, image.name, this.#platform);
       case "archive":
@@ -248,6 +251,31 @@ class ImageBuild {
     }
     const last = stages.at(-1) as Stage;
     return this.#write(name, results.get(last) as StageImage, platforms.get(last) as Platform);
+  }
+
+  async #fromNode(
+    name: string,
+    from: ImageSourceConfig["from"] & { readonly kind: "node" },
+    path: readonly string[],
+  ): Promise<Descriptor> {
+    const { layout, isLocal, onProgress, root, signal, env = process.env } = this.#options;
+    const base = from.base ?? (isLocal ? "slipway/node" : undefined);
+    if (base === undefined) throw baseMissing(name);
+    const image = await nodeImage({
+      layout,
+      base: await this.#baseImage(base, `images/${name}/base`, name, path, this.#platform),
+      folder: from.folder,
+      where: relative(root, from.folder) || ".",
+      platform: this.#platform,
+      command: from.command,
+      variables: from.env,
+      commitMtime: Math.floor(this.#versionOf(name).commitTimeMs / 1000),
+      env,
+      signal,
+      onOutput: (text) => onProgress?.({ kind: "output", image: name, text }),
+      onWarning: (message) => onProgress?.({ kind: "warning", image: name, message }),
+    });
+    return this.#write(name, image, this.#platform);
   }
 
   #openSandbox(where: string): Promise<RunSandbox> {
@@ -576,6 +604,16 @@ function targetStage(dockerfile: Dockerfile, target: string | undefined, image: 
 
 const firstRun = (stages: readonly Stage[]): number | undefined =>
   stages.flatMap((stage) => stage.instructions).find(({ keyword }) => keyword === "RUN")?.line;
+
+function baseMissing(image: string): SlipwayError {
+  return new SlipwayError({
+    code: "IMAGES_NODE_BASE",
+    where: `images/${image}/base`,
+    message: "is missing; slipway/node is made from this machine, which is for local environments only",
+    hint: 'Name an image of a registry: base: "node:24-slim".',
+    exitCode: 2,
+  });
+}
 
 function runRefused(cause: SlipwayError, where: string): SlipwayError {
   return new SlipwayError({
