@@ -1,18 +1,21 @@
-import { type CommandDeclaration, dryRunOption, isSet } from "./command.ts";
+import { builderOption, type CommandDeclaration, dryRunOption, isSet } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "build or fetch the images",
   description:
-    "Makes every image of the configuration: from its Dockerfile without a daemon, from a reference, an archive or a command. The result is a digest.",
+    "Makes every image of the configuration: from its Dockerfile (with an engine that answers, or without one), a Node service, a reference, an archive or a command. The result is a digest.",
   options: [
     { flags: "--allow-dirty", description: "build uncommitted changes for an environment that is not local" },
+    builderOption,
     dryRunOption,
   ],
-  examples: ["slipway build", "slipway build --json"],
+  examples: ["slipway build", "slipway build --builder slipway", "slipway build --json"],
   async run(context, input) {
     const { openProject, shippableVersion } = await import("./project.ts");
+    const { builderOf } = await import("./builder.ts");
     const { buildStep, outputOf } = await import("./steps.ts");
     const { versionTag } = await import("./git.ts");
+    const builder = builderOf(context, input);
     const project = await openProject(context, input);
     const version = await shippableVersion(context, input, project.config);
     const output = outputOf(context, isSet(input, "json"));
@@ -29,7 +32,7 @@ export const command: CommandDeclaration = {
       }
       return 0;
     }
-    await buildStep(context, project, version, output);
+    await buildStep(context, project, version, output, builder);
     return 0;
   },
 };

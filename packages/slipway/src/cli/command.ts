@@ -71,6 +71,12 @@ export const dryRunOption: OptionDeclaration = {
   description: "say what would be done and change nothing",
 };
 
+export const builderOption: OptionDeclaration = {
+  flags: "--builder <name>",
+  description:
+    "who builds Dockerfiles: slipway (no engine needed), docker, buildx, podman; default: SLIPWAY_BUILDER, else auto, the engine that answers, else slipway",
+};
+
 export const allowDirtyOption: OptionDeclaration = {
   flags: "--allow-dirty",
   description: "take uncommitted changes to an environment that is not local",

@@ -45,6 +45,23 @@ export async function lastCommitOf(
   return commit && seconds ? { commit, timeMs: Number(seconds) * 1000 } : undefined;
 }
 
+/** Where the sources are, as an address for people: the remote `origin`, without user and password. */
+export async function sourceOf(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const command = ["git", "-C", root, "config", "--get", "remote.origin.url"];
+  const result = await exec(command, { env }).catch(() => undefined);
+  return result?.exitCode === 0 ? publicAddress(result.stdout.trim()) : undefined;
+}
+
+/** `git@host:team/web.git` → `https://host/team/web`; undefined for a folder. */
+export function publicAddress(remote: string): string | undefined {
+  const short = /^(?:[\w.-]+@)?([\w.-]+):(?!\/)(.+)$/.exec(remote);
+  const long = /^(?:https?|ssh|git):\/\/(?:[^@/]*@)?([^/:]+)(?::\d+)?\/(.+)$/.exec(remote);
+  const [, host, path] = long ?? short ?? [];
+  return host === undefined || path === undefined
+    ? undefined
+    : `https://${host}/${path.replace(/\.git\/?$/, "")}`;
+}
+
 /** `3f2a91b`, `3f2a91b-dirty`, or `uncommitted`: the tag of the images and the name people see. */
 export function versionTag(version: Version): string {
   if (version.commit === undefined) return "uncommitted";

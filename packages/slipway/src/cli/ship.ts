@@ -1,10 +1,10 @@
-import { type CommandDeclaration, deployOptions, isSet } from "./command.ts";
+import { builderOption, type CommandDeclaration, deployOptions, isSet } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "build, verify, push and deploy: the whole way of a commit",
   description:
     "Takes the work tree to the clusters: build, verify the images, push, deploy wave by wave, check the deployed service.\nFor a local environment it starts the local world first.",
-  options: [{ flags: "--skip-verify", description: "leave out the checks" }, ...deployOptions],
+  options: [{ flags: "--skip-verify", description: "leave out the checks" }, builderOption, ...deployOptions],
   examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
   async run(context, input) {
     const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
@@ -13,6 +13,8 @@ export const command: CommandDeclaration = {
     const { buildStep, outputOf, pushStep, withReferences } = await import("./steps.ts");
     const { verifyStep } = await import("./verify-step.ts");
     const { checkFiles, deployStep } = await import("./deploy-step.ts");
+    const { builderOf } = await import("./builder.ts");
+    const builder = builderOf(context, input);
     const project = await openProject(context, input);
     const { config } = project;
     const version = await shippableVersion(context, input, config);
@@ -24,7 +26,7 @@ export const command: CommandDeclaration = {
     // What can be found wrong in files and images is, before the world is started or anything leaves this machine.
     await checkFiles(project);
     output.say("build");
-    const built = await buildStep(context, project, version, output);
+    const built = await buildStep(context, project, version, output, builder);
     if (!isSet(input, "skipVerify")) {
       output.say("verify");
       const verified = await verifyStep(context, project, built, undefined, output, {

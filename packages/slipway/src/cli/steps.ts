@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import { publishFolder } from "../edge/bucket/publish.ts";
 import { buildImages, type ImageVersion } from "../images/build.ts";
+import type { Builder } from "../images/engine/engine.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
 
@@ -10,7 +11,7 @@ import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
-import { lastCommitOf, type Version, versionTag } from "./git.ts";
+import { lastCommitOf, sourceOf, type Version, versionTag } from "./git.ts";
 import type { Project } from "./project.ts";
 
 /** What `slipway build` leaves for the steps after it, in `.slipway/build/images.json`. */
@@ -48,6 +49,7 @@ export async function buildStep(
   project: Project,
   version: Version,
   output: StepOutput,
+  builder: Builder = "auto",
 ): Promise<BuildRecord> {
   const { config } = project;
   await writeAtomic(join(project.paths.root, ".gitignore"), "*\n");
@@ -63,15 +65,18 @@ export async function buildStep(
     commitTimeMs: version.timeMs,
     revision: version.commit,
     versions: await imageVersions(context, project),
+    source: await sourceOf(config.root, context.env),
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,
     bases: config.bases,
+    builder,
     env: context.env,
     signal: context.signal,
     onProgress: (event) => {
       output.emit({ step: "build", ...event });
       if (event.kind === "started") imageStartedAt = context.clock.monotonic();
       else if (event.kind === "output") output.say(`  ${event.text.trimEnd()}`);
+      else if (event.kind === "note") output.say(`  ${event.image}: ${event.message}`);
       else if (event.kind === "warning") output.say(`  warning: ${event.image}: ${event.message}`);
       else
         output.say(

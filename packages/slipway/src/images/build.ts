@@ -19,16 +19,20 @@ import { invalid } from "./dockerfile/invalid.ts";
 import {
   type Dockerfile,
   findStage,
+  modernInstructions,
   neededStages,
   parseDockerfile,
   refuseUnsupported,
   type Stage,
+  sourcesOf,
 } from "./dockerfile/parse.ts";
 import { parseIgnore } from "./dockerfile/patterns.ts";
 import type { RunPorts } from "./dockerfile/run.ts";
 import { buildStage, type StageImage } from "./dockerfile/stage.ts";
 import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
 import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
+import { buildWithEngine } from "./engine/build.ts";
+import { askPrograms, type Builder, type Engine, findEngine } from "./engine/engine.ts";
 import { buildHostBase, isHostBase } from "./host/base.ts";
 import { DEFAULT_PATH } from "./host/host-base.ts";
 import type { BuiltImage } from "./image.ts";
@@ -75,6 +79,8 @@ export interface BuildOptions {
   /** What stands in for an image that a FROM line names. */
   readonly bases?: Readonly<Record<string, string>>;
   readonly platform?: Platform;
+  /** Who builds Dockerfiles. Default: slipway. */
+  readonly builder?: Builder;
   /** For commands of `{ command }`; default this process's. */
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
@@ -89,6 +95,7 @@ export interface ImageVersion {
 export type BuildEvent =
   | { readonly kind: "started"; readonly image: string }
   | { readonly kind: "output"; readonly image: string; readonly text: string }
+  | { readonly kind: "note"; readonly image: string; readonly message: string }
   | { readonly kind: "warning"; readonly image: string; readonly message: string }
   | { readonly kind: "built"; readonly image: string; readonly digest: string; readonly layers: number };
 
@@ -127,6 +134,7 @@ class ImageBuild {
   readonly #platform: Platform;
   readonly #done = new Map<string, Promise<Descriptor>>();
   #sandbox: Promise<RunSandbox> | undefined;
+  #engine: Promise<Engine | undefined> | undefined;
 
   constructor(options: BuildOptions) {
     this.#options = options;
@@ -195,9 +203,10 @@ class ImageBuild {
     const globalArgs = this.#globalArgs(dockerfile, from.args);
     const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
     const stages = neededStages(dockerfile, fromOf, targetStage(dockerfile, from.target, name));
-    refuseUnsupported(dockerfile, stages, name);
+    const engine = await this.#engineFor(name, dockerfile, stages, fromOf);
+    if (engine === undefined) refuseUnsupported(dockerfile, stages, name);
     this.#warnUnusedArgs(name, dockerfile, from.args);
-    const runLine = firstRun(stages);
+    const runLine = engine === undefined ? firstRun(stages) : undefined;
     // Before anything is built: whether this machine lets commands run at all.
     if (runLine !== undefined) await this.#openSandbox(`${where}:${runLine}`);
 
@@ -212,6 +221,23 @@ class ImageBuild {
       `the build context ${relative(this.#options.root, from.context) || "."}`,
       ignore,
     );
+    if (engine !== undefined) {
+      const { onProgress, signal, env = process.env } = this.#options;
+      onProgress?.({ kind: "note", image: name, message: `built by ${engine.name}` });
+      return buildWithEngine({
+        engine,
+        image: name,
+        from,
+        context,
+        labels: this.#labels(name),
+        platform: this.#platform,
+        layout: this.#options.layout,
+        env,
+        signal,
+        modern: modernInstructions(dockerfile, stages),
+        onOutput: (text) => onProgress?.({ kind: "output", image: name, text }),
+      });
+    }
     const results = new Map<Stage, StageImage>();
     const platforms = new Map<Stage, Platform>();
     for (const stage of stages) {
@@ -305,6 +331,36 @@ class ImageBuild {
     };
   }
 
+  /** The engine that builds this Dockerfile; undefined for Slipway's own builder. */
+  async #engineFor(
+    image: string,
+    dockerfile: Dockerfile,
+    stages: readonly Stage[],
+    fromOf: (stage: Stage) => string,
+  ): Promise<Engine | undefined> {
+    const { builder = "slipway", signal, env = process.env, onProgress } = this.#options;
+    if (builder === "slipway") return undefined;
+    this.#engine ??= findEngine(builder, askPrograms(env, signal));
+    const engine = await this.#engine;
+    if (engine === undefined) return undefined;
+    const own = stages.flatMap((stage) => [fromOf(stage), ...stage.instructions.flatMap(sourcesOf)]);
+    const known = own.find((base) => this.#isOwnBase(base, image));
+    if (known === undefined) return engine;
+    const message = `built by slipway, not ${engine.name}: ${dockerfile.where} names ${known}, which only slipway has`;
+    onProgress?.({ kind: "note", image, message });
+    return undefined;
+  }
+
+  /** A base that no engine can find: made from this machine, an image of the configuration, or a stand-in. */
+  #isOwnBase(base: string, image: string): boolean {
+    const { bases, images } = this.#options;
+    return (
+      isHostBase(base) ||
+      bases?.[base] !== undefined ||
+      images.some(({ name }) => name === base && name !== image)
+    );
+  }
+
   #versionOf(image: string): ImageVersion {
     const { versions, commitTimeMs, revision } = this.#options;
     return versions?.[image] ?? { commitTimeMs, revision };
@@ -381,14 +437,26 @@ class ImageBuild {
     };
   }
 
-  async #write(name: string, image: StageImage, platform: Platform): Promise<Descriptor> {
-    const { layout, source } = this.#options;
-    const { commitTimeMs, revision } = this.#versionOf(name);
-    const created = new Date(Math.floor(commitTimeMs / 1000) * 1000).toISOString();
-    const labels: Record<string, string> = {
-      "org.opencontainers.image.created": created,
+  #created(image: string): string {
+    return new Date(Math.floor(this.#versionOf(image).commitTimeMs / 1000) * 1000).toISOString();
+  }
+
+  /** What every image says of itself, whoever built it. */
+  #labels(image: string): Readonly<Record<string, string>> {
+    const { source } = this.#options;
+    const { revision } = this.#versionOf(image);
+    return {
+      "org.opencontainers.image.created": this.#created(image),
       ...(revision === undefined ? {} : { "org.opencontainers.image.revision": revision }),
       ...(source === undefined ? {} : { "org.opencontainers.image.source": source }),
+    };
+  }
+
+  async #write(name: string, image: StageImage, platform: Platform): Promise<Descriptor> {
+    const { layout } = this.#options;
+    const created = this.#created(name);
+    const labels: Record<string, string> = {
+      ...this.#labels(name),
       ...(image.base === undefined
         ? {}
         : {

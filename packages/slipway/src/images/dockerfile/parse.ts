@@ -75,14 +75,30 @@ export function neededStages(
     needed.add(stage);
     visit(findStage(dockerfile, fromOf(stage), stage.index));
     for (const instruction of stage.instructions) {
-      const from = instruction.flags.find((flag) => flag.name === "from")?.value;
-      for (const name of [from, ...mountSources(instruction)]) {
-        if (name !== undefined) visit(findStage(dockerfile, name, stage.index));
-      }
+      for (const name of sourcesOf(instruction)) visit(findStage(dockerfile, name, stage.index));
     }
   };
   visit(last);
   return dockerfile.stages.filter((stage) => needed.has(stage));
+}
+
+/** Stages and images that an instruction takes files from. */
+export function sourcesOf(instruction: Instruction): readonly string[] {
+  const from = instruction.flags.find((flag) => flag.name === "from")?.value;
+  return [...(from === undefined ? [] : [from]), ...mountSources(instruction)];
+}
+
+/** What came with BuildKit, each with its line: `Dockerfile:3 RUN --mount`. */
+export function modernInstructions(dockerfile: Dockerfile, stages: readonly Stage[]): readonly string[] {
+  return stages.flatMap((stage) =>
+    stage.instructions.flatMap(({ keyword, line, flags, heredocs }) => {
+      const flag = flags.find(({ name }) =>
+        ["mount", "network", "security", "chmod", "link", "parents"].includes(name),
+      );
+      const what = heredocs.length > 0 ? "<<" : flag === undefined ? undefined : `--${flag.name}`;
+      return what === undefined ? [] : [`${dockerfile.where}:${line} ${keyword} ${what}`];
+    }),
+  );
 }
 
 /** An earlier stage by name or number. */

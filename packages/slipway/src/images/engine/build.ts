@@ -1,0 +1,143 @@
+/** Builds one Dockerfile with an engine and takes the image out of it by an archive, into the layout. */
+import { copyFile, link, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exec, SlipwayError, shellLine } from "@slipway/base";
+import type { BuildSecret, ImageSourceConfig } from "../../config/types.ts";
+import { importArchive } from "../archive.ts";
+import type { SourceTree } from "../dockerfile/tree.ts";
+import type { ImageLayout } from "../layout.ts";
+import { type Descriptor, hostPlatform, type Platform } from "../oci.ts";
+import type { Engine } from "./engine.ts";
+
+export interface EngineBuild {
+  readonly engine: Engine;
+  readonly image: string;
+  readonly from: ImageSourceConfig["from"] & { readonly kind: "context" };
+  /** What the context holds behind its .dockerignore. */
+  readonly context: SourceTree;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly platform: Platform;
+  readonly layout: ImageLayout;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal | undefined;
+  /** Instructions with their lines that the classic builder does not know, like `Dockerfile:3 RUN --mount`. */
+  readonly modern: readonly string[];
+  readonly onOutput: (text: string) => void;
+}
+
+/** Rejects with IMAGES_ENGINE_LACKS, before anything runs, and IMAGES_ENGINE_FAILED. */
+export async function buildWithEngine(build: EngineBuild): Promise<Descriptor> {
+  refuseLacking(build);
+  const folder = await mkdtemp(join(tmpdir(), "slipway-engine-"));
+  const archive = join(folder, "image.tar");
+  try {
+    // The local world's state lies in .slipway: it is gigabytes, and it has keys.
+    const isBare = !(await hasState(build.from.context));
+    const context = isBare ? build.from.context : await staged(build.context, join(folder, "context"));
+    await run(build, buildCommand(build, context, folder));
+    if (build.engine.kind !== "buildx") {
+      const id = (await readFile(join(folder, "id"), "utf8")).trim();
+      const format = build.engine.kind === "podman" ? ["--format", "oci-archive"] : [];
+      await run(build, [build.engine.kind, "save", ...format, "-o", archive, id]);
+    }
+    return await importArchive(archive, build.layout, build.platform);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The words of the build; pure. `folder`: where `id` (docker, podman) or `image.tar` (buildx) is left. */
+export function buildCommand(build: EngineBuild, context: string, folder: string): readonly string[] {
+  const { engine, from, labels, platform } = build;
+  const start = {
+    docker: ["docker", "build"],
+    buildx: ["docker", "buildx", "build"],
+    podman: ["podman", "build"],
+  };
+  const each = (flag: string, values: Readonly<Record<string, string>>): string[] =>
+    Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`]);
+  const isForeign = text(platform) !== text(hostPlatform());
+  return [
+    ...start[engine.kind],
+    ...["--file", from.dockerfile],
+    ...each("--build-arg", from.args),
+    ...each("--label", labels),
+    ...(from.target === undefined ? [] : ["--target", from.target]),
+    ...(from.network === undefined ? [] : ["--network", from.network]),
+    ...(isForeign ? ["--platform", text(platform)] : []),
+    ...Object.entries(from.secrets ?? {}).flatMap(([id, secret]) => ["--secret", secretFlag(id, secret)]),
+    ...(engine.kind === "buildx"
+      ? ["--output", `type=docker,dest=${join(folder, "image.tar")}`]
+      : ["--iidfile", join(folder, "id")]),
+    context,
+  ];
+}
+
+const secretFlag = (id: string, secret: BuildSecret): string =>
+  "env" in secret ? `id=${id},env=${secret.env}` : `id=${id},src=${secret.file}`;
+
+const text = ({ os, architecture, variant }: Platform): string =>
+  [os, architecture, variant].filter((part) => part !== undefined).join("/");
+
+function refuseLacking({ engine, from, platform, modern, image }: EngineBuild): void {
+  if (!engine.isClassic) return;
+  const lacking = [
+    ...(Object.keys(from.secrets ?? {}).length === 0 ? [] : [`secrets (images/${image}/secrets)`]),
+    ...(text(platform) === text(hostPlatform()) ? [] : [`other platforms (${text(platform)})`]),
+    ...modern,
+  ];
+  if (lacking.length === 0) return;
+  throw new SlipwayError({
+    code: "IMAGES_ENGINE_LACKS",
+    where: `images/${image}`,
+    message: `${engine.name} has only the classic builder here (no buildx plugin), which lacks: ${lacking.join(", ")}`,
+    hint: "Install the buildx plugin, or build with --builder slipway or --builder podman.",
+    exitCode: 3,
+  });
+}
+
+async function run(build: EngineBuild, command: readonly string[]): Promise<void> {
+  const { engine, env, signal, onOutput, image } = build;
+  const result = await exec(command, {
+    env: { ...env, ...engine.env },
+    ...(signal === undefined ? {} : { signal }),
+    onOutput,
+  });
+  if (result.exitCode === 0) return;
+  const last = `${result.stdout}${result.stderr}`.trimEnd().split("\n").slice(-20).join("\n  ");
+  throw new SlipwayError({
+    code: "IMAGES_ENGINE_FAILED",
+    where: `images/${image}`,
+    message: `${engine.name} exited ${result.exitCode}:\n  ${last}`,
+    hint: `Run it yourself: ${shellLine(command.filter((word) => !word.startsWith("org.opencontainers.") && word !== "--label"))}`,
+    exitCode: 1,
+  });
+}
+
+async function hasState(context: string): Promise<boolean> {
+  return readFile(join(context, ".slipway", ".gitignore")).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The context without what is ignored, as hard links: engines know no ignore file but the one in the context. */
+async function staged(tree: SourceTree, to: string): Promise<string> {
+  const copy = async (path: string): Promise<void> => {
+    await mkdir(join(to, path), { recursive: true });
+    for (const name of await tree.list(path)) {
+      const child = path === "" ? name : `${path}/${name}`;
+      const node = await tree.get(child, false);
+      if (node === undefined) continue;
+      if (node.kind === "directory") await copy(child);
+      else if (node.kind === "symlink") await symlink(node.link, join(to, child));
+      else if (node.content?.kind === "path") {
+        const source = node.content.path;
+        await link(source, join(to, child)).catch(() => copyFile(source, join(to, child)));
+      }
+    }
+  };
+  await copy("");
+  return to;
+}

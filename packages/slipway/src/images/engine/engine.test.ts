@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SlipwayError } from "@slipway/base";
+import type { ImageLayout } from "../layout.ts";
+import { hostPlatform } from "../oci.ts";
+import { buildCommand, buildWithEngine, type EngineBuild } from "./build.ts";
+import { type Ask, type Builder, type Engine, findEngine } from "./engine.ts";
+
+/** A machine as what its programs answer. */
+const machine =
+  (answers: Readonly<Record<string, string>>): Ask =>
+  ([program, ...args]) =>
+    Promise.resolve(answers[[program, args[0] === "buildx" ? "buildx" : ""].filter(Boolean).join(" ")]);
+
+const CLASSIC = machine({ docker: "28.2.2 20.10.24" });
+const BUILT_IN = machine({ docker: "20.10.24 20.10.24" });
+const BUILDX = machine({ docker: "28.2.2 28.2.2", "docker buildx": "v0.20" });
+const PODMAN = machine({ podman: "4.3.1" });
+const BOTH = machine({ docker: "28.2.2 20.10.24", podman: "4.3.1" });
+const NOTHING = machine({});
+
+/** [builder, machine, what is taken: kind, and "classic"; undefined: Slipway's own; a text: what does not answer] */
+const CHOICES: readonly (readonly [Builder, Ask, string | undefined | RegExp])[] = [
+  ["auto", NOTHING, undefined],
+  ["auto", CLASSIC, "docker classic"],
+  ["auto", BUILT_IN, "docker"],
+  ["auto", BUILDX, "buildx"],
+  ["auto", PODMAN, "podman"],
+  ["auto", BOTH, "docker classic"],
+  ["slipway", BUILDX, undefined],
+  ["docker", BUILDX, "docker"],
+  ["docker", PODMAN, /docker does not answer/],
+  ["buildx", CLASSIC, /buildx does not answer/],
+  ["buildx", NOTHING, /buildx does not answer/],
+  ["podman", BOTH, "podman"],
+  ["podman", CLASSIC, /podman does not answer/],
+];
+
+for (const [builder, ask, expected] of CHOICES) {
+  test(`--builder ${builder} → ${expected}`, async () => {
+    const finding = findEngine(builder, ask);
+    if (expected instanceof RegExp) return assert.rejects(finding, expected);
+    const engine = await finding;
+    assert.equal(engine && `${engine.kind}${engine.isClassic ? " classic" : ""}`, expected);
+  });
+}
+
+const engine = (kind: Engine["kind"], isClassic = false): Engine => ({
+  kind,
+  name: `${kind} 1`,
+  isClassic,
+  env: {},
+});
+
+const build = (over: Partial<EngineBuild>): EngineBuild => ({
+  engine: engine("docker"),
+  image: "web",
+  from: {
+    kind: "context",
+    context: "/src/web",
+    dockerfile: "/src/web/Dockerfile",
+    args: { A: "1 2" },
+    target: "run",
+    network: "none",
+    secrets: { token: { env: "TOKEN" }, npmrc: { file: "/src/.npmrc" } },
+  },
+  context: { what: "", hasExactModes: false } as EngineBuild["context"],
+  labels: { "org.opencontainers.image.revision": "abc" },
+  platform: hostPlatform(),
+  layout: {} as ImageLayout,
+  env: {},
+  signal: undefined,
+  modern: [],
+  onOutput: () => {},
+  ...over,
+});
+
+test("the words of a build: arguments, target, secrets, network, platform, output", () => {
+  const shared = [
+    ...["--file", "/src/web/Dockerfile", "--build-arg", "A=1 2"],
+    ...["--label", "org.opencontainers.image.revision=abc", "--target", "run", "--network", "none"],
+  ];
+  const secrets = ["--secret", "id=token,env=TOKEN", "--secret", "id=npmrc,src=/src/.npmrc"];
+  assert.deepEqual(buildCommand(build({}), "/ctx", "/out"), [
+    ...["docker", "build", ...shared, ...secrets, "--iidfile", "/out/id", "/ctx"],
+  ]);
+  const foreign = { os: "linux", architecture: "riscv64" };
+  assert.deepEqual(buildCommand(build({ engine: engine("buildx"), platform: foreign }), "/ctx", "/out"), [
+    ...["docker", "buildx", "build", ...shared, "--platform", "linux/riscv64", ...secrets],
+    ...["--output", "type=docker,dest=/out/image.tar", "/ctx"],
+  ]);
+  assert.deepEqual(buildCommand(build({ engine: engine("podman") }), "/ctx", "/out").slice(0, 2), [
+    "podman",
+    "build",
+  ]);
+});
+
+test("what the classic builder lacks is one error that names all of it, before anything runs", async () => {
+  const wanted = build({
+    engine: engine("docker", true),
+    platform: { os: "linux", architecture: "riscv64" },
+    modern: ["Dockerfile:3 RUN --mount"],
+  });
+  await assert.rejects(buildWithEngine(wanted), (error: unknown) => {
+    assert.ok(error instanceof SlipwayError);
+    assert.equal(error.code, "IMAGES_ENGINE_LACKS");
+    for (const part of ["secrets", "linux/riscv64", "Dockerfile:3 RUN --mount"])
+      assert.ok(error.message.includes(part), part);
+    return true;
+  });
+});
