@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import { publishFolder } from "../edge/bucket/publish.ts";
+import { attachedTo } from "../images/attest/attach.ts";
 import { buildImages, type ImageVersion } from "../images/build.ts";
 import type { Builder } from "../images/engine/engine.ts";
 import type { BuiltImage } from "../images/image.ts";
@@ -192,6 +193,15 @@ export async function pushStep(
     const startedAt = context.clock.monotonic();
     // Images of one service share their base: the registry already has its layers under the one pushed before.
     const result = await registry.push(layout, descriptor, target, { mountFrom: repositories });
+    for (const document of await attachedTo(layout, image.name, image.digest)) {
+      const place = `${target.slice(0, target.lastIndexOf(":"))}@${document.digest}`;
+      await registry.push(layout, document, place).catch((error: unknown) => {
+        if (!(error instanceof SlipwayError)) throw error;
+        output.say(
+          `  warning: ${image.name}: the registry does not take ${document.artifactType}: ${error.message}`,
+        );
+      });
+    }
     repositories.push(target.slice(target.indexOf("/") + 1, target.lastIndexOf(":")));
     pushed.push({ ...image, reference: result.reference });
     output.emit({

@@ -81,16 +81,20 @@ async function importLayout(
   layout: ImageLayout,
   platform: Platform,
 ): Promise<Descriptor> {
-  const digests = new Set(index.manifests.map((entry) => entry.digest));
+  const images: Descriptor[] = [];
+  for (const entry of index.manifests) if (!(await isAboutAnother(parts, entry))) images.push(entry);
+  const digests = new Set(images.map((entry) => entry.digest));
   if (digests.size === 0) throw problem("IMAGE_ARCHIVE_EMPTY", parts.where, "holds no image");
-  const isOneImage = digests.size === 1 || index.manifests.every((entry) => entry.platform !== undefined);
+  const isOneImage = digests.size === 1 || images.every((entry) => entry.platform !== undefined);
   if (!isOneImage)
     throw ambiguous(
       parts.where,
-      index.manifests.map((entry) => Object.values(entry.annotations ?? {}).at(-1) ?? entry.digest),
+      images.map((entry) => Object.values(entry.annotations ?? {}).at(-1) ?? entry.digest),
     );
   let descriptor =
-    digests.size === 1 ? (index.manifests[0] as Descriptor) : choosePlatform(index, platform, parts.where);
+    digests.size === 1
+      ? (images[0] as Descriptor)
+      : choosePlatform({ ...index, manifests: images }, platform, parts.where);
   while (isIndexType(descriptor.mediaType)) {
     const inner = parseJson(await blobOf(parts, descriptor), parts.where, isIndex);
     descriptor = choosePlatform(inner, platform, parts.where);
@@ -106,6 +110,14 @@ async function importLayout(
   }
   await layout.put(body, descriptor.digest);
   return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: body.byteLength };
+}
+
+/** A bill of materials, a signature: an artifact that has an image as its subject. */
+async function isAboutAnother(parts: Parts, entry: Descriptor): Promise<boolean> {
+  if (entry.mediaType !== MEDIA.manifest) return false;
+  const body = await parts.read(blobName(entry.digest));
+  if (body === undefined) return false; // the clear error comes when it is needed
+  return parseJson(body, parts.where, isManifest).subject !== undefined;
 }
 
 async function blobOf(parts: Parts, descriptor: Descriptor): Promise<Buffer> {

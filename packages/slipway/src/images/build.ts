@@ -15,6 +15,7 @@ import { join, relative } from "node:path";
 import { exec, readTextIfExists, SlipwayError, shellLine, systemCode } from "@slipway/base";
 import type { ImageSourceConfig } from "../config/types.ts";
 import { importArchive } from "./archive.ts";
+import { attachDocuments } from "./attest/attach.ts";
 import { invalid } from "./dockerfile/invalid.ts";
 import {
   type Dockerfile,
@@ -133,6 +134,8 @@ class ImageBuild {
   readonly #options: BuildOptions;
   readonly #platform: Platform;
   readonly #done = new Map<string, Promise<Descriptor>>();
+  /** Engines by the images that they built. */
+  readonly #builtBy = new Map<string, string>();
   #sandbox: Promise<RunSandbox> | undefined;
   #engine: Promise<Engine | undefined> | undefined;
 
@@ -166,6 +169,7 @@ class ImageBuild {
     const descriptor = await this.#descriptor(image, path);
     await layout.hold(image.name, descriptor, ["latest"]);
     const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
+    await this.#attach(image, descriptor, manifest);
     onProgress?.({
       kind: "built",
       image: image.name,
@@ -173,6 +177,24 @@ class ImageBuild {
       layers: manifest.layers.length,
     });
     return descriptor;
+  }
+
+  /** Documents about what was made here; an image that somebody else built has its own. */
+  async #attach(image: ImageSourceConfig, descriptor: Descriptor, manifest: ImageManifest): Promise<void> {
+    const { layout, root, source } = this.#options;
+    if (image.from.kind === "ref" || image.from.kind === "archive") return;
+    const { config } = await layout.readJson<ImageConfigFile>(manifest.config.digest);
+    const name = config?.Labels?.["org.opencontainers.image.base.name"];
+    const digest = config?.Labels?.["org.opencontainers.image.base.digest"];
+    await attachDocuments(layout, descriptor, {
+      image: image.name,
+      from: image.from,
+      root,
+      source,
+      revision: this.#versionOf(image.name).revision,
+      base: name === undefined || digest === undefined ? undefined : { name, digest },
+      builder: this.#builtBy.get(image.name) ?? (image.from.kind === "command" ? "command" : "slipway"),
+    });
   }
 
   #descriptor(image: ImageSourceConfig, path: readonly string[]): Promise<Descriptor> {
@@ -224,6 +246,7 @@ class ImageBuild {
     if (engine !== undefined) {
       const { onProgress, signal, env = process.env } = this.#options;
       onProgress?.({ kind: "note", image: name, message: `built by ${engine.name}` });
+      this.#builtBy.set(name, engine.name);
       return buildWithEngine({
         engine,
         image: name,

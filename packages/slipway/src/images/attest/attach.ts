@@ -1,0 +1,91 @@
+/**
+ * What an image carries beside its layers: documents about it, each a small artifact that names the image as its
+ * subject, so that a registry lists them as referrers (OCI image specification 1.1, "subject"; distribution
+ * specification 1.1, "Listing Referrers").
+ */
+import { readTextIfExists, writeAtomic } from "@slipway/base";
+import { ImageFiles } from "../layers.ts";
+import type { ImageLayout } from "../layout.ts";
+import {
+  type Descriptor,
+  digestOf,
+  encodeDocument,
+  type ImageConfigFile,
+  type ImageManifest,
+  MEDIA,
+} from "../oci.ts";
+import { listPackages } from "./packages.ts";
+import { PROVENANCE_TYPE, type ProvenanceFacts, provenance } from "./provenance.ts";
+
+/** Change when the documents are made in another way. */
+const RECIPE = 1;
+
+/** The empty configuration that every artifact shares. */
+const EMPTY = { mediaType: "application/vnd.oci.empty.v1+json", body: Buffer.from("{}") };
+
+/** Makes the documents of an image in the layout and attaches them; once for each image and set of facts. */
+export async function attachDocuments(
+  layout: ImageLayout,
+  image: Descriptor,
+  facts: Omit<ProvenanceFacts, "digest">,
+): Promise<void> {
+  const statement = provenance({ ...facts, digest: image.digest });
+  const key = digestOf(JSON.stringify([RECIPE, image.digest, facts.image, statement.toString("utf8")])).slice(
+    7,
+  );
+  const record = layout.cachePath("attached", `${key}.json`);
+  const known = await readTextIfExists(record);
+  let made = known === undefined ? undefined : (JSON.parse(known) as readonly Descriptor[]);
+  if (
+    made === undefined ||
+    (await Promise.all(made.map(({ digest }) => layout.size(digest)))).includes(undefined)
+  ) {
+    const manifest = await layout.readJson<ImageManifest>(image.digest);
+    const config = await layout.readJson<ImageConfigFile>(manifest.config.digest);
+    // Loaded when it is needed: most builds change nothing.
+    const { billOfMaterials, SBOM_TYPE } = await import("./sbom.ts");
+    const list = await listPackages(await ImageFiles.open(layout, manifest));
+    const bom = billOfMaterials({ name: facts.image, digest: image.digest, created: config.created }, list);
+    made = [
+      await attach(layout, image, SBOM_TYPE, bom, config.created),
+      await attach(layout, image, PROVENANCE_TYPE, statement, config.created),
+    ];
+    await writeAtomic(record, JSON.stringify(made));
+  }
+  for (const document of made) await layout.hold(facts.image, document);
+}
+
+async function attach(
+  layout: ImageLayout,
+  subject: Descriptor,
+  artifactType: string,
+  body: Buffer,
+  created: string | undefined,
+): Promise<Descriptor> {
+  const { mediaType, digest, size } = subject;
+  const manifest: ImageManifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA.manifest,
+    artifactType,
+    config: { mediaType: EMPTY.mediaType, ...(await layout.put(EMPTY.body)) },
+    layers: [{ mediaType: artifactType, ...(await layout.put(body)) }],
+    subject: { mediaType, digest, size },
+    ...(created === undefined ? {} : { annotations: { "org.opencontainers.image.created": created } }),
+  };
+  return { mediaType: MEDIA.manifest, ...(await layout.put(encodeDocument(manifest))), artifactType };
+}
+
+/** The artifacts of a repository that have this image as their subject. */
+export async function attachedTo(
+  layout: ImageLayout,
+  repository: string,
+  digest: string,
+): Promise<readonly Descriptor[]> {
+  const found: Descriptor[] = [];
+  for (const { descriptor } of (await layout.manifests(repository)) ?? []) {
+    if (descriptor.mediaType !== MEDIA.manifest) continue;
+    const { subject, artifactType } = await layout.readJson<ImageManifest>(descriptor.digest);
+    if (subject?.digest === digest && artifactType !== undefined) found.push({ ...descriptor, artifactType });
+  }
+  return found;
+}
