@@ -7,13 +7,14 @@ export const command: CommandDeclaration = {
   options: [
     { flags: "--allow-dirty", description: "build uncommitted changes for an environment that is not local" },
     builderOption,
+    { flags: "--push", description: "push what was built, as slipway push would" },
     dryRunOption,
   ],
   examples: ["slipway build", "slipway build --builder slipway", "slipway build --json"],
   async run(context, input) {
     const { openProject, shippableVersion } = await import("./project.ts");
     const { builderOf } = await import("./builder.ts");
-    const { buildStep, outputOf } = await import("./steps.ts");
+    const { buildStep, outputOf, pushStep } = await import("./steps.ts");
     const { versionTag } = await import("./git.ts");
     const builder = builderOf(context, input);
     const project = await openProject(context, input);
@@ -32,7 +33,11 @@ export const command: CommandDeclaration = {
       }
       return 0;
     }
-    await buildStep(context, project, version, output, builder);
+    const built = await buildStep(context, project, version, output, builder);
+    if (!isSet(input, "push")) return 0;
+    const { requireWorld } = await import("./project.ts");
+    const world = project.config.registry === undefined ? await requireWorld(project) : undefined;
+    await pushStep(context, project, built, world, output);
     return 0;
   },
 };

@@ -7,7 +7,7 @@
  * already, there is nothing to compress or write, so an unchanged rebuild costs one read of the input.
  */
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { createGzip } from "node:zlib";
 import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
@@ -40,6 +40,8 @@ export interface LayerOptions {
   readonly compression: "gzip" | "none";
   readonly hasContentId?: boolean;
 }
+
+const SMALL_BYTES = 256 * 1024;
 
 /** Pinned: another level is another digest. */
 const GZIP_LEVEL = 6;
@@ -157,6 +159,11 @@ async function* contentOf(entry: LayerEntry): AsyncGenerator<Uint8Array> {
   if (content === undefined) return;
   if (content.kind === "bytes") {
     yield content.bytes;
+    return;
+  }
+  if (content.kind === "path" && entry.size <= SMALL_BYTES) {
+    // Thousands of small files: a stream each, with its buffer, would cost more than all their bytes.
+    yield readFileSync(content.path);
     return;
   }
   const stream =

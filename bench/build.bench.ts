@@ -1,0 +1,233 @@
+/**
+ * A change of code on its way to a registry: `slipway build --push` beside `docker build` and `docker push`,
+ * each as a person runs them, into one registry on loopback. Writes results/build.md.
+ *
+ *   node bench/build.bench.ts [rounds, 10] [files, 900]
+ *
+ * Docker is Debian's docker.io with BuildKit, started here for the time of the measurement; without dockerd, or without
+ * the right to run it, the peer is not measured and that is said.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { exec, renderTable, seededRandom, writeAtomic } from "../packages/base/src/index.ts";
+import { buildHostBase } from "../packages/slipway/src/images/host/base.ts";
+import { ImageLayout } from "../packages/slipway/src/images/layout.ts";
+import { createRegistryClient } from "../packages/slipway/src/images/registry/client.ts";
+import { startRegistry } from "../packages/slipway/src/images/registry/registry.ts";
+
+const rounds = Number(process.argv[2] ?? 10);
+const FILES = Number(process.argv[3] ?? 900);
+const FILE_BYTES = 5000;
+const GOAL = 3;
+
+const folder = await mkdtemp(join(tmpdir(), "slipway-build-bench-"));
+const registry = await startRegistry({ directory: join(folder, "registry"), port: 0 });
+const slipway = join(import.meta.dirname, "..", "packages", "slipway", "bin", "slipway");
+
+/** The base that both stand on: this machine's Node, pulled from the registry by each. */
+const base = `${registry.host}/base/node:1`;
+const layout = await ImageLayout.open(join(folder, "base"));
+const client = createRegistryClient();
+await client.push(
+  layout,
+  await buildHostBase("slipway/node", layout, { isLocal: true, allowHostBases: [] }, "bench"),
+  base,
+);
+await client.close();
+
+const project = join(folder, "project");
+const app = join(project, "app");
+await makeProject();
+
+interface Measured {
+  readonly name: string;
+  readonly seconds: readonly number[];
+}
+
+interface Contestant {
+  readonly name: string;
+  readonly steps: readonly (readonly string[])[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const ours: Contestant = {
+  name: "slipway build --push",
+  steps: [[slipway, "build", "--push", "--env", "bench", "--allow-dirty", "--builder", "slipway"]],
+  env: {},
+};
+
+const daemon = await startDocker();
+const theirs: Contestant | undefined =
+  daemon === undefined
+    ? undefined
+    : {
+        name: `docker build + push (${daemon.name})`,
+        steps: [
+          [daemon.program, "build", "--quiet", "--tag", `${registry.host}/peer/app:1`, app],
+          [daemon.program, "push", "--quiet", `${registry.host}/peer/app:1`],
+        ],
+        env: daemon.env,
+      };
+
+try {
+  const contestants = theirs === undefined ? [ours] : [ours, theirs];
+  const seconds = new Map(contestants.map(({ name }) => [name, [] as number[]]));
+  for (const contestant of contestants) await run(contestant); // the first time everything is made and sent
+  const unchanged = await uploadedAgain();
+  for (let round = 0; round < rounds; round += 1) {
+    await writeFile(join(app, "src", "changed.js"), `module.exports = ${round};\n`);
+    // Each goes first as often as the other: the second finds the files in the page cache.
+    for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
+      seconds.get(contestant.name)?.push(await run(contestant));
+    }
+  }
+  const measured = contestants.map(({ name }): Measured => ({ name, seconds: seconds.get(name) ?? [] }));
+  await report(measured, unchanged);
+} finally {
+  await daemon?.stop();
+  await registry.close();
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Seconds of all steps, one after the other. The registry is in this process, so nothing here may block it. */
+async function run({ steps, env }: Contestant): Promise<number> {
+  const started = performance.now();
+  for (const step of steps) {
+    const result = await exec(step, { cwd: project, env: { ...process.env, ...env } });
+    if (result.exitCode !== 0) throw new Error(`${step.join(" ")}: ${result.stdout}${result.stderr}`);
+  }
+  return (performance.now() - started) / 1000;
+}
+
+/** Bytes that a second build and push of the same tree send. */
+async function uploadedAgain(): Promise<number> {
+  await run(ours);
+  const command = [slipway, "push", "--env", "bench", "--allow-dirty", "--json"];
+  const { stdout } = await exec(command, { cwd: project });
+  const events = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { uploadedBytes?: number });
+  return events.reduce((sum, { uploadedBytes = 0 }) => sum + uploadedBytes, 0);
+}
+
+async function report(measured: readonly Measured[], unchanged: number): Promise<void> {
+  const median = (values: readonly number[]): number =>
+    [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+  const [own, peer] = measured;
+  const ratio =
+    own === undefined || peer === undefined ? undefined : median(peer.seconds) / median(own.seconds);
+  const table = renderTable([
+    ["", "median s", "fastest s", "slowest s"],
+    ...measured.map(({ name, seconds }) => [
+      name,
+      ...[median(seconds), Math.min(...seconds), Math.max(...seconds)].map((value) => value.toFixed(2)),
+    ]),
+  ]);
+  const head = [
+    `${rounds} rounds; one changed file of ${FILES} (${((FILES * FILE_BYTES) / 1e6).toFixed(1)} MB) over node_modules and a base of the registry`,
+    ratio === undefined
+      ? "peer not measured: no dockerd that could be started here (Debian: docker.io, as root)"
+      : `ratio ${ratio.toFixed(1)} (goal: at least ${GOAL})`,
+    `an unchanged rebuild uploads ${unchanged} bytes (goal: 0)`,
+    `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), the registry in this process`,
+  ];
+  const page = ["# Build and push", "", ...head.map((line) => `- ${line}`), "", "```", table, "```", ""];
+  console.log(page.join("\n"));
+  await writeAtomic(join(import.meta.dirname, "results", "build.md"), page.join("\n"));
+  if (unchanged !== 0 || (ratio !== undefined && ratio < GOAL)) process.exitCode = 1;
+}
+
+async function makeProject(): Promise<void> {
+  const random = seededRandom(1);
+  const text = (bytes: number): string => {
+    let made = "";
+    while (made.length < bytes) made += `exports.${random.name(8)} = "${random.uuid()}";\n`;
+    return made.slice(0, bytes);
+  };
+  await mkdir(join(app, "src"), { recursive: true });
+  for (let index = 0; index < FILES; index += 1) {
+    const place = index < FILES * 0.9 ? join(app, "node_modules", `p${index % 60}`) : join(app, "src");
+    await mkdir(place, { recursive: true });
+    await writeFile(join(place, `f${index}.js`), text(FILE_BYTES));
+  }
+  await writeFile(
+    join(app, "Dockerfile"),
+    `FROM ${base}\nWORKDIR /app\nCOPY node_modules ./node_modules\nCOPY src ./src\nUSER 1000\nCMD ["node", "src/changed.js"]\n`,
+  );
+  await writeFile(join(app, ".dockerignore"), "Dockerfile\n.dockerignore\n");
+  await writeFile(join(project, "k8s.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: none }\n");
+  await writeFile(
+    join(project, "slipway.config.ts"),
+    `import { context, defineConfig } from "slipway";
+export default defineConfig({
+  name: "bench",
+  images: { app: { context: "app" } },
+  manifests: ["k8s.yaml"],
+  environments: { bench: { clusters: { none: context("none") }, registry: "${registry.host}/own" } },
+});
+`,
+  );
+  for (const args of [
+    ["init", "-q"],
+    ["add", "-A"],
+    ["-c", "user.name=b", "-c", "user.email=b@example.com", "commit", "-qm", "b"],
+  ])
+    spawnSync("git", args, { cwd: project, stdio: "inherit" });
+}
+
+async function startDocker(): Promise<
+  | {
+      readonly name: string;
+      readonly program: string;
+      readonly env: Readonly<Record<string, string>>;
+      stop(): Promise<void>;
+    }
+  | undefined
+> {
+  if (!existsSync("/usr/sbin/dockerd") || process.getuid?.() !== 0) return undefined;
+  const program = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
+  const socket = `unix://${join(folder, "docker.sock")}`;
+  const child = spawn(
+    "/usr/sbin/dockerd",
+    [
+      ...["--data-root", join(folder, "docker"), "--exec-root", join(folder, "docker-exec")],
+      ...["--pidfile", join(folder, "docker.pid"), "-H", socket, "--iptables=false", "--bridge=none"],
+    ],
+    { stdio: "ignore" },
+  );
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const env = { DOCKER_HOST: socket, DOCKER_BUILDKIT: "1" };
+  const asked = (): string | undefined => {
+    const result = spawnSync(program, ["version", "--format", "{{.Client.Version}} {{.Server.Version}}"], {
+      env: { ...process.env, ...env },
+      encoding: "utf8",
+    });
+    return result.status === 0 ? result.stdout.trim() : undefined;
+  };
+  const stop = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  let version: string | undefined;
+  for (let attempt = 0; version === undefined && attempt < 100 && child.exitCode === null; attempt += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    version = asked();
+  }
+  if (version === undefined) {
+    await stop();
+    return undefined;
+  }
+  const [client = "", server = ""] = version.split(" ");
+  const hasBuildKit =
+    Number(client.split(".")[0]) < 23 || spawnSync(program, ["buildx", "version"]).status === 0;
+  return {
+    name: `${server}, ${hasBuildKit ? "BuildKit" : "classic builder: no buildx plugin"}`,
+    program,
+    env: { ...env, DOCKER_BUILDKIT: hasBuildKit ? "1" : "0" },
+    stop,
+  };
+}
