@@ -9,14 +9,33 @@
  *   root: config.root, commitTimeMs, revision, isLocal: true, allowHostBases: [],
  * });
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { exec, readTextIfExists, SlipwayError, shellLine, systemCode } from "@slipway/base";
+import { exec, readTextIfExists, SlipwayError } from "@slipway/base";
 import type { ImageSourceConfig } from "../config/types.ts";
 import { importArchive } from "./archive.ts";
 import { attachDocuments } from "./attest/attach.ts";
-import { invalid } from "./dockerfile/invalid.ts";
+import {
+  completeHistory,
+  nameOf,
+  plainConfig,
+  refuseTriggers,
+  scratch,
+  sorted,
+  toOci,
+} from "./base-image.ts";
+import {
+  baseMissing,
+  commandFailed,
+  expandAt,
+  expandFrom,
+  firstRun,
+  readDockerfile,
+  refuseForeignRun,
+  runRefused,
+  targetStage,
+} from "./build-faults.ts";
 import {
   type Dockerfile,
   findStage,
@@ -31,11 +50,10 @@ import { parseIgnore } from "./dockerfile/patterns.ts";
 import type { RunPorts } from "./dockerfile/run.ts";
 import { buildStage, type StageImage } from "./dockerfile/stage.ts";
 import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
-import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
+import type { Variables } from "./dockerfile/words.ts";
 import { buildWithEngine } from "./engine/build.ts";
 import { askPrograms, type Builder, type Engine, findEngine } from "./engine/engine.ts";
 import { buildHostBase, isHostBase } from "./host/base.ts";
-import { DEFAULT_PATH } from "./host/host-base.ts";
 import type { BuiltImage } from "./image.ts";
 import { ImageFiles } from "./layers.ts";
 import type { ImageLayout } from "./layout.ts";
@@ -279,6 +297,7 @@ class ImageBuild {
           ? this.#stagePlatform(dockerfile, stage, globalArgs)
           : (platforms.get(base) as Platform);
       platforms.set(stage, platform);
+      refuseForeignRun(stage, platform, where);
       results.set(
         stage,
         await buildStage({
@@ -563,166 +582,4 @@ class ImageBuild {
       await rm(folder, { recursive: true, force: true });
     }
   }
-}
-
-// Bases
-
-function scratch(): StageImage {
-  // As BuildKit does: without it, a CMD like ["app"] would be looked up nowhere.
-  return {
-    config: { Env: [`PATH=${DEFAULT_PATH}`] },
-    layers: [],
-    diffIds: [],
-    contents: [],
-    runMtime: 0,
-    history: [],
-    args: {},
-    base: undefined,
-  };
-}
-
-/** Docker's images carry facts about the container that built them; only what a container starts with is kept. */
-function plainConfig(config: ImageConfigFile["config"]): ImageConfigFile["config"] {
-  const kept = [
-    "User",
-    "Env",
-    "Entrypoint",
-    "Cmd",
-    "WorkingDir",
-    "ExposedPorts",
-    "Volumes",
-    "Labels",
-    "StopSignal",
-    "Healthcheck",
-    "Shell",
-  ] as const;
-  const entries = kept.map((key) => [key, config[key]] as const);
-  return Object.fromEntries(
-    entries.filter(([, value]) => value !== undefined && value !== null && value !== ""),
-  );
-}
-
-/** Docker's layer types are OCI's under other names: same bytes, same digest. */
-function toOci(layer: Descriptor): Descriptor {
-  const types: Record<string, string> = {
-    [MEDIA.dockerLayerGzip]: MEDIA.layerGzip,
-    [MEDIA.dockerLayer]: MEDIA.layer,
-  };
-  return { ...layer, mediaType: types[layer.mediaType] ?? layer.mediaType };
-}
-
-/** The entries that made a layer must be as many as the layers, or tools that print them give up. */
-function completeHistory(config: ImageConfigFile): ImageConfigFile["history"] & object {
-  const history = config.history ?? [];
-  const filled = history.filter((entry) => entry.empty_layer !== true).length;
-  if (filled === config.rootfs.diff_ids.length) return history;
-  return config.rootfs.diff_ids.map(() => ({
-    ...(config.created === undefined ? {} : { created: config.created }),
-    created_by: "base image",
-  }));
-}
-
-function refuseTriggers(config: ImageConfigFile, from: string, where: string): void {
-  const triggers = (config.config as { OnBuild?: readonly string[] | null } | undefined)?.OnBuild ?? [];
-  if (triggers.length === 0) return;
-  throw new SlipwayError({
-    code: "DOCKERFILE_UNSUPPORTED",
-    where,
-    message: `the base ${from} has ONBUILD instructions, which need a build engine: ${triggers.join("; ")}`,
-    hint: 'Build it with an engine ({ command: "docker build …" }), or choose a base without ONBUILD.',
-    exitCode: 2,
-  });
-}
-
-const nameOf = (from: string, images: readonly ImageSourceConfig[]): string =>
-  images.some((image) => image.name === from) ? from : formatReference(parseReference(from));
-
-const sorted = (labels: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
-
-// Words and errors
-
-function expandFrom(dockerfile: Dockerfile, stage: Stage, text: string, variables: Variables): string {
-  const from = expandAt(dockerfile, stage.line, text, variables);
-  if (from !== "") return from;
-  throw invalid(
-    dockerfile.where,
-    stage.line,
-    `FROM ${text} is empty`,
-    "Give the ARG a default before the first FROM.",
-  );
-}
-
-function expandAt(dockerfile: Dockerfile, line: number, text: string, variables: Variables): string {
-  try {
-    return expandWord(text, variables, dockerfile.escapeChar);
-  } catch (error) {
-    if (error instanceof WordError) throw invalid(dockerfile.where, line, error.message);
-    throw error;
-  }
-}
-
-async function readDockerfile(path: string, image: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "EISDIR") throw error;
-    throw new SlipwayError({
-      code: "DOCKERFILE_MISSING",
-      where: `images/${image}`,
-      message: `there is no Dockerfile at ${path}`,
-      hint: "Name it with { context, dockerfile }, or use { ref }, { archive } or { command }.",
-      cause: error,
-      exitCode: 2,
-    });
-  }
-}
-
-/** The stage that becomes the image: the last one, or the one that `target` names. */
-function targetStage(dockerfile: Dockerfile, target: string | undefined, image: string): Stage {
-  if (target === undefined) return dockerfile.stages.at(-1) as Stage;
-  const found = findStage(dockerfile, target, dockerfile.stages.length);
-  if (found !== undefined) return found;
-  const names = dockerfile.stages.flatMap(({ name }) => name ?? []);
-  throw new SlipwayError({
-    code: "DOCKERFILE_INVALID",
-    where: `images/${image}/target`,
-    message: `${dockerfile.where} has no stage "${target}"`,
-    hint: names.length === 0 ? "Name a stage: FROM … AS NAME." : `It has: ${names.join(", ")}.`,
-    exitCode: 2,
-  });
-}
-
-const firstRun = (stages: readonly Stage[]): number | undefined =>
-  stages.flatMap((stage) => stage.instructions).find(({ keyword }) => keyword === "RUN")?.line;
-
-function baseMissing(image: string): SlipwayError {
-  return new SlipwayError({
-    code: "IMAGES_NODE_BASE",
-    where: `images/${image}/base`,
-    message: "is missing; slipway/node is made from this machine, which is for local environments only",
-    hint: 'Name an image of a registry: base: "node:24-slim".',
-    exitCode: 2,
-  });
-}
-
-function runRefused(cause: SlipwayError, where: string): SlipwayError {
-  return new SlipwayError({
-    code: "DOCKERFILE_RUN_REFUSED",
-    where,
-    message: `RUN needs Linux namespaces or a build engine, and there are no namespaces here: ${cause.message}`,
-    hint: `Build with an engine (--builder docker, buildx or podman), or allow namespaces: ${cause.hint ?? ""}`.trim(),
-    cause,
-    exitCode: 3,
-  });
-}
-
-function commandFailed(image: string, command: readonly string[], what: string): SlipwayError {
-  return new SlipwayError({
-    code: "IMAGES_COMMAND_FAILED",
-    where: `images/${image}`,
-    message: `${shellLine(command)} ${what}`,
-    hint: "Run the line yourself with SLIPWAY_ARCHIVE set to a file; it must leave a docker save or OCI archive there.",
-    exitCode: 1,
-  });
 }

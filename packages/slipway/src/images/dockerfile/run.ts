@@ -77,7 +77,9 @@ export async function runInstruction(
   });
   const known = await knownRun(layout, key);
   if (known !== undefined) return known;
-  const outcome = await sandbox.run(request);
+  const outcome = await sandbox.run(request).catch((error: unknown) => {
+    throw atLine(error, state.where);
+  });
   if (outcome.kind === "failed") throw failed(instruction, state.where, outcome, sandbox.ids);
   try {
     const lower = await ImageFiles.open(layout, { layers: state.layers });
@@ -89,6 +91,14 @@ export async function runInstruction(
   } finally {
     await outcome.dispose();
   }
+}
+
+/** What the sandbox says, at the line that it was for. */
+function atLine(error: unknown, where: string): unknown {
+  if (!(error instanceof SlipwayError)) return error;
+  const { code, message, hint, exitCode } = error;
+  const place = error.where === undefined || error.where === "build" ? "" : `${error.where}: `;
+  return new SlipwayError({ code, where, message: `${place}${message}`, hint, cause: error, exitCode });
 }
 
 /** The words that are executed: exec form as it is, everything else through the shell. */

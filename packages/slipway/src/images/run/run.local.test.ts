@@ -426,6 +426,26 @@ RUN node -e 'fs.rmSync("/gone"); fs.rmSync("/home", {recursive: true}); fs.mkdir
   assert.equal(files.lookup("/home").kind, "found");
 });
 
+test("where namespaces are not allowed, the error names the line and what would work", async () => {
+  const root = await mkdtemp(join(folder, "refused-"));
+  await writeFile(join(root, "Dockerfile"), "FROM scratch\n\nRUN true\n");
+  const program = await programOf(root, join(root, "layout"));
+  const limited = 'echo 0 >/proc/sys/user/max_mnt_namespaces && exec "$@"';
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", program];
+  const said = await exec(["unshare", "--user", "--map-root-user", "sh", "-c", limited, "-", ...node]);
+  assert.notEqual(said.exitCode, 0);
+  assert.match(said.stderr, /DOCKERFILE_RUN_REFUSED/);
+  assert.match(said.stderr, /Dockerfile:3/);
+  assert.match(said.stderr, /--builder docker, buildx or podman/);
+});
+
+test("a command for another processor is refused with its line", async () => {
+  await assert.rejects(
+    build({ Dockerfile: "FROM --platform=linux/riscv64 scratch\nRUN true\n" }),
+    /RUN for linux\/riscv64/,
+  );
+});
+
 function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "latin1");

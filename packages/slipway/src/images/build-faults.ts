@@ -1,0 +1,105 @@
+/** What can be wrong with a Dockerfile as a whole, found before anything is built, and how a build's failures read. */
+import { readFile } from "node:fs/promises";
+import { SlipwayError, shellLine, systemCode } from "@slipway/base";
+import { invalid } from "./dockerfile/invalid.ts";
+import { type Dockerfile, findStage, type Stage } from "./dockerfile/parse.ts";
+import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
+import { hostPlatform, type Platform } from "./oci.ts";
+
+export function expandFrom(dockerfile: Dockerfile, stage: Stage, text: string, variables: Variables): string {
+  const from = expandAt(dockerfile, stage.line, text, variables);
+  if (from !== "") return from;
+  throw invalid(
+    dockerfile.where,
+    stage.line,
+    `FROM ${text} is empty`,
+    "Give the ARG a default before the first FROM.",
+  );
+}
+
+export function expandAt(dockerfile: Dockerfile, line: number, text: string, variables: Variables): string {
+  try {
+    return expandWord(text, variables, dockerfile.escapeChar);
+  } catch (error) {
+    if (error instanceof WordError) throw invalid(dockerfile.where, line, error.message);
+    throw error;
+  }
+}
+
+export async function readDockerfile(path: string, image: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "EISDIR") throw error;
+    throw new SlipwayError({
+      code: "DOCKERFILE_MISSING",
+      where: `images/${image}`,
+      message: `there is no Dockerfile at ${path}`,
+      hint: "Name it with { context, dockerfile }, or use { ref }, { archive } or { command }.",
+      cause: error,
+      exitCode: 2,
+    });
+  }
+}
+
+/** The stage that becomes the image: the last one, or the one that `target` names. */
+export function targetStage(dockerfile: Dockerfile, target: string | undefined, image: string): Stage {
+  if (target === undefined) return dockerfile.stages.at(-1) as Stage;
+  const found = findStage(dockerfile, target, dockerfile.stages.length);
+  if (found !== undefined) return found;
+  const names = dockerfile.stages.flatMap(({ name }) => name ?? []);
+  throw new SlipwayError({
+    code: "DOCKERFILE_INVALID",
+    where: `images/${image}/target`,
+    message: `${dockerfile.where} has no stage "${target}"`,
+    hint: names.length === 0 ? "Name a stage: FROM … AS NAME." : `It has: ${names.join(", ")}.`,
+    exitCode: 2,
+  });
+}
+
+export const firstRun = (stages: readonly Stage[]): number | undefined =>
+  stages.flatMap((stage) => stage.instructions).find(({ keyword }) => keyword === "RUN")?.line;
+
+export function baseMissing(image: string): SlipwayError {
+  return new SlipwayError({
+    code: "IMAGES_NODE_BASE",
+    where: `images/${image}/base`,
+    message: "is missing; slipway/node is made from this machine, which is for local environments only",
+    hint: 'Name an image of a registry: base: "node:24-slim".',
+    exitCode: 2,
+  });
+}
+
+export function runRefused(cause: SlipwayError, where: string): SlipwayError {
+  return new SlipwayError({
+    code: "DOCKERFILE_RUN_REFUSED",
+    where,
+    message: `RUN needs Linux namespaces or a build engine, and there are no namespaces here: ${cause.message}`,
+    hint: `Build with an engine (--builder docker, buildx or podman), or allow namespaces: ${cause.hint ?? ""}`.trim(),
+    cause,
+    exitCode: 3,
+  });
+}
+
+export function commandFailed(image: string, command: readonly string[], what: string): SlipwayError {
+  return new SlipwayError({
+    code: "IMAGES_COMMAND_FAILED",
+    where: `images/${image}`,
+    message: `${shellLine(command)} ${what}`,
+    hint: "Run the line yourself with SLIPWAY_ARCHIVE set to a file; it must leave a docker save or OCI archive there.",
+    exitCode: 1,
+  });
+}
+
+/** A program of another processor cannot run here; the engines have an emulator, where one is installed. */
+export function refuseForeignRun(stage: Stage, platform: Platform, where: string): void {
+  const line = firstRun([stage]);
+  if (line === undefined || platform.architecture === hostPlatform().architecture) return;
+  throw new SlipwayError({
+    code: "DOCKERFILE_UNSUPPORTED",
+    where: `${where}:${line}`,
+    message: `RUN for ${platform.os}/${platform.architecture} cannot run on ${hostPlatform().architecture}`,
+    hint: "Build it on such a machine, or with an engine that emulates it: --builder buildx.",
+    exitCode: 3,
+  });
+}
