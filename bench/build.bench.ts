@@ -10,7 +10,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec, renderTable, seededRandom, writeAtomic } from "../packages/base/src/index.ts";
 import { buildHostBase } from "../packages/slipway/src/images/host/base.ts";
@@ -133,7 +133,7 @@ async function report(measured: readonly Measured[], unchanged: number): Promise
       ? "peer not measured: no dockerd that could be started here (Debian: docker.io, as root)"
       : `ratio ${ratio.toFixed(1)} (goal: at least ${GOAL})`,
     `an unchanged rebuild uploads ${unchanged} bytes (goal: 0)`,
-    `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), the registry in this process`,
+    `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), the registry in this process; load average ${loadavg()[0]?.toFixed(1)}`,
   ];
   const page = ["# Build and push", "", ...head.map((line) => `- ${line}`), "", "```", table, "```", ""];
   console.log(page.join("\n"));
