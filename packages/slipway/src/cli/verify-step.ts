@@ -1,6 +1,6 @@
 /** The checks of `slipway verify` and `slipway ship`: images before the push, the service after the deploy. */
 import { bindSlipwayImports } from "../config/load.ts";
-import { renderResults } from "../verify/render.ts";
+import { renderResults } from "../verify/report/text.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
 import { callWorld } from "../world/control.ts";
 import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";

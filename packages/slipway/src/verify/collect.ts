@@ -32,8 +32,8 @@ export function currentCollector(): Collector {
   throw new SlipwayError({
     code: "VERIFY_NOT_COLLECTING",
     where: placeOfCaller(),
-    message: "describeImage and describeService only work in spec files that Slipway runs",
-    hint: "Run slipway verify.",
+    message: "describeImage, describeCompose and describeService only work in spec files that Slipway runs",
+    hint: "Run slipway verify, or hand them to checks() of slipway/verify/node-test.",
     exitCode: 2,
   });
 }
@@ -53,14 +53,17 @@ const OWN_FOLDER = fileURLToPath(new URL(".", import.meta.url));
 
 /** `file:line:column` of the first caller outside this folder (type stripping keeps positions). */
 export function placeOfCaller(): string {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 30;
   const frames = (new Error("place").stack ?? "").split("\n").slice(1);
+  Error.stackTraceLimit = limit;
   for (const frame of frames) {
     const match = /\(?((?:file:\/\/)?\/[^()]+?):(\d+):(\d+)\)?$/.exec(frame.trim());
     if (match === null) continue;
     const [, location, line, column] = match as unknown as [string, string, string, string];
     const bare = location.replace(/\?.*$/, "");
     const path = bare.startsWith("file:") ? fileURLToPath(bare) : bare;
-    if (!path.startsWith(OWN_FOLDER) || path.endsWith(".test.ts")) return `${path}:${line}:${column}`;
+    if (!path.startsWith(OWN_FOLDER) || /\.test\.ts$/.test(path)) return `${path}:${line}:${column}`;
   }
   return "spec";
 }

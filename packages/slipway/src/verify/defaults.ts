@@ -1,5 +1,5 @@
 /** What `slipway ship` checks of every image, with or without spec files: that it can start and gives nothing away. */
-import type { ImageTarget } from "./verify.ts";
+import type { ImageTarget } from "./spec/targets.ts";
 
 export function defaultImageChecks(t: ImageTarget): void {
   t.image.commandExists().noSecretInEnvOrHistory();

@@ -1,358 +1,197 @@
 /**
- * collect → observe → judge. Each image is opened once for all its checks, each HTTP request is made for all its
- * expectations together (and repeated until they hold or its deadline ends).
+ * collect → plan → observe → judge. Each image is opened once for all its checks; one container is started for an image
+ * only when a check needs it, one set of containers for each Compose file; each thing is read once for everybody.
  *
- * Exit codes: 0 all passed · 1 a check failed · 2 a mistake in a spec file, or no checks at all · 3 an image is
- * missing (one error, not one per check) · 4 nothing failed but something is unknown.
+ * Exit codes: 0 all passed · 1 a check failed · 2 a mistake in a spec file, or no checks at all · 3 an image or the
+ * engine is missing (one error, not one per check) · 4 nothing failed but something is unknown.
  */
-import { readdir, stat } from "node:fs/promises";
-import { join, relative } from "node:path";
-import { pathToFileURL } from "node:url";
-import { type Clock, SlipwayError, systemCode } from "@slipway/base";
+import { type Clock, SlipwayError } from "@slipway/base";
 import type { BuiltImage } from "../images/image.ts";
-import { ImageFiles } from "../images/layers.ts";
-import { ImageLayout } from "../images/layout.ts";
-import { hostPlatform, MEDIA, type Platform } from "../images/oci.ts";
-import { readImageAt } from "../images/source.ts";
-import {
-  type Check,
-  type HttpAnswer,
-  type HttpCheck,
-  type HttpRequestSpec,
-  type ImageCheck,
-  type ImageView,
-  type Judgement,
-  type Source,
-  unknown,
-  type Verdict,
-} from "./check.ts";
-import { collect } from "./collect.ts";
-import { defaultImageChecks } from "./defaults.ts";
-import { imageTarget } from "./verify.ts";
+import type { Platform } from "../images/oci.ts";
+import { type Check, nameOf, unknown } from "./check.ts";
+import type { Engine } from "./engines/engine.ts";
+import { envOf } from "./judge/image.ts";
+import { type ComposeRunner, runCompose } from "./observe/compose-run.ts";
+import { runImage } from "./observe/image-run.ts";
+import { type ImageView, openImage } from "./observe/image-view.ts";
+import type { Outcomes } from "./observe/outcome.ts";
+import { askServices, type ServiceAccess } from "./observe/requests.ts";
+import { decideStill } from "./observe/still.ts";
+import { type ImagePlan, type Plan, planChecks } from "./plan.ts";
+import { type CheckResult, resultOf, shortPlace, summarize, type VerifyReport } from "./report/result.ts";
+import { secretValues } from "./secrets.ts";
+import { collectChecks } from "./spec/load.ts";
 
-/** How service checks reach what is deployed; provided by the CLI (through the world's network, or a port-forward). */
-export interface ServiceAccess {
-  /** `cluster` undefined: the first. `port` undefined: the Service's first. Rejects when nothing answers. */
-  fetch(
-    cluster: string | undefined,
-    service: string,
-    port: number | string | undefined,
-    path: string,
-    options: {
-      readonly method: string;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<{
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: Uint8Array;
-  }>;
-}
+export type { ServiceAccess } from "./observe/requests.ts";
+export type { CheckResult, VerifyReport } from "./report/result.ts";
 
 export interface VerifyOptions {
   /** Spec files, or folders of them. */
   readonly files: readonly string[];
+  /** Checks that were collected elsewhere (container-structure-test files); they come after those of the spec files. */
+  readonly checks?: readonly Check[];
   readonly images: readonly BuiltImage[];
   /** Places in the output are shown relative to it. */
   readonly root: string;
   readonly clock: Clock;
   /** Undefined: service checks are unknown. */
   readonly services?: ServiceAccess | undefined;
+  /**
+   * Opens what containers run on; called at most once, and only when a check needs it. Undefined: nothing runs, and what
+   * cannot be decided from configuration and layers is unknown.
+   */
+  readonly engine?: (() => Promise<Engine>) | undefined;
+  readonly compose?: ComposeRunner | undefined;
+  /** A DNS label that is this run's own; names of containers begin with it. Default: `verify`. */
+  readonly name?: string;
   /** Adds `defaultImageChecks` for every image. */
   readonly includeDefaults?: boolean;
-  /** Only image checks, only service checks, or (default) both: images are checked before a deploy, services after. */
-  readonly only?: "image" | "service";
+  /** Only image checks, only compose checks, only service checks, or (default) all. */
+  readonly only?: "image" | "compose" | "service";
+  /** Only checks of this image. */
+  readonly image?: string | undefined;
   /** Part of a check's full name. */
   readonly filter?: string | undefined;
   readonly allowUnknown?: boolean;
   readonly platform?: Platform;
+  /** Called for each check as it is decided, in no particular order. */
+  readonly onResult?: ((result: CheckResult) => void) | undefined;
 }
 
-export interface CheckResult {
-  /** `image web` */
-  readonly target: string;
-  /** `file /app/server.js` */
-  readonly subject: string;
-  /** `mode 0644` */
-  readonly expectation: string;
-  readonly verdict: Verdict;
-  readonly evidence: string;
-  /** `spec/web.ts:14:3` */
-  readonly place: string;
-  readonly observedFrom: Source | "nothing";
-  readonly digest: string | undefined;
-  readonly durationMs: number;
-  readonly attempts: number;
-}
-
-export interface VerifyReport {
-  readonly results: readonly CheckResult[];
-  readonly passed: number;
-  readonly failed: number;
-  readonly unknown: number;
-  readonly durationMs: number;
-  readonly exitCode: 0 | 1 | 2 | 4;
-}
-
-const MAX_EVIDENCE = 4096;
-const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 500;
-
-/** Rejects with VERIFY_SPEC_INVALID, VERIFY_SPEC_MISSING (exit 2) or VERIFY_IMAGE_MISSING (exit 3). */
+/** Rejects with VERIFY_SPEC_INVALID, VERIFY_SPEC_MISSING (exit 2), VERIFY_IMAGE_MISSING or ENGINE_… (exit 3). */
 export async function runVerify(options: VerifyOptions): Promise<VerifyReport> {
   const startedAt = options.clock.monotonic();
-  const collected = await collectChecks(options);
+  const collected = [...(await collectChecks(options)), ...(options.checks ?? [])];
   const checks = collected.filter((check) => isWanted(check, options));
-  const results = new Map<Check, CheckResult>();
-  await observeImages(options, checks, results);
-  await observeServices(options, checks, results);
-  const inOrder = checks.map((check) => results.get(check) as CheckResult);
-  const count = (verdict: Verdict): number => inOrder.filter((result) => result.verdict === verdict).length;
-  const failed = count("fail");
-  const unknowns = count("unknown");
-  return {
-    results: inOrder,
-    passed: count("pass"),
-    failed,
-    unknown: unknowns,
+  const results = await decideChecks(checks, options);
+  return summarize(results, {
     durationMs: options.clock.monotonic() - startedAt,
-    exitCode:
-      inOrder.length === 0 ? 2 : failed > 0 ? 1 : unknowns > 0 && options.allowUnknown !== true ? 4 : 0,
-  };
+    allowUnknown: options.allowUnknown === true,
+  });
 }
 
-// Collecting
+export type DecideOptions = Omit<VerifyOptions, "files" | "checks">;
 
-let runs = 0;
+/** The second half, for checks that are there already. Results are in the order of the checks. */
+export async function decideChecks(
+  checks: readonly Check[],
+  options: DecideOptions,
+): Promise<readonly CheckResult[]> {
+  const plan = planChecks(checks);
+  const results = new Map<Check, CheckResult>();
+  const outcomes: Outcomes = new Map();
+  const secrets = new Set<string>();
+  const report = (): void => {
+    for (const [check, outcome] of outcomes) {
+      if (results.has(check)) continue;
+      const result = resultOf(check, outcome, { root: options.root, secrets: [...secrets] });
+      results.set(check, result);
+      options.onResult?.(result);
+    }
+  };
+  const views = new Map<string, ImageView>();
+  for (const image of plan.images) {
+    const view = await openImage(findImage(image, options), options.platform);
+    views.set(image.image, view);
+    for (const value of secretsOf(view, image)) secrets.add(value);
+    await decideStill(image.still, view, options.clock, outcomes);
+    report();
+  }
+  await observeRunning(plan, views, options, outcomes, report);
+  await askServices(plan.requests, options.services, options.clock, outcomes);
+  report();
+  return checks.map((check) => results.get(check) as CheckResult);
+}
 
-async function collectChecks(options: VerifyOptions): Promise<readonly Check[]> {
-  const files = (await Promise.all(options.files.map(specFiles))).flat();
-  runs += 1;
-  const fromSpecs = await collect(async () => {
-    for (const file of files) await importSpec(file, runs);
-  });
-  const builtIn: Check[] = [];
-  if (options.includeDefaults === true) {
-    for (const { name } of options.images) {
-      defaultImageChecks(imageTarget(name, (check) => builtIn.push({ ...check, place: "built-in" })));
+async function observeRunning(
+  plan: Plan,
+  views: ReadonlyMap<string, ImageView>,
+  options: DecideOptions,
+  outcomes: Outcomes,
+  report: () => void,
+): Promise<void> {
+  const { clock, compose, name = "verify" } = options;
+  const running = plan.images.filter(({ containers }) => containers.length > 0);
+  if (running.length + plan.composes.length === 0) return;
+  if (options.engine === undefined) return withoutEngine(plan, outcomes);
+  const engine = await options.engine();
+  try {
+    await engine.sweep();
+    for (const { image, containers } of running) {
+      for (const container of containers) {
+        await runImage(container, views.get(image) as ImageView, { engine, clock, name }, outcomes);
+        report();
+      }
+    }
+    for (const one of plan.composes) {
+      if (compose === undefined) throw noCompose(one.path);
+      await runCompose(one, { engine, clock, compose }, outcomes);
+      report();
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Nothing runs: what only a container could show is unknown, and says what would show it. */
+function withoutEngine(plan: Plan, outcomes: Outcomes): void {
+  const judgement = unknown(
+    "nothing runs with --engine none",
+    "Run it with --engine sandbox (Linux) or --engine docker.",
+  );
+  const plans = [
+    ...plan.images.flatMap(({ containers }) =>
+      containers.flatMap((one) => [one.plan, { conditions: [], commands: one.isolated, stops: [] }]),
+    ),
+    ...plan.composes.flatMap(({ services }) => services.map((one) => one.plan)),
+  ];
+  for (const { conditions, commands, stops } of plans) {
+    for (const check of [...conditions, ...commands.flatMap((one) => one.checks), ...stops]) {
+      outcomes.set(check, { judgement, from: "nothing", attempts: 0, durationMs: 0 });
     }
   }
-  return [...builtIn, ...fromSpecs];
 }
-
-async function specFiles(path: string): Promise<readonly string[]> {
-  try {
-    if (!(await stat(path)).isDirectory()) return [path];
-    const names = await readdir(path, { recursive: true });
-    return names
-      .filter((name) => /\.(?:ts|mts|js|mjs)$/.test(name) && !/(?:^|\/)node_modules\//.test(name))
-      .filter((name) => !/\.d\.m?ts$/.test(name))
-      .sort()
-      .map((name) => join(path, name));
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-    throw new SlipwayError({
-      code: "VERIFY_SPEC_MISSING",
-      where: path,
-      message: "there is no such spec file or folder",
-      hint: "Correct `verify` in slipway.config.ts.",
-      exitCode: 2,
-    });
-  }
-}
-
-/** The number makes Node run a file again that an earlier run in this process had loaded. */
-async function importSpec(file: string, run: number): Promise<void> {
-  try {
-    await import(`${pathToFileURL(file).href}?run=${run}`);
-  } catch (error) {
-    if (error instanceof SlipwayError) throw error;
-    throw new SlipwayError({
-      code: "VERIFY_SPEC_INVALID",
-      where: file,
-      message: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-      hint: "The spec file could not be run; it is TypeScript of which only the types are removed (no enums).",
-      cause: error,
-      exitCode: 2,
-    });
-  }
-}
-
-const targetOf = (check: Check): string =>
-  check.kind === "image" ? `image ${check.image}` : `service ${check.request.service}`;
 
 function isWanted(check: Check, options: VerifyOptions): boolean {
-  if (options.only === "image" && check.kind !== "image") return false;
-  if (options.only === "service" && check.kind !== "http") return false;
-  const name = `${targetOf(check)} › ${check.subject} › ${check.expectation}`;
-  return options.filter === undefined || name.includes(options.filter);
-}
-
-// Images
-
-async function observeImages(
-  options: VerifyOptions,
-  checks: readonly Check[],
-  results: Map<Check, CheckResult>,
-): Promise<void> {
-  const byImage = Map.groupBy(
-    checks.filter((check) => check.kind === "image"),
-    (check) => check.image,
-  );
-  for (const [name, group] of byImage) {
-    const view = await openImage(name, group[0] as ImageCheck, options);
-    for (const check of group) {
-      const startedAt = options.clock.monotonic();
-      const judgement = await judgeSafely(() => check.judge(view));
-      results.set(check, {
-        ...outline(check, options),
-        ...bounded(judgement),
-        observedFrom: check.source,
-        digest: view.digest,
-        durationMs: options.clock.monotonic() - startedAt,
-        attempts: 1,
-      });
-    }
+  if (options.only !== undefined && check.target.kind !== options.only) return false;
+  if (
+    options.image !== undefined &&
+    !(check.target.kind === "image" && check.target.image === options.image)
+  ) {
+    return false;
   }
+  return options.filter === undefined || nameOf(check).includes(options.filter);
 }
 
-async function openImage(name: string, first: ImageCheck, options: VerifyOptions): Promise<ImageView> {
+function findImage({ image: name, still, containers }: ImagePlan, options: DecideOptions): BuiltImage {
   const image = options.images.find((one) => one.name === name);
-  if (image === undefined) {
-    throw new SlipwayError({
-      code: "VERIFY_IMAGE_MISSING",
-      where: shortPlace(first.place, options.root),
-      message: `there is no image "${name}"; there are ${options.images.map((one) => one.name).join(", ") || "none"}`,
-      hint: "Name a key under images in slipway.config.ts, and build it first (slipway build).",
-      exitCode: 3,
-    });
-  }
-  const layout = await ImageLayout.open(image.layout);
-  const held = await layout.resolve(image.name, image.digest);
-  const size = await layout.size(image.digest);
-  const descriptor = held ?? { mediaType: MEDIA.manifest, digest: image.digest, size: size ?? 0 };
-  const read = await readImageAt(layout, descriptor, options.platform ?? hostPlatform());
-  return {
-    name,
-    digest: image.digest,
-    manifest: read.manifest,
-    config: { ...read.config, config: read.config.config ?? {} },
-    files: await ImageFiles.open(layout, read.manifest),
-  };
+  if (image !== undefined) return image;
+  const first = still[0] ?? containers[0]?.plan.conditions[0] ?? containers[0]?.plan.commands[0]?.checks[0];
+  throw new SlipwayError({
+    code: "VERIFY_IMAGE_MISSING",
+    where: shortPlace(first?.place ?? name, options.root),
+    message: `there is no image "${name}"; there are ${options.images.map((one) => one.name).join(", ") || "none"}`,
+    hint: "Name a key under images in slipway.config.ts, and build it first (slipway build).",
+    exitCode: 3,
+  });
 }
 
-/** A judge that throws could not see: damaged layer, unreadable file. That is unknown, not a crash of the run. */
-async function judgeSafely(judge: () => Judgement | Promise<Judgement>): Promise<Judgement> {
-  try {
-    return await judge();
-  } catch (error) {
-    if (!(error instanceof SlipwayError)) throw error;
-    return unknown(error.message);
-  }
+/** Values that must not be printed: of the image's variables, and of those that the spec file sets. */
+function secretsOf(view: ImageView, plan: ImagePlan): readonly string[] {
+  const names = (view.config.config.Env ?? []).map((one) => one.slice(0, Math.max(0, one.indexOf("="))));
+  const own = names.map((name): [string, string] => [name, envOf(view.config.config.Env, name) ?? ""]);
+  const given = plan.containers.flatMap(({ run, plan: { commands }, isolated }) => [
+    ...Object.entries(run.environment ?? {}),
+    ...[...commands, ...isolated].flatMap(({ resource }) => Object.entries(resource.environment)),
+  ]);
+  return secretValues([...own, ...given]);
 }
 
-// Services
-
-async function observeServices(
-  options: VerifyOptions,
-  checks: readonly Check[],
-  results: Map<Check, CheckResult>,
-): Promise<void> {
-  const byRequest = Map.groupBy(
-    checks.filter((check) => check.kind === "http"),
-    (check) => check.request,
-  );
-  await Promise.all(
-    [...byRequest].map(async ([request, group]) => {
-      const startedAt = options.clock.monotonic();
-      const seen = await observe(request, group, options);
-      for (const check of group) {
-        results.set(check, {
-          ...outline(check, options),
-          ...bounded(seen.answer === undefined ? seen.failure : check.judge(seen.answer)),
-          observedFrom: seen.answer === undefined ? "nothing" : "http",
-          digest: undefined,
-          durationMs: options.clock.monotonic() - startedAt,
-          attempts: seen.attempts,
-        });
-      }
-    }),
-  );
-}
-
-type Observation =
-  | { readonly answer: HttpAnswer; readonly failure?: undefined; readonly attempts: number }
-  | { readonly answer?: undefined; readonly failure: Judgement; readonly attempts: number };
-
-async function observe(
-  request: HttpRequestSpec,
-  checks: readonly HttpCheck[],
-  options: VerifyOptions,
-): Promise<Observation> {
-  const { services, clock } = options;
-  if (services === undefined) {
-    return { failure: unknown("nothing is deployed yet, or it cannot be reached from here"), attempts: 0 };
-  }
-  const deadline = clock.monotonic() + request.deadlineMs;
-  let wait = FIRST_WAIT_MS;
-  for (let attempts = 1; ; attempts += 1) {
-    const seen = await ask(services, request, attempts, clock);
-    const { answer } = seen;
-    const isDone = answer !== undefined && checks.every((check) => check.judge(answer).verdict === "pass");
-    if (isDone || clock.monotonic() + wait > deadline) return seen;
-    await clock.sleep(wait);
-    wait = Math.min(LONGEST_WAIT_MS, wait * 2);
-  }
-}
-
-/** A refused connection is a failure, not an unknown: the service was asked and did not answer. */
-async function ask(
-  services: ServiceAccess,
-  request: HttpRequestSpec,
-  attempts: number,
-  clock: Clock,
-): Promise<Observation> {
-  const timeoutMs = Math.max(1_000, request.deadlineMs);
-  const isAnswered = new AbortController();
-  const giveUp = new AbortController();
-  clock.sleep(timeoutMs, isAnswered.signal).then(
-    () => giveUp.abort(new Error(`nothing came for ${timeoutMs} ms`)),
-    () => {},
-  );
-  try {
-    const { cluster, service, port, path, method, headers } = request;
-    const options = { method, headers, signal: giveUp.signal };
-    const response = await services.fetch(cluster, service, port, path, options);
-    const lower = Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), value]);
-    const body = Buffer.from(response.body).toString("utf8");
-    return { answer: { status: response.status, headers: Object.fromEntries(lower), body }, attempts };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return { failure: { verdict: "fail", evidence: `no answer: ${why}` }, attempts };
-  } finally {
-    isAnswered.abort();
-  }
-}
-
-// Results
-
-function outline(
-  check: Check,
-  options: VerifyOptions,
-): Pick<CheckResult, "target" | "subject" | "expectation" | "place"> {
-  return {
-    target: targetOf(check),
-    subject: check.subject,
-    expectation: check.expectation,
-    place: shortPlace(check.place, options.root),
-  };
-}
-
-const bounded = (judgement: Judgement): Judgement => ({
-  verdict: judgement.verdict,
-  evidence: judgement.evidence.slice(0, MAX_EVIDENCE),
-});
-
-const shortPlace = (place: string, root: string): string =>
-  place.startsWith(`${root}/`) ? relative(root, place) : place;
+const noCompose = (path: string): SlipwayError =>
+  new SlipwayError({
+    code: "VERIFY_COMPOSE_UNSUPPORTED",
+    where: path,
+    message: "Compose files cannot be run here",
+    hint: "Check the images with describeImage.",
+    exitCode: 3,
+  });

@@ -38,3 +38,48 @@ export function secretInHistory(line: string): string | undefined {
   const form = secretForm(line);
   return form === undefined ? undefined : `it holds ${form}`;
 }
+
+/** Files of variables and of credentials, where a name before `=` or `:` says what the value is. */
+const ASSIGNMENTS =
+  /(?:^|\/)(?:\.env(?:\.[^/]*)?|\.npmrc|\.netrc|\.pypirc|\.pgpass|credentials)$|\.(?:env|properties|ini)$/;
+
+/** What kind of secret a file holds, by the forms above and, in files of variables, by name. */
+export function secretInFile(path: string, content: string): string | undefined {
+  const form = secretForm(content);
+  if (form !== undefined) return `it holds ${form}`;
+  if (!ASSIGNMENTS.test(path)) return undefined;
+  if (/(?:^|\n)\s*(?:\/\/\S+:)?_(?:authToken|auth|password)\s*=\s*[^\s$]/.test(content))
+    return "it holds an npm token";
+  if (/(?:^|\/)\.netrc$/.test(path) && /\bpassword\s+\S+/.test(content)) return "it holds a password";
+  for (const line of content.split("\n")) {
+    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*["']?([^"'\s]+)/.exec(line);
+    if (match === null || match[2]?.startsWith("$")) continue;
+    const found = secretInVariable((match[1] as string).replaceAll(/[.-]/g, "_"), match[2] as string);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+const SHORTEST = 4;
+
+/**
+ * Values that must never be printed: of the variables that look like secrets. Shorter ones than four characters are left:
+ * they would blot out half of every text and hide nothing.
+ */
+export function secretValues(variables: Iterable<readonly [name: string, value: string]>): readonly string[] {
+  const values = new Set<string>();
+  for (const [name, value] of variables) {
+    if (value.length >= SHORTEST && secretInVariable(name, value) !== undefined) values.add(value);
+  }
+  return [...values].sort((a, b) => b.length - a.length);
+}
+
+/** Every known secret value, and everything in the form of one, replaced. */
+export function redact(text: string, values: readonly string[]): string {
+  let shown = text;
+  for (const value of values) shown = shown.replaceAll(value, "•••");
+  for (const [, expression] of FORMS) {
+    shown = shown.replaceAll(new RegExp(expression.source, `${expression.flags}g`), "•••");
+  }
+  return shown;
+}

@@ -9,7 +9,7 @@ import { buildImages } from "../images/build.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
 import type { RegistryClient } from "../images/registry/client.ts";
-import { renderResults } from "./render.ts";
+import { renderResults } from "./report/text.ts";
 import { runVerify, type ServiceAccess, type VerifyOptions, type VerifyReport } from "./run.ts";
 import { secretInHistory, secretInVariable } from "./secrets.ts";
 
@@ -131,6 +131,49 @@ const TABLE: readonly [string, "pass" | "fail" | "unknown"][] = [
   ['t.files("/app/*.js").count(1)', "pass"],
   ['t.files("**/*.js").except("app/**").none()', "pass"],
   ['t.files("**/*.pem").notWritableByOthers()', "unknown"],
+  ['t.image.volumeUnset("/data").labelUnset("none").exposesNot(22).os("linux").healthcheckUnset()', "pass"],
+  ["t.image.exposesNot(8080)", "fail"],
+  ['t.image.labelUnset("team")', "fail"],
+  ["t.image.healthcheck()", "fail"],
+  ['t.image.onbuild(["RUN x"])', "fail"],
+  ['t.image.author("nobody")', "fail"],
+  ['t.image.createdAfter("1960-01-01")', "pass"],
+  ['t.image.createdAfter("2060-01-01")', "fail"],
+  ["t.image.history(/COPY.*server/)", "pass"],
+  ['t.image.history("RUN curl")', "fail"],
+  ['t.image.historyLacks("RUN curl")', "pass"],
+  ['t.image.base({ name: "debian" })', "unknown"],
+  ["t.image.noShell()", "pass"],
+  ["t.image.noSecretInFiles()", "pass"],
+  ['t.file("/app/server.js").group("node").size(42).notSetuid()', "pass"],
+  ['t.file("/app/server.js").setuid()', "fail"],
+  ['t.file("/app/server.js").readableBy("node").writableBy("node").readableBy("root")', "pass"],
+  ['t.file("/etc/passwd").writableBy("node")', "fail"],
+  ['t.file("/app/server.js").executableBy("node")', "fail"],
+  ['t.file("/app/server.js").executableBy("root")', "fail"],
+  ['t.file("/app/server.js").readableBy("stranger")', "unknown"],
+  ['t.file("/app/server.js").contains("listen", { from: "proxy", to: "nowhere" })', "fail"],
+  ['t.file("/app/server.js").lacks("listen", { from: "proxy" })', "pass"],
+  ['t.file("/app/server.js").json("a", 1)', "fail"],
+  ['t.file("/app/server.js").newerThan("/etc/passwd")', "fail"],
+  ['t.file("/app/server.js").isSocket()', "fail"],
+  ['t.files("/app/*.js").every({ mode: "0644", ownedBy: "node:node" })', "pass"],
+  ['t.files("/app/*.js").every({ mode: "0600" })', "fail"],
+  ['t.files("/app/*.css").every({ mode: "0600" })', "fail"],
+  ['t.files("**").noSetuid()', "pass"],
+  ['t.user("node").shell("/bin/sh").primaryGroup("node").groups("node")', "pass"],
+  ['t.user("node").groups("wheel")', "fail"],
+  ['t.user("node").locked()', "unknown"],
+  ['t.group("node").exists().gid(1000)', "pass"],
+  ['t.group("node").members("root")', "fail"],
+  ['t.group("wheel").absent()', "pass"],
+  ['t.group("node").absent()', "fail"],
+  ['t.package("nginx").installed()', "fail"],
+  ['t.package("nginx").absent()', "unknown"],
+  ['t.certificate("/app/server.js").validFor(1)', "fail"],
+  ['t.command("true")', "unknown"],
+  ["t.port(8080).listening()", "unknown"],
+  ['t.process("node").notRunning()', "unknown"],
   ['t.user("node").exists().uid(1000).home("/home/node")', "pass"],
   ['t.user("node").uid(1)', "fail"],
   ['t.user("games").absent()', "pass"],
@@ -201,6 +244,14 @@ test("a mistake in a spec file is one error with its place; a missing image is o
     ['describeImage("web", (t) => t.file("/a").contains(""));', "VERIFY_SPEC_INVALID", 2],
     ['describeImage("web", (t) => t.image.maxSize("big"));', "VERIFY_SPEC_INVALID", 2],
     ['describeService("web", (t) => t.http("path"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.command("x").stderr([]));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.command([]));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.command("x").stdout(3));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.package("x").version("newest"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.port(0).listening());', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.http("/").status(200));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.container.stopsWithin("soon"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", async (t) => t.image.exposes(1));', "VERIFY_SPEC_INVALID", 2],
     ["enum A { B }", "VERIFY_SPEC_INVALID", 2],
     ["throw new Error('oops');", "VERIFY_SPEC_INVALID", 2],
     ['describeImage("wbe", (t) => { t.image.exposes(1); t.image.exposes(2); });', "VERIFY_IMAGE_MISSING", 3],
@@ -255,7 +306,7 @@ test("a service that stays wrong fails after its deadline with what it answered"
   assert.equal(report.exitCode, 1);
   assert.match(report.results[0]?.evidence ?? "", /status 502, body bad gateway/);
   assert.ok((report.results[0]?.attempts ?? 0) > 3);
-  assert.match(renderResults(report), /✗ GET \/ › status 200\n.*found {2}status 502/s);
+  assert.match(renderResults(report), /✗ GET \/ › status 200\n.*found {5}status 502/s);
 });
 
 /** Every sleep ends at once and moves the time on. */

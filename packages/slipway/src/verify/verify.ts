@@ -1,37 +1,88 @@
 /**
- * What spec files import: `import { describeImage, describeService } from "slipway/verify"`.
+ * What spec files import: `import { describeImage, describeCompose, describeService, stack } from "slipway/verify"`.
  *
  * @example
  * describeImage("web", (t) => {
  *   t.image.runsAsNonRoot().exposes(8080).noSecretInEnvOrHistory();
  *   t.file("/app/server.js").isFile().mode("0644");
- *   t.files("{.git,.npmrc,id_rsa*}").none();
+ *   t.command(["node", "--version"]).stdout(/^v24/);
+ *   t.port(8080).listening();
  * });
+ * const shop = stack("shop", (t) => t.in("web").http("http://127.0.0.1:8080/").status(200));
+ * describeCompose("compose.yaml", shop);
  * describeService("web", (t) => t.http("/").status(200).body(/shop/));
  */
-import type { Check } from "./check.ts";
-import { currentCollector, specError } from "./collect.ts";
-import { FileExpectations, FilesExpectations, UserExpectations } from "./file-checks.ts";
-import { ImageExpectations } from "./image-checks.ts";
-import { HttpExpectations, type HttpOptions, type ServiceOptions } from "./service-checks.ts";
+import { dirname, resolve } from "node:path";
+import type { Target } from "./check.ts";
+import { currentCollector, placeOfCaller, specError } from "./collect.ts";
+import {
+  type ImageOptions,
+  type ImageTarget,
+  imageTarget,
+  type ServiceOptions,
+  type ServiceTarget,
+  type StackTarget,
+  serviceTarget,
+  stackTarget,
+} from "./spec/targets.ts";
 
-export interface ImageTarget {
-  readonly image: ImageExpectations;
-  file(path: string): FileExpectations;
-  files(glob: string): FilesExpectations;
-  user(name: string): UserExpectations;
-}
+export { type Empty, type Expected, type ExpectedOutput, empty } from "./spec/expect.ts";
+export type { CommandOptions, RequestOptions } from "./spec/running.ts";
+export type {
+  ContainerTarget,
+  HttpOptions,
+  ImageOptions,
+  ImageTarget,
+  SecureOptions,
+  ServiceOptions,
+  ServiceTarget,
+  StackTarget,
+} from "./spec/targets.ts";
 
-export interface ServiceTarget {
-  http(path: string, options?: HttpOptions): HttpExpectations;
-}
-
-export type { HttpOptions, ServiceOptions } from "./service-checks.ts";
-
-/** `name` is a key under `images` in the config. */
-export function describeImage(name: string, body: (t: ImageTarget) => unknown): void {
+/** `name` is a key under `images` in the config. `options` say how its container is started when a check needs one. */
+export function describeImage(name: string, body: (t: ImageTarget) => unknown): void;
+export function describeImage(name: string, options: ImageOptions, body: (t: ImageTarget) => unknown): void;
+export function describeImage(
+  name: string,
+  first: ImageOptions | ((t: ImageTarget) => unknown),
+  second?: (t: ImageTarget) => unknown,
+): void {
   const { checks } = currentCollector();
-  body(imageTarget(name, (check) => checks.push(check)));
+  const options = typeof first === "function" ? {} : first;
+  const body = typeof first === "function" ? first : second;
+  if (body === undefined) throw specError("describeImage needs a function that says what to expect");
+  refusePromise("describeImage", body(imageTarget(name, (check) => checks.push(check), options)));
+}
+
+/** Checks of services that run together, wherever that is. */
+export interface Stack {
+  readonly name: string;
+  readonly body: (t: StackTarget) => unknown;
+}
+
+/** Nothing is collected before it is given a place: `describeCompose(".", stack)`. */
+export function stack(name: string, body: (t: StackTarget) => unknown): Stack {
+  if (typeof body !== "function") throw specError("stack needs a function that says what to expect");
+  return { name, body };
+}
+
+/**
+ * The services of a Compose file, started together once for all checks. `path` is the file or its folder, relative to
+ * the spec file.
+ */
+export function describeCompose(
+  path: string,
+  ...parts: readonly (Stack | ((t: StackTarget) => unknown))[]
+): void {
+  const { checks } = currentCollector();
+  if (parts.length === 0)
+    throw specError("describeCompose needs a stack, or a function that says what to expect");
+  const whole = resolve(dirname(placeOfCaller().replace(/:\d+:\d+$/, "")), path);
+  const targetOf = (service: string): Target => ({ kind: "compose", path: whole, service });
+  for (const part of parts) {
+    const body = typeof part === "function" ? part : part.body;
+    refusePromise("describeCompose", body(stackTarget((check) => checks.push(check), targetOf)));
+  }
 }
 
 /** `name` is a Service in the release's namespace. */
@@ -50,29 +101,16 @@ export function describeService(
   const options = typeof first === "function" ? {} : first;
   const body = typeof first === "function" ? first : second;
   if (body === undefined) throw specError("describeService needs a function that says what to expect");
-  body({
-    http: (path, http = {}) => {
-      if (!path.startsWith("/")) throw specError(`a path begins with a slash, got "${path}"`);
-      return new HttpExpectations((check) => checks.push(check), {
-        service: name,
-        cluster: options.cluster,
-        port: options.port,
-        method: (http.method ?? "GET").toUpperCase(),
-        path,
-        headers: http.headers ?? {},
-        deadlineMs: http.deadlineMs ?? 10_000,
-      });
-    },
-  });
+  refusePromise("describeService", body(serviceTarget(name, options, (check) => checks.push(check))));
 }
 
-export function imageTarget(name: string, push: (check: Check) => void): ImageTarget {
-  const add: ConstructorParameters<typeof ImageExpectations>[0] = (check) =>
-    push({ ...check, kind: "image", image: name, place: check.place ?? "built-in" });
-  return {
-    image: new ImageExpectations(add),
-    file: (path) => new FileExpectations(add, path),
-    files: (glob) => new FilesExpectations(add, glob),
-    user: (user) => new UserExpectations(add, user),
-  };
+/** Checks that are added after the file has ended would be lost, and nobody would notice. */
+function refusePromise(what: string, result: unknown): void {
+  if (result instanceof Promise) {
+    result.catch(() => {});
+    throw specError(
+      `${what}'s function must not be async`,
+      "It only says what to expect; nothing in it can be waited for.",
+    );
+  }
 }

@@ -1,0 +1,99 @@
+/** What is expected of every file that a glob matches. */
+
+import { globToRegExp } from "../../images/dockerfile/patterns.ts";
+import { type CheckOf, fail, type Judgement, pass, unknown } from "../check.ts";
+import type { ContainerFiles, FileFacts } from "../engines/engine.ts";
+import { showMode } from "../spec/expect.ts";
+import { accountsOf, idOfGroup, idOfUser } from "./accounts.ts";
+
+interface Match {
+  readonly path: string;
+  readonly file: FileFacts;
+}
+
+export async function judgeFiles(
+  { resource, expectation }: Pick<CheckOf<"files">, "resource" | "expectation">,
+  files: ContainerFiles,
+): Promise<Judgement> {
+  const wanted = expressionOf(resource.glob);
+  const except = resource.except.map(expressionOf);
+  const found: Match[] = [];
+  let looked = 0;
+  for await (const entry of files.entries()) {
+    looked += 1;
+    if (wanted.test(entry.path) && !except.some((one) => one.test(entry.path))) found.push(entry);
+  }
+  // An empty file system was not looked at but is missing: no negative expectation may hold by that.
+  if (looked === 0) return unknown("the file system has no files at all");
+  switch (expectation.matcher) {
+    case "none":
+      return found.length === 0 ? pass(`${looked} paths looked at`) : fail(some(found));
+    case "count":
+      return found.length === expectation.count ? pass() : fail(`${found.length}: ${some(found)}`);
+    case "noSetuid":
+      return without(found, ({ file }) => file.kind === "file" && (file.mode & 0o6000) !== 0);
+    case "notWritableByOthers":
+      if (found.length === 0) return unknown("no file matches, so nothing was looked at");
+      return without(
+        found,
+        ({ file }) => file.kind !== "symlink" && (file.mode & 0o002) !== 0 && (file.mode & 0o1000) === 0,
+      );
+    case "every":
+      return judgeEvery(expectation.mode, expectation.owner, found, files);
+  }
+}
+
+function without(found: readonly Match[], isBad: (match: Match) => boolean): Judgement {
+  const bad = found.filter(isBad);
+  return bad.length === 0 ? pass(`${found.length} files`) : fail(some(bad));
+}
+
+async function judgeEvery(
+  mode: number | undefined,
+  owner: string | undefined,
+  found: readonly Match[],
+  files: ContainerFiles,
+): Promise<Judgement> {
+  if (found.length === 0) return fail("no file matches");
+  const [user, group] = owner === undefined ? [] : (owner.split(":") as [string, string?]);
+  const accounts = await accountsOf(files);
+  const uid = user === undefined ? undefined : idOfUser(accounts, user);
+  const gid = group === undefined ? undefined : idOfGroup(accounts, group);
+  if ((user !== undefined && uid === undefined) || (group !== undefined && gid === undefined)) {
+    return unknown(`the image's accounts do not know ${owner}`);
+  }
+  const bad = found.filter(
+    ({ file }) =>
+      (mode !== undefined && file.mode !== mode) ||
+      (uid !== undefined && file.uid !== uid) ||
+      (gid !== undefined && file.gid !== gid),
+  );
+  const shown = bad.map((match) => ({
+    ...match,
+    path: `${match.path} (${showMode(match.file.mode)}, ${match.file.uid}:${match.file.gid})`,
+  }));
+  return bad.length === 0 ? pass(`${found.length} files`) : fail(some(shown));
+}
+
+/** A glob without a slash in front is meant from the root: `etc/*` and `/etc/*` are the same. */
+export function expressionOf(glob: string): RegExp {
+  const pattern = glob.replace(/^\//, "");
+  // `**/{a,b}` is written by everyone and costs one line.
+  const alternatives = expandBraces(pattern).map((one) =>
+    globToRegExp(one, { isDeep: true }).source.slice(1, -1),
+  );
+  return new RegExp(`^/(?:${alternatives.join("|")})$`, "su");
+}
+
+function expandBraces(glob: string): readonly string[] {
+  const match = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(glob);
+  if (match === null) return [glob];
+  const [, before, inside, after] = match as unknown as [string, string, string, string];
+  return inside.split(",").flatMap((one) => expandBraces(`${before}${one}${after}`));
+}
+
+const some = (found: readonly Match[]): string =>
+  found
+    .slice(0, 5)
+    .map(({ path }) => path)
+    .join(", ") + (found.length > 5 ? ` and ${found.length - 5} more` : "");

@@ -1,0 +1,95 @@
+/**
+ * The process table and the sockets by one command in the container, for engines that cannot read this machine's /proc (a
+ * remote one). Only `read`, `printf` and the shell's own words are used: no cat, ps, ss or netstat need be there.
+ */
+import type { Container, ContainerProcess, ListeningSocket, Unseen } from "../engines/engine.ts";
+
+export interface Tables {
+  readonly processes: readonly ContainerProcess[];
+  readonly sockets: readonly ListeningSocket[];
+}
+
+/** Lines: `S tcp <line of /proc/net/tcp>`, `P <pid> <ppid> <uid> <comm>`, `A <pid> <words>`, and `E` at the end. */
+export const SCRIPT = `
+for f in tcp tcp6 udp udp6; do
+  [ -r /proc/net/$f ] && while read -r line; do printf 'S %s %s\\n' $f "$line"; done < /proc/net/$f
+done
+for d in /proc/[0-9]*; do
+  pid=\${d#/proc/}; [ "$pid" = $$ ] && continue
+  name=; ppid=; uid=
+  while read -r key value rest; do
+    case $key in Name:) name=$value;; PPid:) ppid=$value;; Uid:) uid=$value;; esac
+  done < $d/status 2>/dev/null
+  [ -n "$ppid" ] && printf 'P %s %s %s %s\\n' "$pid" "$ppid" "$uid" "$name"
+  words=
+  while IFS= read -r word || [ -n "$word" ]; do words="$words$word "; done < $d/cmdline 2>/dev/null
+  printf 'A %s %s\\n' "$pid" "$words"
+done
+printf 'E\\n'
+`;
+
+export async function readTables(container: Container): Promise<Tables | Unseen> {
+  const result = await container.exec(["/bin/sh"], { stdin: SCRIPT, timeoutMs: 10_000 });
+  const tables = parseTables(result.stdout);
+  if (tables !== undefined) return tables;
+  return {
+    unseen:
+      "the engine does not show processes and sockets, and there is no shell in the container to read /proc",
+    remedy:
+      "Run it where /proc of the container can be read: on the engine's own machine, or with --engine sandbox.",
+  };
+}
+
+/** Undefined when the script did not come to its end: then nothing is known of what it did not print. */
+export function parseTables(output: string): Tables | undefined {
+  const lines = output.split("\n");
+  if (!lines.includes("E")) return undefined;
+  const argvOf = new Map<number, readonly string[]>();
+  const processes: ContainerProcess[] = [];
+  const sockets: ListeningSocket[] = [];
+  let hasTable = false;
+  for (const line of lines) {
+    const [kind, first = "", ...rest] = line.split(" ");
+    if (kind === "A") argvOf.set(Number(first), rest.join(" ").trim().split(" ").filter(Boolean));
+    if (kind === "P") {
+      const [parent, uid, ...name] = rest;
+      const comm = name.join(" ").slice(0, 15);
+      processes.push({ pid: Number(first), parent: Number(parent), uid: Number(uid), comm, argv: [] });
+    }
+    if (kind === "S") {
+      if (/local_address/.test(line)) hasTable = true;
+      const socket = parseSocket(first.replace("6", "") as "tcp" | "udp", rest.join(" "));
+      if (socket !== undefined) sockets.push(socket);
+    }
+  }
+  if (!hasTable) return undefined;
+  return { processes: processes.map((one) => ({ ...one, argv: argvOf.get(one.pid) ?? [] })), sockets };
+}
+
+/** `0: 0100007F:1F90 00000000:0000 0A …`: state 0A is LISTEN for TCP, 07 is unconnected for UDP. */
+export function parseSocket(protocol: "tcp" | "udp", line: string): ListeningSocket | undefined {
+  const [, local = "", , state] = line.trim().split(/\s+/);
+  const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local);
+  if (match === null || state !== (protocol === "tcp" ? "0A" : "07")) return undefined;
+  return {
+    protocol,
+    address: parseAddress(match[1] as string),
+    port: Number.parseInt(match[2] as string, 16),
+  };
+}
+
+/** Words of four bytes in the order of a little-endian machine. Source: net/ipv4/tcp_ipv4.c, get_tcp4_sock. */
+export function parseAddress(hex: string): string {
+  const words = hex.match(/.{8}/g) ?? [];
+  const bytes = words.flatMap((word) =>
+    (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)),
+  );
+  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255) {
+    return bytes.slice(12).join(".");
+  }
+  const groups = Array.from({ length: 8 }, (_, at) =>
+    (((bytes[at * 2] ?? 0) << 8) | (bytes[at * 2 + 1] ?? 0)).toString(16),
+  );
+  return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
+}

@@ -1,0 +1,184 @@
+/** What the words of a spec file have in common: adding a check, and turning what people write into plain data. */
+import { parseDuration } from "@slipway/base";
+import type {
+  Check,
+  CheckOf,
+  DocumentExpectation,
+  Json,
+  Kind,
+  Kinds,
+  Section,
+  Target,
+  TextMatch,
+} from "../check.ts";
+import { placeOfCaller, specError } from "../collect.ts";
+import { showMatch } from "../text.ts";
+
+/** A string, or an expression that is searched for. */
+export type Expected = string | RegExp;
+/** What a stream should say: exactly a string, an expression, all of several, or nothing (`empty()`). */
+export type ExpectedOutput = Expected | Empty | readonly (Expected | Empty)[];
+
+export interface Empty {
+  readonly isEmpty: true;
+}
+/** Nothing at all: `t.command("true").stderr(empty())`. An empty list would say nothing and is an error. */
+export const empty = (): Empty => ({ isEmpty: true });
+
+/** Where the checks of one target go, and how long a condition may take. */
+export interface Context {
+  readonly target: Target;
+  readonly deadlineMs: number;
+  readonly push: (check: Check) => void;
+  /** Undefined: the line of the spec file that says it. */
+  readonly place?: string;
+}
+
+/** A thing that is checked; each word on it adds a check and returns the thing again. */
+export class Expectations<K extends Kind> {
+  readonly #context: Context;
+  readonly #kind: K;
+  readonly #resource: Kinds[K]["resource"];
+  readonly #subject: string;
+
+  constructor(context: Context, kind: K, subject: string, resource: Kinds[K]["resource"]) {
+    this.#context = context;
+    this.#kind = kind;
+    this.#resource = resource;
+    this.#subject = subject;
+  }
+
+  protected expect(says: string, expectation: Kinds[K]["expectation"]): this {
+    const { target, deadlineMs, push, place } = this.#context;
+    const check: CheckOf<K> = {
+      kind: this.#kind,
+      target,
+      resource: this.#resource,
+      expectation,
+      subject: this.#subject,
+      says,
+      place: place ?? placeOfCaller(),
+      deadlineMs,
+    };
+    push(check as unknown as Check);
+    return this;
+  }
+}
+
+/** `string` is what a plain string means here: the whole text, or a part of it. */
+export function textMatch(what: string, expected: unknown, string: "exactly" | "containing"): TextMatch {
+  if (expected instanceof RegExp) {
+    // A flag like `g` would make the second test of an expression start where the first ended.
+    return { is: "matching", source: expected.source, flags: expected.flags.replaceAll(/[gy]/g, "") };
+  }
+  if (typeof expected === "object" && expected !== null && "isEmpty" in expected) return { is: "empty" };
+  if (typeof expected !== "string") {
+    throw specError(
+      `${what} expects a string or an expression, got ${JSON.stringify(expected) ?? "nothing"}`,
+    );
+  }
+  if (expected === "" && string === "containing") {
+    throw specError(`${what} expects a string or an expression; an empty one says nothing`);
+  }
+  return { is: string, text: expected };
+}
+
+export function textMatches(what: string, expected: unknown): readonly TextMatch[] {
+  if (!Array.isArray(expected)) return [textMatch(what, expected, "exactly")];
+  if (expected.length === 0) {
+    throw specError(
+      `${what} expects something; an empty list says nothing`,
+      "Write empty() for no output at all.",
+    );
+  }
+  return expected.map((one) => textMatch(what, one, "exactly"));
+}
+
+export function section(
+  options: { readonly from?: Expected; readonly to?: Expected } = {},
+): Section | undefined {
+  const { from, to } = options;
+  if (from === undefined && to === undefined) return undefined;
+  return {
+    from: from === undefined ? undefined : textMatch("from", from, "containing"),
+    to: to === undefined ? undefined : textMatch("to", to, "containing"),
+  };
+}
+
+/** A value, or for texts an expression. */
+export function documentAt(path: string, expected: Json | RegExp): DocumentExpectation {
+  if (expected === undefined) throw specError(`json ${path} expects a value or an expression`);
+  return expected instanceof RegExp
+    ? { path, value: undefined, match: textMatch("json", expected, "exactly") }
+    : { path, value: expected, match: undefined };
+}
+
+export const showDocument = (what: string, { path, value, match }: DocumentExpectation): string =>
+  `${what} ${path === "" ? "" : `${path} `}is ${match === undefined ? JSON.stringify(value) : showMatch(match)}`;
+
+/** `"0644"`, or the number 0o644. */
+export function parseMode(expected: string | number): number {
+  const wanted =
+    typeof expected === "number"
+      ? expected
+      : /^[0-7]+$/.test(expected)
+        ? Number.parseInt(expected, 8)
+        : Number.NaN;
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 0o7777)
+    throw specError(`"${expected}" is not a mode, like "0644"`);
+  return wanted;
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 1024,
+  MIB: 1024 ** 2,
+  GIB: 1024 ** 3,
+};
+
+/** `"250MB"`, `"1GiB"`, or bytes. */
+export function parseSize(text: string | number): number {
+  if (typeof text === "number") return text;
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?i?B)$/i.exec(text);
+  if (match === null) throw specError(`"${text}" is not a size, like "250MB" or "1GiB"`);
+  return Number(match[1]) * (UNITS[(match[2] as string).toUpperCase()] as number);
+}
+
+/** `"5s"`, `"2m"`, or milliseconds. */
+export function parseTime(text: string | number): number {
+  if (typeof text === "number" && text >= 0) return text;
+  const ms = typeof text === "string" ? safely(() => parseDuration(text, "time")) : undefined;
+  if (ms === undefined) throw specError(`"${text}" is not a duration, like "5s" or "500ms"`);
+  return ms;
+}
+
+export function safely<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+export const showMode = (mode: number): string => mode.toString(8).padStart(4, "0");
+
+export function wordList(what: string, words: unknown): readonly string[] {
+  if (!Array.isArray(words) || words.length === 0 || words.some((word) => typeof word !== "string")) {
+    throw specError(`${what} expects a list of words, like ["node", "server.js"]`);
+  }
+  return words as readonly string[];
+}
+
+export function wholeNumber(what: string, value: number, least = 0): number {
+  if (!Number.isInteger(value) || value < least)
+    throw specError(`${what} expects a whole number, got ${value}`);
+  return value;
+}
+
+export function portNumber(port: number): number {
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw specError(`${port} is not a port`);
+  return port;
+}

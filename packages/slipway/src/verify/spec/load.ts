@@ -1,0 +1,71 @@
+/** Finds the spec files of a run and collects their checks. */
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { SlipwayError, systemCode } from "@slipway/base";
+import type { BuiltImage } from "../../images/image.ts";
+import type { Check } from "../check.ts";
+import { collect } from "../collect.ts";
+import { defaultImageChecks } from "../defaults.ts";
+import { withoutImplied } from "../plan.ts";
+import { imageTarget } from "./targets.ts";
+
+let runs = 0;
+
+/** Rejects with VERIFY_SPEC_INVALID or VERIFY_SPEC_MISSING (exit 2). */
+export async function collectChecks(options: {
+  readonly files: readonly string[];
+  readonly images: readonly BuiltImage[];
+  readonly includeDefaults?: boolean;
+}): Promise<readonly Check[]> {
+  const files = (await Promise.all(options.files.map(specFiles))).flat();
+  runs += 1;
+  const fromSpecs = await collect(async () => {
+    for (const file of files) await importSpec(file, runs);
+  });
+  const builtIn: Check[] = [];
+  if (options.includeDefaults === true) {
+    for (const { name } of options.images) {
+      defaultImageChecks(imageTarget(name, (check) => builtIn.push(check), { place: "built-in" }));
+    }
+  }
+  return withoutImplied([...builtIn, ...fromSpecs]);
+}
+
+export async function specFiles(path: string): Promise<readonly string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [path];
+    const names = await readdir(path, { recursive: true });
+    return names
+      .filter((name) => /\.(?:ts|mts|js|mjs)$/.test(name) && !/(?:^|\/)node_modules\//.test(name))
+      .filter((name) => !/\.d\.m?ts$/.test(name))
+      .sort()
+      .map((name) => join(path, name));
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    throw new SlipwayError({
+      code: "VERIFY_SPEC_MISSING",
+      where: path,
+      message: "there is no such spec file or folder",
+      hint: "Correct `verify` in slipway.config.ts.",
+      exitCode: 2,
+    });
+  }
+}
+
+/** The number makes Node run a file again that an earlier run in this process had loaded. */
+async function importSpec(file: string, run: number): Promise<void> {
+  try {
+    await import(`${pathToFileURL(file).href}?run=${run}`);
+  } catch (error) {
+    if (error instanceof SlipwayError) throw error;
+    throw new SlipwayError({
+      code: "VERIFY_SPEC_INVALID",
+      where: file,
+      message: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+      hint: "The spec file could not be run; it is TypeScript of which only the types are removed (no enums).",
+      cause: error,
+      exitCode: 2,
+    });
+  }
+}

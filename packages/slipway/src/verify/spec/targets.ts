@@ -1,0 +1,205 @@
+/** The words of a spec file: what `t` is in `describeImage`, `describeCompose` and `stack`, and in `describeService`. */
+import type { Check, RunOptions, Stream, Target } from "../check.ts";
+import { specError } from "../collect.ts";
+import {
+  CertificateExpectations,
+  GroupExpectations,
+  PackageExpectations,
+  type PackageOptions,
+  UserExpectations,
+} from "./accounts.ts";
+import { type Context, parseTime, wordList } from "./expect.ts";
+import { FileExpectations, FilesExpectations } from "./files.ts";
+import { ImageExpectations } from "./image.ts";
+import {
+  CommandExpectations,
+  type CommandOptions,
+  ContainerExpectations,
+  DnsExpectations,
+  HttpExpectations,
+  LogExpectations,
+  PortExpectations,
+  PortsExpectations,
+  ProcessExpectations,
+  ReachExpectations,
+  type RequestOptions,
+} from "./running.ts";
+
+/** How long a condition (a port, a process, an answer, a line of a log) may take to become true. */
+export const DEFAULT_DEADLINE_MS = 10_000;
+
+/** One container: of an image, or a service among others. */
+export interface ContainerTarget {
+  file(path: string): FileExpectations;
+  /** A glob from the root, in which `**` crosses folders. */
+  files(glob: string): FilesExpectations;
+  user(name: string): UserExpectations;
+  group(name: string): GroupExpectations;
+  package(name: string, options?: PackageOptions): PackageExpectations;
+  certificate(path: string): CertificateExpectations;
+  /** A list is run without a shell; a string by the container's `/bin/sh -c`. Exit 0 is expected unless said otherwise. */
+  command(command: string | readonly string[], options?: CommandOptions): CommandExpectations;
+  port(port: number, protocol?: "tcp" | "udp"): PortExpectations;
+  readonly ports: PortsExpectations;
+  /** By name, or `1` for what the container was started with. */
+  process(name: string | number): ProcessExpectations;
+  /** A request from inside the container's network: nothing is needed in the image. */
+  http(url: string, options?: RequestOptions): HttpExpectations;
+  readonly log: LogExpectations & { readonly stdout: LogExpectations; readonly stderr: LogExpectations };
+  dns(name: string): DnsExpectations;
+  reach(host: string, port: number): ReachExpectations;
+  readonly container: ContainerExpectations;
+  /** The same with another deadline for conditions: `t.within("30s").port(80).listening()`. */
+  within(deadline: string | number): this;
+  /** Looked at once, without waiting for anything to become true. */
+  once(): this;
+}
+
+export interface ImageTarget extends ContainerTarget {
+  readonly image: ImageExpectations;
+  /**
+   * The usual security checks together: not root, no secret in env, history or files, no setuid or setgid file but
+   * those allowed, the base pinned by digest, no shell.
+   */
+  secure(options?: SecureOptions): void;
+}
+
+export interface SecureOptions {
+  /** Globs of files that may have setuid or setgid. */
+  readonly setuid?: readonly string[];
+  /** The image may have a shell. Default false. */
+  readonly shell?: boolean;
+  /** The base need not be recorded by digest: true for images on a base of this machine or on scratch. Default false. */
+  readonly unpinned?: boolean;
+}
+
+/** Containers that run together: of a Compose file, or of a release in a cluster. */
+export interface StackTarget {
+  in(service: string): ContainerTarget;
+}
+
+export interface ServiceTarget {
+  http(path: string, options?: HttpOptions): HttpExpectations;
+}
+
+export interface HttpOptions extends RequestOptions {
+  /** How long the request is repeated until all its expectations hold. Default 10000; 0 asks once. */
+  readonly deadlineMs?: number;
+}
+
+export interface ServiceOptions {
+  /** Name in the config; every cluster's own check needs its own name. Default: the first cluster. */
+  readonly cluster?: string;
+  /** Number or name of the Service's port. Default: its first. */
+  readonly port?: number | string;
+}
+
+export interface ImageOptions {
+  /** How its container is started when a check needs one. Default: as the image says. */
+  readonly entrypoint?: readonly string[];
+  readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: string;
+}
+
+export function containerTarget(context: Context): ContainerTarget {
+  const log = (stream: Stream | undefined): LogExpectations => new LogExpectations(context, stream);
+  return {
+    file: (path) => new FileExpectations(context, path),
+    files: (glob) => new FilesExpectations(context, glob),
+    user: (name) => new UserExpectations(context, name),
+    group: (name) => new GroupExpectations(context, name),
+    package: (name, options = {}) => new PackageExpectations(context, name, options),
+    certificate: (path) => new CertificateExpectations(context, path),
+    command: (command, options = {}) => new CommandExpectations(context, command, options),
+    port: (port, protocol = "tcp") => new PortExpectations(context, port, protocol),
+    ports: new PortsExpectations(context),
+    process: (name) => new ProcessExpectations(context, name),
+    http(url, options = {}) {
+      if (!URL.canParse(url) || !/^https?:/.test(url)) {
+        throw specError(`"${url}" is not a URL`, "Inside a container, write http://127.0.0.1:8080/path.");
+      }
+      return new HttpExpectations(context, url, options, `${(options.method ?? "GET").toUpperCase()} ${url}`);
+    },
+    log: Object.assign(log(undefined), { stdout: log("stdout"), stderr: log("stderr") }),
+    dns: (name) => new DnsExpectations(context, name),
+    reach: (host, port) => new ReachExpectations(context, host, port),
+    container: new ContainerExpectations(context),
+    within: (deadline) => containerTarget({ ...context, deadlineMs: parseTime(deadline) }) as never,
+    once: () => containerTarget({ ...context, deadlineMs: 0 }) as never,
+  };
+}
+
+export function imageTarget(
+  name: string,
+  push: (check: Check) => void,
+  options: ImageOptions & { readonly place?: string } = {},
+): ImageTarget {
+  const run: RunOptions = {
+    ...(options.entrypoint === undefined ? {} : { entrypoint: wordList("entrypoint", options.entrypoint) }),
+    ...(options.command === undefined ? {} : { command: wordList("command", options.command) }),
+    ...(options.env === undefined ? {} : { environment: options.env }),
+    ...(options.user === undefined ? {} : { user: options.user }),
+  };
+  const context: Context = {
+    target: { kind: "image", image: name, run },
+    deadlineMs: DEFAULT_DEADLINE_MS,
+    push,
+    ...(options.place === undefined ? {} : { place: options.place }),
+  };
+  return imageTargetOf(context);
+}
+
+function imageTargetOf(context: Context): ImageTarget {
+  const image = new ImageExpectations(context);
+  return {
+    ...containerTarget(context),
+    image,
+    secure({ setuid = [], shell = false, unpinned = false } = {}) {
+      image.runsAsNonRoot().noSecretInEnvOrHistory().noSecretInFiles();
+      new FilesExpectations(context, "**", setuid).noSetuid();
+      if (!unpinned) image.digestPinned();
+      if (!shell) image.noShell();
+    },
+    within: (deadline) => imageTargetOf({ ...context, deadlineMs: parseTime(deadline) }) as never,
+    once: () => imageTargetOf({ ...context, deadlineMs: 0 }) as never,
+  };
+}
+
+/** `targetOf` says where the services of the stack run; the checks are the same everywhere. */
+export function stackTarget(
+  push: (check: Check) => void,
+  targetOf: (service: string) => Target,
+): StackTarget {
+  return {
+    in(service) {
+      if (typeof service !== "string" || service === "") throw specError("in expects the name of a service");
+      return containerTarget({ target: targetOf(service), deadlineMs: DEFAULT_DEADLINE_MS, push });
+    },
+  };
+}
+
+export function serviceTarget(
+  service: string,
+  options: ServiceOptions,
+  push: (check: Check) => void,
+): ServiceTarget {
+  const { cluster, port } = options;
+  return {
+    http(path, http = {}) {
+      if (!path.startsWith("/")) throw specError(`a path begins with a slash, got "${path}"`);
+      const context: Context = {
+        target: { kind: "service", service, cluster, port },
+        deadlineMs: http.deadlineMs ?? DEFAULT_DEADLINE_MS,
+        push,
+      };
+      const where = cluster === undefined ? "" : `${cluster} `;
+      return new HttpExpectations(
+        context,
+        path,
+        http,
+        `${where}${(http.method ?? "GET").toUpperCase()} ${path}`,
+      );
+    },
+  };
+}
