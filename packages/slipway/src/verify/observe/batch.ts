@@ -1,19 +1,22 @@
 /**
  * The process table and the sockets by one command in the container, for engines that cannot read this machine's /proc (a
- * remote one). Only `read`, `printf` and the shell's own words are used: no cat, ps, ss or netstat need be there.
+ * remote one). Only the shell's own words are used, and `cat` for command lines, whose NUL bytes a shell cannot read: no ps,
+ * ss or netstat need be there.
  */
 import type { Container, ContainerProcess, ListeningSocket, Unseen } from "../engines/engine.ts";
 
 export interface Tables {
-  readonly processes: readonly ContainerProcess[];
+  /** Undefined: without `cat` the words of a command line run together, so that no name is sure. */
+  readonly processes: readonly ContainerProcess[] | undefined;
   readonly sockets: readonly ListeningSocket[];
 }
 
-/** Lines: `S tcp <line of /proc/net/tcp>`, `P <pid> <ppid> <uid> <comm>`, `A <pid> <words>`, and `E` at the end. */
+/** Lines: `S tcp <line of /proc/net/tcp>`, `P <pid> <ppid> <uid> <comm>`, `A <pid> <words, each ended by NUL>`, `C` when there is `cat`, `E` at the end. */
 export const SCRIPT = `
 for f in tcp tcp6 udp udp6; do
   [ -r /proc/net/$f ] && while read -r line; do printf 'S %s %s\\n' $f "$line"; done < /proc/net/$f
 done
+command -v cat >/dev/null 2>&1 && printf 'C\\n'
 for d in /proc/[0-9]*; do
   pid=\${d#/proc/}; [ "$pid" = $$ ] && continue
   name=; ppid=; uid=
@@ -21,9 +24,7 @@ for d in /proc/[0-9]*; do
     case $key in Name:) name=$value;; PPid:) ppid=$value;; Uid:) uid=$value;; esac
   done < $d/status 2>/dev/null
   [ -n "$ppid" ] && printf 'P %s %s %s %s\\n' "$pid" "$ppid" "$uid" "$name"
-  words=
-  while IFS= read -r word || [ -n "$word" ]; do words="$words$word "; done < $d/cmdline 2>/dev/null
-  printf 'A %s %s\\n' "$pid" "$words"
+  printf 'A %s ' "$pid"; cat $d/cmdline 2>/dev/null; printf '\\n'
 done
 printf 'E\\n'
 `;
@@ -50,7 +51,7 @@ export function parseTables(output: string): Tables | undefined {
   let hasTable = false;
   for (const line of lines) {
     const [kind, first = "", ...rest] = line.split(" ");
-    if (kind === "A") argvOf.set(Number(first), rest.join(" ").trim().split(" ").filter(Boolean));
+    if (kind === "A") argvOf.set(Number(first), rest.join(" ").split("\0").slice(0, -1));
     if (kind === "P") {
       const [parent, uid, ...name] = rest;
       const comm = name.join(" ").slice(0, 15);
@@ -63,7 +64,8 @@ export function parseTables(output: string): Tables | undefined {
     }
   }
   if (!hasTable) return undefined;
-  return { processes: processes.map((one) => ({ ...one, argv: argvOf.get(one.pid) ?? [] })), sockets };
+  const whole = processes.map((one) => ({ ...one, argv: argvOf.get(one.pid) ?? [] }));
+  return { processes: lines.includes("C") ? whole : undefined, sockets };
 }
 
 /** `0: 0100007F:1F90 00000000:0000 0A …`: state 0A is LISTEN for TCP, 07 is unconnected for UDP. */

@@ -124,7 +124,10 @@ class Looker {
 
   async #processes(): Promise<readonly ContainerProcess[]> {
     const direct = await this.#shared("processes", () => this.#container.processes());
-    return isUnseen(direct) ? (await this.#tables()).processes : direct;
+    if (!isUnseen(direct)) return direct;
+    const { processes } = await this.#tables();
+    if (processes !== undefined) return processes;
+    throw new NotSeen({ unseen: "there is no cat in the container, so command lines could not be read" });
   }
 
   #tables(): Promise<Tables> {

@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { SlipwayError, systemClock } from "@slipway/base";
+import { buildImages } from "../../images/build.ts";
+import type { BuiltImage } from "../../images/image.ts";
+import { ImageLayout } from "../../images/layout.ts";
+import type { RegistryClient } from "../../images/registry/client.ts";
+import { collect } from "../collect.ts";
+import { withoutImplied } from "../plan.ts";
+import type { CheckResult } from "../report/result.ts";
+import { type DecideOptions, decideChecks } from "../run.ts";
+import {
+  describeCompose,
+  describeImage,
+  empty,
+  type ImageOptions,
+  type ImageTarget,
+  type StackTarget,
+} from "../verify.ts";
+import type { ComposeRunner } from "./compose-run.ts";
+import { testingEngine } from "./testing-engine.ts";
+
+let folder: string;
+let images: readonly BuiltImage[];
+let port: number;
+
+const SERVER = `const http = require("node:http");
+console.log("starting with " + process.env.DB_PASSWORD);
+setTimeout(() => http.createServer((req, res) => {
+  if (req.url === "/old") { res.writeHead(301, { location: "/new" }); return res.end(); }
+  if (req.url === "/bad") { console.error("connect ECONNREFUSED 127.0.0.1:1"); res.writeHead(502); return res.end("bad gateway"); }
+  res.setHeader("content-type", "application/json");
+  res.end(JSON.stringify({ service: "web", items: [1, 2] }));
+}).listen(Number(process.env.PORT), "127.0.0.1", () => console.log("listening")), 120);
+if (process.env.DEAF) process.on("SIGTERM", () => {});
+`;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-running-"));
+  await writeFile(join(folder, "server.cjs"), SERVER);
+  await writeFile(
+    join(folder, "Dockerfile"),
+    "FROM scratch\nCOPY server.cjs /app/\nCOPY server.cjs /bin/sh\nCOPY server.cjs /bin/sleep\n",
+  );
+  const layout = await ImageLayout.open(join(folder, "layout"));
+  const from = {
+    kind: "context" as const,
+    context: folder,
+    dockerfile: join(folder, "Dockerfile"),
+    args: {},
+  };
+  images = await buildImages({
+    images: [{ name: "web", from }],
+    layout,
+    registry: {} as RegistryClient,
+    root: folder,
+    commitTimeMs: 0,
+    isLocal: true,
+    allowHostBases: [],
+  });
+  const free = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => free.on("listening", resolve));
+  port = (free.address() as { port: number }).port;
+  free.close();
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const serve = (env: Record<string, string> = {}): ImageOptions => ({
+  entrypoint: [process.execPath],
+  command: [join(folder, "server.cjs")],
+  env: { PORT: String(port), ...env },
+});
+
+async function decide(
+  options: ImageOptions,
+  body: (t: ImageTarget) => unknown,
+  over: Partial<DecideOptions> = {},
+  engine = testingEngine(systemClock),
+): Promise<{ readonly results: readonly CheckResult[]; readonly engine: ReturnType<typeof testingEngine> }> {
+  const checks = withoutImplied(await collect(() => describeImage("web", options, body)));
+  const run = { images, root: folder, clock: systemClock, engine: () => Promise.resolve(engine), ...over };
+  const results = await decideChecks(checks, run);
+  assert.equal(engine.made, engine.removed, "everything that was made is removed");
+  return { results, engine };
+}
+
+const verdicts = (results: readonly CheckResult[]): readonly string[] =>
+  results.map(
+    (one) =>
+      `${one.verdict} ${one.subject} › ${one.expectation}${one.verdict === "pass" ? "" : `: ${one.evidence}`}`,
+  );
+
+async function allPass(
+  options: ImageOptions,
+  body: (t: ImageTarget) => unknown,
+): Promise<ReturnType<typeof testingEngine>> {
+  const { results, engine } = await decide(options, body);
+  assert.deepEqual(verdicts(results.filter(({ verdict }) => verdict !== "pass")), []);
+  return engine;
+}
+
+test("what a server does is seen without a single exec, and only one container is started for all checks", async () => {
+  const engine = await allPass(serve(), (t) => {
+    t.port(port).listening().listening("127.0.0.1");
+    t.port(1).notListening();
+    t.ports.onlyListening([port]);
+    t.process(1)
+      .running()
+      .args(/server\.cjs/)
+      .count(1);
+    t.process("node")
+      .running()
+      .user(String(process.getuid?.() ?? 0));
+    t.process("nginx").notRunning();
+    t.http(`http://127.0.0.1:${port}/`)
+      .status(200)
+      .json("items[1]", 2)
+      .header("content-type", /json/)
+      .bodyLacks("secret");
+    t.http(`http://127.0.0.1:${port}/old`).redirects("/new");
+    t.log.contains("listening").count("listening", 1);
+    t.log.stderr.lacks("error");
+    t.dns("localhost").resolves("127.0.0.1");
+    t.reach("127.0.0.1", port).open();
+    t.reach("127.0.0.1", 1).closed();
+    t.container.running().restarts(0).notOomKilled().stopsWithin("5s");
+  });
+  assert.deepEqual([engine.made, engine.execs], [1, 0]);
+});
+
+test("where the engine shows no sockets or processes, one exec reads both for all checks", async () => {
+  const engine = testingEngine(systemClock, { blind: ["sockets", "processes"] });
+  const { results } = await decide(
+    serve(),
+    (t) => {
+      t.http(`http://127.0.0.1:${port}/`).status(200);
+      t.once().port(port).listening();
+      t.once().process("node").running();
+    },
+    {},
+    engine,
+  );
+  assert.ok(
+    results.every(({ verdict }) => verdict === "pass"),
+    verdicts(results).join("\n"),
+  );
+  assert.ok(engine.execs >= 1);
+});
+
+test("each wrong expectation fails with what was seen and how long it was tried", async () => {
+  const { results } = await decide(serve(), (t) => {
+    const w = t.within("600ms");
+    w.port(port).notListening();
+    w.port(1).listening();
+    w.process("nginx").running();
+    w.process("node").notRunning();
+    w.log.lacks("listening");
+    w.log.contains("listenning on");
+    w.reach("127.0.0.1", port).closed();
+    w.reach("no-such-host.invalid", 80).closed();
+    w.container.exitCode(0);
+    w.container.healthy();
+    w.http(`http://127.0.0.1:${port}/`).body(/"service":"shop"/);
+  });
+  assert.deepEqual(
+    results.map(({ verdict }) => verdict),
+    ["fail", "fail", "fail", "fail", "fail", "fail", "fail", "unknown", "fail", "unknown", "fail"],
+    verdicts(results).join("\n"),
+  );
+  assert.match(results[1]?.evidence ?? "", new RegExp(`listening: 127\\.0\\.0\\.1:${port}`));
+  assert.ok((results[1]?.attempts ?? 0) > 2 && (results[1]?.durationMs ?? 0) > 300);
+  assert.match(results[5]?.closest ?? "", /^listening {2}\(log line 2 of 2\)$/);
+});
+
+test("a first process that ignores its stop signal is told from one that does not", async () => {
+  const { results } = await decide(serve({ DEAF: "1" }), (t) => {
+    t.port(port).listening();
+    t.container.stopsWithin("300ms");
+  });
+  assert.equal(results[1]?.verdict, "fail");
+  assert.match(results[1]?.evidence ?? "", /ignored its stop signal and was killed/);
+});
+
+test("a container that ends says so at once: what should be there fails, what should not is unknown, with its last lines", async () => {
+  const options = { entrypoint: ["/bin/sh", "-c"], command: ["echo cannot open the database >&2; exit 3"] };
+  const { results } = await decide(options, (t) => {
+    t.port(80).listening();
+    t.port(22).notListening();
+    t.process("nginx").notRunning();
+    t.container.exitCode(3);
+  });
+  assert.deepEqual(
+    results.map(({ verdict }) => verdict),
+    ["fail", "unknown", "unknown", "pass"],
+  );
+  assert.deepEqual(results[0]?.why, ["web exited 3; its last lines: cannot open the database"]);
+  assert.ok(results.every(({ durationMs }) => durationMs < 5_000));
+});
+
+test("a container that cannot be started fails what should be there, and nothing passes by it", async () => {
+  const { results } = await decide({ entrypoint: ["/no/such/program"] }, (t) => {
+    t.port(80).listening();
+    t.port(22).notListening();
+    t.log.lacks("error");
+    t.container.running();
+  });
+  assert.deepEqual(
+    results.map(({ verdict }) => verdict),
+    ["fail", "unknown", "unknown", "fail"],
+  );
+});
+
+test("a 502 is explained by the front's own log", async () => {
+  const { results } = await decide(serve(), (t) =>
+    t.within("400ms").http(`http://127.0.0.1:${port}/bad`).status(200),
+  );
+  assert.deepEqual(results[0]?.why, ["web's log: connect ECONNREFUSED 127.0.0.1:1"]);
+});
+
+test("commands run once each, in order, in one container; isolated ones in their own", async () => {
+  const file = join(folder, "counted");
+  const engine = await allPass(serve(), (t) => {
+    t.command(`echo one >> ${file}; cat ${file}`).stdout("one\n");
+    t.command(["cat", file]).stdout(["one", /^o/]).stderr(empty()).maxTime("5s");
+    t.command("echo oops >&2; exit 4").exits(4).stderr(/oops/).stdout(empty()).stderrLacks("fine");
+    t.command(["cat"], { stdin: "given" }).stdout("given");
+    t.command("echo $GREETING; pwd", { env: { GREETING: "hi" }, workdir: "/tmp" }).stdout("hi\n/tmp");
+    t.command(["echo", '{"a":{"b":[7]}}']).json("a.b[0]", 7);
+    t.command(["true"]).isolated();
+  });
+  assert.deepEqual([engine.made, engine.execs], [2, 7]);
+});
+
+test("a command fails by its exit code, its text or its time, and says how it went", async () => {
+  const { results } = await decide(serve(), (t) => {
+    t.command("echo almost there >&2; exit 2").stderr(/almost done/);
+    t.command(["sleep", "5"], { timeout: "200ms" });
+    t.command(["no-such-program"]);
+  });
+  assert.deepEqual(
+    results.map((one) => [one.verdict, one.evidence, one.closest]),
+    [
+      ["fail", "exit 2", "almost there  (last line of stderr)"],
+      ["fail", 'stderr is "almost there"', "almost there  (stderr line 1 of 1)"],
+      ["fail", "it was killed after 200 ms", undefined],
+      ["fail", "exit 127", "spawn no-such-program ENOENT  (last line of stderr)"],
+    ],
+  );
+  assert.match(results[0]?.cost ?? "", /^exit 2 · \d+ ms$/);
+});
+
+test("an image whose own command ends at once is still asked, in a container that waits", async () => {
+  const engine = await allPass({ entrypoint: ["true"] }, (t) => {
+    t.command(["echo", "here"]).stdout("here");
+    t.command("echo there").stdout("there");
+  });
+  assert.equal(engine.made, 2);
+});
+
+test("secrets are replaced by value in everything that is shown", async () => {
+  const { results } = await decide(serve({ DB_PASSWORD: "hunter2hunter2" }), (t) => {
+    t.within("300ms").log.contains("starting with nothing");
+    t.command("echo $DB_PASSWORD; exit 1", { env: { DB_PASSWORD: "another-secret" } });
+  });
+  assert.deepEqual(
+    results.map(({ verdict }) => verdict),
+    ["fail", "fail"],
+  );
+  assert.doesNotMatch(JSON.stringify(results), /hunter2|another-secret/);
+  assert.match(JSON.stringify(results), /starting with •••/);
+});
+
+test("the engine is opened only when a check needs it, and one that fails is one error", async () => {
+  const broken = () =>
+    Promise.reject(new SlipwayError({ code: "ENGINE_MISSING", message: "no engine", exitCode: 3 }));
+  const { results } = await decide({}, (t) => t.file("/app/server.cjs").exists(), { engine: broken });
+  assert.equal(results[0]?.verdict, "pass");
+  await assert.rejects(
+    decide({}, (t) => t.port(1).listening().listening(), { engine: broken }),
+    { code: "ENGINE_MISSING" },
+  );
+});
+
+test("services of a stack are asked together, commands until they hold, and a mistake in a name is one error", async () => {
+  const engine = testingEngine(systemClock);
+  const compose: ComposeRunner = {
+    async up(_path, used) {
+      const spec = (name: string) => ({ ...serviceTemplate(), name });
+      const project = await used.createProject({ name: "shop", services: [spec("front"), spec("back")] });
+      await project.container("front").start();
+      return project;
+    },
+  };
+  const run = async (body: (t: StackTarget) => unknown): Promise<readonly CheckResult[]> => {
+    const checks = withoutImplied(await collect(() => describeCompose(".", body)));
+    return decideChecks(checks, {
+      images,
+      root: folder,
+      clock: systemClock,
+      engine: () => Promise.resolve(engine),
+      compose,
+    });
+  };
+  const results = await run((t) => {
+    t.in("front").http(`http://127.0.0.1:${port}/`).status(200);
+    t.in("front").command(`test -e ${folder}/late || { touch ${folder}/late; exit 1; }`);
+    t.in("front").log.lacks("[emerg]");
+  });
+  assert.deepEqual(verdicts(results.filter(({ verdict }) => verdict !== "pass")), []);
+  assert.equal(results[1]?.attempts, 2);
+  assert.equal(results[0]?.target, "compose › front");
+  await assert.rejects(
+    run((t) => t.in("frnt").port(80).listening()),
+    { code: "VERIFY_SPEC_INVALID", exitCode: 2 },
+  );
+  const dead: ComposeRunner = {
+    up: () =>
+      Promise.reject(new SlipwayError({ code: "COMPOSE_NOT_READY", message: "back exited 1", exitCode: 1 })),
+  };
+  const checks = await collect(() => describeCompose(".", (t) => t.in("front").port(80).notListening()));
+  const failed = await decideChecks(checks, {
+    images,
+    root: folder,
+    clock: systemClock,
+    engine: () => Promise.resolve(engine),
+    compose: dead,
+  });
+  assert.deepEqual(
+    [failed[0]?.verdict, failed[0]?.evidence],
+    ["fail", "the services did not become ready: back exited 1"],
+  );
+  assert.equal(engine.made, engine.removed);
+});
+
+function serviceTemplate() {
+  return {
+    image: images[0] as BuiltImage,
+    entrypoint: [process.execPath],
+    command: [join(folder, "server.cjs")],
+    environment: { PORT: String(port) },
+    user: undefined,
+    workingDir: undefined,
+    hostname: undefined,
+    networks: [{ name: "default", aliases: [] }],
+    extraHosts: [],
+    mounts: [],
+    exposed: [],
+    published: [],
+    healthcheck: undefined,
+    dependsOn: [],
+    stopSignal: undefined,
+    stopGraceMs: 10_000,
+    isReadOnly: false,
+    restart: "no" as const,
+    hasInit: false,
+  };
+}
