@@ -60,7 +60,8 @@ async function runShared(
     const asked = [...plan.conditions, ...plan.stops];
     if (startError !== undefined) notStarted(asked, startError, digest, outcomes);
     else {
-      if (asked.length > 0) await waitReady(container, context.clock);
+      const longest = Math.max(0, ...asked.map(({ deadlineMs }) => deadlineMs));
+      if (asked.length > 0) await waitReady(container, context.clock, longest);
       await settle(
         plan.conditions.filter((check) => !isLate(check)),
         settling(container),

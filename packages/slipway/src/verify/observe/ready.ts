@@ -5,15 +5,14 @@
 import type { Clock } from "@slipway/base";
 import { type Container, isUnseen } from "../engines/engine.ts";
 
-const DEADLINE_MS = 10_000;
 const ALIVE_MS = 300;
 
-export async function waitReady(container: Container, clock: Clock): Promise<void> {
+export async function waitReady(container: Container, clock: Clock, deadlineMs: number): Promise<void> {
   const startedAt = clock.monotonic();
   let wait = 10;
   for (;;) {
     const elapsed = clock.monotonic() - startedAt;
-    if (elapsed > DEADLINE_MS || (await isReady(container, elapsed))) return;
+    if (elapsed > deadlineMs || (await isReady(container, elapsed))) return;
     await clock.sleep(wait);
     wait = Math.min(200, wait * 2);
   }

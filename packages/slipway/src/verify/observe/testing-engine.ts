@@ -166,6 +166,10 @@ class MachineContainer implements Container {
     await this.#ended;
   }
 
+  published(): Promise<readonly []> {
+    return Promise.resolve([]);
+  }
+
   logs() {
     return Promise.resolve({ stdout: this.#stdout, stderr: this.#stderr });
   }

@@ -1,0 +1,127 @@
+/** Runs the corpus and counts: what passed although it is untrue, what failed although it holds, what stayed unknown. */
+import type { Clock } from "@slipway/base";
+import type { BuiltImage } from "../../images/image.ts";
+import type { ImageLayout } from "../../images/layout.ts";
+import type { Check, Verdict } from "../check.ts";
+import { collect } from "../collect.ts";
+import type { Engine } from "../engines/engine.ts";
+import { withoutImplied } from "../plan.ts";
+import { decideChecks } from "../run.ts";
+import { describeImage } from "../verify.ts";
+import { alpineBase, bareBase, rpmBase, webBase } from "./bases.ts";
+import { type Base, buildImage } from "./build.ts";
+import { ALPINE, BARE, type Checks, RPM, WEB, WEB_RUNNING } from "./checks.ts";
+import { MUTATIONS, type Mutation } from "./mutations.ts";
+
+export interface ScoreOptions {
+  readonly layout: ImageLayout;
+  readonly clock: Clock;
+  /** Undefined: nothing runs. */
+  readonly engine?: Engine;
+  /** A static busybox of this machine, for images that run. */
+  readonly busybox?: string;
+  readonly mutations?: readonly Mutation[];
+}
+
+export interface Decided {
+  /** Undefined: the undamaged image. */
+  readonly mutation: string | undefined;
+  readonly base: string;
+  /** Name of the check in its table. */
+  readonly check: string;
+  readonly holds: boolean;
+  /** What proves it was damaged. */
+  readonly isProvable: boolean;
+  readonly verdict: Verdict;
+  readonly evidence: string;
+  readonly needsEngine: boolean;
+}
+
+/** A check in the table may be several expectations; it passes when all do, and fails when one does. */
+export async function runCorpus(options: ScoreOptions): Promise<readonly Decided[]> {
+  const decided: Decided[] = [];
+  const bases: Readonly<Record<Mutation["base"], Base>> = {
+    web: webBase(options.busybox),
+    bare: bareBase(),
+    alpine: alpineBase(),
+    rpm: rpmBase(),
+  };
+  const undamaged = Object.values(bases).map((base) => ({ base, mutation: undefined }));
+  const mutated = (options.mutations ?? MUTATIONS).map((mutation) => ({
+    base: bases[mutation.base],
+    mutation,
+  }));
+  for (const { base, mutation } of [...undamaged, ...mutated]) {
+    const image = await buildImage(base, mutation?.damage, options.layout);
+    decided.push(...(await decideImage(image, mutation, options)));
+  }
+  return decided;
+}
+
+async function decideImage(
+  image: BuiltImage,
+  mutation: Mutation | undefined,
+  { clock, engine }: ScoreOptions,
+): Promise<readonly Decided[]> {
+  const tables: readonly [Checks, boolean][] =
+    image.name === "web"
+      ? [
+          [WEB, false],
+          [WEB_RUNNING, true],
+        ]
+      : [[{ bare: BARE, alpine: ALPINE, rpm: RPM }[image.name] as Checks, false]];
+  const named = new Map<Check, string>();
+  const all: Check[] = [];
+  const needsEngine = new Map<string, boolean>();
+  for (const [table, isRunning] of tables) {
+    for (const [name, say] of Object.entries(table)) {
+      const own = withoutImplied(await collect(() => describeImage(image.name, say)));
+      for (const check of own) named.set(check, name);
+      all.push(...own);
+      needsEngine.set(name, isRunning);
+    }
+  }
+  // Closing belongs to whoever opened it: one engine serves the whole corpus.
+  const shared = engine === undefined ? undefined : { ...engine, close: () => Promise.resolve() };
+  const results = await decideChecks(all, {
+    images: [image],
+    root: "/",
+    clock,
+    ...(shared === undefined ? {} : { engine: () => Promise.resolve(shared) }),
+  });
+  const byName = Map.groupBy(all.keys(), (index) => named.get(all[index] as Check) as string);
+  const unknownNames = [...(mutation?.untrue ?? []), ...(mutation?.unprovable ?? [])].filter(
+    (name) => !byName.has(name),
+  );
+  if (unknownNames.length > 0)
+    throw new Error(`${mutation?.name}: no check is called ${unknownNames.join(", ")}`);
+  return [...byName].map(([name, indexes]) => {
+    const own = indexes.map((index) => results[index]).filter((one) => one !== undefined);
+    const worst = (["fail", "unknown", "pass"] as const).find((verdict) =>
+      own.some((one) => one.verdict === verdict),
+    );
+    const telling = own.find((one) => one.verdict === worst);
+    return {
+      mutation: mutation?.name,
+      base: image.name,
+      check: name,
+      holds: mutation?.untrue.includes(name) !== true,
+      isProvable: mutation?.unprovable?.includes(name) !== true,
+      verdict: worst ?? "unknown",
+      evidence: telling?.evidence ?? "",
+      needsEngine: needsEngine.get(name) === true,
+    };
+  });
+}
+
+export const show = ({ base, mutation, check, verdict, evidence }: Decided): string =>
+  `${base} / ${mutation ?? "undamaged"}: ${check}: ${verdict}: ${evidence.slice(0, 160)}`;
+
+export const falsePasses = (decided: readonly Decided[]): readonly Decided[] =>
+  decided.filter(({ holds, verdict }) => !holds && verdict === "pass");
+
+export const falseFailures = (decided: readonly Decided[]): readonly Decided[] =>
+  decided.filter(({ holds, isProvable, verdict }) => holds && isProvable && verdict === "fail");
+
+export const undecided = (decided: readonly Decided[]): readonly Decided[] =>
+  decided.filter(({ verdict }) => verdict === "unknown");
