@@ -42,7 +42,7 @@ export function outputOf(context: CliContext, json: boolean): StepOutput {
   };
 }
 
-const recordPath = ({ paths }: Project): string => join(paths.root, "build", "images.json");
+export const buildRecordPath = ({ paths }: Project): string => join(paths.root, "build", "images.json");
 const layoutPath = ({ paths }: Project): string => join(paths.root, "build", "layout");
 
 export async function buildStep(
@@ -98,7 +98,7 @@ export async function buildStep(
     },
     images,
   };
-  await writeAtomic(recordPath(project), JSON.stringify(record));
+  await writeAtomic(buildRecordPath(project), JSON.stringify(record));
   return record;
 }
 
@@ -147,7 +147,7 @@ export function keepReferences(
 
 /** What was built for this environment from the tree as it is now. */
 export async function readBuild(project: Project, version: Version): Promise<BuildRecord> {
-  const text = await readTextIfExists(recordPath(project));
+  const text = await readTextIfExists(buildRecordPath(project));
   const record = text === undefined ? undefined : (JSON.parse(text) as BuildRecord);
   const fail = (message: string): SlipwayError =>
     new SlipwayError({
@@ -217,7 +217,7 @@ export async function pushStep(
   }
   await registry.close();
   const done: BuildRecord = { ...record, images: pushed, isPushed: true };
-  await writeAtomic(recordPath(project), JSON.stringify(done));
+  await writeAtomic(buildRecordPath(project), JSON.stringify(done));
   return done;
 }
 

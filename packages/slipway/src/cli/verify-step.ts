@@ -1,19 +1,24 @@
 /** The checks of `slipway verify` and `slipway ship`: images before the push, the service after the deploy. */
 import { bindSlipwayImports } from "../config/load.ts";
-import { renderResults } from "../verify/report/text.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
+import { collectStructureTests } from "../verify/structure-test/load.ts";
 import { callWorld } from "../world/control.ts";
 import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
+import { type EngineChoice, engineOpener } from "./verify-engine.ts";
+import { liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
-export interface VerifyStepOptions {
-  readonly only?: "image" | "service";
+export interface VerifyStepOptions extends ShowOptions {
+  readonly only?: "image" | "compose" | "service";
+  readonly image?: string | undefined;
   readonly filter?: string | undefined;
   readonly allowUnknown?: boolean;
-  readonly verbose?: boolean;
+  readonly engine?: EngineChoice;
+  /** Files of container-structure-test, checked instead of the spec files. */
+  readonly structureTests?: readonly string[];
   /** Part of `ship`: no checks at all is fine there, and every image gets the built-in ones. */
   readonly isShip: boolean;
 }
@@ -27,20 +32,32 @@ export async function verifyStep(
   options: VerifyStepOptions,
 ): Promise<number> {
   bindSlipwayImports();
+  const { config } = project;
+  const structureTests = options.structureTests ?? [];
+  const live = liveLine(context, output);
   const report = await runVerify({
-    files: project.config.verify,
+    files: structureTests.length > 0 ? [] : config.verify,
+    checks: await collectStructureTests(structureTests, {
+      cwd: context.cwd,
+      images: record.images.map(({ name }) => name),
+      image: options.image,
+      env: context.env,
+    }),
     images: record.images,
-    root: project.config.root,
+    root: config.root,
     clock: context.clock,
-    services: world === undefined ? undefined : serviceAccess(world, project.config.namespace),
+    services: world === undefined ? undefined : serviceAccess(world, config.namespace),
+    engine: engineOpener(options.engine ?? "auto", context, project),
+    name: `verify-${process.pid}`,
     includeDefaults: options.isShip,
     ...(options.only === undefined ? {} : { only: options.only }),
+    image: options.image,
     filter: options.filter,
     allowUnknown: options.allowUnknown ?? false,
-  });
+    onResult: live.onResult,
+  }).finally(() => live.end());
   if (options.isShip && report.results.length === 0) return 0;
-  output.emit({ step: "verify", ...report });
-  output.say(indent(renderResults(report, { isVerbose: options.verbose ?? false })));
+  await showReport(context, output, report, options);
   const hasLeak = report.results.some(
     ({ verdict, place, subject }) =>
       verdict === "fail" && place === "built-in" && subject.startsWith("files "),
@@ -72,8 +89,4 @@ function serviceAccess(world: WorldState, namespace: string): ServiceAccess {
       };
     },
   };
-}
-
-function indent(text: string): string {
-  return text.trimEnd().replaceAll(/^/gm, "  ");
 }

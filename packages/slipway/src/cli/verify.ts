@@ -1,48 +1,82 @@
-import { type CommandDeclaration, isSet, textOption } from "./command.ts";
+import { type CommandDeclaration, isSet, listOption, textOption } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "check the built images, and the deployed service",
   description:
-    "Runs the checks of the spec files: on the images without running them, and over HTTP on the deployed service.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.",
+    "Runs the checks of the spec files: on the images without running them where that decides, in a container where it does not, and over HTTP on the deployed service.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
   options: [
     { flags: "-t, --filter <text>", description: "only checks whose name contains this" },
-    { flags: "--only <what>", description: "image or service" },
+    { flags: "--image <name>", description: "only checks of this image" },
+    { flags: "--only <what>", description: "image, compose or service" },
+    {
+      flags: "--engine <name>",
+      description: "where containers run: auto, sandbox, docker, podman, or none (default: auto)",
+    },
+    {
+      flags: "--structure-test <file>",
+      description: "run a file of container-structure-test instead of the spec files",
+      repeatable: true,
+    },
     { flags: "--allow-unknown", description: "do not fail for checks that could not be decided" },
     { flags: "-v, --verbose", description: "show the passed checks too" },
+    { flags: "--junit <file>", description: "write the results as JUnit XML" },
+    { flags: "--tap", description: "print TAP" },
+    { flags: "--github", description: "print annotations of GitHub Actions (there it is the default)" },
+    { flags: "--watch", description: "check again when a spec file or a built image changes" },
     { flags: "--allow-dirty", description: "check uncommitted changes for an environment that is not local" },
   ],
-  examples: ["slipway verify", "slipway verify --only image -v"],
+  examples: [
+    "slipway verify",
+    "slipway verify --only image -v",
+    'slipway verify -t "port 8080" --engine docker',
+    "slipway verify --structure-test structure.yaml --image web",
+  ],
   async run(context, input) {
     const { SlipwayError } = await import("@slipway/base");
     const { openProject, shippableVersion } = await import("./project.ts");
-    const { outputOf, readBuild } = await import("./steps.ts");
+    const { buildRecordPath, outputOf, readBuild } = await import("./steps.ts");
+    const { engineChoice } = await import("./verify-engine.ts");
     const { verifyStep } = await import("./verify-step.ts");
     const { findWorld } = await import("../world/state.ts");
     const only = textOption(input, "only");
-    if (only !== undefined && only !== "image" && only !== "service") {
+    if (only !== undefined && only !== "image" && only !== "compose" && only !== "service") {
       throw new SlipwayError({
         code: "USAGE_ONLY",
         where: `--only ${only}`,
-        message: "should be image or service",
+        message: "should be image, compose or service",
         exitCode: 2,
       });
     }
+    const engine = engineChoice(textOption(input, "engine"));
+    const structureTests = listOption(input, "structureTest");
+    const run = async (): Promise<number> => {
+      const project = await openProject(context, input);
+      const record = await readBuild(project, await shippableVersion(context, input, project.config));
+      const presence = await findWorld(project.paths);
+      return verifyStep(
+        context,
+        project,
+        record,
+        project.config.isLocal && presence.kind === "running" ? presence.state : undefined,
+        outputOf(context, isSet(input, "json")),
+        {
+          isShip: false,
+          engine,
+          structureTests,
+          filter: textOption(input, "filter"),
+          image: textOption(input, "image"),
+          allowUnknown: isSet(input, "allowUnknown"),
+          verbose: isSet(input, "verbose"),
+          tap: isSet(input, "tap"),
+          junit: textOption(input, "junit"),
+          ...(isSet(input, "github") ? { github: true } : {}),
+          ...(only === undefined ? {} : { only }),
+        },
+      );
+    };
+    if (!isSet(input, "watch")) return run();
+    const { watchAndRun } = await import("./verify-watch.ts");
     const project = await openProject(context, input);
-    const record = await readBuild(project, await shippableVersion(context, input, project.config));
-    const presence = await findWorld(project.paths);
-    return verifyStep(
-      context,
-      project,
-      record,
-      project.config.isLocal && presence.kind === "running" ? presence.state : undefined,
-      outputOf(context, isSet(input, "json")),
-      {
-        isShip: false,
-        filter: textOption(input, "filter"),
-        allowUnknown: isSet(input, "allowUnknown"),
-        verbose: isSet(input, "verbose"),
-        ...(only === undefined ? {} : { only }),
-      },
-    );
+    return watchAndRun(context, [...project.config.verify, ...structureTests, buildRecordPath(project)], run);
   },
 };

@@ -64,6 +64,7 @@ export function bindSlipwayImports(): void {
   const doors: Readonly<Record<string, string>> = {
     slipway: own("index"),
     "slipway/verify": own("verify/verify"),
+    "slipway/verify/node-test": own("verify/node-test/node-test"),
     "slipway/lifecycle": own("lifecycle/lifecycle"),
   };
   registerHooks({

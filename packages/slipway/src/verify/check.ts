@@ -53,6 +53,8 @@ export interface DocumentExpectation {
 
 /** How a container for an image is started when a check needs one; undefined: as the image says. */
 export interface RunOptions {
+  /** The image's own command is not started: commands run in a container that only waits. */
+  readonly isIdle?: boolean;
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -77,6 +79,8 @@ export type Stream = "stdout" | "stderr";
 export interface CommandResource {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** `$NAME` in its values stands for the image's variable. */
+  readonly isExpanded: boolean;
   readonly user: string | undefined;
   readonly workingDir: string | undefined;
   readonly stdin: string | undefined;
@@ -166,8 +170,17 @@ export type FileExpectation =
   | Has<"allows", { readonly right: "read" | "write" | "execute"; readonly user: string }>
   | Has<"setuid", { readonly isWanted: boolean }>
   | Has<"newerThan", { readonly path: string | undefined; readonly seconds: number | undefined }>
-  /** container-structure-test's `isExecutableBy`. */
-  | Has<"executableByClass", { readonly who: "owner" | "group" | "other" | "any" }>;
+  /** What container-structure-test's fileExistenceTests ask, of the entry itself: a link at the end is not followed. */
+  | Has<
+      "entry",
+      {
+        /** As Go writes a mode: `-rw-r--r--`, `drwxr-xr-x`, `Lrwxrwxrwx`. */
+        readonly permissions: string | undefined;
+        readonly uid: number | undefined;
+        readonly gid: number | undefined;
+        readonly executableBy: "owner" | "group" | "other" | "any" | undefined;
+      }
+    >;
 
 export type FilesExpectation =
   | Has<"none" | "notWritableByOthers" | "noSetuid">
@@ -278,6 +291,14 @@ export function isNegative(check: Check): boolean {
     default:
       return false;
   }
+}
+
+/** Whether it would hold where nothing runs at all: then it must not be taken for true. */
+export function holdsOfNothing(check: Check): boolean {
+  if (check.kind === "port" && check.expectation.matcher === "only")
+    return check.expectation.ports.length === 0;
+  if (check.kind === "log" && check.expectation.matcher === "count") return check.expectation.count === 0;
+  return isNegative(check);
 }
 
 export function targetName(target: Target): string {

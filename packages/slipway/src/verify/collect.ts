@@ -26,6 +26,19 @@ export async function collect(body: () => unknown): Promise<readonly Check[]> {
   }
 }
 
+/** The same for a body that is over when it returns. */
+export function collectNow(body: () => void): readonly Check[] {
+  const collector: Collector = { checks: [] };
+  if (holder[KEY] !== undefined) throw new TypeError("a collection is already going on");
+  holder[KEY] = collector;
+  try {
+    body();
+    return collector.checks;
+  } finally {
+    holder[KEY] = undefined;
+  }
+}
+
 export function currentCollector(): Collector {
   const collector = holder[KEY];
   if (collector !== undefined) return collector;

@@ -9,7 +9,7 @@ import { type Clock, SlipwayError } from "@slipway/base";
 import type { BuiltImage } from "../images/image.ts";
 import type { Platform } from "../images/oci.ts";
 import { type Check, nameOf, unknown } from "./check.ts";
-import type { Engine } from "./engines/engine.ts";
+import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
 import { type ComposeRunner, runCompose } from "./observe/compose-run.ts";
 import { runImage } from "./observe/image-run.ts";
@@ -37,10 +37,10 @@ export interface VerifyOptions {
   /** Undefined: service checks are unknown. */
   readonly services?: ServiceAccess | undefined;
   /**
-   * Opens what containers run on; called at most once, and only when a check needs it. Undefined: nothing runs, and what
-   * cannot be decided from configuration and layers is unknown.
+   * Opens what containers run on, or says why there is nothing; called at most once, and only when a check needs it.
+   * Undefined: nothing runs, and what cannot be decided from configuration and layers is unknown.
    */
-  readonly engine?: (() => Promise<Engine>) | undefined;
+  readonly engine?: (() => Promise<Engine | Unseen>) | undefined;
   readonly compose?: ComposeRunner | undefined;
   /** A DNS label that is this run's own; names of containers begin with it. Default: `verify`. */
   readonly name?: string;
@@ -113,8 +113,8 @@ async function observeRunning(
   const { clock, compose, name = "verify" } = options;
   const running = plan.images.filter(({ containers }) => containers.length > 0);
   if (running.length + plan.composes.length === 0) return;
-  if (options.engine === undefined) return withoutEngine(plan, outcomes);
-  const engine = await options.engine();
+  const engine = options.engine === undefined ? NONE : await options.engine();
+  if (isUnseen(engine)) return withoutEngine(plan, engine, outcomes);
   try {
     await engine.sweep();
     for (const { image, containers } of running) {
@@ -133,12 +133,14 @@ async function observeRunning(
   }
 }
 
+const NONE: Unseen = {
+  unseen: "nothing runs with --engine none",
+  remedy: "Run it with --engine sandbox (Linux) or --engine docker.",
+};
+
 /** Nothing runs: what only a container could show is unknown, and says what would show it. */
-function withoutEngine(plan: Plan, outcomes: Outcomes): void {
-  const judgement = unknown(
-    "nothing runs with --engine none",
-    "Run it with --engine sandbox (Linux) or --engine docker.",
-  );
+function withoutEngine(plan: Plan, { unseen, remedy }: Unseen, outcomes: Outcomes): void {
+  const judgement = unknown(unseen, remedy);
   const plans = [
     ...plan.images.flatMap(({ containers }) =>
       containers.flatMap((one) => [one.plan, { conditions: [], commands: one.isolated, stops: [] }]),

@@ -15,6 +15,7 @@ export async function judgeFile(
 ): Promise<Judgement> {
   const isLinkKept =
     expectation.matcher === "absent" ||
+    expectation.matcher === "entry" ||
     expectation.matcher === "linkedTo" ||
     (expectation.matcher === "kind" && expectation.kind === "symlink");
   const found = await files.lookup(resource.path, { isLinkKept });
@@ -48,10 +49,8 @@ async function judgeFound(
       return file.kind === "file" && (file.mode & 0o111) !== 0
         ? pass()
         : fail(`${file.kind}, mode ${showMode(file.mode)}`);
-    case "executableByClass": {
-      const bits = { owner: 0o100, group: 0o010, other: 0o001, any: 0o111 }[expectation.who];
-      return (file.mode & bits) !== 0 ? pass() : fail(`mode ${showMode(file.mode)}`);
-    }
+    case "entry":
+      return judgeEntry(expectation, file);
     case "setuid": {
       const has = (file.mode & 0o6000) !== 0;
       return has === expectation.isWanted ? pass() : fail(`mode ${showMode(file.mode)}`);
@@ -71,6 +70,41 @@ async function judgeFound(
     default:
       return judgeContent(expectation, found, files);
   }
+}
+
+function judgeEntry(
+  { permissions, uid, gid, executableBy }: Extract<FileExpectation, { matcher: "entry" }>,
+  file: FileFacts,
+): Judgement {
+  const mode = goMode(file);
+  const bits = { owner: 0o100, group: 0o010, other: 0o001, any: 0o111 };
+  const isRight =
+    (permissions === undefined || permissions === mode) &&
+    (uid === undefined || uid === file.uid) &&
+    (gid === undefined || gid === file.gid) &&
+    (executableBy === undefined || (file.mode & bits[executableBy]) !== 0);
+  return isRight ? pass() : fail(`${mode}, owned by ${file.uid}:${file.gid}`);
+}
+
+/** Source: Go's io/fs, FileMode.String: letters for the kind and the special bits, then nine for the permissions. */
+export function goMode({ kind, mode }: FileFacts): string {
+  const kinds = {
+    file: "",
+    directory: "d",
+    symlink: "L",
+    character: "Dc",
+    block: "D",
+    fifo: "p",
+    socket: "S",
+  };
+  const special = `${mode & 0o4000 ? "u" : ""}${mode & 0o2000 ? "g" : ""}${mode & 0o1000 ? "t" : ""}`;
+  const letters = [..."rwxrwxrwx"].map((letter, at) => ((mode >> (8 - at)) & 1 ? letter : "-"));
+  // Go writes the bits in the order of its constants: d, a, l, T, L, D, p, S, u, g, c, t.
+  const front =
+    kind === "character"
+      ? `D${special.replace("t", "")}c${special.includes("t") ? "t" : ""}`
+      : kinds[kind] + special;
+  return `${front === "" ? "-" : front}${letters.join("")}`;
 }
 
 type ContentExpectation = Extract<

@@ -78,7 +78,9 @@ function judgeConfig(expectation: ConfigExpectation, { config: file, manifest }:
       const ports = Object.keys(config.ExposedPorts ?? {}).map((one) =>
         one.includes("/") ? one : `${one}/tcp`,
       );
-      const isSame = ports.includes(expectation.port) === (expectation.matcher === "exposes");
+      // Without a protocol, any will do.
+      const isThere = ports.some((one) => one === expectation.port || one.split("/")[0] === expectation.port);
+      const isSame = isThere === (expectation.matcher === "exposes");
       return isSame ? pass() : fail(`exposes ${ports.join(", ") || "nothing"}`);
     }
     case "volume":

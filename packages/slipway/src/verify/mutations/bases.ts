@@ -40,7 +40,7 @@ export const SERVER_CONF = "listen 8080;\nlocation /be1/ {\n  proxy_pass http://
 export const START = `#!/bin/sh
 trap 'kill $!; exit 0' TERM
 echo ready to serve
-httpd -f -p 8080 -h /app/www &
+/bin/httpd -f -p 8080 -h /app/www &
 wait
 `;
 

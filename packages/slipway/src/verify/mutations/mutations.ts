@@ -13,6 +13,8 @@ export interface Mutation {
   readonly untrue: readonly string[];
   /** Checks whose only proof is what was damaged: unknown is the right answer to them. */
   readonly unprovable?: readonly string[];
+  /** About what runs, although no check of what runs is untrue by it. */
+  readonly isAboutRunning?: true;
 }
 
 const conf = (text: string): Damage => ({ put: [{ path: "app/server.conf", text }] });
@@ -496,6 +498,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
   // What runs
   {
     name: "ps, netstat and cat are gone",
+    isAboutRunning: true,
     damage: { remove: ["bin/ps", "bin/netstat", "bin/cat", "bin/ls", "bin/grep"] },
     untrue: [],
   },
@@ -503,7 +506,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
     name: "ps and netstat are gone while telnet is open",
     damage: {
       remove: ["bin/ps", "bin/netstat", "bin/cat"],
-      ...start(START.replace("wait", "nc -l -p 2323 &\nhttpd -f -p 9023 -h /app/www &\nwait")),
+      ...start(START.replace("wait", "nc -l -p 2323 &\n/bin/httpd -f -p 9023 -h /app/www &\nwait")),
     },
     untrue: ["only 8080", "one httpd", "no nc running"],
   },
@@ -525,7 +528,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
     untrue: ["command exists", ...DEAD, "log ready", "tool prints", "shell line"],
     unprovable: [...UNSEEN, "no nginx command"],
   },
-  { name: "the server is gone", damage: { remove: ["bin/httpd"] }, untrue: NOT_SERVING },
+  { name: "the server is gone", damage: { remove: ["bin/httpd"] }, untrue: DEAD, unprovable: UNSEEN },
   {
     name: "the server listens on another port",
     damage: start(START.replace("8080", "9090")),
@@ -533,7 +536,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
   },
   {
     name: "a second port is open",
-    damage: start(START.replace("wait", "httpd -f -p 9090 -h /app/www &\nwait")),
+    damage: start(START.replace("wait", "/bin/httpd -f -p 9090 -h /app/www &\nwait")),
     untrue: ["only 8080", "one httpd"],
   },
   {
@@ -560,7 +563,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
   },
   {
     name: "PID 1 is the server itself",
-    damage: start("#!/bin/sh\necho ready to serve\nexec httpd -f -p 8080 -h /app/www\n"),
+    damage: start("#!/bin/sh\necho ready to serve\nexec /bin/httpd -f -p 8080 -h /app/www\n"),
     untrue: ["pid 1 is start"],
     unprovable: ["stops"],
   },

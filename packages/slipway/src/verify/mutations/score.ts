@@ -21,6 +21,8 @@ export interface ScoreOptions {
   /** A static busybox of this machine, for images that run. */
   readonly busybox?: string;
   readonly mutations?: readonly Mutation[];
+  /** Images are run only when what was done to them is about what runs. */
+  readonly isShort?: boolean;
 }
 
 export interface Decided {
@@ -61,14 +63,14 @@ export async function runCorpus(options: ScoreOptions): Promise<readonly Decided
 async function decideImage(
   image: BuiltImage,
   mutation: Mutation | undefined,
-  { clock, engine }: ScoreOptions,
+  { clock, engine, isShort = false }: ScoreOptions,
 ): Promise<readonly Decided[]> {
+  const about = [...(mutation?.untrue ?? []), ...(mutation?.unprovable ?? [])];
+  const isRun = !isShort || mutation?.isAboutRunning === true || mutation === undefined;
+  const isRunning = isRun || about.some((name) => Object.hasOwn(WEB_RUNNING, name));
   const tables: readonly [Checks, boolean][] =
     image.name === "web"
-      ? [
-          [WEB, false],
-          [WEB_RUNNING, true],
-        ]
+      ? [[WEB, false], ...(isRunning ? [[WEB_RUNNING, true] as [Checks, boolean]] : [])]
       : [[{ bare: BARE, alpine: ALPINE, rpm: RPM }[image.name] as Checks, false]];
   const named = new Map<Check, string>();
   const all: Check[] = [];

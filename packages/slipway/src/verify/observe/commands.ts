@@ -1,7 +1,6 @@
 /** Commands, one after the other in the order of the spec file; each runs once for all that is expected of it. */
 import type { Clock } from "@slipway/base";
-import type { Judgement } from "../check.ts";
-import { unknown } from "../check.ts";
+import { type CheckOf, fail, type Judgement, unknown } from "../check.ts";
 import type { Container, ContainerFiles, ExecResult } from "../engines/engine.ts";
 import { judgeCommand } from "../judge/running.ts";
 import type { CommandPlan } from "../plan.ts";
@@ -11,9 +10,16 @@ const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 500;
 
 /** What came of running it: a result, or why it could not be run. */
-export type Ran = ExecResult | { readonly blocked: string; readonly remedy?: string };
+export type Ran = ExecResult | Blocked;
 
-export const isBlocked = (ran: Ran): ran is Extract<Ran, { blocked: string }> => "blocked" in ran;
+export interface Blocked {
+  readonly blocked: string;
+  readonly remedy?: string;
+  /** It is the image that keeps it from running: what it should have done, it does not do. */
+  readonly isByImage: boolean;
+}
+
+export const isBlocked = (ran: Ran): ran is Blocked => "blocked" in ran;
 
 /** `ran` is asked again until all of the command's expectations hold or its deadline ends; a deadline of 0 runs it once. */
 export async function decideCommand(
@@ -35,7 +41,7 @@ export async function decideCommand(
     const judged = checks.map((check): [typeof check, Judgement] => [
       check,
       isBlocked(ran)
-        ? unknown(ran.blocked, ran.remedy)
+        ? judgeBlocked(check, ran)
         : judgeCommand({ resource, expectation: check.expectation }, ran),
     ]);
     const durationMs = clock.monotonic() - startedAt;
@@ -51,6 +57,18 @@ export async function decideCommand(
     await clock.sleep(wait);
     wait = Math.min(LONGEST_WAIT_MS, wait * 2);
   }
+}
+
+/** A command that the image cannot run does not exit with 0 and writes nothing; what it must not do was not seen. */
+function judgeBlocked(
+  { expectation }: CheckOf<"command">,
+  { blocked, remedy, isByImage }: Blocked,
+): Judgement {
+  const wantsMore =
+    expectation.matcher === "json" ||
+    (expectation.matcher === "exits" && expectation.code === 0) ||
+    (expectation.matcher === "text" && expectation.isWanted && expectation.match.is !== "empty");
+  return isByImage && wantsMore ? fail(`it cannot be run: ${blocked}`) : unknown(blocked, remedy);
 }
 
 /** Runs it in a container that lives, with what comes before and after it. */
@@ -70,6 +88,7 @@ export async function runIn(
     const result = await container.exec(setup, options);
     if (result.exitCode !== 0) {
       return {
+        isByImage: false,
         blocked: `its setup "${setup.join(" ")}" ended with ${result.exitCode}: ${result.stderr.trim().slice(0, 300)}`,
       };
     }
@@ -89,6 +108,7 @@ export async function missingShell(
   const shell = await (await files())?.lookup("/bin/sh");
   if (shell?.kind !== "absent") return undefined;
   return {
+    isByImage: true,
     blocked: "there is no /bin/sh in it, so the command line was not run",
     remedy: 'Write the command as a list, which needs no shell: ["nginx", "-v"].',
   };

@@ -4,8 +4,9 @@
  * waits, and one without a shell runs each command as its first process.
  */
 import { type Clock, SlipwayError } from "@slipway/base";
-import { type Check, fail, isNegative, type RunOptions, unknown } from "../check.ts";
+import { type Check, fail, holdsOfNothing, type RunOptions, unknown } from "../check.ts";
 import type { Container, ContainerFiles, Engine, Project, ServiceSpec } from "../engines/engine.ts";
+import { envOf } from "../judge/image.ts";
 import { judgeStop } from "../judge/running.ts";
 import type { CommandPlan, ContainerPlan, ImagePlan } from "../plan.ts";
 import { decideCommand, isBlocked, missingShell, type Ran, runIn } from "./commands.ts";
@@ -49,6 +50,8 @@ async function runShared(
   if (plan.conditions.length + plan.commands.length + plan.stops.length === 0) return;
   const service = serviceOf(view, run);
   const digest = view.image.digest;
+  const commands = plan.commands.map((one) => expanded(one, view));
+  if (run.isIdle === true) return runCommands(commands, undefined, { service, view, context }, outcomes);
   const settling = (container: Container): SettleOptions => ({
     clock: context.clock,
     look: () => lookInto(container, context.clock, view.files),
@@ -69,12 +72,27 @@ async function runShared(
       );
     }
     const living = startError === undefined ? container : undefined;
-    await runCommands(plan.commands, living, { service, view, context }, outcomes);
+    await runCommands(commands, living, { service, view, context }, outcomes);
     if (startError !== undefined) return;
     await settle(plan.conditions.filter(isLate), settling(container), outcomes);
     await explainContainers([container], plan.conditions, outcomes);
     await stopAtTheEnd(plan.stops, container, digest, outcomes);
   });
+}
+
+/** `$NAME` and `${NAME}` in its variables replaced by the image's, where it asks for that. */
+function expanded(plan: CommandPlan, view: ImageView): CommandPlan {
+  if (!plan.resource.isExpanded) return plan;
+  const own = (name: string): string => envOf(view.config.config.Env, name) ?? "";
+  const environment = Object.fromEntries(
+    Object.entries(plan.resource.environment).map(([name, value]) => [
+      name,
+      value.replaceAll(/\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))/g, (_, braced, plain) =>
+        own(braced ?? plain),
+      ),
+    ]),
+  );
+  return { ...plan, resource: { ...plan.resource, environment } };
 }
 
 /** What a log says, and how it ends, is asked after the commands, which may be what it is about. */
@@ -95,7 +113,7 @@ async function startOf(container: Container): Promise<string | undefined> {
 function notStarted(checks: readonly Check[], why: string, digest: string, outcomes: Outcomes): void {
   for (const check of checks) {
     const text = `the container did not start: ${why}`;
-    const judgement = isNegative(check) ? unknown(text, "See why it does not start.") : fail(text);
+    const judgement = holdsOfNothing(check) ? unknown(text, "See why it does not start.") : fail(text);
     outcomes.set(check, { judgement, from: "nothing", attempts: 1, durationMs: 0, digest });
   }
 }
@@ -144,7 +162,7 @@ async function runCommands(
         const run = (): Promise<Ran> =>
           startError === undefined
             ? runIn(waiting, command, files)
-            : Promise.resolve({ blocked: startError });
+            : Promise.resolve({ blocked: startError, isByImage: true });
         await decideCommand(command, run, options, outcomes);
       }
     });
@@ -185,6 +203,7 @@ async function runAsFirst(
 ): Promise<Ran> {
   if (resource.stdin !== undefined || resource.setup.length + resource.teardown.length > 0) {
     return {
+      isByImage: false,
       blocked: "the image has nothing to keep a container running with, so it gets no input and no setup",
       remedy: 'Give describeImage a command that stays: { command: ["node", "server.js"] }.',
     };
@@ -202,7 +221,11 @@ async function runAsFirst(
     const startedAt = clock.monotonic();
     const startError = await startOf(container);
     if (startError !== undefined) {
-      const exitCode = /not found|no such file|ENOENT/i.test(startError) ? 127 : 126;
+      const isMissing = /not found|no such file|ENOENT/i.test(startError);
+      if (!isMissing && !/permission denied|EACCES|exec format/i.test(startError)) {
+        return { blocked: startError, isByImage: true };
+      }
+      const exitCode = isMissing ? 127 : 126;
       const failed = { exitCode, stdout: "", stderr: startError, tookMs: 0, hasTimedOut: false };
       return (await missingShell(resource.argv, exitCode, () => Promise.resolve(view.files))) ?? failed;
     }

@@ -1,6 +1,6 @@
 /** One look into a container: each thing is read once, and only what a pending check needs. */
 import type { Clock } from "@slipway/base";
-import { type Check, type CheckOf, fail, isNegative, type Judgement, unknown } from "../check.ts";
+import { type Check, type CheckOf, fail, holdsOfNothing, type Judgement, unknown } from "../check.ts";
 import {
   type Container,
   type ContainerFiles,
@@ -52,7 +52,7 @@ const needsLife = (check: Check): boolean => ["port", "process", "http", "dns", 
 /** Of what has ended nothing is listening, but neither was it seen working without: a negative check is unknown. */
 function gone(check: Check, state: ContainerState): Judgement {
   const why = `the container has ended (${showState(state)})`;
-  if (!isNegative(check)) return fail(why);
+  if (!holdsOfNothing(check)) return fail(why);
   return unknown(`${why}, so there was nothing to look at`, "See why it ended.");
 }
 

@@ -41,6 +41,7 @@ export function commandResource(
   return {
     argv,
     environment: options.env ?? {},
+    isExpanded: false,
     user: options.user,
     workingDir: options.workdir,
     stdin: options.stdin,
