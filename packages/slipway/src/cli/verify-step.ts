@@ -8,6 +8,7 @@ import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
+import { composeRunner } from "./verify-compose.ts";
 import { type EngineChoice, engineOpener } from "./verify-engine.ts";
 import { liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
@@ -48,6 +49,7 @@ export async function verifyStep(
     clock: context.clock,
     services: world === undefined ? undefined : serviceAccess(world, config.namespace),
     engine: engineOpener(options.engine ?? "auto", context, project),
+    compose: composeRunner(context),
     name: `verify-${process.pid}`,
     includeDefaults: options.isShip,
     ...(options.only === undefined ? {} : { only: options.only }),

@@ -1,4 +1,5 @@
 import { type CommandDeclaration, isSet, listOption, textOption } from "./command.ts";
+import type { Version } from "./git.ts";
 
 export const command: CommandDeclaration = {
   summary: "check the built images, and the deployed service",
@@ -49,9 +50,13 @@ export const command: CommandDeclaration = {
     }
     const engine = engineChoice(textOption(input, "engine"));
     const structureTests = listOption(input, "structureTest");
+    let version: Version | undefined;
     const run = async (): Promise<number> => {
       const project = await openProject(context, input);
-      const record = await readBuild(project, await shippableVersion(context, input, project.config));
+      const now = await shippableVersion(context, input, project.config);
+      // While it watches, an edited spec file is a change that is not committed; the images are the same.
+      version ??= now;
+      const record = await readBuild(project, version).catch(() => readBuild(project, now));
       const presence = await findWorld(project.paths);
       return verifyStep(
         context,

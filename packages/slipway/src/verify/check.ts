@@ -63,8 +63,8 @@ export interface RunOptions {
 
 export type Target =
   | { readonly kind: "image"; readonly image: string; readonly run: RunOptions }
-  /** A service of containers that run together; `path` is the Compose file or its folder, as written in the spec. */
-  | { readonly kind: "compose"; readonly path: string; readonly service: string }
+  /** A service of containers that run together; `paths` are Compose files, or one folder; absolute. */
+  | { readonly kind: "compose"; readonly paths: readonly string[]; readonly service: string }
   /** A Service that a release has deployed. */
   | {
       readonly kind: "service";

@@ -49,7 +49,7 @@ export interface ImagePlan {
 }
 
 export interface ComposePlan {
-  readonly path: string;
+  readonly paths: readonly string[];
   readonly services: readonly { readonly service: string; readonly plan: ContainerPlan }[];
 }
 
@@ -65,15 +65,15 @@ export interface Plan {
 
 export function planChecks(checks: readonly Check[]): Plan {
   const images = Map.groupBy(checks.filter(isOf("image")), ({ target }) => target.image);
-  const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) => target.path);
+  const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) => target.paths.join("\0"));
   const requests = Map.groupBy(
     checks.filter(isOf("service")).filter((check) => check.kind === "http"),
     ({ resource }) => resource,
   );
   return {
     images: [...images].map(([image, own]) => planImage(image, own)),
-    composes: [...composes].map(([path, own]) => ({
-      path,
+    composes: [...composes].map(([, own]) => ({
+      paths: own[0]?.target.paths ?? [],
       services: [...Map.groupBy(own, ({ target }) => target.service)].map(([service, some]) => ({
         service,
         plan: planContainer(some),

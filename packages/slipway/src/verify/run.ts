@@ -124,7 +124,7 @@ async function observeRunning(
       }
     }
     for (const one of plan.composes) {
-      if (compose === undefined) throw noCompose(one.path);
+      if (compose === undefined) throw noCompose(one.paths.join(", "));
       await runCompose(one, { engine, clock, compose }, outcomes);
       report();
     }

@@ -67,18 +67,20 @@ export function stack(name: string, body: (t: StackTarget) => unknown): Stack {
 }
 
 /**
- * The services of a Compose file, started together once for all checks. `path` is the file or its folder, relative to
- * the spec file.
+ * The services of a Compose file, started together once for all checks. `path` is a file, its folder, or several files of
+ * which later ones lie over earlier ones; relative to the spec file.
  */
 export function describeCompose(
-  path: string,
+  path: string | readonly string[],
   ...parts: readonly (Stack | ((t: StackTarget) => unknown))[]
 ): void {
   const { checks } = currentCollector();
+  if (path.length === 0) throw specError("describeCompose needs a Compose file or its folder");
   if (parts.length === 0)
     throw specError("describeCompose needs a stack, or a function that says what to expect");
-  const whole = resolve(dirname(placeOfCaller().replace(/:\d+:\d+$/, "")), path);
-  const targetOf = (service: string): Target => ({ kind: "compose", path: whole, service });
+  const folder = dirname(placeOfCaller().replace(/:\d+:\d+$/, ""));
+  const paths = [path].flat().map((one) => resolve(folder, one));
+  const targetOf = (service: string): Target => ({ kind: "compose", paths, service });
   for (const part of parts) {
     const body = typeof part === "function" ? part : part.body;
     refusePromise("describeCompose", body(stackTarget((check) => checks.push(check), targetOf)));

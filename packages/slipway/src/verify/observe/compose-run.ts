@@ -20,7 +20,7 @@ export interface ComposeRunner {
    * mistake in the file, 3 for the engine or an image, 1 when the services do not become ready. What was started is
    * removed then.
    */
-  up(path: string, engine: Engine): Promise<Project>;
+  up(paths: readonly string[], engine: Engine): Promise<Project>;
 }
 
 export async function runCompose(
@@ -67,7 +67,7 @@ async function upOrFail(
   outcomes: Outcomes,
 ): Promise<Project | undefined> {
   try {
-    return await compose.up(plan.path, engine);
+    return await compose.up(plan.paths, engine);
   } catch (error) {
     if (!(error instanceof SlipwayError) || (error.exitCode ?? 1) !== 1) throw error;
     const why = error.where === undefined ? error.message : `${error.where}: ${error.message}`;

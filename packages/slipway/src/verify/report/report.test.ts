@@ -10,7 +10,7 @@ import { resultOf, summarize } from "./result.ts";
 import { renderResults } from "./text.ts";
 
 const digest = `sha256:${"5".repeat(64)}`;
-const compose = { kind: "compose", path: "/shop", service: "frontend" } as const;
+const compose = { kind: "compose", paths: ["/shop"], service: "frontend" } as const;
 const image = { kind: "image", image: "web", run: {} } as const;
 
 const command = {

@@ -1,0 +1,60 @@
+/** Compose files for checks: read and built without Docker, started on the engine of the run. */
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { SlipwayError, systemCode } from "@slipway/base";
+import type { ComposeRunner } from "../verify/observe/compose-run.ts";
+import type { CliContext } from "./command.ts";
+import { composePaths } from "./compose/options.ts";
+import { composeBuildOf } from "./compose.ts";
+
+/** From the first start to the last service that is ready. */
+const READY_MS = 60_000;
+
+export function composeRunner(context: CliContext): ComposeRunner {
+  return {
+    async up(paths, engine) {
+      const { loadProject } = await import("../verify/compose/load.ts");
+      const { buildProject } = await import("../verify/compose/images.ts");
+      const { bringUp, upError } = await import("../verify/compose/run.ts");
+      const [first = context.cwd] = paths;
+      const isFolder = paths.length === 1 && (await isDirectory(first));
+      const loaded = await loadProject({
+        cwd: isFolder ? first : dirname(first),
+        env: context.env,
+        ...(isFolder ? {} : { files: paths }),
+      });
+      const build = await composeBuildOf(context, loaded, composePaths(loaded).layout);
+      const built = await buildProject(loaded.project, build).finally(() => build.registry.close());
+      const project = await engine.createProject({
+        // Another run of the same file may go on beside this one.
+        name: `${built.name}-${process.pid}`,
+        // Checks ask from inside; a port of this machine would only be in somebody's way.
+        services: built.services.map((service) => ({ ...service, published: [] })),
+      });
+      try {
+        const { clock, signal } = context;
+        const result = await bringUp(project, { clock, signal, deadlineMs: READY_MS });
+        if (result.kind === "failed") throw upError(result);
+        return project;
+      } catch (error) {
+        await project.remove();
+        throw error;
+      }
+    },
+  };
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    throw new SlipwayError({
+      code: "VERIFY_COMPOSE_MISSING",
+      where: path,
+      message: "there is no such Compose file or folder",
+      hint: "Correct the path in describeCompose; it is relative to the spec file.",
+      exitCode: 2,
+    });
+  }
+}
