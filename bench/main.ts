@@ -23,6 +23,7 @@ const benchmarks: readonly {
   // Starts Debian's Docker beside; says so where there is none.
   { file: "build.bench.ts", short: ["2", "100"], hasTimedGoal: true },
   { file: "local.bench.ts", short: ["1", "3"], hasTimedGoal: true },
+  { file: "verify.bench.ts", short: ["3", "short"], hasTimedGoal: true },
   { file: "compose.bench.ts", short: ["1"], hasTimedGoal: true },
   { file: "preflight.bench.ts", short: ["1", "50", "500"], hasTimedGoal: true },
   // Its first part says so and is left out where there is no real Kubernetes.

@@ -2,13 +2,11 @@
 import type { ContainerFiles } from "../engines/engine.ts";
 import { type Package, type PackageDatabase, textIfThere } from "./database.ts";
 
-/** `only`: the name that is asked for; the package.json of others are not read. */
-export async function readNpm(files: ContainerFiles, only: string): Promise<PackageDatabase | undefined> {
+/** Every path is walked, so what is not found is not there. `only`: the name that is asked for; the package.json of others are not read. */
+export async function readNpm(files: ContainerFiles, only: string): Promise<PackageDatabase> {
   const packages: Package[] = [];
   let damage: string | undefined;
-  let hasModules = false;
-  for await (const { path, file } of files.entries()) {
-    if (file.kind === "directory" && path.endsWith("/node_modules")) hasModules = true;
+  for await (const { path } of files.entries()) {
     const match = /\/node_modules\/((?:@[^/]+\/)?[^/@][^/]*)\/package\.json$/.exec(path);
     if (match?.[1] !== only) continue;
     const text = await textIfThere(files, path);
@@ -20,5 +18,5 @@ export async function readNpm(files: ContainerFiles, only: string): Promise<Pack
       damage ??= `${path}: it is not JSON`;
     }
   }
-  return hasModules ? { manager: "npm", packages, damage } : undefined;
+  return { manager: "npm", packages, damage };
 }
