@@ -56,6 +56,7 @@ export async function verifyStep(
     image: options.image,
     filter: options.filter,
     allowUnknown: options.allowUnknown ?? false,
+    signal: context.signal,
     onResult: live.onResult,
   }).finally(() => live.end());
   if (options.isShip && report.results.length === 0) return 0;

@@ -14,6 +14,7 @@ import { envOf } from "./judge/image.ts";
 import { type ComposeRunner, runCompose } from "./observe/compose-run.ts";
 import { runImage } from "./observe/image-run.ts";
 import { type ImageView, openImage } from "./observe/image-view.ts";
+import { withEngine } from "./observe/open-engine.ts";
 import type { Outcomes } from "./observe/outcome.ts";
 import { askServices, type ServiceAccess } from "./observe/requests.ts";
 import { decideStill } from "./observe/still.ts";
@@ -54,6 +55,8 @@ export interface VerifyOptions {
   readonly filter?: string | undefined;
   readonly allowUnknown?: boolean;
   readonly platform?: Platform;
+  /** Ends the run: what was started is removed, and the run rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
   /** Called for each check as it is decided, in no particular order. */
   readonly onResult?: ((result: CheckResult) => void) | undefined;
 }
@@ -97,10 +100,20 @@ export async function decideChecks(
     await decideStill(image.still, view, options.clock, outcomes);
     report();
   }
-  await observeRunning(plan, views, options, outcomes, report);
+  const onVariables: Hooks["onVariables"] = (variables) => {
+    for (const value of secretValues(Object.entries(variables))) secrets.add(value);
+  };
+  await observeRunning(plan, views, options, outcomes, { report, onVariables });
   await askServices(plan.requests, options.services, options.clock, outcomes);
   report();
   return checks.map((check) => results.get(check) as CheckResult);
+}
+
+interface Hooks {
+  /** What has been decided so far may be told. */
+  readonly report: () => void;
+  /** Variables that containers get; values of those that look like secrets must not be shown. */
+  readonly onVariables: (variables: Readonly<Record<string, string>>) => void;
 }
 
 async function observeRunning(
@@ -108,29 +121,27 @@ async function observeRunning(
   views: ReadonlyMap<string, ImageView>,
   options: DecideOptions,
   outcomes: Outcomes,
-  report: () => void,
+  { report, onVariables }: Hooks,
 ): Promise<void> {
   const { clock, compose, name = "verify" } = options;
   const running = plan.images.filter(({ containers }) => containers.length > 0);
   if (running.length + plan.composes.length === 0) return;
   const engine = options.engine === undefined ? NONE : await options.engine();
   if (isUnseen(engine)) return withoutEngine(plan, engine, outcomes);
-  try {
-    await engine.sweep();
+  await withEngine(engine, options.signal, async (own) => {
+    await own.sweep();
     for (const { image, containers } of running) {
       for (const container of containers) {
-        await runImage(container, views.get(image) as ImageView, { engine, clock, name }, outcomes);
+        await runImage(container, views.get(image) as ImageView, { engine: own, clock, name }, outcomes);
         report();
       }
     }
     for (const one of plan.composes) {
       if (compose === undefined) throw noCompose(one.paths.join(", "));
-      await runCompose(one, { engine, clock, compose }, outcomes);
+      await runCompose(one, { engine: own, clock, compose, onVariables }, outcomes);
       report();
     }
-  } finally {
-    await engine.close();
-  }
+  });
 }
 
 const NONE: Unseen = {

@@ -25,11 +25,21 @@ export interface ComposeRunner {
 
 export async function runCompose(
   plan: ComposePlan,
-  context: { readonly engine: Engine; readonly clock: Clock; readonly compose: ComposeRunner },
+  context: {
+    readonly engine: Engine;
+    readonly clock: Clock;
+    readonly compose: ComposeRunner;
+    /** Called with what each service gets, before anything of it is shown. */
+    readonly onVariables: (variables: Readonly<Record<string, string>>) => void;
+  },
   outcomes: Outcomes,
 ): Promise<void> {
   const project = await upOrFail(plan, context, outcomes);
   if (project === undefined) return;
+  for (const { environment } of project.spec.services) context.onVariables(environment);
+  for (const { commands } of plan.services.map((one) => one.plan)) {
+    for (const { resource } of commands) context.onVariables(resource.environment);
+  }
   try {
     const services = plan.services.map((one) => ({
       ...one,

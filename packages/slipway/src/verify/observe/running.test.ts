@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { SlipwayError, systemClock } from "@slipway/base";
+import { SlipwayError, systemClock, until } from "@slipway/base";
 import { buildImages } from "../../images/build.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import { ImageLayout } from "../../images/layout.ts";
@@ -359,3 +359,24 @@ function serviceTemplate() {
     hasInit: false,
   };
 }
+
+test("an interrupted run removes what it started and ends at once", async () => {
+  const stop = new AbortController();
+  const engine = testingEngine(systemClock);
+  const checks = await collect(() =>
+    describeImage("web", serve(), (t) => t.within("60s").port(1).listening()),
+  );
+  const running = decideChecks(checks, {
+    images,
+    root: folder,
+    clock: systemClock,
+    engine: () => Promise.resolve(engine),
+    signal: stop.signal,
+  });
+  await until("the container is started", () => engine.made === 1);
+  const startedAt = systemClock.monotonic();
+  stop.abort(new Error("interrupted"));
+  await assert.rejects(running, /interrupted/);
+  assert.ok(systemClock.monotonic() - startedAt < 5_000);
+  assert.ok(engine.removed >= 1);
+});
