@@ -19,7 +19,7 @@ const { ImageLayout } = await import("../packages/slipway/src/images/layout.ts")
 const { collect } = await import("../packages/slipway/src/verify/collect.ts");
 const { connect } = await import("../packages/slipway/src/verify/engines/docker/connect.ts");
 const { dockerEngine } = await import("../packages/slipway/src/verify/engines/docker/docker.ts");
-const { procLook } = await import("../packages/slipway/src/verify/engines/docker/proc-look.ts");
+const { hostLook } = await import("../packages/slipway/src/verify/engines/docker/host-look.ts");
 const { createSandboxEngine } = await import("../packages/slipway/src/verify/engines/sandbox/engine.ts");
 const { webBase } = await import("../packages/slipway/src/verify/mutations/bases.ts");
 const { buildImage } = await import("../packages/slipway/src/verify/mutations/build.ts");
@@ -29,7 +29,6 @@ const { falseFailures, falsePasses, runCorpus, show, undecided } = await import(
 const { withoutImplied } = await import("../packages/slipway/src/verify/plan.ts");
 const { decideChecks } = await import("../packages/slipway/src/verify/run.ts");
 const { describeImage } = await import("../packages/slipway/src/verify/verify.ts");
-const { findTool } = await import("../packages/cluster/src/sandbox.ts");
 
 type Engine = import("../packages/slipway/src/verify/engines/engine.ts").Engine;
 type ImageTarget = import("../packages/slipway/src/verify/verify.ts").ImageTarget;
@@ -53,9 +52,7 @@ const sandbox = createSandboxEngine({
 });
 const connection = await connect("docker", process.env).catch(() => undefined);
 const docker =
-  connection === undefined
-    ? undefined
-    : dockerEngine({ connection, clock: systemClock, look: (pid) => procLook(pid, findTool("nsenter")) });
+  connection === undefined ? undefined : dockerEngine({ connection, clock: systemClock, look: hostLook });
 
 /** 9 on one file, 4 on others, 3 on accounts, 2 on packages; and 2 commands where something runs. */
 function twentyChecks(t: ImageTarget, hasCommands: boolean): void {

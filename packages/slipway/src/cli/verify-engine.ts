@@ -85,11 +85,10 @@ async function openDocker(kind: "docker" | "podman", context: CliContext): Promi
     });
   }
   const { dockerEngine } = await import("../verify/engines/docker/docker.ts");
-  const { procLook } = await import("../verify/engines/docker/proc-look.ts");
-  const { findTool } = await import("@slipway/cluster/sandbox");
+  const { hostLook } = await import("../verify/engines/docker/host-look.ts");
   return dockerEngine({
     connection,
     clock: context.clock,
-    look: (pid) => procLook(pid, findTool("nsenter")),
+    look: hostLook,
   });
 }
