@@ -11,10 +11,10 @@ const BROUGHT_ALONG =
 export async function judgeSecretsInFiles(view: ImageView): Promise<Judgement> {
   const found: string[] = [];
   let looked = 0;
-  for await (const { path, size, layer, isHidden, read } of view.everyFile()) {
-    if (size === 0 || size > MAX_SIZE || BROUGHT_ALONG.test(path)) continue;
+  const isWanted = (path: string, size: number): boolean => size <= MAX_SIZE && !BROUGHT_ALONG.test(path);
+  for await (const { path, layer, isHidden, content } of view.everyFile(isWanted)) {
     looked += 1;
-    const kind = secretInFile(path, Buffer.from(await read()).toString("latin1"));
+    const kind = secretInFile(path, Buffer.from(content).toString("latin1"));
     if (kind !== undefined) {
       found.push(
         `${path}: ${kind}${isHidden ? ` (in layer ${layer + 1}; a later layer only hides it)` : ""}`,

@@ -12,24 +12,26 @@ import {
 } from "../../images/oci.ts";
 import { readImageAt } from "../../images/source.ts";
 import type { ContainerFiles, FileFacts, FoundFile } from "../engines/engine.ts";
+import { LayerReader } from "./layer-reader.ts";
 
 export interface ImageView {
   readonly image: BuiltImage;
   readonly manifest: ImageManifest;
   readonly config: ImageConfigFile;
   readonly files: ContainerFiles;
-  /** Every regular file of every layer, also those that a later layer deletes or replaces. */
-  everyFile(): AsyncGenerator<LayerFile>;
+  /** Takes contents that will be read: one pass over each layer instead of one for each file. */
+  fetch(paths: readonly string[]): Promise<void>;
+  /** The wanted files of every layer with their contents, also those that a later layer deletes or replaces. */
+  everyFile(isWanted: (path: string, size: number) => boolean): AsyncGenerator<LayerFile>;
 }
 
 export interface LayerFile {
   readonly path: string;
-  readonly size: number;
   /** 0 at the bottom. */
   readonly layer: number;
   /** A later layer deletes or replaces it. */
   readonly isHidden: boolean;
-  read(): Promise<Uint8Array>;
+  readonly content: Uint8Array;
 }
 
 /** Rejects with VERIFY_IMAGE_UNREADABLE (exit 3): one error for all checks of an image that cannot be opened. */
@@ -56,21 +58,37 @@ async function open(image: BuiltImage, platform: Platform): Promise<ImageView> {
   const descriptor = held ?? { mediaType: MEDIA.manifest, digest: image.digest, size: size ?? 0 };
   const { manifest, config } = await readImageAt(layout, descriptor, platform);
   const files = await ImageFiles.open(layout, manifest);
+  const reader = new LayerReader(layout, manifest.layers, files);
   return {
     image,
     manifest,
     // Docker writes null where OCI leaves a key out.
     config: { ...config, config: config.config ?? {} },
-    files: new LayerFiles(files),
-    async *everyFile() {
+    files: new LayerFiles(files, reader),
+    async fetch(paths) {
+      const wanted = paths.flatMap((path) => {
+        const found = files.lookup(path);
+        return found.kind === "found" && found.node.kind === "file"
+          ? [{ node: found.node, length: found.node.size }]
+          : [];
+      });
+      await reader.fetch(wanted);
+    },
+    async *everyFile(isWanted) {
       for (const layer of manifest.layers.keys()) {
         const until = await ImageFiles.open(layout, { layers: manifest.layers.slice(0, layer + 1) });
+        const byOffset = new Map<number, { readonly path: string; readonly node: FileNode }>();
         for (const { path, node } of until.entries()) {
-          if (node.layer !== layer || node.kind !== "file") continue;
+          const isOwn = node.layer === layer && node.kind === "file" && node.size > 0;
+          if (isOwn && isWanted(path, node.size)) byOffset.set(node.offset, { path, node });
+        }
+        const nodes = [...byOffset.values()].map(({ node }) => node);
+        const own = new LayerReader(layout, manifest.layers, until);
+        for await (const { offset, bytes } of own.through(layer, nodes)) {
+          const { path } = byOffset.get(offset) as { path: string };
           const now = files.lookup(path, { isLinkKept: true });
-          const isHidden =
-            now.kind !== "found" || now.node.layer !== layer || now.node.offset !== node.offset;
-          yield { path, size: node.size, layer, isHidden, read: () => until.read(node) };
+          const isHidden = now.kind !== "found" || now.node.layer !== layer || now.node.offset !== offset;
+          yield { path, layer, isHidden, content: bytes };
         }
       }
     },
@@ -80,10 +98,12 @@ async function open(image: BuiltImage, platform: Platform): Promise<ImageView> {
 /** The merged layers as the file system that a container would start with. */
 export class LayerFiles implements ContainerFiles {
   readonly #files: ImageFiles;
+  readonly #reader: LayerReader;
   #entries: readonly { readonly path: string; readonly file: FileFacts }[] | undefined;
 
-  constructor(files: ImageFiles) {
+  constructor(files: ImageFiles, reader: LayerReader) {
     this.#files = files;
+    this.#reader = reader;
   }
 
   lookup(path: string, options: { readonly isLinkKept?: boolean } = {}): Promise<FoundFile> {
@@ -103,7 +123,7 @@ export class LayerFiles implements ContainerFiles {
   async read(path: string, limit?: number): Promise<Uint8Array> {
     const found = this.#files.lookup(path);
     if (found.kind !== "found") throw new TypeError(`${path}: ${found.why}`);
-    return this.#files.read(found.node, limit);
+    return this.#reader.read(found.node, limit);
   }
 }
 

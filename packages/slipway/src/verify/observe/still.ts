@@ -13,6 +13,7 @@ export async function decideStill(
   clock: Clock,
   outcomes: Outcomes,
 ): Promise<void> {
+  await view.fetch(checks.flatMap(contentsOf));
   for (const check of checks) {
     const startedAt = clock.monotonic();
     const judgement = await judgeSafely(() => judge(check, view, clock.now()));
@@ -25,6 +26,33 @@ export async function decideStill(
       digest: view.image.digest,
       where: "the image's layers",
     });
+  }
+}
+
+const ACCOUNTS = ["/etc/passwd", "/etc/group"];
+
+/** Files whose contents a check will read, as far as its data says. */
+function contentsOf(check: Check): readonly string[] {
+  switch (check.kind) {
+    case "user":
+    case "group":
+      return [...ACCOUNTS, "/etc/shadow"];
+    case "package":
+      return ["/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed", "/etc/apk/world"];
+    case "certificate": {
+      const { expectation, resource } = check;
+      return expectation.matcher === "matchesKey" ? [resource.path, expectation.keyPath] : [resource.path];
+    }
+    case "file": {
+      const { matcher } = check.expectation;
+      if (matcher === "ownedBy" || matcher === "allows") return ACCOUNTS;
+      const reads: readonly string[] = ["sha256", "contains", "lacks", "json", "yaml"];
+      return reads.includes(matcher) ? [check.resource.path] : [];
+    }
+    case "image":
+      return check.expectation.matcher === "nonRoot" ? ACCOUNTS : [];
+    default:
+      return [];
   }
 }
 
