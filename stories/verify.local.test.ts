@@ -23,7 +23,7 @@ before(async () => {
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   await writeFile(
     join(folder, ".gitignore"),
-    "node_modules\n.slipway\nout.xml\nstructure.yaml\nspec/wrong.ts\nspec/stack.ts\n",
+    "node_modules\n.slipway\nout.xml\nstructure.yaml\nspec/wrong.ts\nspec/stack.ts\ncompose/\n",
   );
   await rm(join(folder, "spec/service.ts"));
   await writeFile(join(folder, "spec/running.ts"), RUNNING);
@@ -143,4 +143,24 @@ describeCompose(["../compose/compose.yaml", "../compose/compose.curl.yaml"], sho
   const result = await slipway("verify", "--only", "compose", "--engine", "sandbox");
   assert.equal(result.exitCode, 0, result.stdout + result.stderr);
   assert.match(result.stdout, /compose › frontend .*: 10 of 10 passed/);
+});
+
+test("a front that asks the wrong port is told with the front's own log and what the backend listens on", {
+  skip: hasNginx ? false : "nginx or curl is not installed",
+}, async () => {
+  const conf = join(folder, "compose/frontend/nginx.conf");
+  const text = await readFile(conf, "utf8");
+  assert.match(text, /backend1:8080/);
+  await writeFile(conf, text.replace("backend1:8080", "backend1:8081"));
+  await writeFile(
+    join(folder, "spec/stack.ts"),
+    'import { describeCompose } from "slipway/verify";\ndescribeCompose("../compose", (t) => t.in("frontend").within("2s").http("http://127.0.0.1/be1/").status(200));\n',
+  );
+  const result = await slipway("verify", "--only", "compose", "--engine", "sandbox", "--allow-dirty");
+  await writeFile(conf, text);
+  assert.equal(result.exitCode, 1, result.stdout + result.stderr);
+  assert.match(result.stdout, /found {5}status 502/);
+  assert.match(result.stdout, /attempts over .* frontend/);
+  assert.match(result.stdout, /why {7}frontend's log: .*connect\(\) failed \(111/);
+  assert.match(result.stdout, /why {7}backend1 listens on 8080 only/);
 });

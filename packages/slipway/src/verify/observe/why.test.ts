@@ -30,6 +30,7 @@ function facts(service: string, { log = "", stdout = "", state = {}, ports = [] 
     service,
     state: { ...RUNNING, status, ...state },
     logs: { stdout, stderr: log },
+    addresses: service === "backend1" ? ["10.0.0.3"] : ["10.0.0.2"],
     sockets: ports.map((port) => ({ protocol: "tcp", address: "0.0.0.0", port })),
   };
 }
@@ -41,11 +42,11 @@ const TABLE: readonly [string, Fault, Fault, string, RegExp][] = [
   ["nginx, wrong port", { log: NGINX }, { ports: [8080] }, "status 502", /backend1 listens on 8080 only/],
   ["nginx, nothing listens", { log: NGINX }, {}, "status 502", /backend1 listens on nothing/],
   [
-    "nginx, only the log",
+    "nginx, by address",
     { log: NGINX.replaceAll("backend1", "10.0.0.3") },
     { ports: [8080] },
     "status 502",
-    /log: .*10\.0\.0\.3:8081/,
+    /10\.0\.0\.3:8081[\s\S]*backend1 listens on 8080 only/,
   ],
   [
     "nginx, a timeout",

@@ -19,9 +19,12 @@ export interface ContainerFacts {
   readonly logs: ContainerLogs;
   /** Undefined: could not be read. */
   readonly sockets: readonly ListeningSocket[] | undefined;
+  /** By which others of its networks reach it: logs of proxies name these, not the service. */
+  readonly addresses: readonly string[];
 }
 
 const LAST_LINES = 5;
+const RESOLVE_MS = 1_000;
 
 /** Adds the reasons to what failed. */
 export async function explainContainers(
@@ -31,7 +34,7 @@ export async function explainContainers(
 ): Promise<void> {
   const failed = checks.filter((check) => outcomes.get(check)?.judgement.verdict === "fail");
   if (failed.length === 0) return;
-  const facts = await Promise.all(containers.map(factsOf));
+  const facts = await Promise.all(containers.map((one) => factsOf(one, containers)));
   for (const check of failed) {
     const outcome = outcomes.get(check);
     const service = check.target.kind === "compose" ? check.target.service : facts[0]?.service;
@@ -41,7 +44,7 @@ export async function explainContainers(
   }
 }
 
-async function factsOf(container: Container): Promise<ContainerFacts> {
+async function factsOf(container: Container, all: readonly Container[]): Promise<ContainerFacts> {
   const state = await container.state();
   const sockets = state.status === "running" ? await container.sockets() : [];
   return {
@@ -49,7 +52,18 @@ async function factsOf(container: Container): Promise<ContainerFacts> {
     state,
     logs: await container.logs(),
     sockets: isUnseen(sockets) ? undefined : sockets,
+    addresses: await addressesOf(container.service.name, all),
   };
+}
+
+/** As the first of the others that runs resolves its name. */
+async function addressesOf(service: string, all: readonly Container[]): Promise<readonly string[]> {
+  for (const other of all) {
+    if (other.service.name === service || (await other.state()).status !== "running") continue;
+    const found = await other.resolve(service, RESOLVE_MS);
+    if (!isUnseen(found) && found.length > 0) return found;
+  }
+  return [];
 }
 
 /** `seen`: the evidence of the failed check of `service`. */
@@ -108,7 +122,10 @@ function upstreamError({ stderr, stdout }: ContainerLogs): UpstreamError | undef
 
 /** The service behind, when its name or its only possible port says which it is. */
 function behind({ host, port, line }: UpstreamError, facts: readonly ContainerFacts[]): readonly string[] {
-  const others = facts.filter(({ service }) => service === host || line.includes(service));
+  const others = facts.filter(
+    ({ service, addresses }) =>
+      service === host || (host !== undefined && addresses.includes(host)) || line.includes(service),
+  );
   return others.flatMap(({ service, sockets, state }) => {
     if (state.status !== "running" || sockets === undefined || port === undefined) return [];
     if (sockets.some((one) => one.port === port && !isLoopback(one.address))) return [];
