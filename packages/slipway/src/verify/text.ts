@@ -88,7 +88,7 @@ export function nearestLine(
     const score = similarity(pairs, pairsOf(line.slice(0, 400)));
     if (score > best.score) best = { score, index };
   }
-  return best.score < 0.15
+  return best.score < 0.3
     ? undefined
     : { line: best.index + 1, text: (lines[best.index] ?? "").trim().slice(0, 400) };
 }
@@ -110,12 +110,12 @@ function pairsOf(text: string): ReadonlySet<string> {
   return pairs;
 }
 
-/** Dice's coefficient over pairs of letters: 0 nothing shared, 1 the same. */
-function similarity(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
-  if (a.size === 0 || b.size === 0) return 0;
+/** How much of what was wanted is there, by pairs of letters; of equals, the line with the least else. 0 to 1. */
+function similarity(wanted: ReadonlySet<string>, line: ReadonlySet<string>): number {
+  if (wanted.size === 0 || line.size === 0) return 0;
   let shared = 0;
-  for (const pair of a) if (b.has(pair)) shared += 1;
-  return (2 * shared) / (a.size + b.size);
+  for (const pair of wanted) if (line.has(pair)) shared += 1;
+  return shared / wanted.size - (line.size - shared) / 10_000;
 }
 
 export function judgeDocument(document: unknown, { path, value, match }: DocumentExpectation): Judgement {

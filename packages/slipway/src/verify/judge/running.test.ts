@@ -1,0 +1,222 @@
+/** What was seen, what was expected, and the verdict: tables for everything that runs. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type {
+  ContainerExpectation,
+  HttpExpectation,
+  Judgement,
+  ProcessExpectation,
+  Verdict,
+} from "../check.ts";
+import type { ContainerProcess, ContainerState, InsideResponse, ReachResult } from "../engines/engine.ts";
+import { judgeCertificate } from "./certificate.ts";
+import {
+  judgeHttp,
+  judgeLog,
+  judgePort,
+  judgeProcess,
+  judgeReach,
+  judgeState,
+  judgeStop,
+} from "./running.ts";
+
+const is = (judgement: Judgement, verdict: Verdict, what: unknown): void =>
+  assert.equal(judgement.verdict, verdict, `${JSON.stringify(what)}: ${judgement.evidence}`);
+
+const certificate = readFileSync(join(import.meta.dirname, "../mutations/testdata/shop.pem"), "utf8");
+const NOW = Date.UTC(2030, 0, 1);
+
+test("answers", () => {
+  const answer = (over: Partial<Extract<InsideResponse, { status: number }>>): InsideResponse => ({
+    status: 200,
+    headers: { "Content-Type": "text/html" },
+    body: "the page\n",
+    certificate: undefined,
+    tookMs: 1,
+    ...over,
+  });
+  const refused: InsideResponse = { error: "ECONNREFUSED", message: "connect", tookMs: 1 };
+  const page = { is: "exactly", text: "the page" } as const;
+  const table: readonly [HttpExpectation, InsideResponse, Verdict][] = [
+    [{ matcher: "status", status: 200 }, answer({}), "pass"],
+    [{ matcher: "status", status: 200 }, refused, "fail"],
+    [{ matcher: "body", match: page, isWanted: true }, answer({}), "pass"],
+    [{ matcher: "body", match: page, isWanted: false }, refused, "fail"],
+    [
+      { matcher: "header", name: "content-type", match: { is: "exactly", text: "text/html" } },
+      answer({}),
+      "pass",
+    ],
+    [{ matcher: "header", name: "x-none", match: page }, answer({}), "fail"],
+    [
+      { matcher: "json", document: { path: "a", value: 1, match: undefined } },
+      answer({ body: '{"a":1}' }),
+      "pass",
+    ],
+    [{ matcher: "json", document: { path: "a", value: 1, match: undefined } }, answer({}), "fail"],
+    [{ matcher: "redirects", match: page }, answer({}), "fail"],
+    [
+      { matcher: "redirects", match: page },
+      answer({ status: 302, headers: { Location: "the page" } }),
+      "pass",
+    ],
+    [{ matcher: "tls", days: 30 }, answer({}), "fail"],
+    [{ matcher: "tls", days: 30 }, answer({ certificate }), "pass"],
+    [{ matcher: "tls", days: 400_000 }, answer({ certificate }), "fail"],
+  ];
+  for (const [expectation, response, verdict] of table)
+    is(judgeHttp({ expectation }, response, NOW), verdict, expectation);
+});
+
+test("only an answer of the network proves that nothing is open", () => {
+  const closed = (error: string): ReachResult => ({ isOpen: false, error, tookMs: 1 });
+  const table: readonly [ReachResult, Verdict][] = [
+    [{ isOpen: true, tookMs: 1 }, "fail"],
+    [closed("ECONNREFUSED"), "pass"],
+    [closed("ETIMEDOUT"), "pass"],
+    [closed("EHOSTUNREACH"), "pass"],
+    [closed("ENOTFOUND"), "unknown"],
+    [closed("EAI_AGAIN"), "unknown"],
+  ];
+  for (const [result, verdict] of table)
+    is(judgeReach({ expectation: { matcher: "closed" } }, result), verdict, result);
+});
+
+test("processes are known by the kernel's name and by their first word", () => {
+  const process = (pid: number, uid: number, comm: string, ...argv: readonly string[]): ContainerProcess => ({
+    pid,
+    parent: 0,
+    uid,
+    comm,
+    argv,
+  });
+  const all = [
+    process(1, 0, "nginx", "nginx: master process nginx -g daemon off;"),
+    process(7, 33, "nginx", "nginx: worker process"),
+    process(9, 33, "MainThread", "/usr/bin/node", "server.js"),
+    process(11, 33, "a-very-long-nam", "/opt/a-very-long-name-indeed"),
+  ];
+  const accounts = {
+    users: [{ name: "www", uid: 33, gid: 33, home: "/", shell: "", line: "" }],
+    groups: [],
+    hasPasswd: true,
+    hasGroup: true,
+  };
+  const table: readonly [string | number, ProcessExpectation, Verdict][] = [
+    ["nginx", { matcher: "count", count: 2 }, "pass"],
+    ["node", { matcher: "running" }, "pass"],
+    ["node", { matcher: "notRunning" }, "fail"],
+    ["nod", { matcher: "notRunning" }, "pass"],
+    ["a-very-long-name-indeed", { matcher: "running" }, "pass"],
+    ["nginx", { matcher: "user", user: "www" }, "fail"],
+    ["node", { matcher: "user", user: "www" }, "pass"],
+    ["node", { matcher: "user", user: "33" }, "pass"],
+    ["node", { matcher: "user", user: "stranger" }, "unknown"],
+    [1, { matcher: "args", match: { is: "containing", text: "daemon off" } }, "pass"],
+    [1, { matcher: "user", user: "root" }, "pass"],
+    [2, { matcher: "running" }, "fail"],
+    ["redis", { matcher: "args", match: { is: "containing", text: "x" } }, "fail"],
+  ];
+  for (const [name, expectation, verdict] of table) {
+    is(judgeProcess({ resource: { name }, expectation }, all, accounts), verdict, [name, expectation]);
+  }
+  is(
+    judgeProcess({ resource: { name: "x" }, expectation: { matcher: "notRunning" } }, [], accounts),
+    "unknown",
+    "an empty table",
+  );
+});
+
+test("sockets, by port, protocol and address", () => {
+  const sockets = [
+    { protocol: "tcp", address: "0.0.0.0", port: 80 },
+    { protocol: "tcp", address: "::", port: 80 },
+    { protocol: "udp", address: "127.0.0.1", port: 53 },
+  ] as const;
+  const table = [
+    [80, "tcp", { matcher: "listening", address: undefined }, "pass"],
+    [80, "tcp", { matcher: "listening", address: "::" }, "pass"],
+    [80, "tcp", { matcher: "listening", address: "127.0.0.1" }, "fail"],
+    [80, "udp", { matcher: "listening", address: undefined }, "fail"],
+    [53, "udp", { matcher: "notListening" }, "fail"],
+    [53, "tcp", { matcher: "notListening" }, "pass"],
+    [undefined, "tcp", { matcher: "only", ports: ["80/tcp", "53/udp"] }, "pass"],
+    [undefined, "tcp", { matcher: "only", ports: ["80/tcp"] }, "fail"],
+    [undefined, "tcp", { matcher: "only", ports: ["80/tcp", "53/udp", "22/tcp"] }, "fail"],
+  ] as const;
+  for (const [port, protocol, expectation, verdict] of table) {
+    is(judgePort({ resource: { port, protocol }, expectation }, sockets), verdict, [port, expectation]);
+  }
+});
+
+test("states, and how a container stops", () => {
+  const state: ContainerState = {
+    status: "running",
+    exitCode: undefined,
+    signal: undefined,
+    isOomKilled: false,
+    restarts: 0,
+    startedAtMs: 0,
+    finishedAtMs: undefined,
+    health: undefined,
+    healthOutput: undefined,
+  };
+  const table: readonly [ContainerExpectation, Partial<ContainerState>, Verdict][] = [
+    [{ matcher: "running" }, {}, "pass"],
+    [{ matcher: "running" }, { status: "exited", exitCode: 0 }, "fail"],
+    [{ matcher: "healthy" }, {}, "unknown"],
+    [{ matcher: "healthy" }, { health: "healthy" }, "pass"],
+    [{ matcher: "healthy" }, { health: "starting" }, "fail"],
+    [{ matcher: "exitCode", code: 3 }, { status: "exited", exitCode: 3 }, "pass"],
+    [{ matcher: "exitCode", code: 0 }, {}, "fail"],
+    [{ matcher: "restarts", count: 0 }, { restarts: 2 }, "fail"],
+    [{ matcher: "notOomKilled" }, { isOomKilled: true }, "fail"],
+  ];
+  for (const [expectation, over, verdict] of table)
+    is(judgeState({ expectation }, { ...state, ...over }), verdict, expectation);
+  is(judgeStop(2000, { tookMs: 30, wasKilled: false }, "SIGTERM"), "pass", "it stops");
+  is(judgeStop(2000, { tookMs: 3000, wasKilled: false }, "SIGTERM"), "fail", "it takes long");
+  is(judgeStop(2000, { tookMs: 2000, wasKilled: true }, "SIGTERM"), "fail", "it is killed");
+});
+
+test("logs, with the nearest line", () => {
+  const logs = { stdout: "one\nlistening on 8080\n", stderr: "warn: slow\n" };
+  const text = (value: string) => ({ is: "containing", text: value }) as const;
+  const near = judgeLog(
+    {
+      resource: { stream: "stdout" },
+      expectation: { matcher: "contains", match: text("listening at 8080") },
+    },
+    logs,
+  );
+  assert.equal(near.closest, "listening on 8080  (stdout line 2 of 2)");
+  is(
+    judgeLog(
+      { resource: { stream: "stderr" }, expectation: { matcher: "lacks", match: text("warn") } },
+      logs,
+    ),
+    "fail",
+    "lacks",
+  );
+  is(
+    judgeLog(
+      { resource: { stream: undefined }, expectation: { matcher: "count", match: text("n"), count: 6 } },
+      logs,
+    ),
+    "fail",
+    "count",
+  );
+});
+
+test("a certificate in time: not yet, now, and not any more", async () => {
+  const files = {
+    lookup: () => Promise.resolve({ kind: "found", path: "/c", file: { kind: "file" } }),
+    read: () => Promise.resolve(Buffer.from(certificate)),
+  } as unknown as Parameters<typeof judgeCertificate>[1];
+  const check = { resource: { path: "/c" }, expectation: { matcher: "validFor", days: 1 } } as const;
+  is(await judgeCertificate(check, files, Date.UTC(2020, 0, 1)), "fail", "before");
+  is(await judgeCertificate(check, files, NOW), "pass", "now");
+  is(await judgeCertificate(check, files, Date.UTC(2300, 0, 1)), "fail", "after");
+});
