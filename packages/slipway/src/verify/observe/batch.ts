@@ -11,22 +11,22 @@ export interface Tables {
   readonly sockets: readonly ListeningSocket[];
 }
 
-/** Lines: `S tcp <line of /proc/net/tcp>`, `P <pid> <ppid> <uid> <comm>`, `A <pid> <words, each ended by NUL>`, `C` when there is `cat`, `E` at the end. */
+/** Records, each begun by the byte 1, because command lines have newlines: `S tcp <line of /proc/net/tcp>`, `P <pid> <ppid> <uid> <comm>`, `A <pid> <words, each ended by NUL>`, `C` when there is `cat`, `E` at the end. */
 export const SCRIPT = `
 for f in tcp tcp6 udp udp6; do
-  [ -r /proc/net/$f ] && while read -r line; do printf 'S %s %s\\n' $f "$line"; done < /proc/net/$f
+  [ -r /proc/net/$f ] && while read -r line; do printf '\\001S %s %s\\n' $f "$line"; done < /proc/net/$f
 done
-command -v cat >/dev/null 2>&1 && printf 'C\\n'
+command -v cat >/dev/null 2>&1 && printf '\\001C\\n'
 for d in /proc/[0-9]*; do
   pid=\${d#/proc/}; [ "$pid" = $$ ] && continue
   name=; ppid=; uid=
   while read -r key value rest; do
     case $key in Name:) name=$value;; PPid:) ppid=$value;; Uid:) uid=$value;; esac
   done < $d/status 2>/dev/null
-  [ -n "$ppid" ] && printf 'P %s %s %s %s\\n' "$pid" "$ppid" "$uid" "$name"
-  printf 'A %s ' "$pid"; cat $d/cmdline 2>/dev/null; printf '\\n'
+  [ -n "$ppid" ] && printf '\\001P %s %s %s %s\\n' "$pid" "$ppid" "$uid" "$name"
+  printf '\\001A %s ' "$pid"; cat $d/cmdline 2>/dev/null; printf '\\n'
 done
-printf 'E\\n'
+printf '\\001E\\n'
 `;
 
 export async function readTables(container: Container): Promise<Tables | Unseen> {
@@ -43,7 +43,7 @@ export async function readTables(container: Container): Promise<Tables | Unseen>
 
 /** Undefined when the script did not come to its end: then nothing is known of what it did not print. */
 export function parseTables(output: string): Tables | undefined {
-  const lines = output.split("\n");
+  const lines = output.split("\x01").map((record) => record.replace(/\n$/, ""));
   if (!lines.includes("E")) return undefined;
   const argvOf = new Map<number, readonly string[]>();
   const processes: ContainerProcess[] = [];

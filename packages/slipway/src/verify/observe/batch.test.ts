@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { exec } from "@slipway/base";
+import { parseAddress, parseTables, SCRIPT } from "./batch.ts";
+
+const HEAD = "\x01S tcp   sl  local_address rem_address   st tx_queue\n";
+
+test("what the script wrote becomes processes and sockets; what did not come to its end says nothing", () => {
+  const output =
+    `${HEAD}\x01S tcp    0: 0100007F:1F90 00000000:0000 0A 0:0\n\x01S tcp    1: 0100007F:1F91 0100007F:0050 01 0:0\n` +
+    "\x01S udp6    0: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 0:0\n\x01C\n" +
+    "\x01P 1 0 33 my program\n\x01A 1 sh\0-c\0echo a\nE\n\0\n\x01E\n";
+  const tables = parseTables(output);
+  assert.deepEqual(tables?.sockets, [
+    { protocol: "tcp", address: "127.0.0.1", port: 8080 },
+    { protocol: "udp", address: "::", port: 53 },
+  ]);
+  assert.deepEqual(tables?.processes, [
+    { pid: 1, parent: 0, uid: 33, comm: "my program", argv: ["sh", "-c", "echo a\nE\n"] },
+  ]);
+  assert.equal(parseTables(output.replace("\x01E\n", "")), undefined);
+  assert.equal(parseTables(output.replace("\x01C\n", ""))?.processes, undefined);
+  assert.equal(parseTables("\x01C\n\x01E\n"), undefined, "no table was read");
+});
+
+test("the script runs in this machine's shell and sees this process", async () => {
+  const { stdout } = await exec(["/bin/sh"], { input: SCRIPT });
+  const own = parseTables(stdout)?.processes?.find(({ pid }) => pid === process.pid);
+  assert.deepEqual(
+    [own?.argv[0], own?.uid],
+    [process.argv0.includes("/") ? process.argv0 : own?.argv[0], process.getuid?.()],
+  );
+  assert.ok(own !== undefined && own.argv.length > 0);
+});
+
+test("addresses are written by the kernel as words of a little-endian machine", () => {
+  const table: readonly [string, string][] = [
+    ["0100007F", "127.0.0.1"],
+    ["00000000", "0.0.0.0"],
+    ["0500A8C0", "192.168.0.5"],
+    ["00000000000000000000000000000000", "::"],
+    ["00000000000000000000000001000000", "::1"],
+    ["0000000000000000FFFF00000100007F", "127.0.0.1"],
+    ["B80D0120000000000000000001000000", "2001:db8::1"],
+  ];
+  for (const [hex, address] of table) assert.equal(parseAddress(hex), address);
+});
