@@ -43,6 +43,7 @@ import type { NodeFacts } from "./kubelet/node-facts.ts";
 import { RuntimePodAccess } from "./pod-access.ts";
 import { followRoutes } from "./routes.ts";
 import type { ImageSource, PodRuntime } from "./runtimes/runtime.ts";
+import type { SandboxRuntime } from "./runtimes/sandbox/sandbox.ts";
 import type { Behaviours } from "./runtimes/simulated/behaviour.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
 import { ensureCertificates } from "./server/certificate.ts";
@@ -88,6 +89,8 @@ export interface Cluster {
   /** PEM of the cluster's own certificate authority. */
   readonly ca: string;
   readonly runtime: string;
+  /** The runtime of its pods, for looking into them from this machine; undefined where nothing really runs. */
+  readonly sandbox: SandboxRuntime | undefined;
   readonly store: Store;
   /** Memory client over the same API the server answers with. */
   readonly client: KubeClient;
@@ -178,6 +181,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       token,
       ca,
       runtime: runtime.name,
+      sandbox: "pidOf" in runtime ? (runtime as SandboxRuntime) : undefined,
       store,
       client,
       kubeconfig: () => rendered,

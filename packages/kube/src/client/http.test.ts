@@ -515,9 +515,11 @@ describe("exec over WebSocket", () => {
 
   it("runs a command, with its outputs apart and its exit code", async () => {
     let url = "";
+    let accepted: string | undefined;
     const client = await serve(() => {}, {
       upgrade: (request, socket) => {
         url = decodeURIComponent(request.url ?? "");
+        accepted = request.headers.accept;
         accept(request, socket, "v5.channel.k8s.io");
         socket.write(frame(0x2, Buffer.from("\x01hel"), false)); // a message in two frames, with a ping between
         socket.write(frame(0x9, Buffer.from("are you there")));
@@ -528,6 +530,7 @@ describe("exec over WebSocket", () => {
     });
     const outcome = await client.exec(pod, { container: "c", command: ["sh", "-c", "exit 7"] });
     assert.deepEqual([outcome.exitCode, outcome.stdout, outcome.stderr.length], [7, "hello", 70_000]);
+    assert.equal(accepted, "*/*", "a kubelet's routes produce nothing that has a name");
     assert.equal(
       url,
       "/api/v1/namespaces/ns/pods/web-1/exec?command=sh&command=-c&command=exit+7&container=c&stdout=true&stderr=true",

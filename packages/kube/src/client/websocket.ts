@@ -20,6 +20,8 @@ export function upgradeHeaders(protocols: readonly string[]): {
   const key = randomBytes(16).toString("base64");
   return {
     headers: {
+      // A kubelet answers 406 to anything narrower: its routes name no type that they produce.
+      accept: "*/*",
       connection: "Upgrade",
       upgrade: "websocket",
       "sec-websocket-version": "13",

@@ -8,12 +8,13 @@ import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
+import { clusterRunner } from "./verify-cluster.ts";
 import { composeRunner } from "./verify-compose.ts";
 import { type EngineChoice, engineOpener } from "./verify-engine.ts";
 import { liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
 export interface VerifyStepOptions extends ShowOptions {
-  readonly only?: "image" | "compose" | "service";
+  readonly only?: "image" | "compose" | "cluster" | "service";
   readonly image?: string | undefined;
   readonly filter?: string | undefined;
   readonly allowUnknown?: boolean;
@@ -50,6 +51,7 @@ export async function verifyStep(
     services: world === undefined ? undefined : serviceAccess(world, config.namespace),
     engine: engineOpener(options.engine ?? "auto", context, project),
     compose: composeRunner(context),
+    clusters: clusterRunner(context, project, record),
     name: `verify-${process.pid}`,
     includeDefaults: options.isShip,
     ...(options.only === undefined ? {} : { only: options.only }),

@@ -8,7 +8,7 @@ export const command: CommandDeclaration = {
   options: [
     { flags: "-t, --filter <text>", description: "only checks whose name contains this" },
     { flags: "--image <name>", description: "only checks of this image" },
-    { flags: "--only <what>", description: "image, compose or service" },
+    { flags: "--only <what>", description: "image, compose, cluster or service" },
     {
       flags: "--engine <name>",
       description: "where containers run: auto, sandbox, docker, podman, or none (default: auto)",
@@ -40,11 +40,11 @@ export const command: CommandDeclaration = {
     const { verifyStep } = await import("./verify-step.ts");
     const { findWorld } = await import("../world/state.ts");
     const only = textOption(input, "only");
-    if (only !== undefined && only !== "image" && only !== "compose" && only !== "service") {
+    if (only !== undefined && !isOnly(only)) {
       throw new SlipwayError({
         code: "USAGE_ONLY",
         where: `--only ${only}`,
-        message: "should be image, compose or service",
+        message: "should be image, compose, cluster or service",
         exitCode: 2,
       });
     }
@@ -85,3 +85,8 @@ export const command: CommandDeclaration = {
     return watchAndRun(context, [...project.config.verify, ...structureTests, buildRecordPath(project)], run);
   },
 };
+
+const PLACES = ["image", "compose", "cluster", "service"] as const;
+
+const isOnly = (text: string): text is (typeof PLACES)[number] =>
+  (PLACES as readonly string[]).includes(text);

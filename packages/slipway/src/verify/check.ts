@@ -4,6 +4,9 @@
  * `judge/` turns what was seen into one of three verdicts. `unknown` is not a pass: a check that could not see says so.
  */
 
+import type { Pattern } from "./cluster/match.ts";
+import type { WorkloadKind } from "./cluster/pods.ts";
+
 export type Verdict = "pass" | "fail" | "unknown";
 
 export interface Judgement {
@@ -65,6 +68,8 @@ export type Target =
   | { readonly kind: "image"; readonly image: string; readonly run: RunOptions }
   /** A service of containers that run together; `paths` are Compose files, or one folder; absolute. */
   | { readonly kind: "compose"; readonly paths: readonly string[]; readonly service: string }
+  /** In a cluster: the containers of a workload, or (`service` undefined) the objects of the namespace. */
+  | { readonly kind: "cluster"; readonly cluster: ClusterPlace; readonly service: string | undefined }
   /** A Service that a release has deployed. */
   | {
       readonly kind: "service";
@@ -72,6 +77,21 @@ export type Target =
       readonly cluster: string | undefined;
       readonly port: number | string | undefined;
     };
+
+/** Where checks in a cluster run; checks of one place share what was made for them. */
+export interface ClusterPlace {
+  /** A context of the kubeconfig; undefined: an embedded cluster that is made for the run. */
+  readonly context: string | undefined;
+  /** Undefined: a namespace of its own with the project's manifests, removed at the end. Else only looked at. */
+  readonly namespace: string | undefined;
+  /** How long the workloads may take to be ready. */
+  readonly readyMs: number;
+}
+
+export interface ObjectKind {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
 
 export type FileKind = "file" | "directory" | "symlink" | "character" | "block" | "fifo" | "socket";
 export type Stream = "stdout" | "stderr";
@@ -136,6 +156,20 @@ export interface Kinds {
     readonly expectation: ReachExpectation;
   };
   container: { readonly resource: Record<never, never>; readonly expectation: ContainerExpectation };
+  workload: {
+    /** `kind` undefined: whichever workload has the name. */
+    readonly resource: { readonly kind: WorkloadKind | undefined; readonly name: string };
+    readonly expectation: WorkloadExpectation;
+  };
+  object: {
+    readonly resource: ObjectKind & { readonly name: string };
+    readonly expectation: ObjectExpectation;
+  };
+  objects: {
+    /** `labelSelector` as kubectl's `-l`; empty for all of the kind. */
+    readonly resource: ObjectKind & { readonly labelSelector: string };
+    readonly expectation: ObjectsExpectation;
+  };
 }
 
 export type PackageManager = "dpkg" | "apk" | "npm" | "rpm";
@@ -246,6 +280,21 @@ export type ContainerExpectation =
   | Has<"restarts", { readonly count: number }>
   | Has<"stopsWithin", { readonly ms: number }>;
 
+export type WorkloadExpectation =
+  | Has<"available">
+  /** Undefined: of the images that were built. */
+  | Has<"digest", { readonly digest: string | undefined }>
+  /** None of its pods has been started again, and none is for so long. */
+  | Has<"noRestarts", { readonly ms: number }>;
+
+export type ObjectExpectation = Has<"exists" | "absent"> | Has<"matches", { readonly pattern: Pattern }>;
+
+export type ObjectsExpectation =
+  /** Undefined pattern: there are none at all. */
+  | Has<"none", { readonly pattern: Pattern | undefined }>
+  | Has<"some" | "every", { readonly pattern: Pattern }>
+  | Has<"count", { readonly count: number }>;
+
 export type Kind = keyof Kinds;
 
 export type CheckOf<K extends Kind> = {
@@ -288,6 +337,12 @@ export function isNegative(check: Check): boolean {
     case "group":
     case "package":
       return check.expectation.matcher === "absent";
+    case "workload":
+      return check.expectation.matcher === "noRestarts";
+    case "object":
+      return check.expectation.matcher === "absent";
+    case "objects":
+      return check.expectation.matcher === "none";
     default:
       return false;
   }
@@ -303,6 +358,10 @@ export function holdsOfNothing(check: Check): boolean {
 
 export function targetName(target: Target): string {
   if (target.kind === "compose") return `compose › ${target.service}`;
+  if (target.kind === "cluster") {
+    const { cluster, service } = target;
+    return `cluster${cluster.context === undefined ? "" : ` ${cluster.context}`}${service === undefined ? "" : ` › ${service}`}`;
+  }
   return target.kind === "image" ? `image ${target.image}` : `service ${target.service}`;
 }
 

@@ -4,7 +4,7 @@
  * The cheapest source that can decide is taken: `config` → `layers` → (something runs) its files, process table, sockets,
  * log and state, each read once for all checks → requests from inside → one exec for each command.
  */
-import type { Check, CheckOf, CommandResource, RunOptions, Target } from "./check.ts";
+import type { Check, CheckOf, ClusterPlace, CommandResource, RunOptions, Target } from "./check.ts";
 
 export type Source =
   | "config"
@@ -17,10 +17,12 @@ export type Source =
   | "http"
   | "dns"
   | "reach"
-  | "exec";
+  | "exec"
+  | "api";
 
 export type ImageTargetData = Extract<Target, { kind: "image" }>;
 export type ComposeTargetData = Extract<Target, { kind: "compose" }>;
+export type ClusterTargetData = Extract<Target, { kind: "cluster" }>;
 export type ServiceTargetData = Extract<Target, { kind: "service" }>;
 
 /** What one container is asked, in order: conditions that may become true, then commands, then how it stops. */
@@ -53,9 +55,19 @@ export interface ComposePlan {
   readonly services: readonly { readonly service: string; readonly plan: ContainerPlan }[];
 }
 
+/** One place in a cluster: what its workloads' containers are asked, and what its objects must be. */
+export interface ClusterPlan {
+  readonly place: ClusterPlace;
+  readonly services: readonly { readonly service: string; readonly plan: ContainerPlan }[];
+  readonly objects: readonly Check[];
+  /** What must stay so for a while; begun when everything else holds. */
+  readonly holds: readonly CheckOf<"workload">[];
+}
+
 export interface Plan {
   readonly images: readonly ImagePlan[];
   readonly composes: readonly ComposePlan[];
+  readonly clusters: readonly ClusterPlan[];
   /** Each request once for all that is expected of its answer. */
   readonly requests: readonly {
     readonly target: ServiceTargetData;
@@ -66,6 +78,9 @@ export interface Plan {
 export function planChecks(checks: readonly Check[]): Plan {
   const images = Map.groupBy(checks.filter(isOf("image")), ({ target }) => target.image);
   const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) => target.paths.join("\0"));
+  const clusters = Map.groupBy(checks.filter(isOf("cluster")), ({ target }) =>
+    JSON.stringify(target.cluster),
+  );
   const requests = Map.groupBy(
     checks.filter(isOf("service")).filter((check) => check.kind === "http"),
     ({ resource }) => resource,
@@ -79,12 +94,30 @@ export function planChecks(checks: readonly Check[]): Plan {
         plan: planContainer(some),
       })),
     })),
+    clusters: [...clusters.values()].map(planCluster),
     requests: [...requests.values()].map((own) => ({
       target: (own[0] as (typeof own)[number]).target,
       checks: own,
     })),
   };
 }
+
+function planCluster(checks: readonly (Check & { readonly target: ClusterTargetData })[]): ClusterPlan {
+  const inside = checks.filter(({ target }) => target.service !== undefined);
+  const objects = checks.filter(({ target }) => target.service === undefined);
+  return {
+    place: (checks[0] as (typeof checks)[number]).target.cluster,
+    services: [...Map.groupBy(inside, ({ target }) => target.service as string)].map(([service, some]) => ({
+      service,
+      plan: planContainer(some),
+    })),
+    objects: objects.filter((check) => !isHold(check)),
+    holds: objects.filter((check) => check.kind === "workload").filter(isHold),
+  };
+}
+
+const isHold = (check: Check): boolean =>
+  check.kind === "workload" && check.expectation.matcher === "noRestarts";
 
 function planImage(
   image: string,
@@ -159,6 +192,10 @@ export function sourceOf(check: Check): Source {
       return "log";
     case "container":
       return "state";
+    case "workload":
+    case "object":
+    case "objects":
+      return "api";
     case "http":
     case "dns":
     case "reach":

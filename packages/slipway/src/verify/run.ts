@@ -11,6 +11,7 @@ import type { Platform } from "../images/oci.ts";
 import { type Check, nameOf, unknown } from "./check.ts";
 import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
+import { type ClusterRunner, runCluster } from "./observe/cluster-run.ts";
 import { type ComposeRunner, runCompose } from "./observe/compose-run.ts";
 import { runImage } from "./observe/image-run.ts";
 import { type ImageView, openImage } from "./observe/image-view.ts";
@@ -43,12 +44,13 @@ export interface VerifyOptions {
    */
   readonly engine?: (() => Promise<Engine | Unseen>) | undefined;
   readonly compose?: ComposeRunner | undefined;
+  readonly clusters?: ClusterRunner | undefined;
   /** A DNS label that is this run's own; names of containers begin with it. Default: `verify`. */
   readonly name?: string;
   /** Adds `defaultImageChecks` for every image. */
   readonly includeDefaults?: boolean;
   /** Only image checks, only compose checks, only service checks, or (default) all. */
-  readonly only?: "image" | "compose" | "service";
+  readonly only?: "image" | "compose" | "cluster" | "service";
   /** Only checks of this image. */
   readonly image?: string | undefined;
   /** Part of a check's full name. */
@@ -104,6 +106,10 @@ export async function decideChecks(
     for (const value of secretValues(Object.entries(variables))) secrets.add(value);
   };
   await observeRunning(plan, views, options, outcomes, { report, onVariables });
+  for (const one of plan.clusters) {
+    await runCluster(one, { clock: options.clock, clusters: options.clusters ?? NO_CLUSTERS }, outcomes);
+    report();
+  }
   await askServices(plan.requests, options.services, options.clock, outcomes);
   report();
   return checks.map((check) => results.get(check) as CheckResult);
@@ -143,6 +149,19 @@ async function observeRunning(
     }
   });
 }
+
+const NO_CLUSTERS: ClusterRunner = {
+  open: () =>
+    Promise.reject(
+      new SlipwayError({
+        code: "VERIFY_CLUSTER_NONE",
+        where: "describeCluster",
+        message: "checks in a cluster need the project that its manifests come from",
+        hint: "Run them with slipway verify.",
+        exitCode: 2,
+      }),
+    ),
+};
 
 const NONE: Unseen = {
   unseen: "nothing runs with --engine none",

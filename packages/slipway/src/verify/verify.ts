@@ -13,9 +13,12 @@
  * describeService("web", (t) => t.http("/").status(200).body(/shop/));
  */
 import { dirname, resolve } from "node:path";
-import type { Target } from "./check.ts";
+import type { ClusterPlace, Target } from "./check.ts";
 import { currentCollector, placeOfCaller, specError } from "./collect.ts";
+import { parseTime } from "./spec/expect.ts";
 import {
+  type ClusterTarget,
+  clusterTarget,
   type ImageOptions,
   type ImageTarget,
   imageTarget,
@@ -26,9 +29,11 @@ import {
   stackTarget,
 } from "./spec/targets.ts";
 
+export { contains } from "./cluster/match.ts";
 export { type Empty, type Expected, type ExpectedOutput, empty } from "./spec/expect.ts";
 export type { CommandOptions, RequestOptions } from "./spec/running.ts";
 export type {
+  ClusterTarget,
   ContainerTarget,
   HttpOptions,
   ImageOptions,
@@ -84,6 +89,44 @@ export function describeCompose(
   for (const part of parts) {
     const body = typeof part === "function" ? part : part.body;
     refusePromise("describeCompose", body(stackTarget((check) => checks.push(check), targetOf)));
+  }
+}
+
+export interface ClusterOptions {
+  /** A context of the kubeconfig. Default: an embedded cluster that is made for the run, with the images as they were built. */
+  readonly context?: string;
+  /** A namespace that is there, which is only looked at. Default: one of its own with the project's manifests, removed at the end. */
+  readonly namespace?: string;
+  /** How long the workloads may take to be ready. Default 90 s. */
+  readonly ready?: string | number;
+}
+
+/** The project's manifests in a cluster: the checks of a stack, and of workloads and objects. */
+export function describeCluster(
+  first: ClusterOptions | Stack | ((t: ClusterTarget) => unknown),
+  ...rest: readonly (Stack | ((t: ClusterTarget) => unknown))[]
+): void {
+  const { checks } = currentCollector();
+  const isPart = typeof first === "function" || "body" in first;
+  const { context, namespace, ready = "90s" }: ClusterOptions = isPart ? {} : first;
+  const parts = isPart ? [first, ...rest] : rest;
+  if (parts.length === 0)
+    throw specError("describeCluster needs a stack, or a function that says what to expect");
+  const isOwn = namespace === undefined || namespace === "ephemeral";
+  const place: ClusterPlace = {
+    context,
+    namespace: isOwn ? undefined : namespace,
+    readyMs: parseTime(ready),
+  };
+  if (context === undefined && !isOwn) {
+    throw specError(
+      "the embedded cluster has no namespaces before the run",
+      "Leave the namespace out, or name a context.",
+    );
+  }
+  for (const part of parts) {
+    const body = typeof part === "function" ? part : part.body;
+    refusePromise("describeCluster", body(clusterTarget(place, (check) => checks.push(check))));
   }
 }
 

@@ -153,6 +153,8 @@ export interface ContainerState {
 export interface ContainerLogs {
   readonly stdout: string;
   readonly stderr: string;
+  /** Where the two cannot be told apart (a cluster keeps one log): `stdout` has both. */
+  readonly isMerged?: boolean;
 }
 
 export interface ExecOptions {

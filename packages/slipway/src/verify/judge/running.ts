@@ -1,6 +1,14 @@
 /** What is expected of a thing that runs, decided from what was read of it: ports, processes, logs, answers, states. */
 import { X509Certificate } from "node:crypto";
-import { type CheckOf, fail, type Judgement, pass, unknown } from "../check.ts";
+import {
+  type CheckOf,
+  fail,
+  type Judgement,
+  type LogExpectation,
+  pass,
+  type Stream,
+  unknown,
+} from "../check.ts";
 import type {
   ContainerLogs,
   ContainerProcess,
@@ -133,6 +141,7 @@ export function judgeLog(
   { resource: { stream }, expectation }: Pick<CheckOf<"log">, "resource" | "expectation">,
   logs: ContainerLogs,
 ): Judgement {
+  if (stream !== undefined && logs.isMerged === true) return judgeMerged(stream, expectation, logs.stdout);
   const text = stream === undefined ? `${logs.stdout}${logs.stderr}` : logs[stream];
   const what = stream ?? "log";
   switch (expectation.matcher) {
@@ -151,6 +160,19 @@ export function judgeLog(
       return times === expectation.count ? pass() : fail(`${times} times`);
     }
   }
+}
+
+/** What neither stream has, one of them does not have; what is in the log may be of either. */
+function judgeMerged(stream: Stream, expectation: LogExpectation, log: string): Judgement {
+  const isThere = occurrences(log, expectation.match) > 0;
+  if (!isThere) {
+    if (expectation.matcher === "count") return expectation.count === 0 ? pass() : fail("0 times");
+    return expectation.matcher === "lacks" ? pass() : fail(`neither ${stream} nor the other stream has it`);
+  }
+  return unknown(
+    `it is in the log, but a cluster keeps one log of both streams, so whether it is in ${stream} cannot be told`,
+    "Check t.log instead of the stream.",
+  );
 }
 
 export function judgeHttp(

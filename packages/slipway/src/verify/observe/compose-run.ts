@@ -41,21 +41,7 @@ export async function runCompose(
     for (const { resource } of commands) context.onVariables(resource.environment);
   }
   try {
-    const services = plan.services.map((one) => ({
-      ...one,
-      container: containerOf(project, one.service, one.plan),
-    }));
-    await Promise.all(
-      services.map((one) => conditions(one, (check) => !isLate(check), context.clock, outcomes)),
-    );
-    for (const one of services) await commands(one, context.clock, outcomes);
-    await Promise.all(services.map((one) => conditions(one, isLate, context.clock, outcomes)));
-    const all = project.spec.services.map(({ name }) => project.container(name));
-    await explainContainers(
-      all,
-      plan.services.flatMap((one) => checksOf(one.plan)),
-      outcomes,
-    );
+    const services = await checkServices(project, plan.services, context.clock, outcomes);
     for (const { plan: own, container } of services) {
       await stopAtTheEnd(own.stops, container, container.service.image.digest, outcomes);
     }
@@ -64,7 +50,26 @@ export async function runCompose(
   }
 }
 
-const checksOf = (plan: ContainerPlan): readonly Check[] => [
+/** All but how they stop. */
+export async function checkServices(
+  project: Project,
+  plans: ComposePlan["services"],
+  clock: Clock,
+  outcomes: Outcomes,
+): Promise<readonly Service[]> {
+  const services = plans.map((one) => ({ ...one, container: containerOf(project, one.service, one.plan) }));
+  await Promise.all(services.map((one) => conditions(one, (check) => !isLate(check), clock, outcomes)));
+  for (const one of services) await commands(one, clock, outcomes);
+  await Promise.all(services.map((one) => conditions(one, isLate, clock, outcomes)));
+  await explainContainers(
+    project.spec.services.map(({ name }) => project.container(name)),
+    plans.flatMap((one) => checksOf(one.plan)),
+    outcomes,
+  );
+  return services;
+}
+
+export const checksOf = (plan: ContainerPlan): readonly Check[] => [
   ...plan.conditions,
   ...plan.commands.flatMap(({ checks }) => checks),
   ...plan.stops,

@@ -96,7 +96,10 @@ class Looker {
       }
       case "image":
       case "command":
-        throw new TypeError(`${check.kind} is not a condition`);
+      case "workload":
+      case "object":
+      case "objects":
+        throw new TypeError(`${check.kind} is not a condition of a container`);
       default:
         return judgeStill(check, await this.#files(), now);
     }

@@ -1,5 +1,5 @@
 /** The words of a spec file: what `t` is in `describeImage`, `describeCompose` and `stack`, and in `describeService`. */
-import type { Check, RunOptions, Stream, Target } from "../check.ts";
+import type { Check, ClusterPlace, RunOptions, Stream, Target } from "../check.ts";
 import { specError } from "../collect.ts";
 import {
   CertificateExpectations,
@@ -8,6 +8,7 @@ import {
   type PackageOptions,
   UserExpectations,
 } from "./accounts.ts";
+import { ObjectExpectations, ObjectsExpectations, WorkloadExpectations } from "./cluster.ts";
 import { type Context, parseTime, wordList } from "./expect.ts";
 import { FileExpectations, FilesExpectations } from "./files.ts";
 import { ImageExpectations } from "./image.ts";
@@ -76,6 +77,18 @@ export interface SecureOptions {
 /** Containers that run together: of a Compose file, or of a release in a cluster. */
 export interface StackTarget {
   in(service: string): ContainerTarget;
+}
+
+/** The workloads and objects of a namespace; `in` names a workload. */
+export interface ClusterTarget extends StackTarget {
+  /** `deployment/front`, or a name alone. */
+  workload(reference: string): WorkloadExpectations;
+  /** `v1/Service`, `apps/v1/Deployment`. */
+  object(type: string, name: string): ObjectExpectations;
+  /** By labels, or a selector as kubectl's `-l`. */
+  objects(type: string, labels?: Readonly<Record<string, string>> | string): ObjectsExpectations;
+  /** The same with another deadline for conditions. */
+  within(deadline: string | number): ClusterTarget;
 }
 
 export interface ServiceTarget {
@@ -176,6 +189,24 @@ export function stackTarget(
       if (typeof service !== "string" || service === "") throw specError("in expects the name of a service");
       return containerTarget({ target: targetOf(service), deadlineMs: DEFAULT_DEADLINE_MS, push });
     },
+  };
+}
+
+export function clusterTarget(
+  cluster: ClusterPlace,
+  push: (check: Check) => void,
+  deadlineMs: number = DEFAULT_DEADLINE_MS,
+): ClusterTarget {
+  const context: Context = { target: { kind: "cluster", cluster, service: undefined }, deadlineMs, push };
+  return {
+    in(service) {
+      if (typeof service !== "string" || service === "") throw specError("in expects the name of a workload");
+      return containerTarget({ target: { kind: "cluster", cluster, service }, deadlineMs, push });
+    },
+    workload: (reference) => new WorkloadExpectations(context, reference),
+    object: (type, name) => new ObjectExpectations(context, type, name),
+    objects: (type, labels = {}) => new ObjectsExpectations(context, type, labels),
+    within: (deadline) => clusterTarget(cluster, push, parseTime(deadline)),
   };
 }
 

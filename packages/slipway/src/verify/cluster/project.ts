@@ -1,0 +1,181 @@
+/**
+ * The workloads of a namespace as a project of containers: service `front` is the Deployment, StatefulSet or DaemonSet of
+ * that name, in the first of its ready pods of the newest revision.
+ */
+import { type Clock, SlipwayError } from "@slipway/base";
+import { isReason, type KubeClient, type Pod } from "@slipway/kube";
+import type { Container, Project, ServiceSpec } from "../engines/engine.ts";
+import { PodContainer, type PodContainerOptions } from "./pod-container.ts";
+import {
+  availability,
+  currentPods,
+  newestPods,
+  viewWorkload,
+  WORKLOAD_KINDS,
+  type WorkloadKind,
+  type WorkloadView,
+} from "./pods.ts";
+
+export interface ClusterProjectOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly namespace: string;
+  /** Names of the workloads whose containers will be asked for. */
+  readonly services: readonly string[];
+  /** How long their newest revision may take to have a ready pod. */
+  readonly readyMs: number;
+  readonly looks?: (pod: Pod, container: string) => PodContainerOptions["looks"];
+}
+
+export interface WorkloadQuery {
+  /** Undefined: whichever has the name. */
+  readonly kind: WorkloadKind | undefined;
+  readonly name: string;
+}
+
+const EVERY_MS = 250;
+
+/**
+ * Waits until each has a ready pod. Rejects with VERIFY_WORKLOAD_MISSING (exit 2) or VERIFY_WORKLOAD_NOT_READY (exit 1), and
+ * says what was missing last.
+ */
+export async function openClusterProject(options: ClusterProjectOptions): Promise<Project> {
+  const { client, clock, namespace, services, readyMs } = options;
+  const until = clock.monotonic() + readyMs;
+  const containers = new Map<string, Container>();
+  await Promise.all(
+    services.map(async (name) => {
+      const pod = await readyPod(options, name, until);
+      const container = containerFor(pod, name);
+      containers.set(
+        name,
+        new PodContainer({
+          client,
+          clock,
+          namespace,
+          service: serviceOf(pod, name, container),
+          pod: pod.metadata.name,
+          container,
+          looks: options.looks?.(pod, container),
+        }),
+      );
+    }),
+  );
+  return {
+    spec: { name: namespace, services: [...containers.values()].map(({ service }) => service) },
+    container: (service) => {
+      const container = containers.get(service);
+      if (container === undefined) throw missing(namespace, service);
+      return container;
+    },
+    remove: () => Promise.resolve(),
+  };
+}
+
+async function readyPod(
+  { client, clock, namespace }: ClusterProjectOptions,
+  name: string,
+  until: number,
+): Promise<Pod> {
+  for (;;) {
+    const view = await findWorkload(client, namespace, name);
+    const [pod] = currentPods(view);
+    if (pod !== undefined) return pod;
+    if (clock.monotonic() >= until) throw notReady(view, namespace, name);
+    await clock.sleep(EVERY_MS);
+  }
+}
+
+export async function findWorkload(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<WorkloadView> {
+  for (const kind of WORKLOAD_KINDS) {
+    try {
+      return await viewWorkload(client, kind, namespace, name);
+    } catch (error) {
+      if (!isReason(error, "NotFound")) throw error;
+    }
+  }
+  throw missing(namespace, name);
+}
+
+/** The container of the service's name, or the first. */
+function containerFor(pod: Pod, service: string): string {
+  const names = pod.spec.containers.map(({ name }) => name);
+  return names.includes(service) ? service : (names[0] ?? service);
+}
+
+function serviceOf(pod: Pod, name: string, container: string): ServiceSpec {
+  const spec = pod.spec.containers.find((one) => one.name === container);
+  const imageID = pod.status?.containerStatuses?.find((one) => one.name === container)?.imageID ?? "";
+  return {
+    name,
+    image: {
+      name: spec?.image ?? name,
+      digest: /sha256:[0-9a-f]{64}/.exec(imageID)?.[0] ?? "",
+      reference: spec?.image,
+      layout: "",
+    },
+    entrypoint: spec?.command,
+    command: spec?.args,
+    environment: {},
+    user: undefined,
+    workingDir: undefined,
+    hostname: pod.metadata.name,
+    networks: [{ name: "cluster", aliases: [] }],
+    extraHosts: [],
+    mounts: [],
+    exposed: (spec?.ports ?? []).flatMap(({ containerPort, protocol }) =>
+      protocol === "SCTP" ? [] : [{ port: containerPort, protocol: protocol === "UDP" ? "udp" : "tcp" }],
+    ),
+    published: [],
+    healthcheck: undefined,
+    dependsOn: [],
+    stopSignal: undefined,
+    stopGraceMs: (pod.spec.terminationGracePeriodSeconds ?? 30) * 1000,
+    isReadOnly: spec?.securityContext?.readOnlyRootFilesystem === true,
+    restart: "always",
+    hasInit: false,
+  };
+}
+
+function missing(namespace: string, name: string): SlipwayError {
+  return new SlipwayError({
+    code: "VERIFY_WORKLOAD_MISSING",
+    where: `${namespace}/${name}`,
+    message: `there is no Deployment, StatefulSet or DaemonSet "${name}"`,
+    hint: "Name a workload of the manifests in t.in(…).",
+    exitCode: 2,
+  });
+}
+
+function notReady(view: WorkloadView, namespace: string, name: string): SlipwayError {
+  const { missing: what } = availability(view);
+  const pods = newestPods(view).map((pod) => `${pod.metadata.name} ${waitingFor(pod)}`);
+  const seen = pods.length === 0 ? "its newest revision has no pods" : pods.join("; ");
+  return new SlipwayError({
+    code: "VERIFY_WORKLOAD_NOT_READY",
+    where: `${namespace}/${name}`,
+    message: `no pod of its newest revision is ready${what === undefined ? "" : ` (${what})`}: ${seen}`,
+    exitCode: 1,
+  });
+}
+
+/** The kubelet's own reason and message, of the first container that waits or has ended. */
+function waitingFor(pod: Pod): string {
+  for (const { name, state, lastState } of pod.status?.containerStatuses ?? []) {
+    const { waiting } = state ?? {};
+    const ended = state?.terminated ?? lastState?.terminated;
+    if (waiting !== undefined) {
+      const code = ended === undefined ? "" : `, exited ${ended.exitCode} before`;
+      return `${name}: ${waiting.reason ?? "waiting"}${waiting.message === undefined ? "" : ` (${waiting.message})`}${code}`;
+    }
+    if (state?.terminated !== undefined) return `${name}: exited ${state.terminated.exitCode}`;
+  }
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status === "False")
+    return `is not scheduled: ${scheduled.message ?? scheduled.reason ?? ""}`;
+  return pod.status?.phase === "Running" ? "runs and is not ready" : (pod.status?.phase ?? "is pending");
+}

@@ -1,0 +1,118 @@
+/** What is expected of objects in a cluster, decided from what the API server returned. Pure. */
+import type { KubeObject } from "@slipway/kube";
+import { type CheckOf, fail, type Judgement, pass } from "../check.ts";
+import { type Difference, differences, type Pattern, renderDifferences } from "../cluster/match.ts";
+import { availability, currentPods, newestPods, type WorkloadView } from "../cluster/pods.ts";
+
+/** `object` undefined: the server says that there is none. */
+export function judgeObject(
+  { expectation }: Pick<CheckOf<"object">, "expectation">,
+  object: KubeObject | undefined,
+): Judgement {
+  switch (expectation.matcher) {
+    case "exists":
+      return object === undefined ? fail("there is no such object") : pass();
+    case "absent":
+      return object === undefined
+        ? pass()
+        : fail(`it is there since ${object.metadata.creationTimestamp ?? "?"}`);
+    case "matches": {
+      if (object === undefined) return fail("there is no such object");
+      const all = differences(expectation.pattern, object);
+      return all.length === 0 ? pass() : fail(renderDifferences(all));
+    }
+  }
+}
+
+export function judgeObjects(
+  { expectation }: Pick<CheckOf<"objects">, "expectation">,
+  objects: readonly KubeObject[],
+): Judgement {
+  switch (expectation.matcher) {
+    case "count":
+      return objects.length === expectation.count ? pass() : fail(`${objects.length}: ${names(objects)}`);
+    case "none": {
+      const { pattern } = expectation;
+      const matching = objects.filter(
+        (one) => pattern === undefined || differences(pattern, one).length === 0,
+      );
+      return matching.length === 0
+        ? pass(`${objects.length} looked at`)
+        : fail(`${matching.length}: ${names(matching)}`);
+    }
+    case "every": {
+      // Of nothing everything is true, and it would hold because a selector is misspelt.
+      if (objects.length === 0) return fail("the selector finds no object");
+      const bad = compared(expectation.pattern, objects).filter(({ all }) => all.length > 0);
+      return bad.length === 0
+        ? pass()
+        : fail(bad.map(({ name, all }) => `${name}: ${renderDifferences(all)}`).join("\n"));
+    }
+    case "some": {
+      if (objects.length === 0) return fail("the selector finds no object");
+      const nearest = compared(expectation.pattern, objects).toSorted(
+        (a, b) => a.all.length - b.all.length,
+      )[0];
+      if (nearest === undefined || nearest.all.length === 0) return pass();
+      return fail(`none of ${objects.length}; nearest is ${nearest.name}`, renderDifferences(nearest.all));
+    }
+  }
+}
+
+const compared = (
+  pattern: Pattern,
+  objects: readonly KubeObject[],
+): readonly { readonly name: string; readonly all: readonly Difference[] }[] =>
+  objects.map((one) => ({ name: one.metadata.name, all: differences(pattern, one) }));
+
+function names(objects: readonly KubeObject[]): string {
+  const shown = objects.slice(0, 5).map(({ metadata }) => metadata.name);
+  return [...shown, ...(objects.length > shown.length ? ["…"] : [])].join(", ") || "none";
+}
+
+/** `built`: digests of the images of this run. */
+export function judgeWorkload(
+  { expectation }: Pick<CheckOf<"workload">, "expectation">,
+  view: WorkloadView,
+  built: readonly string[],
+): Judgement {
+  switch (expectation.matcher) {
+    case "available": {
+      const { missing } = availability(view);
+      return missing === undefined ? pass() : fail(missing);
+    }
+    case "digest":
+      return judgeDigest(expectation.digest, view, built);
+    case "noRestarts": {
+      const restarted = newestPods(view).flatMap(({ metadata, status }) =>
+        (status?.containerStatuses ?? []).flatMap(({ name, restartCount, lastState }) => {
+          const code = lastState?.terminated?.exitCode;
+          const why = code === undefined ? "" : `, exited ${code} before`;
+          return restartCount > 0 ? [`${metadata.name} ${name}: ${restartCount} restarts${why}`] : [];
+        }),
+      );
+      return restarted.length === 0 ? pass() : fail(restarted.join("\n"));
+    }
+  }
+}
+
+/** Of all containers of the ready pods; an image that is named without its digest could be any. */
+function judgeDigest(wanted: string | undefined, view: WorkloadView, built: readonly string[]): Judgement {
+  const pods = currentPods(view);
+  if (pods.length === 0) return fail("no pod of its newest revision is ready");
+  const accepted = wanted === undefined ? built : [wanted];
+  const seen = pods.flatMap((pod) =>
+    pod.spec.containers.map(({ name, image }) => ({ pod: pod.metadata.name, name, image })),
+  );
+  const wrong = seen.filter(({ image }) => !accepted.some((digest) => image?.endsWith(`@${digest}`)));
+  // Beside the service's own image there may be others, a proxy for one: those are not what was built.
+  const isEnough =
+    wanted === undefined
+      ? wrong.length < seen.length && pods.every((pod) => hasOne(pod.spec.containers, accepted))
+      : wrong.length === 0;
+  if (isEnough) return pass();
+  return fail(wrong.map(({ pod, name, image }) => `${pod} ${name}: ${image}`).join("\n"));
+}
+
+const hasOne = (containers: readonly { readonly image?: string }[], digests: readonly string[]): boolean =>
+  containers.some(({ image }) => digests.some((digest) => image?.endsWith(`@${digest}`)));
