@@ -53,6 +53,8 @@ test("what a case cannot say is refused with its place", () => {
     ],
     ["an unknown step", `${smallest}\nsteps: [{ at: 1s, do: dance }]`, /steps\[0\]/],
     ["held by taste", smallest.replace(/held: \w+/, `held: ${!isHeldBack("x")}`), /the name decides/],
+    ["derived from nothing", smallest.replace("recorded: real", "recorded: derived"), /plays/],
+    ["recorded, and played from another", `${smallest}plays: plain-rollout\n`, /derived/],
     ["written by hand for no reason", smallest.replace("recorded: real", "recorded: by-hand"), /because/],
     ["no signal", smallest.replace(/decisive:.*/, ""), /decisive/],
   ];

@@ -106,8 +106,12 @@ export interface CorpusCase {
   readonly places: readonly Place[];
   /** Kept from work on the judge and scored apart; by `isHeldBack`. */
   readonly held: boolean;
-  /** `real`: a full node ran it · `hollow`: real control plane, nodes of ours · `by-hand`: written, `because` says why. */
-  readonly recorded: "real" | "hollow" | "by-hand";
+  /**
+   * `real`: a full node ran it · `hollow`: real control plane, nodes of ours · `derived`: `plays` a recorded case under
+   * conditions that cannot be recorded (faults of the API, a distortion, other clusters beside it) · `by-hand`: written,
+   * `because` says why.
+   */
+  readonly recorded: "real" | "hollow" | "derived" | "by-hand";
   readonly because: string | undefined;
   /** Another case whose recording is played here. */
   readonly plays: string | undefined;
@@ -254,7 +258,7 @@ const caseSchema = z.strictObject({
   preflight: z.string().optional(),
   places: z.array(z.enum(["replay", "embedded", "real"])).min(1),
   held: z.boolean(),
-  recorded: z.enum(["real", "hollow", "by-hand"]),
+  recorded: z.enum(["real", "hollow", "derived", "by-hand"]),
   because: z.string().optional(),
   plays: z.string().optional(),
   clusters: z.array(z.string()).min(1).default(["tokyo"]),
@@ -347,6 +351,8 @@ function contradiction(one: z.infer<typeof caseSchema>, id: string, kind: CaseKi
   if (one.held !== isHeldBack(id)) return `held must be ${isHeldBack(id)}: the name decides, see isHeldBack`;
   if (one.recorded === "by-hand" && one.because === undefined)
     return "because: say why it was written by hand";
+  if ((one.recorded === "derived") !== (one.plays !== undefined))
+    return "recorded: derived says that nothing was recorded for it and `plays` what is played: both or neither";
   const named = [
     ...(one.expect.verdict === "healthy" ? [] : [one.expect.cluster]),
     ...one.faults.map((fault) => fault.cluster),

@@ -9,13 +9,14 @@ import { HEADINGS, scoreRows } from "./score.ts";
 const RECORDED = {
   real: "recorded from a real cluster",
   hollow: "recorded from a real control plane with simulated nodes",
+  derived: "played from a recording, under conditions that cannot be recorded",
   "by-hand": "written by hand",
 } as const;
 
 /** The first open case that was told right, by its cause; a recorded one before one written by hand. */
 export function examplesOf(cases: readonly PlayedCase[]): ReadonlyMap<CauseCode, CauseExample> {
   const examples = new Map<CauseCode, CauseExample>();
-  const order = ["real", "hollow", "by-hand"] as const;
+  const order = ["real", "hollow", "derived", "by-hand"] as const;
   for (const place of order) {
     for (const { case: one, calm } of cases) {
       if (one.held || one.recorded !== place || calm.cause === undefined || !calm.isRight) continue;
@@ -70,6 +71,10 @@ ${lines("failures")}
 | case | what happens | expected | recorded | right |
 |---|---|---|---|---|
 ${lines("transients")}
+
+\`real\`: a full node ran it. \`hollow\`: a real control plane, nodes without a machine. \`derived\`: the recording of another
+case, under conditions that cannot be recorded (faults of the API, late or lost events, another clock, other clusters beside it).
+\`by-hand\`: written.
 
 ## Written by hand
 

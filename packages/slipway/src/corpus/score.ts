@@ -108,7 +108,12 @@ function groupScore(
     medianMs: quantile(times, 0.5),
     p95Ms: quantile(times, 0.95),
     late: own.filter(isLate).length,
-    recorded: { real: places("real"), hollow: places("hollow"), "by-hand": places("by-hand") },
+    recorded: {
+      real: places("real"),
+      hollow: places("hollow"),
+      derived: places("derived"),
+      "by-hand": places("by-hand"),
+    },
   };
 }
 
@@ -134,7 +139,7 @@ export const HEADINGS = [
   "false alarms",
   "median",
   "p95",
-  "recorded real / hollow / by hand",
+  "recorded real / hollow / derived / by hand",
   "not recorded",
 ] as const;
 
@@ -147,7 +152,9 @@ export function scoreRows(score: CorpusScore): readonly (readonly string[])[] {
     group.kind === "transients" ? String(group.falseAlarms) : "-",
     timeText(group.medianMs),
     timeText(group.p95Ms),
-    `${group.recorded.real} / ${group.recorded.hollow} / ${group.recorded["by-hand"]}`,
+    [group.recorded.real, group.recorded.hollow, group.recorded.derived, group.recorded["by-hand"]].join(
+      " / ",
+    ),
     String(group.missing),
   ]);
 }
