@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Clock, type ProcessIdentity, seededRandom, until, VirtualClock } from "@slipway/base";
+import {
+  type Clock,
+  type ProcessIdentity,
+  SlipwayError,
+  seededRandom,
+  until,
+  VirtualClock,
+} from "@slipway/base";
 import {
   bootstrapCluster,
   createApi,
@@ -9,7 +16,17 @@ import {
   type KubeClient,
   type Lease,
 } from "@slipway/kube";
-import { freezeLock, type LockOptions, readLock, takeLock, unlockLease } from "./lock.ts";
+import {
+  freezeLock,
+  type HeldLock,
+  LOCK_TTL_MS,
+  type LockOptions,
+  readLock,
+  sightLock,
+  takeLock,
+  unlockLease,
+} from "./lock.ts";
+import { createSightings } from "./sightings.ts";
 
 function setup(): {
   clock: VirtualClock;
@@ -111,15 +128,73 @@ async function takeAndDie(client: KubeClient, options: LockOptions): Promise<voi
   });
 }
 
-test("a lock whose holder died is free within 30 s, after its 20 s and a look for a sign of life", async () => {
+test("whenever somebody comes, a lock whose holder died is free within the time that the lease says", async () => {
+  for (const diedMsAgo of [0, 5_000, 19_000, 20_400, 25_000, 29_900, 31_000, 120_000]) {
+    const { clock, client, options } = setup();
+    await takeAndDie(client, options("aki"));
+    const { spec } = await client.get<Lease>({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      name: "slipway.shop",
+      namespace: "default",
+    });
+    const ttlMs = (spec?.leaseDurationSeconds ?? 0) * 1000;
+    assert.equal(ttlMs, LOCK_TTL_MS);
+    await clock.advance(diedMsAgo);
+    const taking = takingAgain(client, options("mio"));
+    // Until the end of the lease, or a watch when it has ended: nobody renews it.
+    const allowedMs = Math.max(ttlMs - diedMsAgo, 7_500);
+    let isTaken = false;
+    void taking.then(() => {
+      isTaken = true;
+    });
+    await clock.advance(Math.max(0, 28_000 - diedMsAgo - 1_000));
+    if (diedMsAgo < 20_000) assert.equal(isTaken, false, `taken too soon, ${diedMsAgo} ms after the death`);
+    await clock.advance(allowedMs - Math.max(0, 28_000 - diedMsAgo - 1_000));
+    assert.equal(isTaken, true, `not free ${allowedMs} ms later, ${diedMsAgo} ms after the death`);
+    await (await taking).release();
+  }
+});
+
+/** As a command waits: every half second anew. */
+async function takingAgain(client: KubeClient, options: LockOptions): Promise<HeldLock> {
+  for (;;) {
+    try {
+      return await takeLock(client, options);
+    } catch (error) {
+      if (!(error instanceof SlipwayError) || error.code !== "LOCK_HELD") throw error;
+      await options.clock.sleep(500);
+    }
+  }
+}
+
+test("a lease that stood still while another one was waited for is not watched again", async () => {
   const { clock, client, options } = setup();
   await takeAndDie(client, options("aki"));
-  await clock.advance(19_000);
-  await assert.rejects(takeLock(client, options("mio")), { code: "LOCK_HELD" });
-  await clock.advance(1_000);
-  const taking = takeLock(client, options("mio"));
+  await clock.advance(25_000);
+  const sightings = createSightings(clock);
+  await sightLock(client, { ...options("mio"), sightings });
+  await clock.advance(7_500);
+  await (await takeLock(client, options("mio", { sightings }))).release();
+});
+
+test("a renewal after the first look begins the watch anew", async () => {
+  const { clock, client, options } = setup();
+  // Behind by so much that its lease seems to have run out all the time.
+  const behind: Clock = {
+    now: () => clock.now() - 60_000,
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  };
+  await clock.advance(120_000);
+  const lock = await takeLock(client, options("aki", { clock: behind }));
+  const sightings = createSightings(clock);
+  await sightLock(client, { ...options("mio"), sightings });
+  await clock.advance(60_000);
+  const refused = assert.rejects(takeLock(client, options("mio", { sightings })), { code: "LOCK_HELD" });
   await clock.advance(10_000);
-  await (await taking).release();
+  await refused;
+  await lock.release();
 });
 
 test("a holder whose clock is behind keeps its lock, because it goes on renewing", async () => {

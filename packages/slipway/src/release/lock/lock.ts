@@ -1,9 +1,12 @@
 /**
  * The lock: one Lease per service and cluster, together one logical lock, taken in the order of the cluster names.
  *
- * It frees itself: a lease that was not renewed for its TTL may be taken by anyone, and at once when the process
- * that held it is known to be dead (`kill -9` on this machine). The times in a lease are its holder's, whose clock may
- * be behind ours; so before one is taken that ran out only lately, it is watched for longer than a renewal takes.
+ * It frees itself within its TTL: at once when the process that held it is known to be dead (`kill -9` on this machine),
+ * otherwise when it was not renewed for as long. The times in a lease are its holder's, whose clock may be behind ours; so
+ * before one is taken it is watched for longer than a renewal takes, and that watch is the last part of the TTL:
+ *
+ *   renewed ──── 20 s: its holder asks before it changes anything ──── watched 7.5 s ──── 28 s: taken ── 2 s for the clocks ── TTL
+ *
  * `leaseTransitions` rises with every taking and is the fencing token: it goes into every record written under the
  * lock, so a late writer is recognised.
  *
@@ -16,14 +19,17 @@
 import { type Clock, formatDuration, type ProcessIdentity, SlipwayError } from "@slipway/base";
 import { findObject, isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
+import type { Sightings } from "./sightings.ts";
 
-/** With the watch below, a dead holder on another machine is in nobody's way for longer than 30 s. */
-const LOCK_TTL_MS = 20_000;
-const RENEW_EVERY_MS = LOCK_TTL_MS / 4;
+/** For longer than this a dead holder on another machine is in nobody's way. */
+export const LOCK_TTL_MS = 30_000;
+const RENEW_EVERY_MS = 5_000;
 /** A living holder renews within this time, whatever its clock says. */
 const WATCH_MS = RENEW_EVERY_MS * 1.5;
-/** Further ahead than this is not the way there and back. */
+/** The way there and back, and what a clock may be ahead of ours without anybody having to watch. */
 const AHEAD_MS = 2_000;
+/** So long before the end of a lease nobody may take it yet, and its holder no longer trusts it without asking. */
+const DOUBTED_BEFORE_END_MS = WATCH_MS + AHEAD_MS + 500;
 /** Clocks of two machines differ by less than this. */
 const SKEW_MS = 10 * 60_000;
 
@@ -66,6 +72,8 @@ export interface LockOptions extends ProcessIdentity {
   readonly steal?: boolean | undefined;
   /** A rollback is not stopped by a freeze. */
   readonly goesThroughFreeze?: boolean | undefined;
+  /** Of all clusters whose lock is taken together. */
+  readonly sightings?: Sightings | undefined;
   /** Ends the wait for a sign of life. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -119,7 +127,7 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
       throw lockFrozen(client.name, options, state.freeze);
     }
     if (current !== undefined) {
-      if (state.holder !== undefined && !state.isStale && !isFromTheFuture(state.holder, options)) {
+      if (state.holder !== undefined && !state.isStale && !isInDoubt(state.holder, current, options)) {
         if (options.steal !== true) throw lockHeld(client.name, options, state.holder);
       }
       const living = await holderAfterAll(client, options, { lease: current, state });
@@ -138,15 +146,29 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
   });
 }
 
-/**
- * Renewed later than now: its holder's clock is ahead of ours, so the lease would seem valid for as long after its
- * holder's death. Only watching it tells whether somebody is there.
- */
-function isFromTheFuture(holder: LockHolder, options: Pick<LockOptions, "clock">): boolean {
-  return holder.renewedAt - options.clock.now() > AHEAD_MS;
+/** Begins the watch of a lease whose turn comes later. */
+export async function sightLock(
+  client: KubeClient,
+  options: Pick<LockOptions, "service" | "namespace"> & { readonly sightings: Sightings },
+): Promise<void> {
+  const lease = await getLease(client, options.service, options.namespace);
+  if (lease !== undefined) options.sightings.standsStillMs(client.name, lease);
 }
 
-/** The holder of a lease that looks run out but was renewed while we watched; undefined when it is free to take. */
+/**
+ * Only watching it tells whether somebody is there: not renewed for most of its time, or renewed later than now. Then its
+ * holder's clock is ahead of ours, and the lease would seem valid for as long after its holder's death.
+ */
+function isInDoubt(holder: LockHolder, lease: Lease, { clock }: Pick<LockOptions, "clock">): boolean {
+  const ageMs = clock.now() - holder.renewedAt;
+  return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;
+}
+
+function ttlOf(lease: Lease | undefined): number {
+  return (lease?.spec?.leaseDurationSeconds ?? LOCK_TTL_MS / 1000) * 1000;
+}
+
+/** The holder of a lease in doubt that was renewed while we watched; undefined when it is free to take. */
 async function holderAfterAll(
   client: KubeClient,
   options: LockOptions,
@@ -154,8 +176,12 @@ async function holderAfterAll(
 ): Promise<LockHolder | undefined> {
   const { holder, isDead } = seen.state;
   if (holder === undefined || isDead || options.steal === true) return undefined;
-  if (options.clock.now() - holder.renewedAt > SKEW_MS) return undefined;
-  await options.clock.sleep(WATCH_MS, options.signal);
+  const ageMs = options.clock.now() - holder.renewedAt;
+  if (ageMs > SKEW_MS) return undefined;
+  const watchMs = WATCH_MS - (options.sightings?.standsStillMs(client.name, seen.lease) ?? 0);
+  const leftMs = ageMs < -AHEAD_MS ? 0 : ttlOf(seen.lease) - AHEAD_MS - ageMs;
+  if (Math.max(watchMs, leftMs) <= 0) return undefined;
+  await options.clock.sleep(Math.max(watchMs, leftMs), options.signal);
   const now = await getLease(client, options.service, options.namespace);
   if (now?.spec?.renewTime === seen.lease.spec?.renewTime) return undefined;
   return now === undefined ? undefined : stateOf(now, options).holder;
@@ -179,8 +205,7 @@ function stateOf(lease: Lease | undefined, options: Pick<LockOptions, "clock" | 
     since: Date.parse(spec.acquireTime ?? "") || 0,
     renewedAt: Date.parse(spec.renewTime ?? "") || 0,
   };
-  const ttlMs = (spec.leaseDurationSeconds ?? LOCK_TTL_MS / 1000) * 1000;
-  const isExpired = holder.renewedAt + ttlMs <= options.clock.now();
+  const isExpired = holder.renewedAt + ttlOf(lease) <= options.clock.now();
   const { host, pid } = holder;
   const marks = marksIn(annotations[PROCESS], spec.leaseTransitions);
   const isDead = options.isHolderAlive?.({ ...marks, host, pid }) === false;
@@ -262,7 +287,7 @@ function lockHeld(cluster: string, options: LockOptions, holder: LockHolder): Sl
     code: "LOCK_HELD",
     where: `${cluster}/lock`,
     message: `${holder.who}@${holder.host} (process ${holder.pid}) has held the lock of ${options.service} for ${ago}${message}`,
-    hint: "Wait for it with --wait 5m. It frees itself at most 30 s after that process ends. A rollback may take it over: --steal-lock.",
+    hint: `Wait for it with --wait 5m. It frees itself at most ${LOCK_TTL_MS / 1000} s after that process ends. A rollback may take it over: --steal-lock.`,
   });
 }
 
@@ -366,7 +391,7 @@ function hold(
       // The one clock stands still while a machine sleeps, the other may be set back.
       const now = stamp();
       const ageMs = Math.max(now.now - renewed.now, now.monotonic - renewed.monotonic);
-      if (ageMs >= LOCK_TTL_MS) await renew();
+      if (ageMs >= LOCK_TTL_MS - DOUBTED_BEFORE_END_MS) await renew();
       lost.signal.throwIfAborted();
     },
     release: async () => {

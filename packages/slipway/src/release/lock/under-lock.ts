@@ -10,7 +10,8 @@ import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers } from "../history/knowledge.ts";
 import type { ReleaseContext, ReleaseRecord, StolenLock, Target } from "../model.ts";
 import { unreachableRefusal } from "../plan/refusals.ts";
-import { describeFreeze, type HeldLock, type LockHolder, takeLock } from "./lock.ts";
+import { describeFreeze, type HeldLock, type LockHolder, sightLock, takeLock } from "./lock.ts";
+import { createSightings, type Sightings } from "./sightings.ts";
 
 export type Emit = (news: ReleaseNews) => void;
 
@@ -75,10 +76,14 @@ export async function underLock<T>(
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   // For all of them together: whoever waits ten minutes does not mean ten for each cluster.
   const deadline = context.clock.monotonic() + (request.lockWaitMs ?? 0);
+  const sightings = createSightings(context.clock);
+  // Their turn comes when the one in front of them is ours; what a dead process left stands still in the meantime.
+  for (const { client } of inOrder.slice(1))
+    void sightLock(client, { ...context, sightings }).catch(() => undefined);
   try {
     for (const target of inOrder) {
       try {
-        locks.set(target.name, await lockOne(context, target, request, deadline));
+        locks.set(target.name, await lockOne(context, target, request, { deadline, sightings }));
       } catch (error) {
         leaveOut(target, error);
       }
@@ -137,7 +142,7 @@ async function lockOne(
   context: ReleaseContext,
   target: Target,
   request: LockRequest,
-  deadline: number,
+  { deadline, sightings }: { readonly deadline: number; readonly sightings: Sightings },
 ): Promise<HeldLock> {
   await ensureNamespace(target.client, context.namespace, context.service);
   let toldAt: number | undefined;
@@ -148,6 +153,7 @@ async function lockOne(
         message: request.message ?? "",
         steal: request.stealLock,
         goesThroughFreeze: request.goesThroughFreeze,
+        sightings,
         signal: request.signal,
       });
     } catch (error) {

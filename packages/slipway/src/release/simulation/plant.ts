@@ -38,6 +38,7 @@ for (let seed = Number(first); seed < Number(first) + Number(count); seed += 1) 
     violation: { message: `crashed: ${error instanceof Error ? error.message : String(error)}` },
   }));
   if (run.violation === undefined) continue;
+  if (bug.by !== undefined && !run.violation.message.startsWith(`${bug.by}: `)) continue;
   verdict = `caught at seed ${seed}: ${run.violation.message}`;
   break;
 }

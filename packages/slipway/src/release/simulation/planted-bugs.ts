@@ -6,6 +6,8 @@ export interface PlantedBug {
   readonly name: string;
   /** One that catches it. */
   readonly seed: number;
+  /** The promise that must be what catches it; any, when undefined. */
+  readonly by?: string;
   /** Several where one safeguard stands behind another: without one of them alone nothing happens. */
   readonly edits: readonly Edit[];
 }
@@ -52,8 +54,25 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "lock/lock.ts",
-        from: "const isExpired = holder.renewedAt + ttlMs <= options.clock.now();",
-        to: "const isExpired = false && ttlMs > 0;",
+        from: "const isExpired = holder.renewedAt + ttlOf(lease) <= options.clock.now();",
+        to: "const isExpired = false;",
+      },
+      {
+        file: "lock/lock.ts",
+        from: "return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;",
+        to: "return ageMs < -AHEAD_MS && lease !== undefined;",
+      },
+    ],
+  },
+  {
+    name: "a lock is watched when its time is over, not before",
+    by: "lock",
+    seed: 2,
+    edits: [
+      {
+        file: "lock/lock.ts",
+        from: "return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;",
+        to: "return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease);",
       },
     ],
   },

@@ -12,6 +12,7 @@ import { Violation } from "@slipway/cluster";
 import { createMemoryClient } from "@slipway/kube";
 import type { ReleaseEvent } from "../events.ts";
 import { readRecords } from "../history/history.ts";
+import { LOCK_TTL_MS } from "../lock/lock.ts";
 import type { ReleaseRecord, ReleaseResult, RenderedRelease } from "../model.ts";
 import { deploy, rollback } from "../release.ts";
 import { image, rendered } from "../testing.ts";
@@ -59,8 +60,6 @@ const PLACE = { service: "shop", namespace: "default" } as const;
 const WAVES: readonly (readonly string[])[] = [["tokyo"], ["osaka"]];
 const BAKE_MS = 6_000;
 const CHANGE_AT_MOST_MS = 30 * 60_000;
-/** The lock's time to live, the watch for a sign of life, and the way there. */
-const LOCK_AT_MOST_MS = 75_000;
 
 export async function simulateRelease(seed: number): Promise<SimulatedRun> {
   const cell = CELLS[seed % CELLS.length] as (typeof CELLS)[number];
@@ -292,7 +291,7 @@ async function play({ stage, cell, change, run, log, floors }: Play): Promise<vo
   note(`the next command, ${run.recovery}`);
   if (end === undefined) throw new Violation("liveness", "the next command did not end within half an hour");
   const waitedMs = (next.lockedAtMs ?? beganAt) - beganAt;
-  if (waitedMs > LOCK_AT_MOST_MS) {
+  if (waitedMs > LOCK_TTL_MS) {
     throw new Violation("lock", `the next command waited ${waitedMs / 1000} s for the lock`);
   }
   checkResult(stage, end, next);
