@@ -329,4 +329,33 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a workload is stopped before it is changed",
+    by: "floor",
+    seed: 0,
+    edits: [
+      {
+        file: "apply/apply.ts",
+        from: "const sent = await withLiveAccount(client, served.object, FIELD_MANAGER);",
+        to: 'const sent = await withLiveAccount(client, served.object, FIELD_MANAGER);\n    if (sent.kind === "Deployment") await client.patch({ ...sent, kind: sent.kind, apiVersion: sent.apiVersion, namespace: sent.metadata.namespace, name: sent.metadata.name }, "merge", { spec: { replicas: 0 } }).catch(() => undefined);',
+      },
+    ],
+  },
+  {
+    name: "the next wave begins though the one in front of it has failed",
+    by: "blast",
+    seed: 7,
+    edits: [
+      {
+        file: "engine/decide.ts",
+        from: 'if (forwards.some((forward) => forward.step === "failed")) return afterFailure(state);',
+        to: 'if (forwards.some(({ step }) => step === "failed") && !forwards.some(({ step }) => ["pending", "applying"].includes(step))) return afterFailure(state);',
+      },
+      {
+        file: "engine/decide.ts",
+        from: '    forward.step === "healthy" ||\n    forward.step === "refused" ||',
+        to: '    forward.step === "healthy" ||\n    forward.step === "failed" ||\n    forward.step === "refused" ||',
+      },
+    ],
+  },
 ];

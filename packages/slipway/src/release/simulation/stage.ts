@@ -4,7 +4,13 @@
  * One seed, one run, to the millisecond.
  */
 import { type Random, seededRandom, VirtualClock } from "@slipway/base";
-import { type Checker, createWorld, deploymentController, replicaSetController } from "@slipway/cluster";
+import {
+  type Checker,
+  createWorld,
+  deploymentController,
+  replicaSetController,
+  Violation,
+} from "@slipway/cluster";
 import { Network } from "./network.ts";
 import { Process, type SimulatedCluster } from "./process.ts";
 
@@ -24,6 +30,7 @@ export class Stage {
   #nextPid = 100;
   /** How far the clock of each machine is off. */
   readonly #skews = new Map<string, number>();
+  #violation: Violation | undefined;
 
   constructor(options: StageOptions) {
     this.random = seededRandom(options.seed);
@@ -37,7 +44,7 @@ export class Stage {
         controllers: [deploymentController, replicaSetController],
         nodes: 4,
         behaviours,
-        checkers: options.checkers(name),
+        checkers: options.checkers(name).map((checker) => this.#remembering(checker)),
         isTrusted: false,
         startMs: this.clock.now(),
       }),
@@ -69,6 +76,7 @@ export class Stage {
     const endMs = this.clock.now() + limits.forMs;
     for (;;) {
       await this.clock.advance(0);
+      if (this.#violation !== undefined) throw this.#violation;
       if (limits.until()) return true;
       const due = [this.clock.nextAtMs, ...this.clusters.map(({ world }) => world.nextAtMs)];
       const next = Math.min(...due.map((at) => at ?? Number.POSITIVE_INFINITY));
@@ -101,6 +109,24 @@ export class Stage {
       network.heal();
       world.heal();
     }
+  }
+
+  /**
+   * A write of the engine itself that breaks a promise is met inside its own call, where it looks like an answer of the
+   * API and may be tried again: it is kept, and ends the run.
+   */
+  #remembering(checker: Checker): Checker {
+    return {
+      ...checker,
+      onCommit: (...seen) => {
+        try {
+          checker.onCommit?.(...seen);
+        } catch (error) {
+          if (error instanceof Violation) this.#violation ??= error;
+          throw error;
+        }
+      },
+    };
   }
 
   async #advanceTo(ms: number): Promise<void> {
