@@ -1,16 +1,17 @@
 /**
  * The cases that a real cluster can show in time, through the release engine: the same cause, cluster and container as
- * in the corpus. SLIPWAY_REAL_KUBERNETES names the program that starts the cluster; see corpus/README.md.
+ * in the corpus. Who releases has what `slipway rights` prints and nothing else. SLIPWAY_REAL_KUBERNETES names the program that starts the cluster; see corpus/README.md.
  *
  * All of them with SLIPWAY_REAL_WIDE (lane `real-all`), otherwise a spread of eight, always the same ones so that
  * a change of the result is a change of the code; SLIPWAY_CORPUS_TURN=1, 2, … chooses others.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { makeAccount, openAs } from "../packages/slipway/src/clusters/testing.ts";
 import { loadCases } from "../packages/slipway/src/corpus/case.ts";
 import { openStage } from "../scripts/corpus/stage.ts";
 import { openRealCluster, type RealCluster } from "../scripts/corpus/surroundings.ts";
-import { assertSaid, casesFor, runCase, spreadOf, taking } from "./running.ts";
+import { assertSaid, casesFor, rightsOf, runCase, spreadOf, taking } from "./running.ts";
 
 const skip =
   process.env["SLIPWAY_REAL_KUBERNETES"] === undefined
@@ -50,17 +51,22 @@ describe(`on a real cluster, ${isWide ? "all" : `turn ${turn}`}`, { concurrency:
     test(`${one.kind}/${one.id}: ${one.title}`, () =>
       inTurn(async () => {
         assert.ok(cluster);
-        const { client, clock } = cluster;
+        const { clock, kubeconfig } = cluster;
         const stage = await openStage(one, cluster);
+        const { namespace, objects } = stage;
+        // Who releases is no administrator, as in life.
+        const rights = rightsOf("deploy", namespace, [...objects.before, ...objects.after]);
+        const account = await makeAccount(cluster.client, { namespace, name: "deploy", rights });
+        const client = await openAs("deploy", kubeconfig, account);
         const stop = new AbortController();
         let steps: Promise<void> | undefined;
         try {
           const ran = await runCase({
             one,
             client,
-            namespace: stage.namespace,
-            before: stage.objects.before,
-            after: stage.objects.after,
+            namespace,
+            before: objects.before,
+            after: objects.after,
             onChange: async () => {
               await stage.prepare();
               steps = stage.play(clock.now(), stop.signal);
@@ -70,6 +76,8 @@ describe(`on a real cluster, ${isWide ? "all" : `turn ${turn}`}`, { concurrency:
         } finally {
           stop.abort();
           await steps?.catch(() => undefined);
+          await client.close();
+          await account.remove();
           await stage.tearDown();
         }
       }));

@@ -17,6 +17,7 @@ import type {
   RenderedRelease,
 } from "../packages/slipway/src/release/model.ts";
 import { deploy } from "../packages/slipway/src/release/release.ts";
+import { rightsFor } from "../packages/slipway/src/release/rights/rights.ts";
 
 /** Those that a runner can judge in time: nothing here waits for minutes. */
 const LONGEST_BUDGET_SECONDS = 40;
@@ -57,6 +58,8 @@ function familyOf({ id, expect }: CorpusCase): string {
   return expect.verdict === "failed" ? expect.cause : (id.split("-")[0] as string);
 }
 
+const SERVICE = "shop";
+
 export interface Ran {
   readonly result: ReleaseResult | undefined;
   /** When the change was refused before anything was changed. */
@@ -79,7 +82,7 @@ export async function runCase(input: {
   const { one, client, namespace } = input;
   const cluster = one.expect.verdict === "healthy" ? "tokyo" : one.expect.cluster;
   const context: ReleaseContext = {
-    service: "shop",
+    service: SERVICE,
     namespace,
     environment: "corpus",
     targets: [{ name: cluster, client }],
@@ -126,6 +129,25 @@ async function refusalOf(running: Promise<unknown>): Promise<SlipwayError | unde
   }
 }
 
+/** What `slipway rights deploy` prints for who releases a case, as a ServiceAccount of its namespace. */
+export function rightsOf(
+  account: string,
+  namespace: string,
+  objects: readonly AnyObject[],
+): readonly AnyObject[] {
+  const subjects = [{ kind: "ServiceAccount", name: account, namespace }] as const;
+  const release = {
+    service: SERVICE,
+    namespace,
+    rendered: { objects },
+    purpose: "deploy",
+    subjects,
+  } as const;
+  const { manifests, unknown } = rightsFor(release);
+  assert.deepEqual(unknown, []);
+  return manifests;
+}
+
 /** What should have been said, was. */
 export function assertSaid(one: CorpusCase, ran: Ran): void {
   const { expect } = one;
@@ -158,7 +180,7 @@ export function assertSaid(one: CorpusCase, ran: Ran): void {
 function rendered(objects: readonly AnyObject[], namespace: string, version: string): RenderedRelease {
   const text = objects.map((object) => stringify(object)).join("---\n");
   return renderObjects({
-    service: "shop",
+    service: SERVICE,
     namespace,
     loaded: parseManifest(text, "after.yaml"),
     patches: [],

@@ -12,10 +12,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exec, seededRandom, systemClock, until } from "@slipway/base";
 import type { Behaviours } from "@slipway/cluster";
-import { type AnyObject, isReason, type KubeClient, type Secret } from "@slipway/kube";
+import { type AnyObject, isReason, type KubeClient } from "@slipway/kube";
 import { parse } from "yaml";
 import { openContext } from "../packages/slipway/src/clusters/context.ts";
 import { readKubeconfig } from "../packages/slipway/src/clusters/kubeconfig.ts";
+import { makeAccount } from "../packages/slipway/src/clusters/testing.ts";
 import { type CuttableWay, cuttableWay } from "./cuttable-way.ts";
 import { startHollowKubelet } from "./hollow-kubelet.ts";
 import { type Ground, type Place, type Pods, placeOn } from "./place.ts";
@@ -93,8 +94,11 @@ async function realGround(program: string, names: readonly string[], project: Pr
         );
         const { items } = JSON.parse(printed.stdout) as { items: readonly AnyObject[] };
         const tokens = new Map<string, string>();
-        for (const { name, admin } of clusters)
-          tokens.set(name, await account({ admin, namespace: service, purpose, rights: items, cleanups }));
+        for (const { name, admin } of clusters) {
+          const account = await makeAccount(admin, { namespace: service, name: purpose, rights: items });
+          cleanups.push(() => account.remove());
+          tokens.set(name, account.token);
+        }
         await writeFile(kubeconfigOf(purpose), kubeconfigWith(clusters, tokens), { mode: 0o600 });
       }
       project.env["KUBECONFIG"] = kubeconfigOf("deploy");
@@ -132,37 +136,6 @@ async function up(
   const way = await cuttableWay(server.hostname, Number(server.port));
   cleanups.push(() => way.close());
   return { name, pods: which === "a" ? "real" : "hollow", kubeconfig, admin: client, way, wasUp };
-}
-
-/** A ServiceAccount with these rights and nothing else; returns its token. */
-async function account(input: {
-  readonly admin: KubeClient;
-  readonly namespace: string;
-  readonly purpose: string;
-  readonly rights: readonly AnyObject[];
-  readonly cleanups: (() => Promise<unknown>)[];
-}): Promise<string> {
-  const { admin, namespace, purpose } = input;
-  await admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: purpose, namespace } });
-  for (const manifest of input.rights) {
-    await admin.apply(manifest, { fieldManager: "story", force: true });
-    const { apiVersion, kind, metadata } = manifest;
-    if (metadata.namespace === undefined)
-      input.cleanups.push(() => admin.delete({ apiVersion, kind, name: metadata.name }));
-  }
-  const name = `${purpose}-account`;
-  const annotations = { "kubernetes.io/service-account.name": purpose };
-  await admin.create({
-    ...{ apiVersion: "v1", kind: "Secret", metadata: { name, namespace, annotations } },
-    type: "kubernetes.io/service-account-token",
-  } as Secret);
-  const token = await until(
-    "the token is made",
-    async () =>
-      (await admin.get<Secret>({ apiVersion: "v1", kind: "Secret", namespace, name })).data?.["token"],
-    { timeoutMs: 60_000 },
-  );
-  return Buffer.from(token, "base64").toString();
 }
 
 /** All clusters in one file, each over the way that can be cut. */

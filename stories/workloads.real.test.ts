@@ -4,17 +4,19 @@
  * back by hand.
  *
  * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster; a control plane is enough, a hollow kubelet
- * reports the pods.
+ * reports the pods. Who releases is a ServiceAccount with nothing but what `slipway rights deploy` prints for these
+ * manifests: the pod that keeps the StatefulSet from going on is deleted with that right.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { seededRandom, systemClock, systemRandom, until } from "@slipway/base";
-import type { KubeClient, Node, Pod } from "@slipway/kube";
-import { type ControlPlane, openControlPlane } from "../packages/slipway/src/clusters/testing.ts";
+import { type AnyObject, isReason, type KubeClient, type Node, type Pod } from "@slipway/kube";
+import { makeAccount, openAs, openControlPlane } from "../packages/slipway/src/clusters/testing.ts";
 import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
 import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../packages/slipway/src/release/model.ts";
 import { deploy, rollback, status } from "../packages/slipway/src/release/release.ts";
+import { rightsFor } from "../packages/slipway/src/release/rights/rights.ts";
 import { contextOf, image, recordEvents } from "../packages/slipway/src/release/testing.ts";
 import { startHollowKubelet } from "./hollow-kubelet.ts";
 
@@ -25,7 +27,8 @@ const skip =
     : false;
 const namespace = `workloads-${systemRandom().name(6)}`;
 const cleanups: (() => Promise<unknown>)[] = [];
-let cluster: ControlPlane;
+let admin: KubeClient;
+let deployer: KubeClient;
 
 const manifest = `
 apiVersion: v1
@@ -65,6 +68,20 @@ function version(db: string, agent: string): RenderedRelease {
   });
 }
 
+function rights(): readonly AnyObject[] {
+  const subjects = [{ kind: "ServiceAccount", name: "deploy", namespace }] as const;
+  const rendered = version("v1", "v1");
+  const { manifests, unknown } = rightsFor({
+    service: "shop",
+    namespace,
+    rendered,
+    purpose: "deploy",
+    subjects,
+  });
+  assert.deepEqual(unknown, []);
+  return manifests;
+}
+
 async function podsOf(client: KubeClient, app: string): Promise<readonly string[]> {
   const { items } = await client.list<Pod>(
     { apiVersion: "v1", kind: "Pod" },
@@ -77,17 +94,21 @@ async function podsOf(client: KubeClient, app: string): Promise<readonly string[
 
 before(async () => {
   if (program === undefined) return;
-  cluster = await openControlPlane(program, "b");
+  const cluster = await openControlPlane(program, "b");
   cleanups.push(() => cluster.close());
-  const { client } = cluster;
-  await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  cleanups.push(() => client.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
-  const kubelet = await startHollowKubelet({ client, namespaces: [namespace] });
+  admin = cluster.client;
+  await admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  cleanups.push(() => admin.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
+  const account = await makeAccount(admin, { namespace, name: "deploy", rights: rights() });
+  cleanups.push(() => account.remove());
+  deployer = await openAs("deploy", cluster.kubeconfig, account);
+  cleanups.push(() => deployer.close());
+  const kubelet = await startHollowKubelet({ client: admin, namespaces: [namespace] });
   cleanups.push(() => kubelet.stop());
   await until(
     "the nodes are usable",
     async () => {
-      const { items } = await client.list<Node>({ apiVersion: "v1", kind: "Node" });
+      const { items } = await admin.list<Node>({ apiVersion: "v1", kind: "Node" });
       return items.length > 0 && items.every(({ spec }) => (spec?.taints ?? []).length === 0);
     },
     { everyMs: 200, timeoutMs: 60_000 },
@@ -108,13 +129,13 @@ test("a StatefulSet and a DaemonSet are released, taken back and rolled back", {
   skip,
   timeout: 300_000,
 }, async () => {
-  const context = contextFor(cluster.client);
-  const nodes = (await podsOf(cluster.client, "agent")).length;
+  const context = contextFor(deployer);
+  const nodes = (await podsOf(admin, "agent")).length;
   assert.equal(nodes, 0);
   const first = await deploy(context, version("v1", "v1"));
   assert.equal(first.record.outcome, "healthy", JSON.stringify(first.clusters));
-  assert.deepEqual(await podsOf(cluster.client, "db"), ["v1", "v1", "v1"]);
-  const agents = await podsOf(cluster.client, "agent");
+  assert.deepEqual(await podsOf(admin, "db"), ["v1", "v1", "v1"]);
+  const agents = await podsOf(admin, "agent");
   assert.ok(agents.length > 0 && agents.every((tag) => tag === "v1"), String(agents));
 
   // The new pod of the highest ordinal crashes; the controller would wait for it, whatever is applied.
@@ -129,12 +150,17 @@ test("a StatefulSet and a DaemonSet are released, taken back and rolled back", {
     told.some((message) => /pod db-2 of an older revision .* it was deleted/.test(message)),
     told.join("\n"),
   );
-  assert.deepEqual(await podsOf(cluster.client, "db"), ["v1", "v1", "v1"]);
+  assert.deepEqual(await podsOf(admin, "db"), ["v1", "v1", "v1"]);
+
+  // It is no administrator.
+  await assert.rejects(deployer.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }), (error) =>
+    isReason(error, "Forbidden"),
+  );
 
   const badAgent = await deploy(context, version("v1", "crash"));
   assert.equal(badAgent.record.outcome, "rolled-back", JSON.stringify(badAgent.clusters));
   assert.equal(badAgent.clusters[0]?.cause?.object.kind, "DaemonSet");
-  assert.deepEqual([...new Set(await podsOf(cluster.client, "agent"))], ["v1"]);
+  assert.deepEqual([...new Set(await podsOf(admin, "agent"))], ["v1"]);
 
   const second = await deploy(context, version("v2", "v2"));
   assert.equal(second.record.outcome, "healthy", JSON.stringify(second.clusters));
@@ -142,6 +168,6 @@ test("a StatefulSet and a DaemonSet are released, taken back and rolled back", {
   assert.equal(seenByStatus.clusters[0]?.health?.verdict, "ok");
   const back = await rollback(context);
   assert.equal(back.record.outcome, "healthy", JSON.stringify(back.clusters));
-  assert.deepEqual(await podsOf(cluster.client, "db"), ["v1", "v1", "v1"]);
-  assert.deepEqual([...new Set(await podsOf(cluster.client, "agent"))], ["v1"]);
+  assert.deepEqual(await podsOf(admin, "db"), ["v1", "v1", "v1"]);
+  assert.deepEqual([...new Set(await podsOf(admin, "agent"))], ["v1"]);
 });

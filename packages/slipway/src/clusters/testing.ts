@@ -3,10 +3,10 @@
  * --control-plane-only` (prints the path of a KUBECONFIG as its last line), `down NAME` and `status`. One that was up
  * before is left up, and one that is up beside a full node `a` too: the bridge of the pods goes with whichever goes.
  */
-import { exec, SlipwayError, systemClock, systemRandom } from "@slipway/base";
-import type { KubeClient } from "@slipway/kube";
+import { exec, SlipwayError, systemClock, systemRandom, until } from "@slipway/base";
+import type { AnyObject, KubeClient, Secret } from "@slipway/kube";
 import { openContext } from "./context.ts";
-import { readKubeconfig } from "./kubeconfig.ts";
+import { type Kubeconfig, readKubeconfig } from "./kubeconfig.ts";
 
 export interface ControlPlane {
   /** An administrator's. */
@@ -29,9 +29,7 @@ export async function openControlPlane(program: string, name: string): Promise<C
     });
   }
   const kubeconfig = up.stdout.trim().split("\n").at(-1) as string;
-  const file = readKubeconfig({ KUBECONFIG: kubeconfig });
-  const options = { clock: systemClock, random: systemRandom(), isTerminal: false, env: {} };
-  const { client } = await openContext(name, file.contexts[0]?.name ?? "", file, options);
+  const client = await openFirst(name, readKubeconfig({ KUBECONFIG: kubeconfig }));
   return {
     client,
     kubeconfig,
@@ -40,4 +38,65 @@ export async function openControlPlane(program: string, name: string): Promise<C
       if (!wasUp && !(await isUp("a"))) await exec([program, "down", name]);
     },
   };
+}
+
+async function openFirst(name: string, file: Kubeconfig): Promise<KubeClient> {
+  const options = { clock: systemClock, random: systemRandom(), isTerminal: false, env: {} };
+  return (await openContext(name, file.contexts[0]?.name ?? "", file, options)).client;
+}
+
+export interface Account {
+  /** Of the ServiceAccount. */
+  readonly token: string;
+  /** Takes away what of its rights belongs to no namespace; the rest goes with the namespace. */
+  remove(): Promise<void>;
+}
+
+/** Makes a ServiceAccount that may do what `rights` (as `slipway rights` prints them for it) say, and nothing else. */
+export async function makeAccount(
+  admin: KubeClient,
+  {
+    namespace,
+    name,
+    rights,
+  }: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly rights: readonly AnyObject[];
+  },
+): Promise<Account> {
+  await admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace } });
+  for (const manifest of rights) await admin.apply(manifest, { fieldManager: "test", force: true });
+  const secret = `${name}-account`;
+  const annotations = { "kubernetes.io/service-account.name": name };
+  await admin.create({
+    ...{ apiVersion: "v1", kind: "Secret", metadata: { name: secret, namespace, annotations } },
+    type: "kubernetes.io/service-account-token",
+  } as Secret);
+  const token = await until(
+    "the token is made",
+    async () =>
+      (await admin.get<Secret>({ apiVersion: "v1", kind: "Secret", namespace, name: secret })).data?.[
+        "token"
+      ],
+    { timeoutMs: 60_000 },
+  );
+  return {
+    token: Buffer.from(token, "base64").toString(),
+    remove: async () => {
+      for (const { apiVersion, kind, metadata } of rights) {
+        if (metadata.namespace !== undefined) continue;
+        await admin.delete({ apiVersion, kind, name: metadata.name }).catch(() => undefined);
+      }
+    },
+  };
+}
+
+/** A client of the cluster that this KUBECONFIG file leads to, in the name of an account. */
+export async function openAs(name: string, kubeconfig: string, { token }: Account): Promise<KubeClient> {
+  const file = readKubeconfig({ KUBECONFIG: kubeconfig });
+  return openFirst(name, {
+    ...file,
+    users: file.users.map((user) => ({ name: user.name, file: user.file, token })),
+  });
 }

@@ -1,6 +1,7 @@
 /**
  * Who decides the number of pods, on a real API server: server-side apply takes a field away that nobody names any more,
- * and an old server does not record who scaled. A control plane without nodes is enough.
+ * and an old server does not record who scaled. A control plane without nodes is enough. Who applies has the generated rights
+ * and nothing else.
  *
  * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster.
  */
@@ -8,26 +9,37 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { systemClock } from "@slipway/base";
 import type { AnyObject, Deployment, KubeClient } from "@slipway/kube";
-import { type ControlPlane, openControlPlane } from "../../clusters/testing.ts";
+import { makeAccount, openAs, openControlPlane } from "../../clusters/testing.ts";
+import { rightsFor } from "../rights/rights.ts";
 import { applyObjects } from "./apply.ts";
 
 const program = process.env["SLIPWAY_REAL_KUBERNETES"];
 const skip =
   program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real API server to ask" : false;
 const namespace = `replicas-${process.pid}`;
-let cluster: ControlPlane | undefined;
+const cleanups: (() => Promise<unknown>)[] = [];
+/** An administrator. */
 let client: KubeClient;
+let deployer: KubeClient;
 
 before(async () => {
   if (program === undefined) return;
-  cluster = await openControlPlane(program, "c");
+  const cluster = await openControlPlane(program, "c");
+  cleanups.push(() => cluster.close());
   client = cluster.client;
   await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  cleanups.push(() => client.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
+  const subjects = [{ kind: "ServiceAccount", name: "deploy", namespace }] as const;
+  const rendered = { objects: [deployment("any"), hpa("any")] };
+  const rights = rightsFor({ service: "shop", namespace, rendered, purpose: "deploy", subjects }).manifests;
+  const account = await makeAccount(client, { namespace, name: "deploy", rights });
+  cleanups.push(() => account.remove());
+  deployer = await openAs("deploy", cluster.kubeconfig, account);
+  cleanups.push(() => deployer.close());
 });
 
 after(async () => {
-  await client?.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }).catch(() => undefined);
-  await cluster?.close();
+  for (const cleanup of cleanups.reverse()) await cleanup();
 });
 
 const deployment = (name: string, replicas?: number): AnyObject => ({
@@ -53,7 +65,7 @@ const hpa = (name: string): AnyObject => ({
     scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name },
   },
 });
-const apply = (...objects: readonly AnyObject[]) => applyObjects(client, objects, { clock: systemClock });
+const apply = (...objects: readonly AnyObject[]) => applyObjects(deployer, objects, { clock: systemClock });
 const replicasOf = async (name: string): Promise<number | undefined> =>
   (await client.get<Deployment>({ apiVersion: "apps/v1", kind: "Deployment", name, namespace })).spec
     .replicas;

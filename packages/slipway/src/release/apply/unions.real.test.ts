@@ -1,6 +1,7 @@
 /**
  * Choices and accounts that change, on a real API server: what server-side apply refuses or keeps there, and that a
- * release gets through with one change all the same. A control plane without nodes is enough.
+ * release gets through with one change all the same. A control plane without nodes is enough. Who plans and applies has the
+ * generated rights and nothing else.
  *
  * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster.
  */
@@ -8,9 +9,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { systemRandom } from "@slipway/base";
 import { type AnyObject, type KubeClient, type ObjectRef, StatusError } from "@slipway/kube";
-import { openControlPlane } from "../../clusters/testing.ts";
+import { makeAccount, openAs, openControlPlane } from "../../clusters/testing.ts";
 import { podSpecOf } from "../manifests/workload.ts";
 import { planRelease } from "../plan/plan.ts";
+import { rightsFor } from "../rights/rights.ts";
 import { contextOf, rendered } from "../testing.ts";
 import { applyObjects, FIELD_MANAGER } from "./apply.ts";
 import { refOf } from "./prune.ts";
@@ -24,15 +26,31 @@ const skip =
   program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real API server to ask" : false;
 const namespace = `unions-${systemRandom().name(6)}`;
 const cleanups: (() => Promise<unknown>)[] = [];
+/** An administrator, who did things before. */
+let admin: KubeClient;
 let client: KubeClient;
 
 before(async () => {
   if (program === undefined) return;
   const cluster = await openControlPlane(program, "b");
   cleanups.push(() => cluster.close());
-  client = cluster.client;
-  await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-  cleanups.push(() => client.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
+  admin = cluster.client;
+  await admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  cleanups.push(() => admin.delete({ apiVersion: "v1", kind: "Namespace", name: namespace }));
+  const subjects = [{ kind: "ServiceAccount", name: "deploy", namespace }] as const;
+  const templates = Object.values(templatesWith).map((templateWith) => templateWith("any", namespace, {}));
+  const objects = [deploymentWith("any", namespace, {}), jobWith("any", namespace, {}), ...templates];
+  const rights = rightsFor({
+    service: "shop",
+    namespace,
+    rendered: { objects },
+    purpose: "deploy",
+    subjects,
+  });
+  const account = await makeAccount(admin, { namespace, name: "deploy", rights: rights.manifests });
+  cleanups.push(() => account.remove());
+  client = await openAs("deploy", cluster.kubeconfig, account);
+  cleanups.push(() => client.close());
 });
 
 after(async () => {
@@ -47,7 +65,7 @@ for (const [index, { name, before, after, refusedPlain, isDropped }] of choiceCa
       const old = deploymentWith(called, namespace, before);
       const wanted = deploymentWith(called, namespace, after);
       if (manager === "slipway") await applyObjects(client, [old], contextOf([]));
-      else await client.create(old, { fieldManager: "kubectl-client-side-apply" });
+      else await admin.create(old, { fieldManager: "kubectl-client-side-apply" });
       const { generation } = (await client.get<AnyObject>(ref)).metadata;
       const plain = client.apply(wanted, { fieldManager: FIELD_MANAGER, force: true, dryRun: true });
       if (refusedPlain !== undefined)
@@ -82,7 +100,7 @@ for (const [kind, templateWith] of Object.entries(templatesWith)) {
         const old = templateWith(called, namespace, before);
         const wanted = templateWith(called, namespace, after);
         if (manager === "slipway") await applyObjects(client, [old], contextOf([]));
-        else await client.create(old, { fieldManager: "kubectl-client-side-apply" });
+        else await admin.create(old, { fieldManager: "kubectl-client-side-apply" });
         const generationOf = async (): Promise<number> =>
           (await client.get<AnyObject>(refOf(wanted))).metadata.generation ?? 0;
         const generation = await generationOf();
