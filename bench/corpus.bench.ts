@@ -19,8 +19,10 @@ const report = await runCorpus({
   seeds,
   seedsOfFailures,
   openHeld: false,
-  onResult: ({ case: one, calm, seeded }) => {
+  onResult: ({ case: one, calm, seeded, beside }) => {
     const wrong = [{ ...calm, seed: 0 }, ...seeded].find((run) => !run.isRight);
+    if (beside?.isRight === false)
+      console.log(`✗ ${one.kind}/${one.id}, in one of three clusters: ${beside.problem}`);
     if (wrong !== undefined) console.log(`✗ ${one.kind}/${one.id}, seed ${wrong.seed}: ${wrong.problem}`);
   },
 });

@@ -34,8 +34,10 @@ export const command: CommandDeclaration = {
       seeds: numberOf(input, "seeds"),
       seedsOfFailures: numberOf(input, "failureSeeds"),
       openHeld: isSet(input, "openHeld"),
-      onResult: ({ case: one, calm, seeded }) => {
+      onResult: ({ case: one, calm, seeded, beside }) => {
         if (isJson) return;
+        if (beside?.isRight === false)
+          context.write(`✗ ${one.kind}/${one.id}, in one of three clusters: ${beside.problem}\n`);
         const wrong = [{ ...calm, seed: 0 }, ...seeded].filter((run) => !run.isRight);
         for (const run of wrong.slice(0, 3)) {
           const seed = run.seed === 0 ? "" : `, seed ${run.seed}`;
@@ -49,7 +51,7 @@ export const command: CommandDeclaration = {
       },
     });
     if (isJson) {
-      const cases = report.cases.map(({ case: one, calm, seeded }) => ({
+      const cases = report.cases.map(({ case: one, calm, seeded, beside }) => ({
         id: one.id,
         kind: one.kind,
         title: one.title,
@@ -57,6 +59,7 @@ export const command: CommandDeclaration = {
         because: one.because,
         calm,
         seeded,
+        beside,
       }));
       context.write(`${JSON.stringify({ score: report.score, cases, missing: report.missing })}\n`);
     } else {

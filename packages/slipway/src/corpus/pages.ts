@@ -54,6 +54,9 @@ engine in virtual time and prints this table; \`bench/results/corpus.md\` has it
 Time to verdict is counted from the case's decisive signal: the first thing in the recorded API from which an attentive
 person could know the cause. Every case says in its \`case.yaml\` which that is.
 
+\`in one of three clusters\` is each failure once more, in one of three clusters: the cause must be told of the right one, and the
+other two must become healthy (or stay as they were, where a hook fails before anything is changed).
+
 | ${HEADINGS.join(" | ")} |
 |${HEADINGS.map(() => "---").join("|")}|
 ${scoreRows(report.score)

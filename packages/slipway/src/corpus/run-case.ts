@@ -48,6 +48,8 @@ export interface PlayedCase {
   readonly case: CorpusCase;
   readonly calm: CaseResult;
   readonly seeded: readonly (CaseResult & { readonly seed: number })[];
+  /** A failure in one of three clusters, see `beside.ts`; undefined of cases that have several of their own. */
+  readonly beside: CaseResult | undefined;
 }
 
 /** What says no more than that time passed. */

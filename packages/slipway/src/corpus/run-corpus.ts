@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { type Random, SlipwayError, seededRandom } from "@slipway/base";
+import { amongThree, neighbourOf, withNeighbours } from "./beside.ts";
 import { type CaseKind, type CorpusCase, loadCases, loadObjects } from "./case.ts";
 import { type Recording, readRecording } from "./recording.ts";
 import { type CaseResult, type PlayedCase, runCase } from "./run-case.ts";
@@ -49,6 +50,7 @@ export async function runCorpus(options: CorpusOptions): Promise<CorpusReport> {
   const transients = chosen.filter(({ kind }) => kind === "transients").length;
   for (const one of chosen) {
     const recording = await recordingOf(one.plays ?? one.id);
+    const three = plain && amongThree(one);
     if (recording === undefined || (plain === undefined && one.clusters.length > 1)) {
       missing.push(one);
       continue;
@@ -65,7 +67,19 @@ export async function runCorpus(options: CorpusOptions): Promise<CorpusReport> {
     for (let seed = 1; seed <= seeds; seed += 1) {
       seeded.push({ ...(await play(seededRandom(seed))), seed });
     }
-    const made = { case: one, calm, seeded };
+    const beside =
+      three &&
+      withNeighbours(
+        three,
+        await runCase({
+          case: three,
+          objects: after,
+          recording,
+          plain: neighbourOf(after, plain),
+          random: undefined,
+        }),
+      );
+    const made = { case: one, calm, seeded, beside };
     played.push(made);
     if (!one.held || options.openHeld) options.onResult?.(made);
   }
