@@ -7,7 +7,7 @@ import type { Event, StatusError } from "@slipway/kube";
 import type { CauseCode } from "./causes.ts";
 import { type Finding, oneLine } from "./finding.ts";
 
-/** A refusal is repeated by the controller many times in this time. */
+/** A refusal is repeated by the controller many times in this time. Why not all have it: docs/adr/0010. */
 const REFUSED_BUDGET_MS = 10_000;
 /** What names the manifest or what it refers to is not got over by waiting; only an object that comes late is. */
 const REFUSED_MANIFEST_BUDGET_MS = 5_000;

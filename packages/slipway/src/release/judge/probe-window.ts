@@ -33,7 +33,7 @@ export function readinessWindowMs(container: Container): number {
 
 /**
  * A window shorter than this says nothing about a program that is still starting and has no startup probe: with a
- * period of 1 s the rule above gives 4.5 s, which a loaded machine needs to start a process.
+ * period of 1 s the rule above gives 4.5 s, which a loaded machine needs to start a process. docs/adr/0010 has the cases.
  */
 export const MINIMUM_READINESS_WINDOW_MS = 15_000;
 

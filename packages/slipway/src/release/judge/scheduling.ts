@@ -46,7 +46,7 @@ function isScalingUp(view: PodView): boolean {
   return view.events.some((event) => event.reason === "TriggeredScaleUp");
 }
 
-/** A claim that does not exist is waited for briefly, one that is being bound as long as a volume. */
+/** A claim that does not exist is waited for like any pod that no node takes, one that is being bound as long as a volume. */
 function missingClaim(message: string): number | undefined {
   if (/persistentvolumeclaim "[^"]*" not found/i.test(message)) return BUDGET_MS;
   if (
