@@ -1,34 +1,32 @@
 /**
- * How long until somebody knows: the same failures on a real Kubernetes, deployed by Slipway's release engine and, in a
- * namespace beside it in the same minute, by `kubectl apply` and `kubectl rollout status` with its own patience. Time is
- * counted from the decisive signal of the case (corpus/README.md), which each namespace shows for itself.
+ * How long until somebody knows: the same failures on a real Kubernetes, deployed by Slipway's release engine and, in
+ * namespaces beside it in the same minute, by `kubectl apply` and `kubectl rollout status`, and by `helm upgrade --wait` where
+ * helm is installed, each with its own patience. Time is counted from the decisive signal of the case (corpus/README.md), which each namespace shows for itself.
  *
- * One case of each cause that a rollout of one Deployment can show within a minute. Preflight, which would refuse some of
+ * One case of each cause that a rollout of one Deployment can show, of those that are not held back. Preflight, which would refuse some of
  * them before anything is changed, is asked first and then switched off, so that the judge is what is measured.
  *
  * Needs SLIPWAY_REAL_KUBERNETES (see corpus/README.md) and kubectl. Writes results/causes.md when all cases ran; exits 1
  * when a cause is wrong or the median is above its goal.
  *
- *   node bench/causes.bench.ts [cases, all] [patience of kubectl as for --timeout; without it the Deployment's deadline]
+ *   node bench/causes.bench.ts [cases, all] [patience of kubectl and helm as for --timeout; without it their own]
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { cpus } from "node:os";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { casesFor, type Ran, runCase, taking } from "../corpus/running.ts";
-import { exec, formatDuration, renderTable, systemClock, writeAtomic } from "../packages/base/src/index.ts";
-import type { AnyObject } from "../packages/kube/src/index.ts";
+import { formatDuration, renderTable, systemClock, writeAtomic } from "../packages/base/src/index.ts";
 import { type CorpusCase, loadCases, loadObjects } from "../packages/slipway/src/corpus/case.ts";
 import { quantile } from "../packages/slipway/src/corpus/score.ts";
 import { type SignalWatch, watchSignal } from "../scripts/corpus/signal-watch.ts";
 import { openStage, type Stage } from "../scripts/corpus/stage.ts";
 import { openRealCluster, type RealCluster } from "../scripts/corpus/surroundings.ts";
 import { watchCluster } from "../scripts/corpus/watch.ts";
+import { type Peer, type PeerEnd, peers } from "./causes/peers.ts";
 
 const AT_A_TIME = 2;
 const MEDIAN_AT_MOST_MS = 10_000;
 const most = Number(process.argv[2] ?? Number.POSITIVE_INFINITY);
-/** `90s`; undefined: the progressDeadlineSeconds of the Deployment, 600 where it says nothing. */
+/** `90s`; undefined: kubectl has the progressDeadlineSeconds of the Deployment, 600 where it says nothing, helm five minutes. */
 const patience: string | undefined = process.argv[3];
 const clock = systemClock;
 
@@ -37,14 +35,15 @@ interface Told {
   /** From the decisive signal; undefined when it was not seen before the end. */
   readonly afterSignalMs: number | undefined;
   readonly said: string;
-  /** Of Slipway: the cause and container of the case; of kubectl: that it failed at all. */
+  /** Of Slipway: the cause and container of the case; of a peer: that it failed at all. */
   readonly isRight: boolean;
 }
 
 interface Row {
   readonly one: CorpusCase;
   readonly ours: Told;
-  readonly kubectl: Told;
+  /** By the peer's name. */
+  readonly peers: ReadonlyMap<string, Told>;
   readonly preflight: string | undefined;
 }
 
@@ -59,18 +58,28 @@ if (process.env["SLIPWAY_REAL_KUBERNETES"] === undefined) {
   }
 }
 
+interface Installed {
+  readonly peer: Peer;
+  readonly version: string;
+}
+
 async function measure(cluster: RealCluster): Promise<void> {
+  const installed: Installed[] = [];
+  for (const peer of peers) {
+    const version = await peer.version();
+    if (version !== undefined) installed.push({ peer, version });
+  }
   const all = await oneOfEachCause();
   const cases = all.slice(0, most);
   const inTurn = taking<Begun>(AT_A_TIME);
   const rows = await Promise.all(
     cases.map(async (one): Promise<Row> => {
-      // kubectl waits on when its turn is over: waiting disturbs nobody.
-      const { waiting, ...mine } = await inTurn(() => bothWays(one, cluster));
-      return { one, ...mine, kubectl: await waiting };
+      // Peers wait on when their turn is over: waiting disturbs nobody.
+      const { waiting, ...mine } = await inTurn(() => allWays(one, cluster, installed));
+      return { one, ...mine, peers: new Map(await Promise.all(waiting)) };
     }),
   );
-  const page = await render(rows, cluster);
+  const page = render(rows, cluster, installed);
   console.log(page.text);
   if (cases.length === all.length && patience === undefined)
     await writeAtomic(join(import.meta.dirname, "results/causes.md"), page.text);
@@ -80,19 +89,26 @@ async function measure(cluster: RealCluster): Promise<void> {
 interface Begun {
   readonly ours: Told;
   readonly preflight: string | undefined;
-  readonly waiting: Promise<Told>;
+  readonly waiting: readonly Promise<readonly [string, Told]>[];
 }
 
-async function bothWays(one: CorpusCase, cluster: RealCluster): Promise<Begun> {
+async function allWays(
+  one: CorpusCase,
+  cluster: RealCluster,
+  installed: readonly Installed[],
+): Promise<Begun> {
   const broken = (error: unknown): Told => ({
     afterSignalMs: undefined,
     said: String(error),
     isRight: false,
   });
-  const begun = await beginKubectl(one, cluster).catch((error: unknown) => ({
-    ended: Promise.resolve(broken(error)),
-  }));
-  const waiting = begun.ended.catch(broken);
+  const waiting: Promise<readonly [string, Told]>[] = [];
+  for (const { peer } of installed) {
+    const begun = await beginPeer(peer, one, cluster).catch((error: unknown) => ({
+      ended: Promise.resolve(broken(error)),
+    }));
+    waiting.push(begun.ended.catch(broken).then((told) => [peer.name, told] as const));
+  }
   const mine = await bySlipway(one, cluster).catch((error: unknown) => ({
     ours: broken(error),
     preflight: undefined,
@@ -106,6 +122,7 @@ async function oneOfEachCause(): Promise<readonly CorpusCase[]> {
   const chosen = new Map<string, CorpusCase>();
   for (const one of casesFor(await loadCases(join(import.meta.dirname, "../corpus")), "real")) {
     const { expect, decisive, recorded, hook, steps } = one;
+    if (one.held || one.startsBroken) continue;
     if (expect.verdict !== "failed" || recorded !== "real" || hook !== undefined) continue;
     if (decisive === undefined || "refused" in decisive || "applied" in decisive) continue;
     if (steps.some((step) => step.do !== "webhook")) continue;
@@ -195,87 +212,86 @@ function whatSlipwaySaid({ expect }: CorpusCase, ran: Ran): Pick<Told, "said" | 
   return { said: `${cause.code}: ${cause.why}`, isRight };
 }
 
-/** Resolves when the change is applied; `ended` when `kubectl rollout status` has ended by itself. */
-async function beginKubectl(one: CorpusCase, cluster: RealCluster): Promise<{ ended: Promise<Told> }> {
+/** Resolves when the change is on its way; `ended` when the peer has ended by itself. */
+async function beginPeer(
+  peer: Peer,
+  one: CorpusCase,
+  cluster: RealCluster,
+): Promise<{ readonly ended: Promise<Told> }> {
   const scene = await openScene(one, cluster);
   const { namespace, objects } = scene.stage;
-  const kubectl = ["kubectl", "--kubeconfig", cluster.kubeconfig, "--namespace", namespace];
-  const folder = await mkdtemp(join(tmpdir(), "slipway-causes-"));
-  const apply = async (name: string, all: readonly AnyObject[]): Promise<void> => {
-    const file = join(folder, `${name}.yaml`);
-    await writeFile(file, all.map((object) => stringify(object)).join("---\n"));
-    const applied = await exec([...kubectl, "apply", "-f", file]);
-    if (applied.exitCode !== 0) throw new Error(`${one.id}: kubectl apply: ${applied.stderr}`);
-  };
-  const wait = async (): Promise<Told> => {
+  const wait = async (ended: Promise<PeerEnd>): Promise<Told> => {
     try {
-      const limit = patience === undefined ? [] : [`--timeout=${patience}`];
-      const status = await exec([...kubectl, "rollout", "status", "deployment/web", ...limit]);
+      const { said, hasFailed } = await ended;
       const afterSignalMs = sinceSignal(scene, clock.now());
-      const lines = `${status.stdout}\n${status.stderr}`.trim().split("\n");
-      const said = lines.at(-1) ?? "";
-      console.log(`${one.id}: kubectl ${secondsText(afterSignalMs)} ${said}`);
-      return { afterSignalMs, said, isRight: status.exitCode !== 0 };
+      console.log(`${one.id}: ${peer.name} ${secondsText(afterSignalMs)} ${said}`);
+      return { afterSignalMs, said, isRight: hasFailed };
     } finally {
       await scene.close();
     }
   };
   try {
-    // The annotation of the last apply, as a service has that kubectl applies.
-    await apply("before", objects.before);
-    await scene.begin();
-    await apply("after", objects.after);
+    const { before, after } = objects;
+    const { kubeconfig } = cluster;
+    const begun = await peer.begin({ kubeconfig, namespace, before, after, patience, begin: scene.begin });
+    return { ended: wait(begun.ended) };
   } catch (error) {
     await scene.close();
     throw error;
-  } finally {
-    await rm(folder, { recursive: true });
   }
-  return { ended: wait() };
 }
 
-async function render(
+function render(
   rows: readonly Row[],
   cluster: RealCluster,
-): Promise<{ readonly text: string; readonly isMet: boolean }> {
-  const times = (way: "ours" | "kubectl"): readonly number[] =>
-    rows.flatMap((row) => (row[way].afterSignalMs === undefined ? [] : [row[way].afterSignalMs]));
+  installed: readonly Installed[],
+): { readonly text: string; readonly isMet: boolean } {
+  const timesOf = (told: readonly (Told | undefined)[]): readonly number[] =>
+    told.flatMap((one) => (one?.afterSignalMs === undefined ? [] : [one.afterSignalMs]));
+  const times = timesOf(rows.map(({ ours }) => ours));
   const right = rows.filter(({ ours }) => ours.isRight).length;
-  const median = quantile(times("ours"), 0.5);
+  const median = quantile(times, 0.5);
   const isMet = right === rows.length && (median ?? Number.POSITIVE_INFINITY) <= MEDIAN_AT_MOST_MS;
-  const helm = await exec(["helm", "version", "--short"]).then(
-    ({ exitCode }) => exitCode === 0,
-    () => false,
-  );
   const text = [
     "# Until somebody knows\n",
-    "Made by `node bench/causes.bench.ts`. Each case of the corpus was deployed twice on a real Kubernetes, side by side in two",
-    "namespaces: by Slipway, and by `kubectl apply` with `kubectl rollout status`. Seconds are counted from the case's decisive",
-    "signal, the first thing in the API from which an attentive person could know the cause, to the verdict and to the end of",
-    "kubectl. Preflight was off for the measurement; where it refuses the same change before anything is changed, its code is",
-    "shown.\n",
+    "Made by `node bench/causes.bench.ts`. Each case of the corpus was deployed on a real Kubernetes in namespaces side by side: by",
+    "Slipway, by `kubectl apply` with `kubectl rollout status`, and by `helm upgrade --wait` where helm is installed. Seconds are",
+    "counted from the case's decisive signal, the first thing in the API from which an attentive person could know the cause, to the",
+    "verdict and to the end of the others. Preflight was off for the measurement; where it refuses the same change before anything is",
+    "changed, its code is shown. Causes of which every case is held back from work on the judge are left out.\n",
     "```",
     renderTable([
-      ["case", "slipway", "the cause it told", "", "kubectl", "", "preflight"],
-      ...rows.map(({ one, ours, kubectl, preflight }) => [
+      [
+        "case",
+        "slipway",
+        "the cause it told",
+        "",
+        ...installed.flatMap(({ peer }) => [peer.name, ""]),
+        "preflight",
+      ],
+      ...rows.map(({ one, ours, peers: told, preflight }) => [
         one.id,
         secondsText(ours.afterSignalMs),
         ours.said.split(":")[0] ?? "",
         ours.isRight ? "right" : "WRONG",
-        secondsText(kubectl.afterSignalMs),
-        kubectl.isRight ? "failed" : "SUCCESS",
+        ...installed.flatMap(({ peer }) => {
+          const end = told.get(peer.name);
+          return [secondsText(end?.afterSignalMs), end?.isRight === true ? "failed" : "SUCCESS"];
+        }),
         preflight ?? "",
       ]),
     ]),
     "```\n",
-    `- slipway: the right cause and container in ${right} of ${rows.length}; median ${secondsText(median)} after the signal (goal: at most ${formatDuration(MEDIAN_AT_MOST_MS)}), slowest ${secondsText(quantile(times("ours"), 1))}`,
-    `- kubectl rollout status: median ${secondsText(quantile(times("kubectl"), 0.5))} after the signal, ${patience === undefined ? "with its own patience (progressDeadlineSeconds, 600 s)" : `--timeout=${patience}`}. Its last words:`,
-    ...[...Map.groupBy(rows, ({ kubectl }) => kubectl.said)].map(
-      ([said, group]) => `  - ${group.length} × \`${said}\``,
-    ),
-    helm
-      ? "- helm is installed here and was not measured: it waits for the same conditions of the Deployment"
-      : "- helm is not installed on this machine: `helm upgrade --wait` was not run",
+    `- slipway: the right cause and container in ${right} of ${rows.length}; median ${secondsText(median)} after the signal (goal: at most ${formatDuration(MEDIAN_AT_MOST_MS)}), slowest ${secondsText(quantile(times, 1))}`,
+    ...installed.flatMap(({ peer: { name }, version }) => [
+      `- ${name} (${version}): median ${secondsText(quantile(timesOf(rows.map((row) => row.peers.get(name))), 0.5))} after the signal, ${patience === undefined ? "with its own patience" : `--timeout ${patience}`}. Its last words:`,
+      ...[...Map.groupBy(rows, (row) => row.peers.get(name)?.said ?? "")].map(
+        ([said, group]) => `  - ${group.length} × \`${said}\``,
+      ),
+    ]),
+    ...peers
+      .filter((peer) => !installed.some((one) => one.peer === peer))
+      .map(({ name }) => `- ${name} is not installed on this machine and was not run`),
     ...rows
       .filter(({ ours }) => !ours.isRight)
       .map(({ one, ours }) => `- WRONG: ${one.id} was to be told as another cause, and was: ${ours.said}`),
