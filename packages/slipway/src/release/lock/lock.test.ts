@@ -178,6 +178,17 @@ test("a lease that stood still while another one was waited for is not watched a
   await (await takeLock(client, options("mio", { sightings }))).release();
 });
 
+test("a lease of a clock ahead stays in doubt when its time has come while another one was watched", async () => {
+  const { clock, client, options } = setup();
+  const bitAhead: Clock = { ...ahead(clock), now: () => clock.now() + 9_000 };
+  await takeAndDie(client, options("aki", { clock: bitAhead }));
+  const sightings = createSightings(clock);
+  await sightLock(client, { ...options("mio"), sightings });
+  await clock.advance(8_000);
+  // Renewed one second from now: by that alone it would be held for 29 s more.
+  await (await takeLock(client, options("mio", { sightings }))).release();
+});
+
 test("a renewal after the first look begins the watch anew", async () => {
   const { clock, client, options } = setup();
   // Behind by so much that its lease seems to have run out all the time.

@@ -19,7 +19,7 @@
 import { type Clock, formatDuration, type ProcessIdentity, SlipwayError } from "@slipway/base";
 import { findObject, isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
 import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
-import type { Sightings } from "./sightings.ts";
+import { createSightings, type Sighting, type Sightings } from "./sightings.ts";
 
 /** For longer than this a dead holder on another machine is in nobody's way. */
 export const LOCK_TTL_MS = 30_000;
@@ -127,10 +127,15 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
       throw lockFrozen(client.name, options, state.freeze);
     }
     if (current !== undefined) {
-      if (state.holder !== undefined && !state.isStale && !isInDoubt(state.holder, current, options)) {
+      const sighting = (options.sightings ?? createSightings(options.clock)).see(client.name, current);
+      if (
+        state.holder !== undefined &&
+        !state.isStale &&
+        !isInDoubt(state.holder, current, options, sighting)
+      ) {
         if (options.steal !== true) throw lockHeld(client.name, options, state.holder);
       }
-      const living = await holderAfterAll(client, options, { lease: current, state });
+      const living = await holderAfterAll(client, options, { lease: current, state, sighting });
       if (living !== undefined) throw lockHeld(client.name, options, living);
     }
     const taken = await writeTaken(client, options, current);
@@ -152,16 +157,21 @@ export async function sightLock(
   options: Pick<LockOptions, "service" | "namespace"> & { readonly sightings: Sightings },
 ): Promise<void> {
   const lease = await getLease(client, options.service, options.namespace);
-  if (lease !== undefined) options.sightings.standsStillMs(client.name, lease);
+  if (lease !== undefined) options.sightings.see(client.name, lease);
 }
 
 /**
- * Only watching it tells whether somebody is there: not renewed for most of its time, or renewed later than now. Then its
- * holder's clock is ahead of ours, and the lease would seem valid for as long after its holder's death.
+ * Only watching it tells whether somebody is there: not renewed for most of its time, or renewed later than now when it was
+ * first seen. Then its holder's clock is ahead of ours, and the lease would seem valid for as long after its holder's death.
  */
-function isInDoubt(holder: LockHolder, lease: Lease, { clock }: Pick<LockOptions, "clock">): boolean {
+function isInDoubt(
+  holder: LockHolder,
+  lease: Lease,
+  { clock }: Pick<LockOptions, "clock">,
+  { firstAgeMs }: Sighting,
+): boolean {
   const ageMs = clock.now() - holder.renewedAt;
-  return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;
+  return firstAgeMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;
 }
 
 function ttlOf(lease: Lease | undefined): number {
@@ -172,14 +182,15 @@ function ttlOf(lease: Lease | undefined): number {
 async function holderAfterAll(
   client: KubeClient,
   options: LockOptions,
-  seen: { readonly lease: Lease; readonly state: LockState },
+  seen: { readonly lease: Lease; readonly state: LockState; readonly sighting: Sighting },
 ): Promise<LockHolder | undefined> {
   const { holder, isDead } = seen.state;
   if (holder === undefined || isDead || options.steal === true) return undefined;
   const ageMs = options.clock.now() - holder.renewedAt;
   if (ageMs > SKEW_MS) return undefined;
-  const watchMs = WATCH_MS - (options.sightings?.standsStillMs(client.name, seen.lease) ?? 0);
-  const leftMs = ageMs < -AHEAD_MS ? 0 : ttlOf(seen.lease) - AHEAD_MS - ageMs;
+  const { standsStillMs, firstAgeMs } = seen.sighting;
+  const watchMs = WATCH_MS - standsStillMs;
+  const leftMs = firstAgeMs < -AHEAD_MS ? 0 : ttlOf(seen.lease) - AHEAD_MS - ageMs;
   if (Math.max(watchMs, leftMs) <= 0) return undefined;
   await options.clock.sleep(Math.max(watchMs, leftMs), options.signal);
   const now = await getLease(client, options.service, options.namespace);

@@ -32,7 +32,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
       {
         file: "lock/lock.ts",
-        from: "const living = await holderAfterAll(client, options, { lease: current, state });",
+        from: "const living = await holderAfterAll(client, options, { lease: current, state, sighting });",
         to: "const living = undefined as LockHolder | undefined;\n      void holderAfterAll;",
       },
     ],
@@ -43,14 +43,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "lock/lock.ts",
-        from: "const living = await holderAfterAll(client, options, { lease: current, state });",
+        from: "const living = await holderAfterAll(client, options, { lease: current, state, sighting });",
         to: "const living = undefined as LockHolder | undefined;\n      void holderAfterAll;",
       },
     ],
   },
   {
     name: "the lock never runs out",
-    seed: 4,
+    seed: 2,
     edits: [
       {
         file: "lock/lock.ts",
@@ -59,8 +59,8 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
       {
         file: "lock/lock.ts",
-        from: "return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;",
-        to: "return ageMs < -AHEAD_MS && lease !== undefined;",
+        from: "return firstAgeMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;",
+        to: "return firstAgeMs < -AHEAD_MS && ageMs < 0 && lease !== undefined;",
       },
     ],
   },
@@ -71,8 +71,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "lock/lock.ts",
-        from: "return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;",
-        to: "return ageMs < -AHEAD_MS || ageMs >= ttlOf(lease);",
+        from: "return firstAgeMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;",
+        to: "return firstAgeMs < -AHEAD_MS || ageMs >= ttlOf(lease);",
+      },
+      {
+        file: "lock/lock.ts",
+        from: "const watchMs = WATCH_MS - standsStillMs;",
+        to: "const watchMs = WATCH_MS + 0 * standsStillMs;",
       },
     ],
   },
@@ -177,12 +182,18 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "a cluster is changed before the record says so",
-    seed: 624,
+    by: "announced",
+    seed: 5,
     edits: [
       {
         file: "engine/engine.ts",
+        from: "  run.keeper.save();\n  const abort = new AbortController();",
+        to: "  const abort = new AbortController();",
+      },
+      {
+        file: "engine/engine.ts",
         from: "const task = run.keeper.saved().then(() => rollForward(run, name, signal));",
-        to: "const task = rollForward(run, name, signal);",
+        to: "const task = rollForward(run, name, signal).finally(() => run.keeper.save());",
       },
     ],
   },
