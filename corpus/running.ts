@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import type { PreflightCode } from "../packages/slipway/src/config/preflight-checks.ts";
 import type { CorpusCase } from "../packages/slipway/src/corpus/case.ts";
 import type { OnReleaseEvent } from "../packages/slipway/src/release/events.ts";
+import type { LoadedHook } from "../packages/slipway/src/release/hooks/render-hooks.ts";
 import { parseManifest } from "../packages/slipway/src/release/manifests/manifests.ts";
 import { renderObjects } from "../packages/slipway/src/release/manifests/render.ts";
 import type {
@@ -21,17 +22,27 @@ import { rightsFor } from "../packages/slipway/src/release/rights/rights.ts";
 
 /** Those that a runner can judge in time: nothing here waits for minutes. */
 const LONGEST_BUDGET_SECONDS = 40;
+const LONGEST_MS = 180_000;
 
-/** Cases for a place, without those that are held back from work on the judge. */
+/** All cases that a place can show; `places.ts` says of the others why not. */
 export function casesFor(cases: readonly CorpusCase[], place: "embedded" | "real"): readonly CorpusCase[] {
-  return cases.filter(
-    (one) =>
-      !one.held &&
-      one.places.includes(place) &&
-      one.plays === undefined &&
-      one.faults.length === 0 &&
-      !one.startsBroken &&
-      (one.expect.verdict === "healthy" || one.expect.withinSeconds <= LONGEST_BUDGET_SECONDS),
+  return cases.filter((one) => one.places.includes(place));
+}
+
+/**
+ * Of those the ones for every day: not held back from work on the judge, nothing that waits for minutes, stops a part of
+ * the cluster or needs another one.
+ */
+export function isQuick(one: CorpusCase): boolean {
+  const { expect } = one;
+  return (
+    !one.held &&
+    !one.startsBroken &&
+    one.recorded === "real" &&
+    one.hook === undefined &&
+    one.atMostMs <= LONGEST_MS &&
+    (expect.verdict === "healthy" || expect.withinSeconds <= LONGEST_BUDGET_SECONDS) &&
+    one.steps.every((step) => step.do === "webhook" || step.do.endsWith("-pod"))
   );
 }
 
@@ -94,10 +105,15 @@ export async function runCase(input: {
     pid: process.pid,
     release: { waves: [[cluster]], bakeMs: 1_000, onFailure: "halt", keep: 5 } as ReleaseContext["release"],
   };
-  const first = await deploy(context, rendered(input.before, namespace, "1"));
-  assert.equal(first.record.outcome, "healthy", `${one.id}: the release before the change is healthy`);
+  if (!one.startsBroken) {
+    const first = await deploy(context, rendered(one, input.before, namespace, "1"));
+    assert.equal(first.record.outcome, "healthy", `${one.id}: the release before the change is healthy`);
+  }
+  // What only shows after a while is waited for by the bake that the case has.
+  const bakes = one.expect.verdict === "failed" && one.expect.cause === "RestartedWhileBaking";
+  const release = { ...context.release, ...(bakes ? { bakeMs: one.bakeMs } : {}) };
   await input.onChange?.();
-  const change = rendered(input.after, namespace, "2");
+  const change = rendered(one, input.after, namespace, "2");
   // No registry is asked here, so what preflight would hear from it is not known.
   const known = one.preflight?.startsWith("IMAGE_")
     ? undefined
@@ -109,7 +125,11 @@ export async function runCase(input: {
     assert.ok(refusal !== undefined, `${one.id}: preflight refuses it`);
     preflight = refusal.code;
   }
-  const blind = { ...context, preflight: Object.fromEntries(known === undefined ? [] : [[known, "off"]]) };
+  const blind = {
+    ...context,
+    release,
+    preflight: Object.fromEntries(known === undefined ? [] : [[known, "off"]]),
+  };
   let result: ReleaseResult | undefined;
   const refusal = await refusalOf(
     deploy(blind, change, { onEvent: input.onEvent }).then((done) => {
@@ -159,6 +179,7 @@ export function assertSaid(one: CorpusCase, ran: Ran): void {
   }
   assert.equal(ran.refusal?.message, undefined, `${one.id}: nothing refuses it`);
   const [cluster] = ran.result?.clusters ?? [];
+  const hook = ran.result?.record.hooks?.flatMap(({ runs }) => runs).find((run) => run.cause !== undefined);
   if (expect.verdict === "healthy") {
     assert.equal(
       ran.result?.record.outcome,
@@ -167,9 +188,10 @@ export function assertSaid(one: CorpusCase, ran: Ran): void {
     );
     return;
   }
-  assert.equal(cluster?.verdict, expect.verdict, one.id);
+  // Nothing was sent to the cluster where a hook has failed.
+  assert.equal(hook === undefined ? cluster?.verdict : "failed", expect.verdict, one.id);
   if (expect.verdict !== "failed") return;
-  const { cause } = cluster;
+  const cause = hook?.cause ?? cluster?.cause;
   assert.deepEqual(
     { cause: cause?.code, cluster: cause?.cluster, container: cause?.object.container },
     { cause: expect.cause, cluster: expect.cluster, container: expect.container },
@@ -177,9 +199,32 @@ export function assertSaid(one: CorpusCase, ran: Ran): void {
   );
 }
 
-function rendered(objects: readonly AnyObject[], namespace: string, version: string): RenderedRelease {
-  const text = objects.map((object) => stringify(object)).join("---\n");
+function rendered(
+  { hook }: CorpusCase,
+  all: readonly AnyObject[],
+  namespace: string,
+  version: string,
+): RenderedRelease {
+  const isHook = ({ kind, metadata }: AnyObject): boolean => kind === "Job" && metadata.name === hook?.job;
+  const job = all.find(isHook);
+  const text = all
+    .filter((object) => !isHook(object))
+    .map((object) => stringify(object))
+    .join("---\n");
+  const hooks: readonly LoadedHook[] =
+    hook === undefined || job === undefined
+      ? []
+      : [
+          {
+            config: {
+              ...{ name: hook.job, when: "before", timeoutMs: hook.timeoutMs, onRollback: false },
+              run: { kind: "job", file: "after.yaml", in: "first-cluster", keep: 1 },
+            },
+            job: parseManifest(stringify(job), "after.yaml")[0],
+          },
+        ];
   return renderObjects({
+    hooks,
     service: SERVICE,
     namespace,
     loaded: parseManifest(text, "after.yaml"),

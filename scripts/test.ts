@@ -6,7 +6,8 @@
  *   local       sandboxed pods, the real kubectl when it is installed, stories   needs Linux namespaces
  *   real        the six stories on three clusters of a real Kubernetes, rights, autoscalers, changes of kind, a spread
  *               of forecasts and of the corpus                                needs SLIPWAY_REAL_KUBERNETES
- *   real-all    the same with many forecasts and every case of the corpus that a cluster can show in time
+ *   real-all    the same with many forecasts and every case of the corpus that a cluster can show
+ *   corpus-all  every case of the corpus that the embedded cluster can show, also those that take minutes
  *   engine      the same checks in Docker's and Podman's containers, and peers of the registry
  *                                            needs root, Debian's docker.io, podman, netavark, docker-registry, skopeo
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
@@ -40,6 +41,11 @@ const suffixes: Readonly<Record<string, Lane>> = {
   engine: { suffix: /\.engine\.test\.ts$/, concurrency: 1, hasEngines: true },
   // Each starts the clusters that it needs, and stops them: one at a time.
   real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+  "corpus-all": {
+    suffix: /^corpus\/corpus\.local\.test\.ts$/,
+    concurrency: 1,
+    env: { SLIPWAY_CORPUS_WIDE: "1" },
+  },
   "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
 };
 
