@@ -49,7 +49,8 @@ Ways in which a rollout fails, whose cause must be told, and troubles that pass,
 events and messages of a case are recorded from a real cluster wherever that can be; a third of the cases, chosen by the
 hash of their names, is held back from work on the judge and scored apart. \`slipway corpus\` plays them to the whole release
 engine in virtual time and prints this table; \`bench/results/corpus.md\` has it with a thousand seeded runs, and
-\`bench/results/causes.md\` one case of each cause on a real cluster, beside \`kubectl rollout status\`.
+\`bench/results/causes.md\` one case of each cause on a real cluster, beside \`kubectl rollout status\`;
+\`bench/results/corpus-real.md\` every case that can be made to happen on one.
 
 Time to verdict is counted from the case's decisive signal: the first thing in the recorded API from which an attentive
 person could know the cause. Every case says in its \`case.yaml\` which that is.
