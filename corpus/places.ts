@@ -39,8 +39,8 @@ const CANNOT: Readonly<Record<Exclude<Place, "replay">, readonly Reason[]>> = {
       holds: (one) => one.steps.length > 0,
     },
     {
-      why: "the embedded cluster has neither quotas nor LimitRanges, and no controllers of StatefulSets, DaemonSets and volumes",
-      holds: ({ id }) => /^(?:quota|limit-range|stateful-set|daemon-set|claim|volume-host)/.test(id),
+      why: "the embedded cluster has neither quotas, LimitRanges nor PriorityClasses, and no controllers of StatefulSets, DaemonSets and volumes",
+      holds: ({ id }) => /^(?:quota|limit-range|priority|stateful-set|daemon-set|claim|volume-host)/.test(id),
     },
     {
       why: "what registry, runtime and kubelet say of it is theirs: a simulated pod only starts, is ready, ends and is refused as it is told",
