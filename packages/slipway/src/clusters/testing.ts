@@ -4,7 +4,7 @@
  * before is left up, and one that is up beside a full node `a` too: the bridge of the pods goes with whichever goes.
  */
 import { exec, SlipwayError, systemClock, systemRandom, until } from "@slipway/base";
-import type { AnyObject, KubeClient, Secret } from "@slipway/kube";
+import { type AnyObject, type KubeClient, type Secret, StatusError } from "@slipway/kube";
 import { openContext } from "./context.ts";
 import { type Kubeconfig, readKubeconfig } from "./kubeconfig.ts";
 
@@ -92,11 +92,22 @@ export async function makeAccount(
   };
 }
 
-/** A client of the cluster that this KUBECONFIG file leads to, in the name of an account. */
+/**
+ * A client of the cluster that this KUBECONFIG file leads to, in the name of an account. An API server may refuse a token
+ * for a moment that it has just made: it looks for it in a cache of its own.
+ */
 export async function openAs(name: string, kubeconfig: string, { token }: Account): Promise<KubeClient> {
   const file = readKubeconfig({ KUBECONFIG: kubeconfig });
-  return openFirst(name, {
-    ...file,
-    users: file.users.map((user) => ({ name: user.name, file: user.file, token })),
-  });
+  const users = file.users.map((user) => ({ name: user.name, file: user.file, token }));
+  const client = await openFirst(name, { ...file, users });
+  const isAccepted = (): Promise<true | undefined> =>
+    client.version().then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof StatusError && error.httpCode === 401) return undefined;
+        throw error;
+      },
+    );
+  await until("the token is accepted", isAccepted, { timeoutMs: 60_000 });
+  return client;
 }
