@@ -223,19 +223,26 @@ export function cannotBeAsked(error: unknown): boolean {
   return error instanceof StatusError && error.httpCode !== 409 && error.httpCode !== 422;
 }
 
+/** A create is not repeated by the client: a busy server may have made it all the same, which the next look tells. */
+const CREATE_ATTEMPTS = 3;
+
 /** The lock and the records live in the namespace, so it must be there before anything else. */
 export async function ensureNamespace(client: KubeClient, name: string, service: string): Promise<void> {
-  try {
-    await client.get({ apiVersion: "v1", kind: "Namespace", name });
-  } catch (error) {
-    if (!isReason(error, "NotFound")) throw error;
-    const namespace = {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name, labels: { [MANAGED_BY_LABEL]: "slipway", [SERVICE_LABEL]: service } },
-    };
-    await client.create(namespace, { fieldManager: FIELD_MANAGER }).catch((raced: unknown) => {
-      if (!isReason(raced, "AlreadyExists")) throw raced;
-    });
+  const labels = { [MANAGED_BY_LABEL]: "slipway", [SERVICE_LABEL]: service };
+  const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.get({ apiVersion: "v1", kind: "Namespace", name });
+      return;
+    } catch (error) {
+      if (!isReason(error, "NotFound")) throw error;
+    }
+    try {
+      await client.create(namespace, { fieldManager: FIELD_MANAGER });
+      return;
+    } catch (error) {
+      if (isReason(error, "AlreadyExists")) return;
+      if (!isPassing(error) || attempt >= CREATE_ATTEMPTS) throw error;
+    }
   }
 }
