@@ -3,8 +3,13 @@ import { builderOption, type CommandDeclaration, deployOptions, isSet } from "./
 export const command: CommandDeclaration = {
   summary: "build, verify, push and deploy: the whole way of a commit",
   description:
-    "Takes the work tree to the clusters: build, verify the images, push, deploy wave by wave, check the deployed service.\nFor a local environment it starts the local world first.",
-  options: [{ flags: "--skip-verify", description: "leave out the checks" }, builderOption, ...deployOptions],
+    "Takes the work tree to the clusters: build, verify (the images, together, in a cluster made for it), push, deploy wave by wave, check the deployed service.\nFor a local environment it starts the local world first.",
+  options: [
+    { flags: "--skip-verify", description: "leave out the checks" },
+    { flags: "--skip-cluster", description: "do not try the manifests in an embedded cluster" },
+    builderOption,
+    ...deployOptions,
+  ],
   examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
   async run(context, input) {
     const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
@@ -30,8 +35,10 @@ export const command: CommandDeclaration = {
     if (!isSet(input, "skipVerify")) {
       output.say("verify");
       const verified = await verifyStep(context, project, built, undefined, output, {
-        only: "image",
+        phases: ["built"],
         isShip: true,
+        // The local clusters themselves are next where the environment is local.
+        triesManifests: !config.isLocal && !isSet(input, "skipCluster"),
       });
       if (verified !== 0) return verified;
     }
@@ -54,9 +61,19 @@ export const command: CommandDeclaration = {
     const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;
     output.say("push");
     const pushed = await pushStep(context, project, built, world, output);
+    if (!isSet(input, "skipVerify")) {
+      const verified = await verifyStep(context, project, pushed, world, output, {
+        phases: ["pushed"],
+        isShip: true,
+      });
+      if (verified !== 0) return verified;
+    }
     output.say("deploy");
     const deployed = await deployStep(context, input, project, pushed, world, output);
     if (deployed !== 0 || isSet(input, "skipVerify") || !config.isLocal) return deployed;
-    return verifyStep(context, project, pushed, world, output, { only: "service", isShip: true });
+    return verifyStep(context, project, pushed, world, output, {
+      phases: ["deployed"],
+      isShip: true,
+    });
   },
 };

@@ -88,7 +88,7 @@ async function openPlace(
     if (!isGone && place.context !== undefined) throw stillEnding(base.title, name);
   };
   try {
-    await applyAll(client, objects);
+    await applyAll(client, objects, place.context === undefined);
   } catch (error) {
     await close();
     throw error;
@@ -130,10 +130,16 @@ async function objectsFor(
   return own;
 }
 
-async function applyAll(client: KubeClient, objects: readonly AnyObject[]): Promise<void> {
+/** `isEmbedded`: kinds that this cluster does not have are no part of what it can show. */
+async function applyAll(
+  client: KubeClient,
+  objects: readonly AnyObject[],
+  isEmbedded: boolean,
+): Promise<void> {
   const discovery = discoveryOf(client);
   for (const object of objects) {
     const served = await servedObject(discovery, object);
+    if (isEmbedded && !(await discovery.serves(served.object))) continue;
     await client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });
   }
 }

@@ -1,11 +1,15 @@
 /** The checks of `slipway verify` and `slipway ship`: images before the push, the service after the deploy. */
 import { bindSlipwayImports } from "../config/load.ts";
+import type { Target } from "../verify/check.ts";
+import { WORKLOAD_KINDS } from "../verify/cluster/pods.ts";
+import type { Phase } from "../verify/plan.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
 import { collectStructureTests } from "../verify/structure-test/load.ts";
 import { callWorld } from "../world/control.ts";
 import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
+import { renderUnbuilt } from "./deploy-step.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
 import { clusterRunner } from "./verify-cluster.ts";
@@ -14,7 +18,10 @@ import { type EngineChoice, engineOpener } from "./verify-engine.ts";
 import { liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
 export interface VerifyStepOptions extends ShowOptions {
-  readonly only?: "image" | "compose" | "cluster" | "service";
+  readonly only?: Target["kind"];
+  readonly phases?: readonly Phase[];
+  /** The manifests are tried in an embedded cluster, unless spec files do so themselves. */
+  readonly triesManifests?: boolean;
   readonly image?: string | undefined;
   readonly filter?: string | undefined;
   readonly allowUnknown?: boolean;
@@ -54,7 +61,9 @@ export async function verifyStep(
     clusters: clusterRunner(context, project, record),
     name: `verify-${process.pid}`,
     includeDefaults: options.isShip,
-    ...(options.only === undefined ? {} : { only: options.only }),
+    only: options.only,
+    phases: options.phases,
+    workloads: options.triesManifests === true ? await workloadsOf(project) : [],
     image: options.image,
     filter: options.filter,
     allowUnknown: options.allowUnknown ?? false,
@@ -70,6 +79,14 @@ export async function verifyStep(
   if (hasLeak)
     output.say("  Keep such files out of the image with .dockerignore, or copy only what it needs.");
   return report.exitCode;
+}
+
+/** As `t.workload` names them. None where nothing could run: then the line before says so. */
+async function workloadsOf(project: Project): Promise<readonly string[]> {
+  const { objects } = await renderUnbuilt(project);
+  return objects
+    .filter(({ kind }) => (WORKLOAD_KINDS as readonly string[]).includes(kind))
+    .map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`);
 }
 
 function serviceAccess(world: WorldState, namespace: string): ServiceAccess {

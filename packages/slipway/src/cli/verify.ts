@@ -1,4 +1,4 @@
-import { type CommandDeclaration, isSet, listOption, textOption } from "./command.ts";
+import { type CommandDeclaration, type CommandInput, isSet, listOption, textOption } from "./command.ts";
 import type { Version } from "./git.ts";
 
 export const command: CommandDeclaration = {
@@ -8,6 +8,7 @@ export const command: CommandDeclaration = {
   options: [
     { flags: "-t, --filter <text>", description: "only checks whose name contains this" },
     { flags: "--image <name>", description: "only checks of this image" },
+    { flags: "--skip-cluster", description: "do not try the manifests in an embedded cluster" },
     { flags: "--only <what>", description: "image, compose, cluster or service" },
     {
       flags: "--engine <name>",
@@ -66,6 +67,7 @@ export const command: CommandDeclaration = {
         outputOf(context, isSet(input, "json")),
         {
           isShip: false,
+          triesManifests: triesManifests(input, only),
           engine,
           structureTests,
           filter: textOption(input, "filter"),
@@ -90,3 +92,9 @@ const PLACES = ["image", "compose", "cluster", "service"] as const;
 
 const isOnly = (text: string): text is (typeof PLACES)[number] =>
   (PLACES as readonly string[]).includes(text);
+
+/** Without arguments, everything; whoever asks for a part gets that part. */
+function triesManifests(input: CommandInput, only: string | undefined): boolean {
+  if (isSet(input, "skipCluster") || textOption(input, "image") !== undefined) return false;
+  return only === undefined ? listOption(input, "structureTest").length === 0 : only === "cluster";
+}

@@ -75,6 +75,15 @@ export interface Plan {
   }[];
 }
 
+/** The points of a shipment: when the images are there, when a registry has them, when they are deployed. */
+export type Phase = "built" | "pushed" | "deployed";
+
+/** When a check can be looked at first. A cluster of somebody else pulls images from a registry. */
+export function phaseOf({ target }: Pick<Check, "target">): Phase {
+  if (target.kind === "service") return "deployed";
+  return target.kind === "cluster" && target.cluster.context !== undefined ? "pushed" : "built";
+}
+
 export function planChecks(checks: readonly Check[]): Plan {
   const images = Map.groupBy(checks.filter(isOf("image")), ({ target }) => target.image);
   const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) => target.paths.join("\0"));

@@ -8,7 +8,7 @@
 import { type Clock, SlipwayError } from "@slipway/base";
 import type { BuiltImage } from "../images/image.ts";
 import type { Platform } from "../images/oci.ts";
-import { type Check, nameOf, unknown } from "./check.ts";
+import { type Check, nameOf, type Target, unknown } from "./check.ts";
 import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
 import { type ClusterRunner, runCluster } from "./observe/cluster-run.ts";
@@ -19,7 +19,7 @@ import { withEngine } from "./observe/open-engine.ts";
 import type { Outcomes } from "./observe/outcome.ts";
 import { askServices, type ServiceAccess } from "./observe/requests.ts";
 import { decideStill } from "./observe/still.ts";
-import { type ImagePlan, type Plan, planChecks } from "./plan.ts";
+import { type ImagePlan, type Phase, type Plan, phaseOf, planChecks } from "./plan.ts";
 import { type CheckResult, resultOf, shortPlace, summarize, type VerifyReport } from "./report/result.ts";
 import { secretValues } from "./secrets.ts";
 import { collectChecks } from "./spec/load.ts";
@@ -49,8 +49,12 @@ export interface VerifyOptions {
   readonly name?: string;
   /** Adds `defaultImageChecks` for every image. */
   readonly includeDefaults?: boolean;
-  /** Only image checks, only compose checks, only service checks, or (default) all. */
-  readonly only?: "image" | "compose" | "cluster" | "service";
+  /** Only checks of images, of Compose files, in clusters, or of deployed services; default all. */
+  readonly only?: Target["kind"] | undefined;
+  /** Only what can be checked at these points of a shipment; default all. */
+  readonly phases?: readonly Phase[] | undefined;
+  /** Workloads (`deployment/web`) that are tried in an embedded cluster when no spec file checks one. */
+  readonly workloads?: readonly string[] | undefined;
   /** Only checks of this image. */
   readonly image?: string | undefined;
   /** Part of a check's full name. */
@@ -186,6 +190,7 @@ function withoutEngine(plan: Plan, { unseen, remedy }: Unseen, outcomes: Outcome
 
 function isWanted(check: Check, options: VerifyOptions): boolean {
   if (options.only !== undefined && check.target.kind !== options.only) return false;
+  if (options.phases !== undefined && !options.phases.includes(phaseOf(check))) return false;
   if (
     options.image !== undefined &&
     !(check.target.kind === "image" && check.target.image === options.image)

@@ -123,3 +123,20 @@ export async function viewWorkload(
   ]);
   return { workload, revisions: revisions.items, pods: pods.items };
 }
+
+/** The kubelet's own reason and message, of the first container that waits or has ended. */
+export function waitingFor(pod: Pod): string {
+  for (const { name, state, lastState } of pod.status?.containerStatuses ?? []) {
+    const { waiting } = state ?? {};
+    const ended = state?.terminated ?? lastState?.terminated;
+    if (waiting !== undefined) {
+      const code = ended === undefined ? "" : `, exited ${ended.exitCode} before`;
+      return `${name}: ${waiting.reason ?? "waiting"}${waiting.message === undefined ? "" : ` (${waiting.message})`}${code}`;
+    }
+    if (state?.terminated !== undefined) return `${name}: exited ${state.terminated.exitCode}`;
+  }
+  const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status === "False")
+    return `is not scheduled: ${scheduled.message ?? scheduled.reason ?? ""}`;
+  return pod.status?.phase === "Running" ? "runs and is not ready" : (pod.status?.phase ?? "is pending");
+}

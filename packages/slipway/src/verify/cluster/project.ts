@@ -14,6 +14,7 @@ import {
   WORKLOAD_KINDS,
   type WorkloadKind,
   type WorkloadView,
+  waitingFor,
 } from "./pods.ts";
 
 export interface ClusterProjectOptions {
@@ -161,21 +162,4 @@ function notReady(view: WorkloadView, namespace: string, name: string): SlipwayE
     message: `no pod of its newest revision is ready${what === undefined ? "" : ` (${what})`}: ${seen}`,
     exitCode: 1,
   });
-}
-
-/** The kubelet's own reason and message, of the first container that waits or has ended. */
-function waitingFor(pod: Pod): string {
-  for (const { name, state, lastState } of pod.status?.containerStatuses ?? []) {
-    const { waiting } = state ?? {};
-    const ended = state?.terminated ?? lastState?.terminated;
-    if (waiting !== undefined) {
-      const code = ended === undefined ? "" : `, exited ${ended.exitCode} before`;
-      return `${name}: ${waiting.reason ?? "waiting"}${waiting.message === undefined ? "" : ` (${waiting.message})`}${code}`;
-    }
-    if (state?.terminated !== undefined) return `${name}: exited ${state.terminated.exitCode}`;
-  }
-  const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
-  if (scheduled?.status === "False")
-    return `is not scheduled: ${scheduled.message ?? scheduled.reason ?? ""}`;
-  return pod.status?.phase === "Running" ? "runs and is not ready" : (pod.status?.phase ?? "is pending");
 }

@@ -2,7 +2,14 @@
 import type { KubeObject } from "@slipway/kube";
 import { type CheckOf, fail, type Judgement, pass } from "../check.ts";
 import { type Difference, differences, type Pattern, renderDifferences } from "../cluster/match.ts";
-import { availability, currentPods, newestPods, type WorkloadView } from "../cluster/pods.ts";
+import {
+  availability,
+  currentPods,
+  isReady,
+  newestPods,
+  type WorkloadView,
+  waitingFor,
+} from "../cluster/pods.ts";
 
 /** `object` undefined: the server says that there is none. */
 export function judgeObject(
@@ -79,7 +86,9 @@ export function judgeWorkload(
   switch (expectation.matcher) {
     case "available": {
       const { missing } = availability(view);
-      return missing === undefined ? pass() : fail(missing);
+      if (missing === undefined) return pass();
+      const waiting = newestPods(view).filter((pod) => !isReady(pod));
+      return fail([missing, ...waiting.map((pod) => `${pod.metadata.name} ${waitingFor(pod)}`)].join("\n"));
     }
     case "digest":
       return judgeDigest(expectation.digest, view, built);

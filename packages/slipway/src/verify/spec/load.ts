@@ -6,9 +6,12 @@ import { SlipwayError, systemCode } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Check } from "../check.ts";
 import { collect } from "../collect.ts";
-import { defaultImageChecks } from "../defaults.ts";
+import { defaultClusterChecks, defaultImageChecks } from "../defaults.ts";
 import { withoutImplied } from "../plan.ts";
-import { imageTarget } from "./targets.ts";
+import { clusterTarget, imageTarget } from "./targets.ts";
+
+/** Longer than the minReadySeconds that production has. */
+const MANIFESTS_READY_MS = 180_000;
 
 let runs = 0;
 
@@ -17,6 +20,7 @@ export async function collectChecks(options: {
   readonly files: readonly string[];
   readonly images: readonly BuiltImage[];
   readonly includeDefaults?: boolean;
+  readonly workloads?: readonly string[] | undefined;
 }): Promise<readonly Check[]> {
   const files = (await Promise.all(options.files.map(specFiles))).flat();
   runs += 1;
@@ -28,6 +32,12 @@ export async function collectChecks(options: {
     for (const { name } of options.images) {
       defaultImageChecks(imageTarget(name, (check) => builtIn.push(check), { place: "built-in" }));
     }
+  }
+  const { workloads = [] } = options;
+  if (workloads.length > 0 && !fromSpecs.some(({ target }) => target.kind === "cluster")) {
+    const place = { context: undefined, namespace: undefined, readyMs: MANIFESTS_READY_MS };
+    const push = (check: Check): void => void builtIn.push({ ...check, place: "built-in" });
+    defaultClusterChecks(clusterTarget(place, push, MANIFESTS_READY_MS), workloads);
   }
   return withoutImplied([...builtIn, ...fromSpecs]);
 }
