@@ -14,11 +14,15 @@ export function composeRunner(context: CliContext): ComposeRunner {
   return {
     async up(paths, engine) {
       const { loadProject } = await import("../verify/compose/load.ts");
+      const { hasDockerCompose, loadWithDocker } = await import("../verify/compose/docker-config.ts");
       const { buildProject } = await import("../verify/compose/images.ts");
       const { bringUp, upError } = await import("../verify/compose/run.ts");
       const [first = context.cwd] = paths;
       const isFolder = paths.length === 1 && (await isDirectory(first));
-      const loaded = await loadProject({
+      // On Docker's own engine its plugin says what the file means, where there is one.
+      const load =
+        engine.name === "docker" && (await hasDockerCompose(context.env)) ? loadWithDocker : loadProject;
+      const loaded = await load({
         cwd: isFolder ? first : dirname(first),
         env: context.env,
         ...(isFolder ? {} : { files: paths }),

@@ -47,7 +47,12 @@ test("a service's name is made one that a repository may have", async () => {
   assert.deepEqual((await sourcesOf(text)).at(-1), "Web__Api_: my_shop/web-api");
 });
 
-test("a stage that is not the last is refused where it is written", async () => {
-  const text = "services:\n  web:\n    build: { context: x, target: dev }\n";
-  await assert.rejects(sourcesOf(text), { code: "COMPOSE_UNSUPPORTED", where: "compose.yaml:3" });
+test("stages of one Dockerfile are images of their own", async () => {
+  const text = `services:
+  web: { build: { context: x, target: runtime } }
+  tests: { build: { context: x, target: tests } }
+  again: { build: { context: x, target: runtime } }
+`;
+  const sources = await sourcesOf(text);
+  assert.deepEqual(sources.slice(-3), ["web: my_shop/web", "tests: my_shop/tests", "again: my_shop/web"]);
 });

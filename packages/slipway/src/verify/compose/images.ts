@@ -6,7 +6,6 @@ import { readImage } from "../../images/source.ts";
 import type { ExposedPort, ProjectSpec } from "../engines/engine.ts";
 import type { ComposeProject, ComposeService } from "./model.ts";
 import { projectSpec } from "./project.ts";
-import { composeError } from "./tree.ts";
 
 export type ImageBuild = Pick<
   BuildOptions,
@@ -42,18 +41,12 @@ export function imageSources(project: ComposeProject): {
       continue;
     }
     const { context, dockerfile, args, target } = build;
-    if (target !== undefined)
-      throw composeError(
-        "COMPOSE_UNSUPPORTED",
-        service.place,
-        `services/${service.name}/build/target: the builder without an engine builds the last stage only`,
-        "Make the stage the last one of a Dockerfile of its own.",
-      );
-    take(service, JSON.stringify([context, dockerfile, args]), {
+    take(service, JSON.stringify([context, dockerfile, args, target]), {
       kind: "context",
       context,
       dockerfile,
       args,
+      ...(target === undefined ? {} : { target }),
     });
   }
   return { sources: [...sources.values()], nameOf };
