@@ -78,8 +78,12 @@ describe("before there is a world", () => {
     },
     {
       name: "unsupported Dockerfile instructions, all of them with their lines",
-      change: ["web/Dockerfile", "USER node", "RUN npm ci\nUSER node\nHEALTHCHECK NONE\nRUN npm test"],
-      says: [/web\/Dockerfile:5.*RUN/, /web\/Dockerfile:8.*RUN/],
+      change: [
+        "web/Dockerfile",
+        "USER node",
+        "ADD https://example.com/x /x\nUSER node\nHEALTHCHECK NONE\nONBUILD RUN true",
+      ],
+      says: [/web\/Dockerfile:5.*ADD/, /web\/Dockerfile:8.*ONBUILD/],
     },
   ];
   for (const { name, change, says, code = 2 } of cases) {

@@ -110,7 +110,7 @@ test("history that got into the image stops the release before anything is pushe
   await project.git("init", "-q", "-b", "main");
   await project.write(".dockerignore", "\n");
   const { stdout } = await project.fails(1, "ship");
-  assert.match(stdout, /✗ files .*\n +found +\/srv\/\.git/);
+  assert.match(stdout, /✗ files .*\n +expected +none\n +found +\/srv\/\.git/);
   assert.match(stdout, /Keep such files out of the image with \.dockerignore/);
   assert.doesNotMatch(stdout, /^push/m);
   await project.write(".dockerignore", ignore);

@@ -135,7 +135,7 @@ export function commandLine(folder: string, env: Readonly<Record<string, string>
 
 export async function emptyProject(): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), "slipway-story-"));
-  const env: Record<string, string> = { SLIPWAY_WHO: "story" };
+  const env: Record<string, string> = { SLIPWAY_WHO: "story", SLIPWAY_BUILDER: "slipway" };
   const { killAll, ...commands } = commandLine(folder, env);
   const project: Project = {
     folder,
