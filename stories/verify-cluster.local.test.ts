@@ -19,6 +19,10 @@ before(async () => {
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   await writeFile(join(folder, ".gitignore"), "node_modules\n.slipway\nspec/cluster.ts\n");
   await rm(join(folder, "spec/service.ts"));
+  await writeFile(
+    join(folder, "k8s/settings.yaml"),
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings }\ndata: { colour: red }\n",
+  );
   for (const command of [
     ["init", "-q"],
     ["add", "-A"],
@@ -81,6 +85,19 @@ describeCluster({ ready: "2s" }, (t) => {
   assert.match(text, /spec\.type: expected "NodePort", found "ClusterIP"/);
   assert.match(text, /the selector finds no object/);
   assert.match(text, /there is no such workload/);
+});
+
+test("what is misspelt proves nothing, and ConfigMaps are found under the name that the manifests give them", async () => {
+  const { exitCode, text } = await verify(`import { describeCluster } from "slipway/verify";
+describeCluster({ ready: "2s" }, (t) => {
+  t.object("v1/ConfigMp", "settings").absent();
+  t.object("nosuch.io/v1/Foo", "x").absent();
+  t.object("v1/ConfigMap", "settings").matches({ data: { colour: "red" } });
+});
+`);
+  assert.equal(exitCode, 4, text);
+  assert.match(text, /this cluster does not have the kind v1\/ConfigMp/);
+  assert.match(text, /✓ v1\/ConfigMap settings/);
 });
 
 test("a mistake in a spec file is one error with its line", async () => {

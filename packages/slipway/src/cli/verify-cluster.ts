@@ -14,6 +14,7 @@ import {
 import type { AnyObject, KubeClient } from "@slipway/kube";
 import type { BuiltImage } from "../images/image.ts";
 import { FIELD_MANAGER } from "../release/apply/apply.ts";
+import { plainNameOf } from "../release/manifests/config-names.ts";
 import { renderRelease } from "../release/manifests/render.ts";
 import { isClusterScoped } from "../release/manifests/scope.ts";
 import { discoveryOf, servedObject } from "../release/manifests/served.ts";
@@ -76,7 +77,15 @@ async function openPlace(
   if (place.namespace !== undefined) {
     const { namespace } = place;
     const where = `${base.title}, namespace ${namespace}`;
-    return { client, namespace, where, built, project: projectIn(namespace), close: () => base.close() };
+    return {
+      client,
+      namespace,
+      where,
+      built,
+      appliedName: (_kind, name) => name,
+      project: projectIn(namespace),
+      close: () => base.close(),
+    };
   }
   await sweepNamespaces(client, clock.now());
   const name = `${project.config.name.slice(0, 40)}-verify-${context.random.name(6)}`;
@@ -98,6 +107,8 @@ async function openPlace(
     namespace: name,
     where: `${base.title}, namespace ${name}`,
     built,
+    appliedName: (kind, plain) =>
+      objects.find((one) => one.kind === kind && plainNameOf(one) === plain)?.metadata.name ?? plain,
     project: projectIn(name),
     close,
   };

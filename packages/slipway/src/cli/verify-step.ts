@@ -1,4 +1,5 @@
 /** The checks of `slipway verify` and `slipway ship`: images before the push, the service after the deploy. */
+import type { AnyObject } from "@slipway/kube";
 import { bindSlipwayImports } from "../config/load.ts";
 import type { Target } from "../verify/check.ts";
 import { WORKLOAD_KINDS } from "../verify/cluster/pods.ts";
@@ -85,9 +86,13 @@ export async function verifyStep(
 async function workloadsOf(project: Project): Promise<readonly string[]> {
   const { objects } = await renderUnbuilt(project);
   return objects
-    .filter(({ kind }) => (WORKLOAD_KINDS as readonly string[]).includes(kind))
+    .filter((one) => (WORKLOAD_KINDS as readonly string[]).includes(one.kind) && !isScaledToNone(one))
     .map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`);
 }
+
+/** One that nobody scales up has nothing to show. */
+const isScaledToNone = (object: AnyObject): boolean =>
+  (object["spec"] as { readonly replicas?: number } | undefined)?.replicas === 0;
 
 function serviceAccess(world: WorldState, namespace: string): ServiceAccess {
   return {

@@ -158,12 +158,36 @@ describe("a workload", () => {
     );
   });
 
-  test("was not started again", () => {
-    const restarted = pod("a", "Running", {
-      containerStatuses: [{ name: "web", restartCount: 2, lastState: { terminated: { exitCode: 137 } } }],
-    });
+  describe("was not started again", () => {
     const expectation: WorkloadExpectation = { matcher: "noRestarts", ms: 0 };
-    assert.equal(judge(expectation, view([pod("a", "Running")])).verdict, "pass");
-    assert.equal(judge(expectation, view([restarted])).evidence, "a web: 2 restarts, exited 137 before");
+    const status = (one: object) => ({ containerStatuses: [{ name: "web", restartCount: 0, ...one }] });
+    const rows: readonly [string, readonly KubeObject[], string, string][] = [
+      ["a ready pod", [pod("a", "Running")], "pass", ""],
+      [
+        "one that was",
+        [pod("a", "Running", status({ restartCount: 2, lastState: { terminated: { exitCode: 137 } } }))],
+        "fail",
+        "a web: 2 restarts, exited 137 before",
+      ],
+      [
+        "one that has just ended, and is not started again yet",
+        [pod("a", "Running", status({ state: { terminated: { exitCode: 3 } } }))],
+        "fail",
+        "a web: exited 3",
+      ],
+      [
+        "one that is not ready",
+        [pod("a", "Running", { conditions: [{ type: "Ready", status: "False" }] })],
+        "fail",
+        "a runs and is not ready",
+      ],
+      ["no pod at all", [], "unknown", "its newest revision has no pods that could be started again"],
+    ];
+    for (const [name, pods, verdict, evidence] of rows) {
+      test(name, () => {
+        const judged = judge(expectation, view(pods));
+        assert.deepEqual([judged.verdict, judged.evidence], [verdict, evidence]);
+      });
+    }
   });
 });

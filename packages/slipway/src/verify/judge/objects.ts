@@ -1,6 +1,6 @@
 /** What is expected of objects in a cluster, decided from what the API server returned. Pure. */
-import type { KubeObject } from "@slipway/kube";
-import { type CheckOf, fail, type Judgement, pass } from "../check.ts";
+import type { KubeObject, Pod } from "@slipway/kube";
+import { type CheckOf, fail, type Judgement, pass, unknown } from "../check.ts";
 import { type Difference, differences, type Pattern, renderDifferences } from "../cluster/match.ts";
 import {
   availability,
@@ -92,17 +92,27 @@ export function judgeWorkload(
     }
     case "digest":
       return judgeDigest(expectation.digest, view, built);
-    case "noRestarts": {
-      const restarted = newestPods(view).flatMap(({ metadata, status }) =>
-        (status?.containerStatuses ?? []).flatMap(({ name, restartCount, lastState }) => {
-          const code = lastState?.terminated?.exitCode;
-          const why = code === undefined ? "" : `, exited ${code} before`;
-          return restartCount > 0 ? [`${metadata.name} ${name}: ${restartCount} restarts${why}`] : [];
-        }),
-      );
-      return restarted.length === 0 ? pass() : fail(restarted.join("\n"));
-    }
+    case "noRestarts":
+      return judgeRestarts(newestPods(view));
   }
+}
+
+/** A container that has just ended was not started again yet, and is no better for it. */
+function judgeRestarts(pods: readonly Pod[]): Judgement {
+  if (pods.length === 0) return unknown("its newest revision has no pods that could be started again");
+  const problems = pods.flatMap((pod) => {
+    const { metadata, status } = pod;
+    const restarted = (status?.containerStatuses ?? []).flatMap(
+      ({ name, restartCount, state, lastState }) => {
+        const code = (state?.terminated ?? lastState?.terminated)?.exitCode;
+        const why = code === undefined ? "" : `, exited ${code} before`;
+        if (restartCount > 0) return [`${metadata.name} ${name}: ${restartCount} restarts${why}`];
+        return state?.terminated === undefined ? [] : [`${metadata.name} ${name}: exited ${code}`];
+      },
+    );
+    return restarted.length > 0 || isReady(pod) ? restarted : [`${metadata.name} ${waitingFor(pod)}`];
+  });
+  return problems.length === 0 ? pass() : fail(problems.join("\n"));
 }
 
 /** Of all containers of the ready pods; an image that is named without its digest could be any. */

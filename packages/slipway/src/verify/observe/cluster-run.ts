@@ -4,14 +4,22 @@
  */
 import type { Clock } from "@slipway/base";
 import { isReason, type KubeClient, type KubeObject } from "@slipway/kube";
-import { type Check, type CheckOf, type ClusterPlace, fail, type Judgement, unknown } from "../check.ts";
+import {
+  type Check,
+  type CheckOf,
+  type ClusterPlace,
+  fail,
+  type Judgement,
+  type ObjectKind,
+  unknown,
+} from "../check.ts";
 import { viewWorkload } from "../cluster/pods.ts";
 import { findWorkload, type WorkloadQuery } from "../cluster/project.ts";
 import type { Project } from "../engines/engine.ts";
 import { judgeObject, judgeObjects, judgeWorkload } from "../judge/objects.ts";
 import type { ClusterPlan } from "../plan.ts";
 import { checkServices, checksOf } from "./compose-run.ts";
-import { judgeSafely, type Outcomes } from "./outcome.ts";
+import { judgeSafely, NotSeen, type Outcomes } from "./outcome.ts";
 import { settle } from "./settle.ts";
 
 export interface OpenedPlace {
@@ -19,6 +27,8 @@ export interface OpenedPlace {
   readonly namespace: string;
   /** For people: `cluster staging, namespace verify-x7k2`. */
   readonly where: string;
+  /** What an object of the manifests is called there: ConfigMaps and Secrets carry a hash of their content. */
+  appliedName(kind: string, name: string): string;
   /** Digests of the images that were built for this run. */
   readonly built: readonly string[];
   /** Rejects with VERIFY_WORKLOAD_NOT_READY (exit 1) with what its pods wait for. */
@@ -155,7 +165,9 @@ class Lookup {
         return view === undefined ? fail("there is no such workload") : judgeWorkload(check, view, built);
       }
       case "object": {
-        const { apiVersion, kind, name } = check.resource;
+        const { apiVersion, kind, name: written } = check.resource;
+        const name = this.#place.appliedName(kind, written);
+        await this.#mustServe({ apiVersion, kind });
         const object = await this.#once(`object ${apiVersion} ${kind} ${name}`, () =>
           client.get<KubeObject>({ apiVersion, kind, name, namespace }),
         ).catch(ifMissing);
@@ -163,6 +175,7 @@ class Lookup {
       }
       case "objects": {
         const { apiVersion, kind, labelSelector } = check.resource;
+        await this.#mustServe({ apiVersion, kind });
         const { items } = await this.#once(`objects ${apiVersion} ${kind} ${labelSelector}`, () =>
           client.list<KubeObject>(
             { apiVersion, kind },
@@ -174,6 +187,16 @@ class Lookup {
       default:
         throw new TypeError(`${check.kind} is not about an object`);
     }
+  }
+
+  /** Of a kind that the cluster does not have there is no object either, and that proves nothing: it may be misspelt. */
+  async #mustServe(type: ObjectKind): Promise<void> {
+    const { apiVersion, kind } = type;
+    if (await this.#once(`serves ${apiVersion} ${kind}`, () => this.#place.client.serves(type))) return;
+    throw new NotSeen({
+      unseen: `this cluster does not have the kind ${apiVersion}/${kind}`,
+      remedy: "Correct its name, or install what defines it.",
+    });
   }
 
   #once<T>(key: string, read: () => Promise<T>): Promise<T> {
