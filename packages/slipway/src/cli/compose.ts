@@ -4,9 +4,7 @@
  */
 import { userInfo } from "node:os";
 import { isProcessAlive, shellLine, thisProcess } from "@slipway/base";
-import { createHttpClient } from "@slipway/kube";
-import { openContext, unopened } from "../clusters/context.ts";
-import { type Kubeconfig, readKubeconfig } from "../clusters/kubeconfig.ts";
+import type { Kubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
 import { ImageLayout } from "../images/layout.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
@@ -30,6 +28,12 @@ export async function targetsOf(
   project: Project,
   world?: WorldState,
 ): Promise<readonly Target[]> {
+  // Commands that ask no cluster, like `build`, start without them.
+  const [{ createHttpClient }, { openContext, unopened }, { readKubeconfig }] = await Promise.all([
+    import("@slipway/kube"),
+    import("../clusters/context.ts"),
+    import("../clusters/kubeconfig.ts"),
+  ]);
   const { config } = project;
   const state = config.isLocal ? (world ?? (await requireWorld(project))) : undefined;
   const kubeconfig = config.isLocal ? undefined : readKubeconfig(context.env);

@@ -1,20 +1,13 @@
 /**
- * The command line's entry: turns the declarations into commander commands, runs one, and renders what it throws.
+ * The command line's entry (bin/start.mjs loads it): turns the declarations into commander commands, runs one, and renders what it throws.
  * Nothing heavy is imported here or in the declarations; a command loads what it needs when it runs.
  */
-import { enableCompileCache } from "node:module";
-
-enableCompileCache();
-const { Command, CommanderError } = await import("commander");
-const { renderError, SlipwayError, systemClock, systemRandom } = await import("@slipway/base");
-const { commonOptions } = await import("./command.ts");
-const { commands, groups } = await import("./commands.ts");
-const { explainRefusal } = await import("./refusals.ts");
-const manifest = (await import("../../package.json", { with: { type: "json" } })).default;
-
-type CliContext = import("./command.ts").CliContext;
-type CommandDeclaration = import("./command.ts").CommandDeclaration;
-type CommandInput = import("./command.ts").CommandInput;
+import { renderError, SlipwayError, systemClock, systemRandom } from "@slipway/base";
+import { Command, CommanderError } from "commander";
+import manifest from "../../package.json" with { type: "json" };
+import { type CliContext, type CommandDeclaration, type CommandInput, commonOptions } from "./command.ts";
+import { commands, groups } from "./commands.ts";
+import { explainRefusal } from "./refusals.ts";
 
 const interrupt = new AbortController();
 process.on("SIGINT", () => {

@@ -3,6 +3,9 @@
  * reference that is copied, an archive, or a command that makes one. The same inputs give the same digest, wherever
  * and whenever the build runs: files carry the commit's time, root's ownership and plain modes.
  *
+ * What only some builds need (the sandbox, bases made from this machine) is imported when one does: most of the time of a
+ * small build is the program's start.
+ *
  * @example
  * const built = await buildImages({
  *   images: config.images, layout: await ImageLayout.open(".slipway/images"), registry: createRegistryClient(),
@@ -53,11 +56,10 @@ import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
 import type { Variables } from "./dockerfile/words.ts";
 import { buildWithEngine } from "./engine/build.ts";
 import { askPrograms, type Builder, type Engine, findEngine } from "./engine/engine.ts";
-import { buildHostBase, isHostBase } from "./host/base.ts";
+import { isHostBase } from "./host/host-base.ts";
 import type { BuiltImage } from "./image.ts";
 import { ImageFiles } from "./layers.ts";
 import type { ImageLayout } from "./layout.ts";
-import { nodeImage } from "./node/image.ts";
 import {
   type Descriptor,
   encodeDocument,
@@ -70,7 +72,7 @@ import {
 } from "./oci.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import type { RegistryClient } from "./registry/client.ts";
-import { RunSandbox } from "./run/sandbox.ts";
+import type { RunSandbox } from "./run/sandbox.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";
 
@@ -329,6 +331,7 @@ class ImageBuild {
     const { layout, isLocal, onProgress, root, signal, env = process.env } = this.#options;
     const base = from.base ?? (isLocal ? "slipway/node" : undefined);
     if (base === undefined) throw baseMissing(name);
+    const { nodeImage } = await import("./node/image.ts");
     const image = await nodeImage({
       layout,
       base: await this.#baseImage(base, `images/${name}/base`, name, path, this.#platform),
@@ -348,9 +351,11 @@ class ImageBuild {
 
   #openSandbox(where: string): Promise<RunSandbox> {
     const { layout, signal } = this.#options;
-    this.#sandbox ??= RunSandbox.open(layout, signal).catch((error: unknown) => {
-      throw error instanceof SlipwayError ? runRefused(error, where) : error;
-    });
+    this.#sandbox ??= import("./run/sandbox.ts")
+      .then(({ RunSandbox }) => RunSandbox.open(layout, signal))
+      .catch((error: unknown) => {
+        throw error instanceof SlipwayError ? runRefused(error, where) : error;
+      });
     return this.#sandbox;
   }
 
@@ -461,7 +466,9 @@ class ImageBuild {
     if (from === "scratch") return scratch();
     const { layout, isLocal, allowHostBases, images } = this.#options;
     const descriptor = isHostBase(from)
-      ? await buildHostBase(from, layout, { isLocal, allowHostBases }, where, platform)
+      ? await import("./host/base.ts").then(({ buildHostBase }) =>
+          buildHostBase(from, layout, { isLocal, allowHostBases }, where, platform),
+        )
       : images.some((one) => one.name === from) && from !== image
         ? await this.image(from, path)
         : await this.#pull(from, image, platform, where);

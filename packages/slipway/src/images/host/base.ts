@@ -38,8 +38,6 @@ export interface HostBasePolicy {
   readonly allowHostBases: readonly string[];
 }
 
-export const isHostBase = (from: string): boolean => from.startsWith("slipway/");
-
 /**
  * Builds the base, or finds it built before, and returns its manifest. Rejects with IMAGES_HOST_BASE_REFUSED,
  * IMAGES_HOST_BASE_UNKNOWN, IMAGES_HOST_PROGRAM_MISSING.

@@ -4,6 +4,9 @@ import type { ImageConfigFile } from "../oci.ts";
 
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** Whether FROM names an image that is made from this machine. */
+export const isHostBase = (from: string): boolean => from.startsWith("slipway/");
+
 /** Names are looked up in /etc/hosts first, then by DNS: what every distribution ships. */
 export const NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n";
 

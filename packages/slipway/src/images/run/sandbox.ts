@@ -18,15 +18,16 @@ import {
   SlipwayError,
   thisProcess,
 } from "@slipway/base";
-import { ContainerStartError, type ResolvedImage } from "@slipway/cluster";
 import {
   becomeCommand,
+  ContainerStartError,
   findIds,
   findTool,
   findTools,
   type Ids,
   LayerStore,
   probeSandbox,
+  type ResolvedImage,
   RootView,
   resolveIdentity,
   runInside,
