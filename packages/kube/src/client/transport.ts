@@ -5,12 +5,7 @@
  * Every request has a deadline that covers all its attempts and the answer's body, so that no server, however sick,
  * holds up whoever asks several. What is sent again is decided in `retry.ts`.
  */
-import {
-  type AgentOptions,
-  Agent as HttpAgent,
-  type IncomingMessage,
-  request as requestHttp,
-} from "node:http";
+import type { AgentOptions, Agent as HttpAgent, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, SlipwayError, systemClock, systemCode, systemRandom } from "@slipway/base";
@@ -18,6 +13,9 @@ import type { Status, StatusReason } from "../resources/meta.ts";
 import type { CredentialSource, Credentials } from "./credentials.ts";
 import { type Failure, RETRIES, type Repeatable, type RetryPolicy, retryAfterMs } from "./retry.ts";
 import { StatusError, statusError } from "./status-error.ts";
+
+/** Not imported: an import reads all its exports, and WebSocket among them loads the whole of Node's own fetch. */
+const http = process.getBuiltinModule("node:http");
 
 export interface TransportOptions {
   /** The configured cluster, for messages. */
@@ -235,7 +233,7 @@ export class Transport {
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     const query = request.query === undefined || request.query.size === 0 ? "" : `?${request.query}`;
     const base = this.#url.pathname.replace(/\/$/, "");
-    const open = this.#url.protocol === "http:" ? requestHttp : requestHttps;
+    const open = this.#url.protocol === "http:" ? http.request : requestHttps;
     const { ca, insecureSkipTlsVerify, tlsServerName } = this.#options;
     const outgoing = open({
       protocol: this.#url.protocol,
@@ -330,7 +328,7 @@ function agentFor(url: URL, proxyUrl: string | undefined): HttpAgent | HttpsAgen
     scheduling: "lifo",
     ...(proxyUrl === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl } }),
   };
-  return url.protocol === "http:" ? new HttpAgent(settings) : new HttpsAgent(settings);
+  return url.protocol === "http:" ? new http.Agent(settings) : new HttpsAgent(settings);
 }
 
 export function withoutPassword(proxyUrl: string): string {

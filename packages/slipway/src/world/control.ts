@@ -3,10 +3,13 @@
  * read. JSON in, JSON out; errors come back as `{ error: { code, where, message, hint } }`.
  */
 import { once } from "node:events";
-import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SlipwayError } from "@slipway/base";
 import type { WorldState } from "./state.ts";
+
+/** Not imported: an import reads all its exports, and WebSocket among them loads the whole of Node's own fetch. */
+const http = process.getBuiltinModule("node:http");
 
 export type Handlers = Readonly<Record<string, (body: unknown) => Promise<unknown>>>;
 
@@ -17,7 +20,7 @@ export interface Control {
 
 /** Serves `POST /NAME` for every handler. */
 export async function serveControl(handlers: Handlers, token: string): Promise<Control> {
-  const server = createServer(async (request, response) => {
+  const server = http.createServer(async (request, response) => {
     const answer = (status: number, value: unknown): void => {
       const text = JSON.stringify(value);
       response
@@ -65,7 +68,7 @@ export function callWorld<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? "" : JSON.stringify(body);
-    const request = httpRequest(
+    const request = http.request(
       `${state.control.url}/${name}`,
       {
         method: "POST",

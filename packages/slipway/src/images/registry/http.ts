@@ -7,8 +7,8 @@
  */
 import type { Readable } from "node:stream";
 import { type Clock, type Random, SlipwayError, systemCode } from "@slipway/base";
-import type { Dispatcher } from "undici";
 import { DEFAULT_REGISTRY } from "../reference.ts";
+import { Connections, isLoopback } from "./connections.ts";
 import type { FindCredentials } from "./credentials.ts";
 import { describe, parseChallenge, parseRetryAfter, reasonOf } from "./http-text.ts";
 
@@ -33,7 +33,7 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly url: string;
-  readonly body: Readable & { bytes(): Promise<Uint8Array>; text(): Promise<string> };
+  readonly body: Readable;
 }
 
 /** A failure that may pass if the request is sent again. */
@@ -72,7 +72,7 @@ export class RegistryHttp {
   /** Tokens that opened something once: refused later, they have ended. */
   readonly #accepted = new Set<string>();
   readonly #logins = new Map<string, Promise<void>>();
-  #undici: Promise<{ loopback: Dispatcher; outside: Dispatcher; request: RequestFunction }> | undefined;
+  readonly #connections = new Connections();
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -115,9 +115,7 @@ export class RegistryHttp {
   }
 
   async close(): Promise<void> {
-    const undici = await this.#undici;
-    await undici?.loopback.close();
-    await undici?.outside.close();
+    await this.#connections.close();
   }
 
   async #authorized(request: HttpRequest): Promise<HttpResponse> {
@@ -156,7 +154,7 @@ export class RegistryHttp {
 
   async #checked(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
     if (request.expect.includes(response.status)) return response;
-    const text = (await response.body.text().catch(() => "")).slice(0, MANIFEST_ERROR_BYTES);
+    const text = (await wholeBody(response).catch(() => "")).toString("utf8").slice(0, MANIFEST_ERROR_BYTES);
     const message = describe(text) ?? `HTTP ${response.status}`;
     if (isTransient(response.status)) {
       const retryAfterMs = parseRetryAfter(response.headers["retry-after"], this.#options.clock.now());
@@ -188,26 +186,18 @@ export class RegistryHttp {
     request: Pick<HttpRequest, "method" | "headers" | "body" | "signal">,
     authorization: string | undefined,
   ): Promise<HttpResponse> {
-    const undici = await this.#load();
     try {
-      const response = await undici.request(url, {
+      const answer = await this.#connections.exchange(url, {
         method: request.method,
         headers: {
           "user-agent": "slipway",
           ...request.headers,
           ...(authorization === undefined ? {} : { authorization }),
         },
-        body: request.body ?? null,
-        signal: request.signal ?? null,
-        dispatcher: isLoopback(new URL(url).hostname) ? undici.loopback : undici.outside,
-        headersTimeout: 60_000,
-        bodyTimeout: 60_000,
+        body: request.body,
+        signal: request.signal,
       });
-      const headers: Record<string, string> = {};
-      for (const [name, value] of Object.entries(response.headers)) {
-        if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(", ") : value;
-      }
-      return { status: response.statusCode, headers, url, body: response.body };
+      return { ...answer, url };
     } catch (cause) {
       throw new TransientError(reasonOf(cause), { cause });
     }
@@ -259,23 +249,13 @@ export class RegistryHttp {
     const token = answer.token ?? answer.access_token;
     return token === undefined ? undefined : `Bearer ${token}`;
   }
-
-  /** Loaded when first used; loopback never goes through a proxy, the rest obeys HTTPS_PROXY and NO_PROXY. */
-  #load(): Promise<{ loopback: Dispatcher; outside: Dispatcher; request: RequestFunction }> {
-    this.#undici ??= import("undici").then((undici) => ({
-      loopback: new undici.Agent({ connections: 8 }),
-      outside: new undici.EnvHttpProxyAgent(),
-      request: undici.request,
-    }));
-    return this.#undici;
-  }
 }
-
-type RequestFunction = typeof import("undici").request;
 
 async function wholeBody(response: HttpResponse): Promise<Buffer> {
   try {
-    return Buffer.from(await response.body.bytes());
+    const chunks: Buffer[] = [];
+    for await (const chunk of response.body) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
   } catch (cause) {
     throw new TransientError(reasonOf(cause), { cause });
   }
@@ -283,11 +263,8 @@ async function wholeBody(response: HttpResponse): Promise<Buffer> {
 
 /** Reads what is left of a body, so that the connection can be used again. */
 export async function discard(response: HttpResponse): Promise<void> {
-  await response.body.bytes().catch(() => {});
+  await wholeBody(response).catch(() => {});
 }
-
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "[::1]" || host === "::1" || /^127\./.test(host);
 
 function absolute(request: HttpRequest): string {
   if (/^https?:\/\//.test(request.target)) return request.target;
