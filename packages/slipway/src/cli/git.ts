@@ -18,11 +18,13 @@ export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise
     const result = await exec(["git", "-C", root, ...args], { env }).catch(() => undefined);
     return result?.exitCode === 0 ? result.stdout : undefined;
   };
-  const log = await git("log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s");
+  const [log, status = ""] = await Promise.all([
+    git("log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"),
+    git("status", "--porcelain", "--", "."),
+  ]);
   if (log === undefined)
     return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
   const [commit = "", seconds = "0", author = "", email = "", message = ""] = log.split("\n");
-  const status = (await git("status", "--porcelain", "--", ".")) ?? "";
   return {
     commit,
     dirty: status.trim() !== "",

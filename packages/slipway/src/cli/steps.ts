@@ -56,8 +56,11 @@ export async function buildStep(
   await writeAtomic(join(project.paths.root, ".gitignore"), "*\n");
   const registry = registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
-  const startedAt = context.clock.monotonic();
-  let imageStartedAt = startedAt;
+  const [versions, source] = await Promise.all([
+    imageVersions(context, project),
+    sourceOf(config.root, context.env),
+  ]);
+  let imageStartedAt = context.clock.monotonic();
   const images = await buildImages({
     images: config.images,
     layout,
@@ -65,8 +68,8 @@ export async function buildStep(
     root: config.root,
     commitTimeMs: version.timeMs,
     revision: version.commit,
-    versions: await imageVersions(context, project),
-    source: await sourceOf(config.root, context.env),
+    versions,
+    source,
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,
     bases: config.bases,

@@ -100,7 +100,7 @@ function ustarHeader(entry: TarEntry, at: { prefix: string; name: string }, flag
   // The checksum counts its own field as eight spaces and is written as six digits, NUL, space.
   block.fill(0x20, 148, 156);
   let sum = 0;
-  for (const byte of block) sum += byte;
+  for (let at = 0; at < BLOCK; at += 1) sum += block[at] as number;
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, 8, "latin1");
   return block;
 }
