@@ -262,6 +262,7 @@ class ImageBuild {
       from.context,
       `the build context ${relative(this.#options.root, from.context) || "."}`,
       ignore,
+      this.#options.layout.now(),
     );
     if (engine !== undefined) {
       const { onProgress, signal, env = process.env } = this.#options;

@@ -4,7 +4,8 @@
  * children, one mtime for all, no names of users, no access times.
  *
  * The tar is first made without being stored, only hashed (its hash is the diffID): if the layout has that diffID
- * already, there is nothing to compress or write, so an unchanged rebuild costs one read of the input.
+ * already, there is nothing to compress or write, so an unchanged rebuild costs one read of the input; and not that
+ * where the files show that they are what was read before (`unchanged.ts`).
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
@@ -14,11 +15,13 @@ import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
 import { type Descriptor, MEDIA } from "./oci.ts";
 import { padding, TAR_END, type TarEntry, tarHeader } from "./tar.ts";
+import { entriesKey, knownIds, rememberIds } from "./unchanged.ts";
 
 /** Where a file's bytes come from. */
 export type LayerContent =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  | { readonly kind: "path"; readonly path: string }
+  /** `stamp`: the same as long as the content is (`stampOf`); without it the file is read each time. */
+  | { readonly kind: "path"; readonly path: string; readonly stamp?: string | undefined }
   | { readonly kind: "open"; readonly open: () => Promise<Readable> };
 
 export interface LayerEntry extends Omit<TarEntry, "mtime"> {
@@ -52,11 +55,20 @@ export async function writeLayer(
   options: LayerOptions,
 ): Promise<WrittenLayer> {
   const sorted = inOrder(entries);
+  const key = entriesKey(sorted, options.mtime);
+  const before = key === undefined ? undefined : await knownIds(layout, key);
+  if (before !== undefined && (before.contentId !== undefined || options.hasContentId !== true)) {
+    const { diffId, contentId } = before;
+    const descriptor = await knownLayer(layout, diffId, options.compression);
+    if (descriptor !== undefined)
+      return { descriptor, diffId, ...(contentId === undefined ? {} : { contentId }) };
+  }
   const hash = createHash("sha256");
   const timeless = options.hasContentId === true ? createHash("sha256") : undefined;
   for await (const chunk of tarStream(sorted, options.mtime, timeless)) hash.update(chunk);
   const diffId = `sha256:${hash.digest("hex")}`;
   const content = timeless === undefined ? {} : { contentId: `sha256:${timeless.digest("hex")}` };
+  if (key !== undefined) await rememberIds(layout, key, { diffId, contentId: content.contentId });
   const known = await knownLayer(layout, diffId, options.compression);
   if (known !== undefined) return { descriptor: known, diffId, ...content };
 

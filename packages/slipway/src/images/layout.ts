@@ -280,6 +280,11 @@ export class ImageLayout {
     await rm(this.cachePath("incoming"), { recursive: true, force: true });
   }
 
+  /** By this layout's clock, in milliseconds since the epoch. */
+  now(): number {
+    return this.#clock.now();
+  }
+
   /** Marks a blob as in use now, so that garbage collection leaves it for another grace period. */
   async touch(digest: string): Promise<void> {
     const now = this.#clock.now() / 1000;

@@ -2,12 +2,14 @@
  * Where COPY takes files from: a folder on disk behind its .dockerignore, or the files of another image. Nothing is
  * listed before it is asked for, so that a huge folder beside the sources costs nothing.
  */
+import { lstatSync } from "node:fs";
 import { lstat, readdir, readlink, realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { systemCode } from "@slipway/base";
 import type { LayerContent } from "../layer-writer.ts";
 import type { ImageFiles } from "../layers.ts";
+import { stampOf } from "../unchanged.ts";
 import type { Heredoc } from "./heredoc.ts";
 import { globToRegExp, type IgnoreRules, isGlob } from "./patterns.ts";
 
@@ -65,8 +67,11 @@ function cleanSource(source: string): string {
   return parts.join("/");
 }
 
-/** A folder on disk. `root` must be absolute. */
-export function contextTree(root: string, what: string, ignore: IgnoreRules): SourceTree {
+/**
+ * A folder on disk. `root` must be absolute. `now`: ms since the epoch, at or before the call; with it, files that are
+ * at rest carry their stamp.
+ */
+export function contextTree(root: string, what: string, ignore: IgnoreRules, now?: number): SourceTree {
   let realRoot: Promise<string> | undefined;
   const get = async (path: string, follow: boolean): Promise<SourceNode | undefined> => {
     let target = join(root, path);
@@ -77,7 +82,8 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules): So
         const inside = relative(await realRoot, target);
         if (inside === ".." || inside.startsWith("../")) return undefined;
       }
-      const facts = await lstat(target);
+      // Thousands of them: handing each to another thread would take longer than the look itself.
+      const facts = lstatSync(target, { bigint: true });
       if (!(await isVisible(path, facts.isDirectory()))) return undefined;
       return {
         path,
@@ -88,10 +94,12 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules): So
             : facts.isSymbolicLink()
               ? "symlink"
               : "other",
-        mode: facts.mode & 0o7777,
-        size: facts.isFile() ? facts.size : 0,
+        mode: Number(facts.mode) & 0o7777,
+        size: facts.isFile() ? Number(facts.size) : 0,
         link: facts.isSymbolicLink() ? await readlink(target) : "",
-        content: facts.isFile() ? { kind: "path", path: target } : undefined,
+        content: facts.isFile()
+          ? { kind: "path", path: target, stamp: now === undefined ? undefined : stampOf(facts, now) }
+          : undefined,
       };
     } catch (error) {
       if (["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;

@@ -153,7 +153,7 @@ async function layerOf(
     [...(packages === undefined ? [] : ["node_modules", ...only]), never].join("\n"),
   );
   const entries = await copyEntries({
-    tree: contextTree(from, from, ignore),
+    tree: contextTree(from, from, ignore, inputs.layout.now()),
     sources: ["node_modules"],
     destination: "/app/node_modules",
     workingDir: "/",

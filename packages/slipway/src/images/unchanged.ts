@@ -1,0 +1,61 @@
+/**
+ * What a layer was made of, without reading it again: as git's index does, a file whose inode, size and times are what
+ * they were has the content that it had. Thousands of files of node_modules then cost a look at each, not a hash.
+ *
+ * Only files at rest count: one that changed shortly before it was looked at could change again within the same tick of
+ * the file system's clock, and look the same. The time that decides is the inode's own (ctime), which no program can set.
+ */
+import { createHash } from "node:crypto";
+import type { BigIntStats } from "node:fs";
+import { readTextIfExists, writeAtomic } from "@slipway/base";
+import type { LayerEntry } from "./layer-writer.ts";
+import type { ImageLayout } from "./layout.ts";
+
+/** Coarser than the times of any file system in use (FAT has 2 s). */
+const REST_MS = 2_000;
+/** Change when layers of the same entries are made in another way. */
+const VERSION = 1;
+
+export interface LayerIds {
+  readonly diffId: string;
+  readonly contentId: string | undefined;
+}
+
+/** What stays the same as long as the file's content does; undefined for a file that is not at rest. */
+export function stampOf(facts: BigIntStats, nowMs: number): string | undefined {
+  if (Number(facts.ctimeMs) > nowMs - REST_MS) return undefined;
+  return [facts.dev, facts.ino, facts.size, facts.mtimeNs, facts.ctimeNs].join(" ");
+}
+
+/** Names a layer by all that goes into it; undefined when something in it must be read. `mtime`: seconds, of all. */
+export function entriesKey(entries: readonly LayerEntry[], mtime: number): string | undefined {
+  const hash = createHash("sha256").update(JSON.stringify([VERSION, mtime]));
+  for (const { content, ...facts } of entries) {
+    const what = content === undefined ? null : identityOf(content);
+    if (what === undefined) return undefined;
+    hash.update(JSON.stringify([facts, what]));
+  }
+  return hash.digest("hex");
+}
+
+function identityOf(content: NonNullable<LayerEntry["content"]>): string | undefined {
+  switch (content.kind) {
+    case "bytes":
+      return createHash("sha256").update(content.bytes).digest("hex");
+    case "path":
+      return content.stamp;
+    case "open":
+      return undefined;
+  }
+}
+
+const recordOf = (layout: ImageLayout, key: string): string => layout.cachePath("unchanged", `${key}.json`);
+
+export async function knownIds(layout: ImageLayout, key: string): Promise<LayerIds | undefined> {
+  const text = await readTextIfExists(recordOf(layout, key));
+  return text === undefined ? undefined : (JSON.parse(text) as LayerIds);
+}
+
+export async function rememberIds(layout: ImageLayout, key: string, ids: LayerIds): Promise<void> {
+  await writeAtomic(recordOf(layout, key), JSON.stringify(ids));
+}
