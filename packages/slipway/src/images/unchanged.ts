@@ -8,7 +8,6 @@
 import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { readTextIfExists, writeAtomic } from "@slipway/base";
-import type { LayerEntry } from "./layer-writer.ts";
 import type { ImageLayout } from "./layout.ts";
 
 /** Coarser than the times of any file system in use (FAT has 2 s). */
@@ -21,6 +20,15 @@ export interface LayerIds {
   readonly contentId: string | undefined;
 }
 
+/** What is seen here of an entry of a layer; whatever else it says counts too. */
+export interface Ingredient {
+  readonly content:
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+    | { readonly kind: "path"; readonly stamp?: string | undefined }
+    | { readonly kind: "open" }
+    | undefined;
+}
+
 /** What stays the same as long as the file's content does; undefined for a file that is not at rest. */
 export function stampOf(facts: BigIntStats, nowMs: number): string | undefined {
   if (Number(facts.ctimeMs) > nowMs - REST_MS) return undefined;
@@ -28,7 +36,7 @@ export function stampOf(facts: BigIntStats, nowMs: number): string | undefined {
 }
 
 /** Names a layer by all that goes into it; undefined when something in it must be read. `mtime`: seconds, of all. */
-export function entriesKey(entries: readonly LayerEntry[], mtime: number): string | undefined {
+export function entriesKey(entries: readonly Ingredient[], mtime: number): string | undefined {
   const hash = createHash("sha256").update(JSON.stringify([VERSION, mtime]));
   for (const { content, ...facts } of entries) {
     const what = content === undefined ? null : identityOf(content);
@@ -38,7 +46,7 @@ export function entriesKey(entries: readonly LayerEntry[], mtime: number): strin
   return hash.digest("hex");
 }
 
-function identityOf(content: NonNullable<LayerEntry["content"]>): string | undefined {
+function identityOf(content: NonNullable<Ingredient["content"]>): string | undefined {
   switch (content.kind) {
     case "bytes":
       return createHash("sha256").update(content.bytes).digest("hex");
