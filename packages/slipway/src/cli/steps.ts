@@ -53,7 +53,8 @@ export async function buildStep(
   builder: Builder = "auto",
 ): Promise<BuildRecord> {
   const { config } = project;
-  await writeAtomic(join(project.paths.root, ".gitignore"), "*\n");
+  const ignore = join(project.paths.root, ".gitignore");
+  if ((await readTextIfExists(ignore)) === undefined) await writeAtomic(ignore, "*\n");
   const registry = registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   const [versions, source] = await Promise.all([

@@ -62,6 +62,7 @@ import { ImageFiles } from "./layers.ts";
 import type { ImageLayout } from "./layout.ts";
 import {
   type Descriptor,
+  digestOf,
   encodeDocument,
   hostPlatform,
   type ImageConfigFile,
@@ -521,14 +522,15 @@ class ImageBuild {
       rootfs: { type: "layers", diff_ids: image.diffIds },
       history: image.history,
     };
-    const configBlob = await layout.put(encodeDocument(config));
+    const configBytes = encodeDocument(config);
     const manifest: ImageManifest = {
       schemaVersion: 2,
       mediaType: MEDIA.manifest,
-      config: { mediaType: MEDIA.config, ...configBlob },
+      config: { mediaType: MEDIA.config, digest: digestOf(configBytes), size: configBytes.byteLength },
       layers: image.layers,
     };
-    return { mediaType: MEDIA.manifest, ...(await layout.put(encodeDocument(manifest))) };
+    const [, stored] = await Promise.all([layout.put(configBytes), layout.put(encodeDocument(manifest))]);
+    return { mediaType: MEDIA.manifest, ...stored };
   }
 
   // Other sources

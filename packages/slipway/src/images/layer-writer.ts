@@ -11,7 +11,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
 import { Readable, Transform } from "node:stream";
 import { createGzip } from "node:zlib";
-import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { readCache, SlipwayError, writeCache } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
 import { type Descriptor, MEDIA } from "./oci.ts";
 import { padding, TAR_END, type TarEntry, tarHeader } from "./tar.ts";
@@ -217,16 +217,15 @@ async function knownLayer(
   diffId: string,
   compression: string,
 ): Promise<Descriptor | undefined> {
-  const text = await readTextIfExists(layerRecord(layout, diffId, compression));
-  if (text === undefined) return undefined;
-  const descriptor = JSON.parse(text) as Descriptor;
+  const descriptor = await readCache<Descriptor>(layerRecord(layout, diffId, compression));
+  if (descriptor === undefined) return undefined;
   if ((await layout.size(descriptor.digest)) !== descriptor.size) return undefined;
   await layout.touch(descriptor.digest);
   return descriptor;
 }
 
 async function remember(layout: ImageLayout, layer: WrittenLayer, compression: string): Promise<void> {
-  await writeAtomic(layerRecord(layout, layer.diffId, compression), JSON.stringify(layer.descriptor));
+  await writeCache(layerRecord(layout, layer.diffId, compression), layer.descriptor);
 }
 
 function changedWhileRead(entry: LayerEntry): SlipwayError {

@@ -13,7 +13,7 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { readCache, SlipwayError, writeCache } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
 import type { Descriptor, ImageManifest } from "./oci.ts";
 import { HeaderWalk, normalPath, type PlacedEntry, padding, readerOf, readTar } from "./tar.ts";
@@ -131,11 +131,8 @@ export class ImageFiles {
 /** The headers of a layer in their order, from the cache when it was indexed before. */
 async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<readonly PlacedEntry[]> {
   const cache = layout.cachePath("indexes", `${layer.digest.replace(":", "-")}.json`);
-  const text = await readTextIfExists(cache);
-  if (text !== undefined) {
-    const kept = JSON.parse(text) as { version: number; entries: PlacedEntry[] };
-    if (kept.version === INDEX_VERSION) return kept.entries;
-  }
+  const kept = await readCache<{ version: number; entries: PlacedEntry[] }>(cache);
+  if (kept?.version === INDEX_VERSION) return kept.entries;
   const entries: PlacedEntry[] = [];
   if (compressionOf(layer) === "none") {
     if ((await layout.size(layer.digest)) === undefined) await layout.read(layer.digest); // throws the clear error
@@ -149,7 +146,7 @@ async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<reado
     for await (const entry of readTarStream(await openUnpacked(layout, layer), layer.digest))
       entries.push(entry);
   }
-  await writeAtomic(cache, JSON.stringify({ version: INDEX_VERSION, entries }));
+  await writeCache(cache, { version: INDEX_VERSION, entries });
   return entries;
 }
 

@@ -250,6 +250,13 @@ export class ImageLayout {
     });
   }
 
+  /** Makes a repository hold several manifests without tags, in one change. */
+  async holdAll(repository: string, descriptors: readonly Descriptor[]): Promise<void> {
+    const now = this.#clock.now();
+    const added = descriptors.map((descriptor) => entryFor(descriptor, repository, now));
+    await this.#change((entries) => withoutRedundant([...entries, ...added]));
+  }
+
   /** Removes a tag, or (by digest) a manifest with all its tags. Returns whether there was one. */
   async release(repository: string, tagOrDigest: string): Promise<boolean> {
     let isFound = false;
@@ -308,11 +315,10 @@ export class ImageLayout {
   #change(edit: (entries: readonly Descriptor[]) => readonly Descriptor[]): Promise<void> {
     const result = this.#queue.then(() =>
       this.#locked(async () => {
-        const index: ImageIndex = {
-          schemaVersion: 2,
-          mediaType: MEDIA.index,
-          manifests: edit(await this.#entries()),
-        };
+        const before = await this.#entries();
+        const manifests = edit(before);
+        if (JSON.stringify(manifests) === JSON.stringify(before)) return;
+        const index: ImageIndex = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
         await writeAtomic(join(this.directory, "index.json"), `${JSON.stringify(index, null, 2)}\n`);
       }),
     );

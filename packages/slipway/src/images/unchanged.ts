@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
-import { readTextIfExists, writeAtomic } from "@slipway/base";
+import { readCache, writeCache } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
 
 /** Coarser than the times of any file system in use (FAT has 2 s). */
@@ -59,11 +59,10 @@ function identityOf(content: NonNullable<Ingredient["content"]>): string | undef
 
 const recordOf = (layout: ImageLayout, key: string): string => layout.cachePath("unchanged", `${key}.json`);
 
-export async function knownIds(layout: ImageLayout, key: string): Promise<LayerIds | undefined> {
-  const text = await readTextIfExists(recordOf(layout, key));
-  return text === undefined ? undefined : (JSON.parse(text) as LayerIds);
+export function knownIds(layout: ImageLayout, key: string): Promise<LayerIds | undefined> {
+  return readCache(recordOf(layout, key));
 }
 
-export async function rememberIds(layout: ImageLayout, key: string, ids: LayerIds): Promise<void> {
-  await writeAtomic(recordOf(layout, key), JSON.stringify(ids));
+export function rememberIds(layout: ImageLayout, key: string, ids: LayerIds): Promise<void> {
+  return writeCache(recordOf(layout, key), ids);
 }

@@ -3,7 +3,7 @@
  * subject, so that a registry lists them as referrers (OCI image specification 1.1, "subject"; distribution
  * specification 1.1, "Listing Referrers").
  */
-import { readTextIfExists, writeAtomic } from "@slipway/base";
+import { readCache, writeCache } from "@slipway/base";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import {
@@ -34,8 +34,7 @@ export async function attachDocuments(
     7,
   );
   const record = layout.cachePath("attached", `${key}.json`);
-  const known = await readTextIfExists(record);
-  let made = known === undefined ? undefined : (JSON.parse(known) as readonly Descriptor[]);
+  let made = await readCache<readonly Descriptor[]>(record);
   if (
     made === undefined ||
     (await Promise.all(made.map(({ digest }) => layout.size(digest)))).includes(undefined)
@@ -46,13 +45,13 @@ export async function attachDocuments(
     const { billOfMaterials, SBOM_TYPE } = await import("./sbom.ts");
     const list = await listPackages(await ImageFiles.open(layout, manifest));
     const bom = billOfMaterials({ name: facts.image, digest: image.digest, created: config.created }, list);
-    made = [
-      await attach(layout, image, SBOM_TYPE, bom, config.created),
-      await attach(layout, image, PROVENANCE_TYPE, statement, config.created),
-    ];
-    await writeAtomic(record, JSON.stringify(made));
+    made = await Promise.all([
+      attach(layout, image, SBOM_TYPE, bom, config.created),
+      attach(layout, image, PROVENANCE_TYPE, statement, config.created),
+    ]);
+    await writeCache(record, made);
   }
-  for (const document of made) await layout.hold(facts.image, document);
+  await layout.holdAll(facts.image, made);
 }
 
 async function attach(
@@ -63,12 +62,13 @@ async function attach(
   created: string | undefined,
 ): Promise<Descriptor> {
   const { mediaType, digest, size } = subject;
+  const [empty, document] = await Promise.all([layout.put(EMPTY.body), layout.put(body)]);
   const manifest: ImageManifest = {
     schemaVersion: 2,
     mediaType: MEDIA.manifest,
     artifactType,
-    config: { mediaType: EMPTY.mediaType, ...(await layout.put(EMPTY.body)) },
-    layers: [{ mediaType: artifactType, ...(await layout.put(body)) }],
+    config: { mediaType: EMPTY.mediaType, ...empty },
+    layers: [{ mediaType: artifactType, ...document }],
     subject: { mediaType, digest, size },
     ...(created === undefined ? {} : { annotations: { "org.opencontainers.image.created": created } }),
   };

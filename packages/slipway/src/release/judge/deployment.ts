@@ -1,5 +1,5 @@
 /** A Deployment: new are the pods of the ReplicaSet of its current revision, done is what `kubectl rollout status` calls so. */
-import { limitsOf } from "@slipway/cluster";
+import { limitsOf } from "@slipway/cluster/scheduling";
 import type { Deployment, Pod, ReplicaSet } from "@slipway/kube";
 import { refusedByEvents, refusedPods } from "./creation.ts";
 import type { Finding } from "./finding.ts";
