@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import { publishFolder } from "../edge/bucket/publish.ts";
 import { attachedTo } from "../images/attest/attach.ts";
-import { buildImages, type ImageVersion } from "../images/build.ts";
+import type { ImageVersion } from "../images/build.ts";
 import type { Builder } from "../images/engine/engine.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
@@ -62,6 +62,7 @@ export async function buildStep(
     sourceOf(config.root, context.env),
   ]);
   let imageStartedAt = context.clock.monotonic();
+  const { buildImages } = await import("../images/build.ts"); // the steps after it start without
   const images = await buildImages({
     images: config.images,
     layout,

@@ -13,7 +13,6 @@ import type { CliContext } from "./command.ts";
 import { renderUnbuilt } from "./deploy-step.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
-import { clusterRunner } from "./verify-cluster.ts";
 import { composeRunner } from "./verify-compose.ts";
 import { type EngineChoice, engineOpener } from "./verify-engine.ts";
 import { liveLine, type ShowOptions, showReport } from "./verify-output.ts";
@@ -59,7 +58,12 @@ export async function verifyStep(
     services: world === undefined ? undefined : serviceAccess(world, config.namespace),
     engine: engineOpener(options.engine ?? "auto", context, project),
     compose: composeRunner(context),
-    clusters: clusterRunner(context, project, record),
+    clusters: {
+      async open(place) {
+        const { clusterRunner } = await import("./verify-cluster.ts");
+        return clusterRunner(context, project, record).open(place);
+      },
+    },
     name: `verify-${process.pid}`,
     includeDefaults: options.isShip,
     only: options.only,

@@ -11,7 +11,7 @@ import type { Platform } from "../images/oci.ts";
 import { type Check, nameOf, type Target, unknown } from "./check.ts";
 import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
-import { type ClusterRunner, runCluster } from "./observe/cluster-run.ts";
+import type { ClusterRunner } from "./observe/cluster-run.ts";
 import { type ComposeRunner, runCompose } from "./observe/compose-run.ts";
 import { runImage } from "./observe/image-run.ts";
 import { type ImageView, openImage } from "./observe/image-view.ts";
@@ -111,6 +111,7 @@ export async function decideChecks(
   };
   await observeRunning(plan, views, options, outcomes, { report, onVariables });
   for (const one of plan.clusters) {
+    const { runCluster } = await import("./observe/cluster-run.ts"); // with it comes all of Kubernetes
     await runCluster(one, { clock: options.clock, clusters: options.clusters ?? NO_CLUSTERS }, outcomes);
     report();
   }
