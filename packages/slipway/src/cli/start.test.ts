@@ -99,10 +99,12 @@ test("slipway --help loads its own words and the package that reads the command 
   assert.ok(one.files.length < 80, `${one.files.length} files`);
 });
 
-test("slipway build loads no cluster, no Kubernetes client and no HTTP client", async () => {
-  const one = await loaded(["build", "--builder", "slipway", "--allow-dirty"], 0);
+test("slipway build loads no cluster, no Kubernetes client, no HTTP client and, packages unchanged, no bill", async () => {
+  const build = ["build", "--builder", "slipway", "--allow-dirty"];
+  assert.ok(packagesOf(await loaded(build, 0)).includes("@cyclonedx/cyclonedx-library"));
+  await writeFile(join(folder, "app/a.txt"), "changed");
+  const one = await loaded(build, 0);
   assert.deepEqual(packagesOf(one), [
-    "@cyclonedx/cyclonedx-library",
     "commander",
     "dockerfile-ast",
     "vscode-languageserver-textdocument",

@@ -14,6 +14,7 @@ import {
   type ImageManifest,
   MEDIA,
 } from "../oci.ts";
+import { billFor, SBOM_TYPE } from "./bill.ts";
 import { listPackages } from "./packages.ts";
 import { PROVENANCE_TYPE, type ProvenanceFacts, provenance } from "./provenance.ts";
 
@@ -41,10 +42,9 @@ export async function attachDocuments(
   ) {
     const manifest = await layout.readJson<ImageManifest>(image.digest);
     const config = await layout.readJson<ImageConfigFile>(manifest.config.digest);
-    // Loaded when it is needed: most builds change nothing.
-    const { billOfMaterials, SBOM_TYPE } = await import("./sbom.ts");
     const list = await listPackages(await ImageFiles.open(layout, manifest));
-    const bom = billOfMaterials({ name: facts.image, digest: image.digest, created: config.created }, list);
+    const billed = { name: facts.image, digest: image.digest, created: config.created };
+    const bom = await billFor(layout, billed, list);
     made = await Promise.all([
       attach(layout, image, SBOM_TYPE, bom, config.created),
       attach(layout, image, PROVENANCE_TYPE, statement, config.created),

@@ -11,9 +11,10 @@ import type { ImageManifest } from "../oci.ts";
 import { createRegistryClient } from "../registry/client.ts";
 import { startRegistry } from "../registry/registry.ts";
 import { attachedTo } from "./attach.ts";
+import { billFor, SBOM_TYPE } from "./bill.ts";
 import { listPackages, packageUrl } from "./packages.ts";
 import { PROVENANCE_TYPE, provenance } from "./provenance.ts";
-import { billOfMaterials, SBOM_TYPE } from "./sbom.ts";
+import { billOfMaterials } from "./sbom.ts";
 
 let folder: string;
 let layout: ImageLayout;
@@ -234,3 +235,18 @@ test("both are attached in the layout, pushed, and listed by the registry as ref
 
 const prefixed = (files: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(files).map(([path, text]) => [`root/${path}`, text]));
+
+test("a bill that is made from the last one is the bill that would be made anew", async () => {
+  const lists = [
+    await listPackages(await filesOf(DEBIAN)),
+    await listPackages(await filesOf({ "a.txt": "a" })),
+  ];
+  for (const list of lists) {
+    for (const [position, created] of ["2026-01-02T03:04:05Z", undefined, "2026-01-02T03:04:06Z"].entries()) {
+      const image = { name: "shop/web", digest: `sha256:${`${position}a`.repeat(32)}`, created };
+      const expected = billOfMaterials(image, list).toString("utf8");
+      for (const time of ["made", "kept"])
+        assert.equal((await billFor(layout, image, list)).toString("utf8"), expected, time);
+    }
+  }
+});

@@ -22,6 +22,14 @@ export interface PackageList {
   readonly unread: readonly string[];
 }
 
+/** What a bill of materials is about. */
+export interface BilledImage {
+  readonly name: string;
+  readonly digest: string;
+  /** ISO 8601. */
+  readonly created: string | undefined;
+}
+
 export async function listPackages(files: ImageFiles): Promise<PackageList> {
   const read = async (path: string): Promise<string | undefined> => {
     const found = files.lookup(path);
@@ -115,3 +123,6 @@ export function packageUrl(one: InstalledPackage, distribution: PackageList["dis
   ].join("&");
   return `pkg:${one.kind}/${encode(id)}/${encode(one.name)}@${encode(one.version)}${qualifiers === "" ? "" : `?${qualifiers}`}`;
 }
+
+/** A digest as a package URL writes it. */
+export const inUrl = (digest: string): string => digest.replace(":", "%3A");

@@ -9,16 +9,11 @@ import {
 } from "@cyclonedx/cyclonedx-library/Models";
 import { JSON as Json, JsonSerializer } from "@cyclonedx/cyclonedx-library/Serialize";
 import { Spec1dot6 } from "@cyclonedx/cyclonedx-library/Spec";
-import { type PackageList, packageUrl } from "./packages.ts";
+import { type BilledImage, inUrl, type PackageList, packageUrl } from "./packages.ts";
 
-export const SBOM_TYPE = "application/vnd.cyclonedx+json";
-
-export function billOfMaterials(
-  image: { readonly name: string; readonly digest: string; readonly created: string | undefined },
-  list: PackageList,
-): Buffer {
+export function billOfMaterials(image: BilledImage, list: PackageList): Buffer {
   const bom = new Bom();
-  const url = `pkg:oci/${encodeURIComponent(image.name.split("/").at(-1) ?? "")}@${image.digest.replace(":", "%3A")}`;
+  const url = `pkg:oci/${encodeURIComponent(image.name.split("/").at(-1) ?? "")}@${inUrl(image.digest)}`;
   const subject = new Component(ComponentType.Container, image.name, {
     version: image.digest,
     bomRef: url,
