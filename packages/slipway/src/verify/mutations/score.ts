@@ -127,3 +127,23 @@ export const falseFailures = (decided: readonly Decided[]): readonly Decided[] =
 
 export const undecided = (decided: readonly Decided[]): readonly Decided[] =>
   decided.filter(({ verdict }) => verdict === "unknown");
+
+/**
+ * What two engines say differently of one check of one image, a line each; a check that only one of them has is a
+ * difference too. Unknown differs from nothing.
+ */
+export function differences(one: readonly Decided[], other: readonly Decided[]): readonly string[] {
+  const key = ({ base, mutation, check }: Decided): string => JSON.stringify([base, mutation, check]);
+  const others = new Map(other.map((decided) => [key(decided), decided]));
+  const own = new Set(one.map(key));
+  return [
+    ...one.flatMap((decided) => {
+      const second = others.get(key(decided));
+      if (second === undefined) return [`${show(decided)} | not asked there`];
+      const verdicts = [decided.verdict, second.verdict];
+      if (verdicts[0] === verdicts[1] || verdicts.includes("unknown")) return [];
+      return [`${show(decided)} | ${second.verdict}: ${second.evidence.slice(0, 160)}`];
+    }),
+    ...other.filter((decided) => !own.has(key(decided))).map((decided) => `${show(decided)} | not asked here`),
+  ];
+}
