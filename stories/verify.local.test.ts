@@ -1,61 +1,24 @@
 /** `slipway verify` with containers: the shop's own image, and the Compose example, in the sandbox. */
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec } from "@slipway/base";
 import { findTool } from "@slipway/cluster/sandbox";
+import { makeVerifyProject, RUNNING_SPEC, STACK_SPEC, type VerifyProject } from "./verify-project.ts";
 
-const root = join(import.meta.dirname, "..");
-const bin = join(root, "packages/slipway/bin/slipway");
 const hasNginx = findTool("nginx") !== undefined && findTool("curl") !== undefined;
 
 let folder: string;
+let project: VerifyProject;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "slipway-verify-story-"));
-  await cp(join(root, "examples/shop"), folder, {
-    recursive: true,
-    filter: (path) => !path.includes(".slipway"),
-  });
-  await cp(join(root, "examples/compose-nginx"), join(folder, "compose"), { recursive: true });
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-  await writeFile(
-    join(folder, ".gitignore"),
-    "node_modules\n.slipway\nout.xml\nstructure.yaml\nspec/wrong.ts\nspec/stack.ts\ncompose/\n",
-  );
-  await rm(join(folder, "spec/service.ts"));
-  await writeFile(join(folder, "spec/running.ts"), RUNNING);
-  for (const command of [
-    ["init", "-q"],
-    ["add", "-A"],
-    ["commit", "-q", "-m", "first"],
-  ]) {
-    const result = await exec(["git", "-c", "user.name=you", "-c", "user.email=you@localhost", ...command], {
-      cwd: folder,
-    });
-    assert.equal(result.exitCode, 0, result.stderr);
-  }
-  const built = await slipway("build");
-  assert.equal(built.exitCode, 0, built.stdout + built.stderr);
+  project = await makeVerifyProject(folder, { "running.ts": RUNNING_SPEC });
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-const slipway = (...words: readonly string[]) =>
-  exec([bin, ...words], { cwd: folder, env: { ...process.env, GITHUB_ACTIONS: "" } });
-
-const RUNNING = `import { describeImage } from "slipway/verify";
-describeImage("backend1", (t) => {
-  t.port(8080).listening();
-  t.ports.onlyListening([8080]);
-  t.process(1).running().user("node");
-  t.http("http://127.0.0.1:8080/").status(200).json("service", "backend1");
-  t.command(["node", "--version"]).stdout(/^v\\d+/);
-  t.log.stderr.lacks(/Error/);
-  t.container.stopsWithin("5s");
-});
-`;
+const slipway = (...words: readonly string[]) => project.slipway(...words);
 
 test("image checks that need a container are decided in the sandbox, and nothing is left behind", async () => {
   const result = await slipway("verify", "--only", "image", "--engine", "sandbox", "--junit", "out.xml");
@@ -123,23 +86,7 @@ metadataTest: { exposedPorts: ["8080"], workdir: /app }
 test("the services of a Compose file are checked together", {
   skip: hasNginx ? false : "nginx or curl is not installed",
 }, async () => {
-  await writeFile(
-    join(folder, "spec/stack.ts"),
-    `import { describeCompose, stack } from "slipway/verify";
-const shop = stack("shop", (t) => {
-  for (const path of ["/be1/", "/be2/"]) t.in("frontend").http("http://127.0.0.1" + path).status(200);
-  for (const backend of ["backend1", "backend2"]) t.in(backend).port(8080).listening();
-  t.in("frontend").file("/etc/nginx/nginx.conf").contains(/proxy_pass http:\\/\\/backend1/);
-  t.in("frontend").dns("backend1").resolves();
-  t.in("frontend").reach("backend2", 8080).open();
-  t.in("frontend").log.stderr.lacks(/\\[emerg\\]/);
-});
-describeCompose(["../compose/compose.yaml", "../compose/compose.curl.yaml"], shop, (t) => {
-  t.in("frontend").command("curl http://127.0.0.1/be1/ -v").stderr(/HTTP\\/1\\.1 200 OK/);
-  t.in("frontend").command("curl http://127.0.0.1/be2/ -v").stderr(/HTTP\\/1\\.1 200 OK/);
-});
-`,
-  );
+  await writeFile(join(folder, "spec/stack.ts"), STACK_SPEC);
   const result = await slipway("verify", "--only", "compose", "--engine", "sandbox");
   assert.equal(result.exitCode, 0, result.stdout + result.stderr);
   assert.match(result.stdout, /compose › frontend .*: 10 of 10 passed/);

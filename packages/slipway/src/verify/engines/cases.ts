@@ -304,6 +304,20 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
       );
     });
 
+    test("an ordinary user may listen on a port below 1024", () =>
+      running(
+        [service("one", { user: "app", command: ["httpd", "-f", "-p", "80", "-h", "/www"] })],
+        async (project) => {
+          const one = project.container("one");
+          const ports = await until("httpd to listen", async () => {
+            assert.equal((await one.state()).status, "running", (await one.logs()).stderr);
+            const sockets = await one.sockets();
+            return isUnseen(sockets) || sockets.length === 0 ? undefined : sockets.map(({ port }) => port);
+          });
+          assert.deepEqual(ports, [80]);
+        },
+      ));
+
     test("on-failure starts it again, with the files that it left", () =>
       running(
         [

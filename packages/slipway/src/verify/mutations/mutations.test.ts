@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { systemClock } from "@slipway/base";
 import { ImageLayout } from "../../images/layout.ts";
+import { WEB_RUNNING } from "./checks.ts";
 import { MUTATIONS } from "./mutations.ts";
 import { type Decided, falseFailures, falsePasses, runCorpus, show, undecided } from "./score.ts";
+import { isAboutRunning, spread } from "./spread.ts";
 
 let folder: string;
 let decided: readonly Decided[];
@@ -36,4 +38,17 @@ test("with nothing running, every check of configuration, files, accounts and pa
 test("what needs a container is unknown then, never anything else", () => {
   const running = decided.filter(({ needsEngine }) => needsEngine);
   assert.deepEqual(running.filter(({ verdict }) => verdict !== "unknown").map(show), []);
+});
+
+test("the spread has every image that need not run, and breaks every check of what runs that the corpus breaks", () => {
+  const fewer = spread(MUTATIONS);
+  const still = MUTATIONS.filter((mutation) => !isAboutRunning(mutation));
+  assert.deepEqual(
+    fewer.filter((mutation) => !isAboutRunning(mutation)),
+    still,
+  );
+  const broken = (mutations: typeof MUTATIONS): readonly string[] =>
+    [...new Set(mutations.flatMap(({ untrue }) => untrue))].filter((name) => name in WEB_RUNNING).sort();
+  assert.deepEqual(broken(fewer), broken(MUTATIONS));
+  assert.ok(fewer.length < MUTATIONS.length);
 });

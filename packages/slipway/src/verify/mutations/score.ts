@@ -12,6 +12,7 @@ import { alpineBase, bareBase, rpmBase, webBase } from "./bases.ts";
 import { type Base, buildImage } from "./build.ts";
 import { ALPINE, BARE, type Checks, RPM, WEB, WEB_RUNNING } from "./checks.ts";
 import { MUTATIONS, type Mutation } from "./mutations.ts";
+import { isAboutRunning } from "./spread.ts";
 
 export interface ScoreOptions {
   readonly layout: ImageLayout;
@@ -65,9 +66,7 @@ async function decideImage(
   mutation: Mutation | undefined,
   { clock, engine, isShort = false }: ScoreOptions,
 ): Promise<readonly Decided[]> {
-  const about = [...(mutation?.untrue ?? []), ...(mutation?.unprovable ?? [])];
-  const isRun = !isShort || mutation?.isAboutRunning === true || mutation === undefined;
-  const isRunning = isRun || about.some((name) => Object.hasOwn(WEB_RUNNING, name));
+  const isRunning = !isShort || mutation === undefined || isAboutRunning(mutation);
   const tables: readonly [Checks, boolean][] =
     image.name === "web"
       ? [[WEB, false], ...(isRunning ? [[WEB_RUNNING, true] as [Checks, boolean]] : [])]
@@ -144,6 +143,8 @@ export function differences(one: readonly Decided[], other: readonly Decided[]):
       if (verdicts[0] === verdicts[1] || verdicts.includes("unknown")) return [];
       return [`${show(decided)} | ${second.verdict}: ${second.evidence.slice(0, 160)}`];
     }),
-    ...other.filter((decided) => !own.has(key(decided))).map((decided) => `${show(decided)} | not asked here`),
+    ...other
+      .filter((decided) => !own.has(key(decided)))
+      .map((decided) => `${show(decided)} | not asked here`),
   ];
 }

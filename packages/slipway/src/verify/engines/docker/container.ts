@@ -21,7 +21,7 @@ import type {
 import { execIn } from "./exec.ts";
 import { HealthWatch } from "./health-watch.ts";
 import type { Look } from "./look.ts";
-import { publishedOf, stateOf } from "./state.ts";
+import { logsSince, publishedOf, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 
 const LOG_LIMIT = 1024 * 1024;
@@ -146,13 +146,13 @@ export class DockerContainer implements Container {
   }
 
   async logs(): Promise<ContainerLogs> {
-    const { startedAtMs } = await this.state();
+    const info = await this.#container.inspect();
     const frames = new Demultiplexer(LOG_LIMIT);
     const bytes = await this.#container.logs({
       stdout: true,
       stderr: true,
       follow: false,
-      since: startedAtMs === undefined ? 0 : Math.floor(startedAtMs / 1000),
+      since: logsSince(info),
     });
     frames.push(bytes as unknown as Buffer);
     return frames.output();

@@ -6,6 +6,8 @@ import type { Ulimit } from "./ulimits.ts";
 export const PROJECT_LABEL = "io.slipway.verify.project";
 export const OWNER_LABEL = "io.slipway.verify.owner";
 const SERVICE_LABEL = "io.slipway.verify.service";
+/** Docker's own default since 20.10, and the sandbox's; Podman's is 1024. The same image starts everywhere or nowhere. */
+const SYSCTLS = { "net.ipv4.ip_unprivileged_port_start": "0" };
 
 export interface CreateNames {
   readonly project: string;
@@ -55,6 +57,7 @@ export function createOptions(service: ServiceSpec, names: CreateNames): Contain
     HostConfig: {
       NetworkMode: network,
       ReadonlyRootfs: service.isReadOnly,
+      Sysctls: SYSCTLS,
       ...(service.hasInit ? { Init: true } : {}),
       ExtraHosts: service.extraHosts.map(({ name, ip }) => `${name}:${ip}`),
       Binds: service.mounts.flatMap((mount) => bindOf(mount, names)),

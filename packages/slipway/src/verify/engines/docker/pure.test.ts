@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ServiceSpec } from "../engine.ts";
 import { createOptions, laterNetworks } from "./create-options.ts";
-import { stateOf } from "./state.ts";
+import { logsSince, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 import { ulimitsOf } from "./ulimits.ts";
 
@@ -138,6 +138,16 @@ describe("what an inspection says", () => {
       assert.partialDeepStrictEqual(state, expected as never);
     });
   }
+});
+
+test("a log begins with the container, of one that was started again with the end of the life before", () => {
+  const since = (RestartCount: number, StartedAt: string, FinishedAt: string): number =>
+    logsSince({ State: { StartedAt, FinishedAt }, RestartCount } as never);
+  const never = "0001-01-01T00:00:00Z";
+  assert.equal(since(0, "2024-05-01T10:00:01.005Z", never), 0);
+  assert.equal(since(1, "2024-05-01T10:00:01.005Z", "2024-05-01T10:00:00.9Z"), 1714557600.9);
+  assert.equal(since(1, "2024-05-01T10:00:01.005Z", "2024-05-01T10:00:03Z"), 1714557601.005);
+  assert.equal(since(1, "2024-05-01T10:00:01.005Z", never), 1714557601.005);
 });
 
 describe("frames of output", () => {

@@ -29,6 +29,18 @@ export function stateOf(info: Pick<ContainerInspectInfo, "State" | "RestartCount
   };
 }
 
+/**
+ * From when on a log is that of this life, for `since`: seconds since the epoch, 0 for all of it. Not from its start: the
+ * first process may write before the engine has noted that it runs, and Podman cuts `since` to whole seconds.
+ */
+export function logsSince(info: Pick<ContainerInspectInfo, "State" | "RestartCount">): number {
+  if ((info.RestartCount ?? 0) === 0) return 0;
+  const startedAt = timeOf(info.State.StartedAt) ?? 0;
+  const endedAt = timeOf(info.State.FinishedAt) ?? startedAt;
+  // Of one that has ended again, the end of the life before is not known any more.
+  return Math.min(endedAt, startedAt) / 1000;
+}
+
 /** Go's zero time stands for never. */
 function timeOf(text: string | undefined): number | undefined {
   if (text === undefined || text.startsWith("0001-")) return undefined;
