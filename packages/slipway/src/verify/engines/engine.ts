@@ -12,6 +12,8 @@ export interface ProjectSpec {
   /** A DNS label; names of containers and networks in an engine begin with it. */
   readonly name: string;
   readonly services: readonly ServiceSpec[];
+  /** One container that nobody of the project talks to: an engine may put it where it puts those of nobody's network. */
+  readonly isAlone?: boolean;
 }
 
 export interface ServiceSpec {

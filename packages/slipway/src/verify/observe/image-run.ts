@@ -278,7 +278,11 @@ export async function withContainer<T>(
   body: (container: Container) => Promise<T>,
 ): Promise<T> {
   projects += 1;
-  const project: Project = await engine.createProject({ name: `${name}-${projects}`, services: [service] });
+  const project: Project = await engine.createProject({
+    name: `${name}-${projects}`,
+    services: [service],
+    isAlone: true,
+  });
   try {
     return await body(project.container(service.name));
   } finally {

@@ -17,6 +17,8 @@ export interface CreateNames {
   readonly image: string;
   /** By network of the project: what the engine calls it. */
   readonly network: (name: string) => string;
+  /** The network is the engine's own, in which there are no aliases. */
+  readonly isAlone?: boolean;
   readonly volume: (name: string) => string;
   /** Empty: the engine's own. */
   readonly ulimits: readonly Ulimit[];
@@ -73,7 +75,9 @@ export function createOptions(service: ServiceSpec, names: CreateNames): Contain
       ...(names.ulimits.length === 0 ? {} : { Ulimits: [...names.ulimits] }),
       RestartPolicy: { Name: service.restart === "no" ? "" : service.restart },
     },
-    NetworkingConfig: { EndpointsConfig: { [network]: endpointOf(service, first) } },
+    ...(names.isAlone === true
+      ? {}
+      : { NetworkingConfig: { EndpointsConfig: { [network]: endpointOf(service, first) } } }),
   };
 }
 

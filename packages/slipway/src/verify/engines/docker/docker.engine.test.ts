@@ -4,9 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { systemClock, systemProcesses } from "@slipway/base";
+import { systemClock, systemProcesses, until } from "@slipway/base";
 import type { BuiltImage } from "../../../images/image.ts";
 import { buildCasesImage } from "../cases-image.ts";
+import { isUnseen } from "../engine.ts";
 import { aService } from "../testing.ts";
 import { type Connection, connect } from "./connect.ts";
 import { dockerEngine } from "./docker.ts";
@@ -34,6 +35,33 @@ for (const kind of ["docker", "podman"] as const) {
       assert.ok(connection.isLocal);
     });
 
+    test("one that is alone calls itself by its name, and leaves nothing to anybody", async () => {
+      const engine = dockerEngine({ connection, clock: systemClock, look: hostLook });
+      const command = ["httpd", "-f", "-p", "8080", "-h", "/www"];
+      const project = await engine.createProject({
+        name: "alone",
+        services: [aService("one", { image, command })],
+        isAlone: true,
+      });
+      try {
+        const one = project.container("one");
+        await one.start();
+        const addresses = await one.resolve("one", 5000);
+        assert.ok(!isUnseen(addresses) && addresses.length > 0, JSON.stringify(addresses));
+        await until("its port to be open by its name", async () => {
+          const reached = await one.reach("one", 8080, 5000);
+          return !isUnseen(reached) && reached.isOpen;
+        });
+        const own = (await connection.docker.listNetworks()).map(({ Name }) => Name);
+        assert.equal(own.includes("alone-default"), kind === "podman");
+      } finally {
+        await project.remove();
+      }
+      const networks = (await connection.docker.listNetworks()).map(({ Name }) => Name);
+      assert.ok(!networks.includes("alone-default"), networks.join());
+      await engine.close();
+    });
+
     test("what a run left whose process is gone is swept; what has an owner stays", async () => {
       const engine = dockerEngine({ connection, clock: systemClock, look: hostLook });
       const volume = { kind: "volume", volume: "data", path: "/data", isReadOnly: false } as const;
@@ -43,6 +71,7 @@ for (const kind of ["docker", "podman"] as const) {
         { name: "left", services },
         {
           docker: connection.docker,
+          kind,
           clock: systemClock,
           owner: JSON.stringify({ ...self, startTicks: "1" }),
           ulimits: [],

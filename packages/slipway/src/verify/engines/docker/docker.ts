@@ -30,6 +30,7 @@ export function dockerEngine({ connection, clock, look }: DockerEngineOptions): 
     createProject: (spec: ProjectSpec): Promise<Project> =>
       createDockerProject(spec, {
         docker,
+        kind,
         clock,
         owner,
         ulimits: kind === "podman" && isLocal ? ownUlimits() : [],

@@ -6,12 +6,14 @@ import type { Container, Project, ProjectSpec, ServiceSpec } from "../engine.ts"
 import { healthcheckOf, stopSignalOf } from "../sandbox/image.ts";
 import { DockerContainer, statusOf } from "./container.ts";
 import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
+import type { EngineKind } from "./find.ts";
 import { type LoadedImage, loadImage } from "./images.ts";
 import type { Look } from "./look.ts";
 import type { Ulimit } from "./ulimits.ts";
 
 export interface DockerProjectOptions {
   readonly docker: Docker;
+  readonly kind: EngineKind;
   readonly clock: Clock;
   readonly owner: string;
   readonly ulimits: readonly Ulimit[];
@@ -19,6 +21,8 @@ export interface DockerProjectOptions {
 }
 
 const NOT_FOUND = 404;
+/** Docker's, unless its daemon was told to have none. */
+const DEFAULT_NETWORK = "bridge";
 
 export async function createDockerProject(
   spec: ProjectSpec,
@@ -49,11 +53,13 @@ export class DockerProject implements Project {
 
   async create(): Promise<void> {
     const { docker } = this.#options;
+    const isAlone = this.spec.isAlone === true && (await hasDefaultNetwork(this.#options));
     const names = {
+      isAlone,
       project: this.spec.name,
       owner: this.#options.owner,
       ulimits: this.#options.ulimits,
-      network: (name: string) => `${this.spec.name}-${name}`,
+      network: (name: string) => (isAlone ? DEFAULT_NETWORK : `${this.spec.name}-${name}`),
       volume: (name: string) => `${this.spec.name}-${name}`,
     };
     const labels = labelsOf(names);
@@ -67,7 +73,8 @@ export class DockerProject implements Project {
       return loaded;
     };
     const { services } = this.spec;
-    for (const name of new Set(services.flatMap(({ networks }) => networks.map((network) => network.name)))) {
+    const networks = isAlone ? [] : services.flatMap((service) => service.networks.map(({ name }) => name));
+    for (const name of new Set(networks)) {
       this.#networks.push(
         await docker.createNetwork({ Name: names.network(name), Driver: "bridge", Labels: labels }),
       );
@@ -128,6 +135,21 @@ export class DockerProject implements Project {
   async #remove(): Promise<void> {
     await Promise.all([...this.#containers.values()].map((container) => container.remove()));
     await Promise.all([...this.#networks, ...this.#volumes].map(removeIfThere));
+  }
+}
+
+/**
+ * Whether the container goes where `docker run` puts it: making and removing a bridge takes longer than all checks of an
+ * image. Podman's answer for the same is another network, and it makes its own faster.
+ */
+async function hasDefaultNetwork({ docker, kind }: DockerProjectOptions): Promise<boolean> {
+  if (kind !== "docker") return false;
+  try {
+    await docker.getNetwork(DEFAULT_NETWORK).inspect();
+    return true;
+  } catch (error) {
+    if (statusOf(error) === NOT_FOUND) return false;
+    throw error;
   }
 }
 
