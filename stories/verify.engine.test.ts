@@ -1,16 +1,19 @@
 /** `slipway verify` on Docker and on Podman says what it says in the sandbox: of the shop's images, and of services together. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec, until } from "@slipway/base";
+import { exec, systemClock, until } from "@slipway/base";
 import type Docker from "dockerode";
 import { buildImages } from "../packages/slipway/src/images/build.ts";
 import { ImageLayout } from "../packages/slipway/src/images/layout.ts";
 import { createRegistryClient } from "../packages/slipway/src/images/registry/client.ts";
 import { connect } from "../packages/slipway/src/verify/engines/docker/connect.ts";
 import { OWNER_LABEL } from "../packages/slipway/src/verify/engines/docker/create-options.ts";
+import { dockerEngine } from "../packages/slipway/src/verify/engines/docker/docker.ts";
 import { hostLook } from "../packages/slipway/src/verify/engines/docker/host-look.ts";
 import { loadImage } from "../packages/slipway/src/verify/engines/docker/images.ts";
 import type { VerifyReport } from "../packages/slipway/src/verify/report/result.ts";
@@ -135,6 +138,37 @@ test("a front that asks the wrong port fails on every engine in the same checks,
     await rm(join(project.folder, "spec/stack.ts"));
   }
 });
+
+for (const kind of ["docker", "podman"] as const) {
+  test(`${kind}: a run that is killed when its network, its containers or its services are there leaves nothing to keep`, async () => {
+    await writeFile(join(project.folder, "spec/stack.ts"), STACK_SPEC);
+    const connection = (await connect(kind, process.env)) ?? assert.fail(`no ${kind} engine answers`);
+    const { docker } = connection;
+    const filters = { label: [OWNER_LABEL] };
+    const stages = [
+      async () => (await docker.listNetworks({ filters })).length > 0,
+      async () => (await docker.listContainers({ all: true, filters })).length > 0,
+      async () => (await docker.listContainers({ filters })).length === 3,
+    ];
+    const engine = dockerEngine({ connection, clock: systemClock, look: hostLook });
+    for (const [stage, isReached] of stages.entries()) {
+      const { argv, env } = project.command("verify", "--only", "compose", "--engine", kind);
+      const [program, ...args] = argv as [string, ...string[]];
+      const run = spawn(program, args, { cwd: project.folder, env, stdio: "ignore" });
+      const ended = once(run, "exit");
+      await until(`stage ${stage}`, isReached, { timeoutMs: 60_000, everyMs: 5 });
+      run.kill("SIGKILL");
+      await ended;
+      assert.notDeepEqual(await left(kind), [], `stage ${stage}: it was killed too late`);
+      // What the engine was doing for it then is done a moment later.
+      await until("all to be removed", async () => {
+        await engine.sweep();
+        return (await left(kind)).length === 0;
+      });
+    }
+    await rm(join(project.folder, "spec/stack.ts"));
+  });
+}
 
 test("its Dockerfiles build with Docker's builder on the image that NGINX names, and the front reaches both backends", async () => {
   const { docker } = (await connect("docker", process.env)) ?? assert.fail("no Docker engine answers");
