@@ -18,6 +18,7 @@ import type {
   ServiceSpec,
   Unseen,
 } from "../engine.ts";
+import { registeredName } from "./create-options.ts";
 import { execIn } from "./exec.ts";
 import { HealthWatch } from "./health-watch.ts";
 import type { Look } from "./look.ts";
@@ -30,6 +31,8 @@ const NOT_FOUND = 404;
 const CONFLICT = 409;
 const REMOVE_TRIES = 100;
 const REMOVE_PAUSE_MS = 100;
+const REGISTERED_WITHIN_MS = 3000;
+const REGISTERED_PAUSE_MS = 20;
 
 export interface DockerContainerOptions {
   readonly docker: Docker;
@@ -40,6 +43,8 @@ export interface DockerContainerOptions {
   readonly healthcheck: HealthcheckSpec | undefined;
   /** How to see what runs in it; made anew for each of its first processes. */
   readonly look: (pid: number) => Look;
+  /** The engine's name server hears of it only after its start. */
+  readonly registersLate: boolean;
 }
 
 export class DockerContainer implements Container {
@@ -64,6 +69,7 @@ export class DockerContainer implements Container {
     try {
       await this.#container.start();
       await this.state();
+      if (this.#options.registersLate) await this.#registered();
     } catch (error) {
       if (statusOf(error) === NOT_MODIFIED) return;
       throw new SlipwayError({
@@ -73,6 +79,17 @@ export class DockerContainer implements Container {
         cause: error,
         exitCode: 1,
       });
+    }
+  }
+
+  /** Else who starts next, and asks for it in its first moment, would not find it. Gives up after a while, or at its end. */
+  async #registered(): Promise<void> {
+    const { clock } = this.#options;
+    const deadline = clock.monotonic() + REGISTERED_WITHIN_MS;
+    while (clock.monotonic() < deadline) {
+      const found = await this.resolve(registeredName(this.service.name), REGISTERED_WITHIN_MS);
+      if ("unseen" in found || found.length > 0) return;
+      await clock.sleep(REGISTERED_PAUSE_MS);
     }
   }
 

@@ -24,6 +24,12 @@ export interface CreateNames {
   readonly ulimits: readonly Ulimit[];
 }
 
+/**
+ * A name that only the engine's name server knows, so that it tells whether that has heard of the container: Podman's
+ * learns it after the start. The container's own name would not, its /etc/hosts has it.
+ */
+export const registeredName = (service: string): string => `${service}--registered`;
+
 export const containerName = (project: string, service: string): string => `${project}-${service}`;
 
 export function labelsOf(names: Pick<CreateNames, "project" | "owner">): Record<string, string> {
@@ -91,7 +97,9 @@ export function laterNetworks(
 }
 
 const endpointOf = (service: ServiceSpec, network: ServiceSpec["networks"][number]): EndpointSettings =>
-  ({ Aliases: [service.name, ...network.aliases] }) as unknown as EndpointSettings;
+  ({
+    Aliases: [service.name, registeredName(service.name), ...network.aliases],
+  }) as unknown as EndpointSettings;
 
 function bindOf(mount: ServiceMount, names: CreateNames): readonly string[] {
   if (mount.kind === "tmpfs") return [];

@@ -62,6 +62,25 @@ for (const kind of ["docker", "podman"] as const) {
       await engine.close();
     });
 
+    test("who starts next finds the one before by its name in its first moment", async () => {
+      const engine = dockerEngine({ connection, clock: systemClock, look: hostLook });
+      const ask = aService("two", { image, command: ["nslookup", "one"] });
+      const project = await engine.createProject({
+        name: "named",
+        services: [aService("one", { image }), ask],
+      });
+      try {
+        await project.container("one").start();
+        const two = project.container("two");
+        await two.start();
+        const { exitCode } = await two.exited(new AbortController().signal);
+        assert.equal(exitCode, 0, JSON.stringify(await two.logs()));
+      } finally {
+        await project.remove();
+        await engine.close();
+      }
+    });
+
     test("what a run left whose process is gone is swept; what has an owner stays", async () => {
       const engine = dockerEngine({ connection, clock: systemClock, look: hostLook });
       const volume = { kind: "volume", volume: "data", path: "/data", isReadOnly: false } as const;

@@ -109,6 +109,7 @@ export class DockerProject implements Project {
         stopSignal: stopSignalOf(image, service) ?? "SIGTERM",
         healthcheck: healthcheckOf(image, service),
         look,
+        registersLate: this.#options.kind === "podman",
       }),
     );
     for (const { network, endpoint } of laterNetworks(service, names)) {

@@ -45,7 +45,9 @@ describe("a service as the engine creates it", () => {
     }
     assert.equal(options.name, "p1-front");
     assert.equal(options.Hostname, "front");
-    assert.deepEqual(options.NetworkingConfig?.EndpointsConfig, { "p1-default": { Aliases: ["front"] } });
+    assert.deepEqual(options.NetworkingConfig?.EndpointsConfig, {
+      "p1-default": { Aliases: ["front", "front--registered"] },
+    });
   });
 
   test("an entrypoint takes the image's command away, as in Compose", () => {
@@ -84,9 +86,11 @@ describe("a service as the engine creates it", () => {
       "80/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }],
     });
     assert.deepEqual(options.NetworkingConfig?.EndpointsConfig, {
-      "p1-front": { Aliases: ["front", "www"] },
+      "p1-front": { Aliases: ["front", "front--registered", "www"] },
     });
-    assert.deepEqual(laterNetworks(rich, names), [{ network: "p1-back", endpoint: { Aliases: ["front"] } }]);
+    assert.deepEqual(laterNetworks(rich, names), [
+      { network: "p1-back", endpoint: { Aliases: ["front", "front--registered"] } },
+    ]);
   });
 });
 
