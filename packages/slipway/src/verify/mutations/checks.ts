@@ -38,6 +38,7 @@ export const WEB: Checks = {
   "conf readable by app": (t) => t.file("/app/server.conf").readableBy("app"),
   "conf has backend": (t) => t.file("/app/server.conf").contains(/proxy_pass http:\/\/backend1/),
   "conf lacks debug": (t) => t.file("/app/server.conf").lacks("debug"),
+  "conf lacks include": (t) => t.file("/app/server.conf").lacks(/^include /),
   "conf section": (t) =>
     t.file("/app/server.conf").contains("proxy_pass", { from: /location \/be1/, to: "}" }),
   "conf sha": (t) => t.file("/app/server.conf").sha256(CONF_SHA256),

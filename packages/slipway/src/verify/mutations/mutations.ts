@@ -161,6 +161,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
       "conf readable by app",
       "conf has backend",
       "conf lacks debug",
+      "conf lacks include",
       "conf section",
       "conf sha",
       "conf size",
@@ -175,6 +176,7 @@ const WEB: readonly Omit<Mutation, "base">[] = [
       "conf mode",
       "conf has backend",
       "conf lacks debug",
+      "conf lacks include",
       "conf section",
       "conf sha",
     ],
@@ -193,6 +195,11 @@ const WEB: readonly Omit<Mutation, "base">[] = [
     name: "the configuration has debug",
     damage: conf(`${SERVER_CONF}debug on;\n`),
     untrue: ["conf lacks debug", "conf sha"],
+  },
+  {
+    name: "the configuration includes others at its end",
+    damage: conf(`${SERVER_CONF}include /tmp/*.conf;\n`),
+    untrue: ["conf lacks include", "conf sha"],
   },
   {
     name: "the proxy is outside of its section",

@@ -114,11 +114,11 @@ export class CertificateExpectations extends Expectations<"certificate"> {
   }
   /** `CN=shop.example` is a part of it. */
   subject(expected: Expected): this {
-    const match = textMatch("subject", expected, "containing");
+    const match = textMatch("subject", expected, "containing", "value");
     return this.expect(`subject ${showMatch(match)}`, { matcher: "subject", match });
   }
   issuer(expected: Expected): this {
-    const match = textMatch("issuer", expected, "containing");
+    const match = textMatch("issuer", expected, "containing", "value");
     return this.expect(`issuer ${showMatch(match)}`, { matcher: "issuer", match });
   }
   /** It is for each of these names (or addresses), wildcards included. */

@@ -65,11 +65,22 @@ export class Expectations<K extends Kind> {
   }
 }
 
-/** `string` is what a plain string means here: the whole text, or a part of it. */
-export function textMatch(what: string, expected: unknown, string: "exactly" | "containing"): TextMatch {
+/**
+ * `string` is what a plain string means here: the whole text, or a part of it. Of a text, `^` and `$` of an expression
+ * are those of each line, as in Ruby and grep: else `lacks(/^evil:/)` would look at the first line alone. Of a single
+ * value (a variable, a header) they are its own, because there the weaker meaning would let more pass.
+ */
+export function textMatch(
+  what: string,
+  expected: unknown,
+  string: "exactly" | "containing",
+  of: "text" | "value" = "text",
+): TextMatch {
   if (expected instanceof RegExp) {
     // A flag like `g` would make the second test of an expression start where the first ended.
-    return { is: "matching", source: expected.source, flags: expected.flags.replaceAll(/[gy]/g, "") };
+    const flags = expected.flags.replaceAll(/[gy]/g, "");
+    const isByLine = of === "text" && /[\^$]/.test(expected.source) && !expected.multiline;
+    return { is: "matching", source: expected.source, flags: isByLine ? `${flags}m` : flags };
   }
   if (typeof expected === "object" && expected !== null && "isEmpty" in expected) return { is: "empty" };
   if (typeof expected !== "string") {
@@ -109,7 +120,7 @@ export function section(
 export function documentAt(path: string, expected: Json | RegExp): DocumentExpectation {
   if (expected === undefined) throw specError(`json ${path} expects a value or an expression`);
   return expected instanceof RegExp
-    ? { path, value: undefined, match: textMatch("json", expected, "exactly") }
+    ? { path, value: undefined, match: textMatch("json", expected, "exactly", "value") }
     : { path, value: expected, match: undefined };
 }
 

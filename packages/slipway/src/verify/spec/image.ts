@@ -53,7 +53,7 @@ export class ImageExpectations extends Expectations<"image"> {
 
   /** The variable is set; with a value, to that value (string: exactly, expression: search). */
   env(name: string, expected?: Expected): this {
-    const match = expected === undefined ? undefined : textMatch("env", expected, "exactly");
+    const match = expected === undefined ? undefined : textMatch("env", expected, "exactly", "value");
     const says = match === undefined ? `env ${name} is set` : `env ${name} is ${showMatch(match)}`;
     return this.expect(says, { matcher: "env", name, match });
   }
@@ -62,7 +62,7 @@ export class ImageExpectations extends Expectations<"image"> {
   }
 
   label(name: string, expected?: Expected): this {
-    const match = expected === undefined ? undefined : textMatch("label", expected, "exactly");
+    const match = expected === undefined ? undefined : textMatch("label", expected, "exactly", "value");
     const says = match === undefined ? `label ${name} is set` : `label ${name} is ${showMatch(match)}`;
     return this.expect(says, { matcher: "label", name, match });
   }

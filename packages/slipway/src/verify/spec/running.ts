@@ -177,7 +177,7 @@ export class ProcessExpectations extends Expectations<"process"> {
   }
   /** One of them has such a command line, words joined by spaces. */
   args(expected: Expected): this {
-    const match = textMatch("args", expected, "containing");
+    const match = textMatch("args", expected, "containing", "value");
     return this.expect(`args ${showMatch(match)}`, { matcher: "args", match });
   }
 }
@@ -217,7 +217,7 @@ export class HttpExpectations extends Expectations<"http"> {
     return this.expect(`body lacks ${showMatch(match)}`, { matcher: "body", match, isWanted: false });
   }
   header(name: string, expected: Expected): this {
-    const match = textMatch("header", expected, "exactly");
+    const match = textMatch("header", expected, "exactly", "value");
     return this.expect(`header ${name} ${showMatch(match)}`, { matcher: "header", name, match });
   }
   json(path: string, expected: Json | RegExp): this {
@@ -226,7 +226,7 @@ export class HttpExpectations extends Expectations<"http"> {
   }
   /** Answers with 3xx and this Location. */
   redirects(location: Expected): this {
-    const match = textMatch("redirects", location, "exactly");
+    const match = textMatch("redirects", location, "exactly", "value");
     return this.expect(`redirects to ${showMatch(match)}`, { matcher: "redirects", match });
   }
   /** Its certificate is valid now and still in so many days. */
