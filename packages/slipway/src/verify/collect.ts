@@ -8,6 +8,16 @@ import type { Check } from "./check.ts";
 
 export interface Collector {
   readonly checks: Check[];
+  /** What a spec file began to speak of; at the end each must have a check. */
+  readonly things: Thing[];
+}
+
+/** A block (`describeImage`, `t.in`) or a thing (`t.file("/etc/passwd")`) of a spec file. */
+export interface Thing {
+  readonly what: string;
+  readonly place: string;
+  readonly isBlock: boolean;
+  isChecked: boolean;
 }
 
 const KEY = Symbol.for("slipway.verify.collector");
@@ -15,12 +25,12 @@ const holder = globalThis as { [KEY]?: Collector | undefined };
 
 /** Runs `body` with a fresh collector and returns what it collected. */
 export async function collect(body: () => unknown): Promise<readonly Check[]> {
-  const collector: Collector = { checks: [] };
+  const collector: Collector = { checks: [], things: [] };
   if (holder[KEY] !== undefined) throw new TypeError("a collection is already going on");
   holder[KEY] = collector;
   try {
     await body();
-    return collector.checks;
+    return complete(collector);
   } finally {
     holder[KEY] = undefined;
   }
@@ -28,15 +38,38 @@ export async function collect(body: () => unknown): Promise<readonly Check[]> {
 
 /** The same for a body that is over when it returns. */
 export function collectNow(body: () => void): readonly Check[] {
-  const collector: Collector = { checks: [] };
+  const collector: Collector = { checks: [], things: [] };
   if (holder[KEY] !== undefined) throw new TypeError("a collection is already going on");
   holder[KEY] = collector;
   try {
     body();
-    return collector.checks;
+    return complete(collector);
   } finally {
     holder[KEY] = undefined;
   }
+}
+
+/** A word that expects nothing looks like a check and is none, so it is a mistake: the first one, by its place. */
+function complete({ checks, things }: Collector): readonly Check[] {
+  const empty = things.filter(({ isChecked }) => !isChecked);
+  const first = empty.find(({ isBlock }) => !isBlock) ?? empty[0];
+  if (first === undefined) return checks;
+  throw new SlipwayError({
+    code: "VERIFY_SPEC_INVALID",
+    where: first.place,
+    message: `${first.what}: nothing is expected of it`,
+    hint: first.isBlock
+      ? "Say what to expect in its function, or remove it."
+      : "Add an expectation and call it, as in t.port(8080).listening(), or remove it.",
+    exitCode: 2,
+  });
+}
+
+/** Remembers it while spec files are run; the built-in checks are collected without. */
+export function begin(what: string, kind: "block" | "thing", place: string = placeOfCaller()): Thing {
+  const thing: Thing = { what, place, isBlock: kind === "block", isChecked: false };
+  holder[KEY]?.things.push(thing);
+  return thing;
 }
 
 export function currentCollector(): Collector {

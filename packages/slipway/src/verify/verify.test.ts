@@ -68,7 +68,10 @@ after(() => rm(folder, { recursive: true, force: true }));
 
 async function spec(body: string): Promise<string> {
   const path = join(await mkdtemp(join(folder, "spec-")), "web.ts");
-  await writeFile(path, `import { describeImage, describeService } from ${JSON.stringify(API)};\n${body}\n`);
+  await writeFile(
+    path,
+    `import { describeCluster, describeCompose, describeImage, describeService } from ${JSON.stringify(API)};\n${body}\n`,
+  );
   return path;
 }
 
@@ -270,6 +273,67 @@ test("a mistake in a spec file is one error with its place; a missing image is o
       return true;
     });
   }
+  // Nothing is expected, or what is meant is ignored.
+  const silent: [string, RegExp][] = [
+    [
+      'describeImage("web", (t) => { t.image.user("x"); t.file("/nope"); });',
+      /file \/nope: nothing is expected/,
+    ],
+    ['describeImage("web", (t) => t.http("http://127.0.0.1:1/"));', /^.*GET http.*: nothing is expected/],
+    ['describeImage("web", (t) => t.port(80).listening);', /port 80: nothing/],
+    ['describeImage("web", (t) => t.files("**").except("a"));', /files \*\*: nothing/],
+    ['describeImage("web", (t) => { t.image; });', /describeImage web: nothing is expected/],
+    ['describeCompose(".", (t) => { t.in("a").port(80).listening(); t.in("b"); });', /in b: nothing/],
+    ["describeCluster((t) => {});", /describeCluster: nothing/],
+    ['describeCluster((t) => t.workload("deployment/web"));', /workload deployment\/web: nothing/],
+    ['describeService("web", (t) => t.http("/"));', /GET \/: nothing/],
+    [
+      'describeImage("web", { comand: ["x"] }, (t) => t.image.user("x"));',
+      /describeImage has no option "comand".*"command"/s,
+    ],
+    [
+      'describeImage("web", (t) => t.image.user("x"), { user: "y" });',
+      /options of describeImage stand before/,
+    ],
+    [
+      'describeCluster({ kontext: "staging" }, (t) => {});',
+      /describeCluster has no option "kontext".*"context"/s,
+    ],
+    ['describeService("web", { clustre: "x" }, (t) => {});', /describeService has no option "clustre"/],
+    ['describeService("web", (t) => t.http("/", { deadline: 1 }));', /http has no option "deadline"/],
+    [
+      'describeImage("web", (t) => t.http("http://a/", { deadlineMs: 1 }));',
+      /http has no option "deadlineMs"/,
+    ],
+    ['describeImage("web", (t) => t.command("x", { usr: "y" }));', /command has no option "usr".*"user"/s],
+    ['describeImage("web", (t) => t.command("x", "y"));', /options of command are an object/],
+    ['describeImage("web", (t) => t.package("x", { manger: "npm" }));', /package has no option "manger"/],
+    ['describeImage("web", (t) => t.secure({ setuids: [] }));', /secure has no option "setuids"/],
+    [
+      'describeImage("web", (t) => t.files("**").every({ mode: "0644", owndBy: "x" }));',
+      /every has no option "owndBy"/,
+    ],
+    [
+      'describeImage("web", (t) => t.file("/a").lacks("x", { form: "y" }));',
+      /lacks has no option "form".*"from"/s,
+    ],
+    ['describeImage("web", (t) => t.image.base({ nmae: "x" }));', /base has no option "nmae"/],
+  ];
+  for (const [body, says] of silent) {
+    await assert.rejects(
+      verify(body),
+      (error: { code: string; where: string; message: string; hint: string }) => {
+        assert.equal(error.code, "VERIFY_SPEC_INVALID", body);
+        assert.match(error.where, /web\.ts:2:\d+/, body);
+        assert.match(`${error.message}\n${error.hint}`, says, body);
+        return true;
+      },
+    );
+  }
+  // What is there without being asked for, and what has its check by itself.
+  const fine =
+    'describeImage("web", (t) => { t.log; t.log.stderr; t.ports; t.container; t.within("1s"); t.command("true"); });';
+  assert.equal((await verify(fine)).results.length, 1);
   await assert.rejects(runVerify({ files: [join(folder, "none")], images, root: folder, clock }), {
     code: "VERIFY_SPEC_MISSING",
   });

@@ -15,7 +15,7 @@
 import { dirname, resolve } from "node:path";
 import type { ClusterPlace, Target } from "./check.ts";
 import { currentCollector, placeOfCaller, specError } from "./collect.ts";
-import { parseTime } from "./spec/expect.ts";
+import { inBlock, options as optionsOf, parseTime } from "./spec/expect.ts";
 import {
   type ClusterTarget,
   clusterTarget,
@@ -53,10 +53,11 @@ export function describeImage(
   second?: (t: ImageTarget) => unknown,
 ): void {
   const { checks } = currentCollector();
-  const options = typeof first === "function" ? {} : first;
-  const body = typeof first === "function" ? first : second;
-  if (body === undefined) throw specError("describeImage needs a function that says what to expect");
-  refusePromise("describeImage", body(imageTarget(name, (check) => checks.push(check), options)));
+  const [given, body] = bodyOf("describeImage", first, second);
+  const known = { entrypoint: true, command: true, env: true, user: true } as const;
+  const options = optionsOf("describeImage", given, known);
+  const push = inBlock(`describeImage ${name}`, (check) => checks.push(check));
+  refusePromise("describeImage", body(imageTarget(name, push, options)));
 }
 
 /** Checks of services that run together, wherever that is. */
@@ -88,7 +89,8 @@ export function describeCompose(
   const targetOf = (service: string): Target => ({ kind: "compose", paths, service });
   for (const part of parts) {
     const body = typeof part === "function" ? part : part.body;
-    refusePromise("describeCompose", body(stackTarget((check) => checks.push(check), targetOf)));
+    const push = inBlock("describeCompose", (check) => checks.push(check));
+    refusePromise("describeCompose", body(stackTarget(push, targetOf)));
   }
 }
 
@@ -108,7 +110,9 @@ export function describeCluster(
 ): void {
   const { checks } = currentCollector();
   const isPart = typeof first === "function" || "body" in first;
-  const { context, namespace, ready = "90s" }: ClusterOptions = isPart ? {} : first;
+  const known = { context: true, namespace: true, ready: true } as const;
+  const given: ClusterOptions = isPart ? {} : optionsOf("describeCluster", first, known);
+  const { context, namespace, ready = "90s" } = given;
   const parts = isPart ? [first, ...rest] : rest;
   if (parts.length === 0)
     throw specError("describeCluster needs a stack, or a function that says what to expect");
@@ -126,7 +130,8 @@ export function describeCluster(
   }
   for (const part of parts) {
     const body = typeof part === "function" ? part : part.body;
-    refusePromise("describeCluster", body(clusterTarget(place, (check) => checks.push(check))));
+    const push = inBlock("describeCluster", (check) => checks.push(check));
+    refusePromise("describeCluster", body(clusterTarget(place, push)));
   }
 }
 
@@ -143,10 +148,23 @@ export function describeService(
   second?: (t: ServiceTarget) => unknown,
 ): void {
   const { checks } = currentCollector();
-  const options = typeof first === "function" ? {} : first;
-  const body = typeof first === "function" ? first : second;
-  if (body === undefined) throw specError("describeService needs a function that says what to expect");
-  refusePromise("describeService", body(serviceTarget(name, options, (check) => checks.push(check))));
+  const [given, body] = bodyOf("describeService", first, second);
+  const options = optionsOf("describeService", given, { cluster: true, port: true });
+  const push = inBlock(`describeService ${name}`, (check) => checks.push(check));
+  refusePromise("describeService", body(serviceTarget(name, options, push)));
+}
+
+function bodyOf<O extends object, T>(
+  what: string,
+  first: O | ((t: T) => unknown),
+  second: ((t: T) => unknown) | undefined,
+): readonly [O, (t: T) => unknown] {
+  if (typeof first === "function" && second !== undefined) {
+    throw specError(`the options of ${what} stand before its function`);
+  }
+  const body = typeof first === "function" ? (first as (t: T) => unknown) : second;
+  if (typeof body !== "function") throw specError(`${what} needs a function that says what to expect`);
+  return [typeof first === "function" ? ({} as O) : first, body];
 }
 
 /** Checks that are added after the file has ended would be lost, and nobody would notice. */

@@ -3,7 +3,15 @@ import type { PackageManager } from "../check.ts";
 import { specError } from "../collect.ts";
 import { showMatch } from "../text.ts";
 import { isRange } from "../versions/range.ts";
-import { type Context, Expectations, type Expected, textMatch, wholeNumber, wordList } from "./expect.ts";
+import {
+  type Context,
+  Expectations,
+  type Expected,
+  options,
+  textMatch,
+  wholeNumber,
+  wordList,
+} from "./expect.ts";
 
 export class UserExpectations extends Expectations<"user"> {
   constructor(context: Context, name: string) {
@@ -75,9 +83,9 @@ export interface PackageOptions {
 }
 
 export class PackageExpectations extends Expectations<"package"> {
-  constructor(context: Context, name: string, options: PackageOptions) {
+  constructor(context: Context, name: string, given: PackageOptions) {
     if (name === "") throw specError("package expects a name");
-    const { manager } = options;
+    const { manager } = options("package", given, { manager: true });
     if (manager !== undefined && !["dpkg", "apk", "npm", "rpm"].includes(manager)) {
       throw specError(`"${manager}" is not a package manager; there are dpkg, apk, npm and rpm`);
     }

@@ -1,5 +1,5 @@
 /** What the words of a spec file have in common: adding a check, and turning what people write into plain data. */
-import { parseDuration } from "@slipway/base";
+import { nearest, parseDuration } from "@slipway/base";
 import type {
   Check,
   CheckOf,
@@ -11,7 +11,7 @@ import type {
   Target,
   TextMatch,
 } from "../check.ts";
-import { placeOfCaller, specError } from "../collect.ts";
+import { begin, placeOfCaller, specError, type Thing } from "../collect.ts";
 import { showMatch } from "../text.ts";
 
 /** A string, or an expression that is searched for. */
@@ -40,8 +40,17 @@ export class Expectations<K extends Kind> {
   readonly #kind: K;
   readonly #resource: Kinds[K]["resource"];
   readonly #subject: string;
+  readonly #thing: Thing | undefined;
 
-  constructor(context: Context, kind: K, subject: string, resource: Kinds[K]["resource"]) {
+  /** `isStanding`: it is there without being asked for (`t.log`), so that nobody need say something of it. */
+  constructor(
+    context: Context,
+    kind: K,
+    subject: string,
+    resource: Kinds[K]["resource"],
+    { isStanding = false }: { readonly isStanding?: boolean } = {},
+  ) {
+    this.#thing = isStanding ? undefined : begin(subject, "thing", context.place);
     this.#context = context;
     this.#kind = kind;
     this.#resource = resource;
@@ -61,8 +70,44 @@ export class Expectations<K extends Kind> {
       deadlineMs,
     };
     push(check as unknown as Check);
+    this.replaced();
     return this;
   }
+
+  /** It has its check, or another object has taken its place. */
+  protected replaced(): void {
+    if (this.#thing !== undefined) this.#thing.isChecked = true;
+  }
+}
+
+/** The same context, in which every check counts for `what` too. */
+export function inBlock(what: string, push: (check: Check) => void): (check: Check) => void {
+  const block = begin(what, "block");
+  return (check) => {
+    block.isChecked = true;
+    push(check);
+  };
+}
+
+/** Spec files are run without their types, so that a misspelt option would be ignored. `known` names every key of `T`. */
+export function options<T extends object>(
+  what: string,
+  given: T,
+  known: { readonly [K in keyof Required<T>]: true },
+): T {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw specError(`the options of ${what} are an object, got ${JSON.stringify(given) ?? typeof given}`);
+  }
+  const names = Object.keys(known);
+  for (const key of Object.keys(given)) {
+    if (names.includes(key)) continue;
+    const near = nearest(key, names);
+    throw specError(
+      `${what} has no option "${key}"`,
+      near === undefined ? `There are ${names.join(", ")}.` : `Did you mean "${near}"?`,
+    );
+  }
+  return given;
 }
 
 /**
@@ -106,9 +151,10 @@ export function textMatches(what: string, expected: unknown): readonly TextMatch
 }
 
 export function section(
-  options: { readonly from?: Expected; readonly to?: Expected } = {},
+  what: string,
+  where: { readonly from?: Expected; readonly to?: Expected },
 ): Section | undefined {
-  const { from, to } = options;
+  const { from, to } = options(what, where, { from: true, to: true });
   if (from === undefined && to === undefined) return undefined;
   return {
     from: from === undefined ? undefined : textMatch("from", from, "containing"),

@@ -7,6 +7,7 @@ import {
   documentAt,
   Expectations,
   type Expected,
+  options,
   parseMode,
   parseSize,
   section,
@@ -139,13 +140,17 @@ export class FileExpectations extends Expectations<"file"> {
     return this.expect(`contains ${showMatch(match)}`, {
       matcher: "contains",
       match,
-      section: section(where),
+      section: section("contains", where),
     });
   }
   /** The file must be there and readable: a missing file proves nothing about its content. */
   lacks(unwanted: Expected, where: SectionOptions = {}): this {
     const match = textMatch("lacks", unwanted, "containing");
-    return this.expect(`lacks ${showMatch(match)}`, { matcher: "lacks", match, section: section(where) });
+    return this.expect(`lacks ${showMatch(match)}`, {
+      matcher: "lacks",
+      match,
+      section: section("lacks", where),
+    });
   }
 
   /** A value of the JSON document: `json("scripts.start", "node server.js")`. */
@@ -177,6 +182,7 @@ export class FilesExpectations extends Expectations<"files"> {
 
   /** Leaves these globs out. */
   except(...globs: readonly string[]): FilesExpectations {
+    this.replaced();
     return new FilesExpectations(this.#context, this.#glob, globs);
   }
 
@@ -196,6 +202,7 @@ export class FilesExpectations extends Expectations<"files"> {
   }
   /** Each match has this mode and owner; no match at all is a failure. */
   every(expected: { readonly mode?: string | number; readonly ownedBy?: string }): this {
+    options("every", expected, { mode: true, ownedBy: true });
     const mode = expected.mode === undefined ? undefined : parseMode(expected.mode);
     const owner = expected.ownedBy;
     if (mode === undefined && owner === undefined) throw specError("every expects a mode or ownedBy");

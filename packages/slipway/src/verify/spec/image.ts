@@ -5,6 +5,7 @@ import {
   type Context,
   Expectations,
   type Expected,
+  options,
   parseSize,
   textMatch,
   wholeNumber,
@@ -13,7 +14,7 @@ import {
 
 export class ImageExpectations extends Expectations<"image"> {
   constructor(context: Context) {
-    super(context, "image", "image", {});
+    super(context, "image", "image", {}, { isStanding: true });
   }
 
   /** The USER of the image, exactly as written (`node`, `1000`, `1000:1000`). */
@@ -124,7 +125,7 @@ export class ImageExpectations extends Expectations<"image"> {
 
   /** What it was built from, by its labels org.opencontainers.image.base.name and .digest. */
   base(expected: { readonly name?: string; readonly digest?: string }): this {
-    const { name, digest } = expected;
+    const { name, digest } = options("base", expected, { name: true, digest: true });
     if (name === undefined && digest === undefined) throw specError("base expects a name or a digest");
     const says = [name, digest].filter((one) => one !== undefined).join("@");
     return this.expect(`base ${says}`, { matcher: "base", name, digest });

@@ -8,6 +8,7 @@ import {
   Expectations,
   type Expected,
   type ExpectedOutput,
+  options,
   parseTime,
   portNumber,
   showDocument,
@@ -32,21 +33,26 @@ export interface CommandOptions {
 export const shellArgv = (line: string): readonly string[] => ["/bin/sh", "-c", line];
 
 /** A list is an argument vector, run without a shell; a string goes to the image's `/bin/sh -c`. */
-export function commandResource(
-  command: string | readonly string[],
-  options: CommandOptions,
-): CommandResource {
+export function commandResource(command: string | readonly string[], given: CommandOptions): CommandResource {
+  const { env, user, workdir, stdin, timeout, isolated } = options("command", given, {
+    env: true,
+    user: true,
+    workdir: true,
+    stdin: true,
+    timeout: true,
+    isolated: true,
+  });
   const argv = typeof command === "string" ? shellArgv(command) : wordList("command", command);
   if (command === "") throw specError("command expects a command");
   return {
     argv,
-    environment: options.env ?? {},
+    environment: env ?? {},
     isExpanded: false,
-    user: options.user,
-    workingDir: options.workdir,
-    stdin: options.stdin,
-    timeoutMs: options.timeout === undefined ? 30_000 : parseTime(options.timeout),
-    isIsolated: options.isolated === true,
+    user,
+    workingDir: workdir,
+    stdin,
+    timeoutMs: timeout === undefined ? 30_000 : parseTime(timeout),
+    isIsolated: isolated === true,
     setup: [],
     teardown: [],
   };
@@ -139,7 +145,7 @@ export class PortExpectations extends Expectations<"port"> {
 
 export class PortsExpectations extends Expectations<"port"> {
   constructor(context: Context) {
-    super(context, "port", "ports", { port: undefined, protocol: "tcp" });
+    super(context, "port", "ports", { port: undefined, protocol: "tcp" }, { isStanding: true });
   }
 
   /** Exactly these and no others: `8080`, `"53/udp"`. Loopback counts too. */
@@ -190,15 +196,17 @@ export interface RequestOptions {
   readonly insecure?: boolean;
 }
 
+export const REQUEST_OPTIONS = { method: true, headers: true, body: true, insecure: true } as const;
+
 /** One request, repeated until everything expected of its answer holds or the deadline ends. Redirects are not followed. */
 export class HttpExpectations extends Expectations<"http"> {
-  constructor(context: Context, url: string, options: RequestOptions, subject: string) {
+  constructor(context: Context, url: string, request: RequestOptions, subject: string) {
     super(context, "http", subject, {
       url,
-      method: (options.method ?? "GET").toUpperCase(),
-      headers: options.headers ?? {},
-      body: options.body,
-      isInsecure: options.insecure === true,
+      method: (request.method ?? "GET").toUpperCase(),
+      headers: request.headers ?? {},
+      body: request.body,
+      isInsecure: request.insecure === true,
     });
   }
 
@@ -230,15 +238,16 @@ export class HttpExpectations extends Expectations<"http"> {
     return this.expect(`redirects to ${showMatch(match)}`, { matcher: "redirects", match });
   }
   /** Its certificate is valid now and still in so many days. */
-  tls(options: { readonly validForDays: number }): this {
-    const days = wholeNumber("validForDays", options.validForDays);
+  tls(given: { readonly validForDays: number }): this {
+    const { validForDays } = options("tls", given, { validForDays: true });
+    const days = wholeNumber("validForDays", validForDays);
     return this.expect(`certificate valid for ${days} days`, { matcher: "tls", days });
   }
 }
 
 export class LogExpectations extends Expectations<"log"> {
   constructor(context: Context, stream: Stream | undefined) {
-    super(context, "log", stream === undefined ? "log" : `log ${stream}`, { stream });
+    super(context, "log", stream === undefined ? "log" : `log ${stream}`, { stream }, { isStanding: true });
   }
 
   contains(expected: Expected): this {
@@ -289,7 +298,7 @@ export class ReachExpectations extends Expectations<"reach"> {
 
 export class ContainerExpectations extends Expectations<"container"> {
   constructor(context: Context) {
-    super(context, "container", "container", {});
+    super(context, "container", "container", {}, { isStanding: true });
   }
 
   running(): this {

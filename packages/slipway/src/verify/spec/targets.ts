@@ -9,7 +9,7 @@ import {
   UserExpectations,
 } from "./accounts.ts";
 import { ObjectExpectations, ObjectsExpectations, WorkloadExpectations } from "./cluster.ts";
-import { type Context, parseTime, wordList } from "./expect.ts";
+import { type Context, inBlock, options as optionsOf, parseTime, wordList } from "./expect.ts";
 import { FileExpectations, FilesExpectations } from "./files.ts";
 import { ImageExpectations } from "./image.ts";
 import {
@@ -22,6 +22,7 @@ import {
   PortExpectations,
   PortsExpectations,
   ProcessExpectations,
+  REQUEST_OPTIONS,
   ReachExpectations,
   type RequestOptions,
 } from "./running.ts";
@@ -132,6 +133,7 @@ export function containerTarget(context: Context): ContainerTarget {
       if (!URL.canParse(url) || !/^https?:/.test(url)) {
         throw specError(`"${url}" is not a URL`, "Inside a container, write http://127.0.0.1:8080/path.");
       }
+      optionsOf("http", options, REQUEST_OPTIONS);
       return new HttpExpectations(context, url, options, `${(options.method ?? "GET").toUpperCase()} ${url}`);
     },
     log: Object.assign(log(undefined), { stdout: log("stdout"), stderr: log("stderr") }),
@@ -168,7 +170,9 @@ function imageTargetOf(context: Context): ImageTarget {
   return {
     ...containerTarget(context),
     image,
-    secure({ setuid = [], shell = false, unpinned = false } = {}) {
+    secure(options = {}) {
+      const known = { setuid: true, shell: true, unpinned: true } as const;
+      const { setuid = [], shell = false, unpinned = false } = optionsOf("secure", options, known);
       image.runsAsNonRoot().noSecretInEnvOrHistory().noSecretInFiles();
       new FilesExpectations(context, "**", setuid).noSetuid();
       if (!unpinned) image.digestPinned();
@@ -187,7 +191,8 @@ export function stackTarget(
   return {
     in(service) {
       if (typeof service !== "string" || service === "") throw specError("in expects the name of a service");
-      return containerTarget({ target: targetOf(service), deadlineMs: DEFAULT_DEADLINE_MS, push });
+      const own = inBlock(`in ${service}`, push);
+      return containerTarget({ target: targetOf(service), deadlineMs: DEFAULT_DEADLINE_MS, push: own });
     },
   };
 }
@@ -201,7 +206,8 @@ export function clusterTarget(
   return {
     in(service) {
       if (typeof service !== "string" || service === "") throw specError("in expects the name of a workload");
-      return containerTarget({ target: { kind: "cluster", cluster, service }, deadlineMs, push });
+      const own = inBlock(`in ${service}`, push);
+      return containerTarget({ target: { kind: "cluster", cluster, service }, deadlineMs, push: own });
     },
     workload: (reference) => new WorkloadExpectations(context, reference),
     object: (type, name) => new ObjectExpectations(context, type, name),
@@ -219,6 +225,7 @@ export function serviceTarget(
   return {
     http(path, http = {}) {
       if (!path.startsWith("/")) throw specError(`a path begins with a slash, got "${path}"`);
+      optionsOf("http", http, { ...REQUEST_OPTIONS, deadlineMs: true });
       const context: Context = {
         target: { kind: "service", service, cluster, port },
         deadlineMs: http.deadlineMs ?? DEFAULT_DEADLINE_MS,
