@@ -1,5 +1,6 @@
 /** What is expected of one path, decided on a file system that is only read: an image's layers or a container's. */
 import { createHash } from "node:crypto";
+import { posix } from "node:path";
 import { parse as parseYaml } from "yaml";
 import { type CheckOf, type FileExpectation, fail, type Judgement, pass, unknown } from "../check.ts";
 import type { ContainerFiles, FileFacts, FoundFile } from "../engines/engine.ts";
@@ -58,7 +59,7 @@ async function judgeFound(
     case "ownedBy":
       return judgeOwner(expectation.user, expectation.group, file, files);
     case "allows":
-      return judgeAccess(expectation.right, expectation.user, file, files);
+      return judgeAccess(expectation.right, expectation.user, [path, found.path], file, files);
     case "linkedTo":
       return judgeLink(expectation.target, expectation.isResolved, file, path, files);
     case "size":
@@ -166,9 +167,11 @@ async function judgeOwner(
   return file.uid === uid && file.gid === gid ? pass() : fail(`owned by ${file.uid}:${file.gid}`);
 }
 
+/** `paths`: as it was asked for, and where that leads. */
 async function judgeAccess(
   right: "read" | "write" | "execute",
   user: string,
+  paths: readonly string[],
   file: FileFacts,
   files: ContainerFiles,
 ): Promise<Judgement> {
@@ -176,13 +179,39 @@ async function judgeAccess(
   const uid = idOfUser(accounts, user);
   if (uid === undefined) return unknown(`the image's accounts do not know the user ${user}`);
   const bit = { read: 4, write: 2, execute: 1 }[right];
-  const seen = `mode ${showMode(file.mode)}, owned by ${file.uid}:${file.gid}`;
+  const seen = showAccess(file);
   if (uid === 0) return right !== "execute" || (file.mode & 0o111) !== 0 ? pass("root") : fail(seen);
   const account = accounts.users.find((one) => one.uid === uid);
   const groups = accounts.groups.filter((one) => account !== undefined && one.members.includes(account.name));
-  const isMember = account?.gid === file.gid || groups.some((one) => one.gid === file.gid);
-  const shift = file.uid === uid ? 6 : isMember ? 3 : 0;
-  return ((file.mode >> shift) & bit) !== 0 ? pass() : fail(seen);
+  const isMember = (gid: number): boolean => account?.gid === gid || groups.some((one) => one.gid === gid);
+  const may = (wanted: number, { mode, uid: owner, gid }: FileFacts): boolean =>
+    ((mode >> (owner === uid ? 6 : isMember(gid) ? 3 : 0)) & wanted) !== 0;
+  if (!may(bit, file)) return fail(seen);
+  for (const folder of await foldersAbove(paths, files)) {
+    if (folder.kind === "unknown") return unknown(folder.why);
+    // A folder without an entry of its own is made by whoever unpacks the layer, for everyone.
+    if (folder.kind === "absent" || may(1, folder.file)) continue;
+    return fail(`${folder.path} may not be entered: ${showAccess(folder.file)}`);
+  }
+  return pass();
+}
+
+const showAccess = ({ mode, uid, gid }: FileFacts): string =>
+  `mode ${showMode(mode)}, owned by ${uid}:${gid}`;
+
+/** Every folder on the way, and of those that are links also the folders on the way to where they lead. */
+async function foldersAbove(paths: readonly string[], files: ContainerFiles): Promise<readonly FoundFile[]> {
+  const waiting = [...new Set(paths)];
+  const seen = new Map<string, FoundFile>();
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const parent = posix.dirname(path);
+    if (seen.has(parent)) continue;
+    const found = await files.lookup(parent);
+    seen.set(parent, found);
+    if (parent !== "/") waiting.push(parent);
+    if (found.kind === "found" && found.path !== parent) waiting.push(found.path);
+  }
+  return [...seen.values()];
 }
 
 async function judgeLink(

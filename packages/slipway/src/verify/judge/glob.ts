@@ -1,8 +1,7 @@
 /** What is expected of every file that a glob matches. */
-
-import { globToRegExp } from "../../images/dockerfile/patterns.ts";
 import { type CheckOf, fail, type Judgement, pass, unknown } from "../check.ts";
 import type { ContainerFiles, FileFacts } from "../engines/engine.ts";
+import { globExpression } from "../glob.ts";
 import { showMode } from "../spec/expect.ts";
 import { accountsOf, idOfGroup, idOfUser } from "./accounts.ts";
 
@@ -11,12 +10,15 @@ interface Match {
   readonly file: FileFacts;
 }
 
+/** No file that matches has the mode: true of nothing, and mostly a path that is not the image's. */
+const NOTHING = unknown("no file matches, so nothing was looked at");
+
 export async function judgeFiles(
   { resource, expectation }: Pick<CheckOf<"files">, "resource" | "expectation">,
   files: ContainerFiles,
 ): Promise<Judgement> {
-  const wanted = expressionOf(resource.glob);
-  const except = resource.except.map(expressionOf);
+  const wanted = globExpression(resource.glob);
+  const except = resource.except.map(globExpression);
   const found: Match[] = [];
   let looked = 0;
   for await (const entry of files.entries()) {
@@ -31,9 +33,10 @@ export async function judgeFiles(
     case "count":
       return found.length === expectation.count ? pass() : fail(`${found.length}: ${some(found)}`);
     case "noSetuid":
+      if (found.length === 0) return NOTHING;
       return without(found, ({ file }) => file.kind === "file" && (file.mode & 0o6000) !== 0);
     case "notWritableByOthers":
-      if (found.length === 0) return unknown("no file matches, so nothing was looked at");
+      if (found.length === 0) return NOTHING;
       return without(
         found,
         ({ file }) => file.kind !== "symlink" && (file.mode & 0o002) !== 0 && (file.mode & 0o1000) === 0,
@@ -73,23 +76,6 @@ async function judgeEvery(
     path: `${match.path} (${showMode(match.file.mode)}, ${match.file.uid}:${match.file.gid})`,
   }));
   return bad.length === 0 ? pass(`${found.length} files`) : fail(some(shown));
-}
-
-/** A glob without a slash in front is meant from the root: `etc/*` and `/etc/*` are the same. */
-export function expressionOf(glob: string): RegExp {
-  const pattern = glob.replace(/^\//, "");
-  // `**/{a,b}` is written by everyone and costs one line.
-  const alternatives = expandBraces(pattern).map((one) =>
-    globToRegExp(one, { isDeep: true }).source.slice(1, -1),
-  );
-  return new RegExp(`^/(?:${alternatives.join("|")})$`, "su");
-}
-
-function expandBraces(glob: string): readonly string[] {
-  const match = /^(.*?)\{([^{}]*)\}(.*)$/s.exec(glob);
-  if (match === null) return [glob];
-  const [, before, inside, after] = match as unknown as [string, string, string, string];
-  return inside.split(",").flatMap((one) => expandBraces(`${before}${one}${after}`));
 }
 
 const some = (found: readonly Match[]): string =>

@@ -1,6 +1,7 @@
 /** Checks on the files of an image or a container: `t.file`, `t.files`. */
 import type { FileKind, Json } from "../check.ts";
 import { specError } from "../collect.ts";
+import { globProblem } from "../glob.ts";
 import { showMatch } from "../text.ts";
 import {
   type Context,
@@ -89,7 +90,7 @@ export class FileExpectations extends Expectations<"file"> {
   executable(): this {
     return this.expect("is executable", { matcher: "executable" });
   }
-  /** By mode and owner, with the user's groups as /etc/group has them; root may read and write everything. */
+  /** By mode and owner of it and of the folders above it, with the user's groups as /etc/group has them; root may all. */
   readableBy(user: string): this {
     return this.expect(`readable by ${user}`, { matcher: "allows", right: "read", user });
   }
@@ -174,7 +175,10 @@ export class FilesExpectations extends Expectations<"files"> {
   readonly #glob: string;
 
   constructor(context: Context, glob: string, except: readonly string[] = []) {
-    if (glob === "") throw specError('files expects a glob, like "**/*.pem"');
+    for (const one of [glob, ...except]) {
+      const problem = typeof one === "string" ? globProblem(one) : "is no text";
+      if (problem !== undefined) throw specError(`the glob "${one}" ${problem}`, 'Write "**/*.pem".');
+    }
     super(context, "files", `files ${glob}`, { glob, except });
     this.#context = context;
     this.#glob = glob;
@@ -196,7 +200,7 @@ export class FilesExpectations extends Expectations<"files"> {
   notWritableByOthers(): this {
     return this.expect("not writable by others", { matcher: "notWritableByOthers" });
   }
-  /** No match has setuid or setgid; what may have it is left out with `except`. */
+  /** No match has setuid or setgid; what may have it is left out with `except`. No match at all is unknown. */
   noSetuid(): this {
     return this.expect("no setuid or setgid", { matcher: "noSetuid" });
   }
