@@ -1,7 +1,13 @@
 /** Recognises secrets by name or by form. Reports names and kinds, never values. */
 
+/** On names whose words are parted by `_`; `PGPASSWORD` is written without. */
 const SECRET_NAME =
-  /(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)(?:_|$)/i;
+  /(?:^|_)(?:SECRET|TOKEN|[A-Z0-9]*PASSWORD|[A-Z0-9]*PASSWD|PASSPHRASE|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)(?:_|$)/i;
+/** Short names of a password only at the end, because `PASS` begins many words. The shell's own are folders. */
+const SHORT_NAME = /(?:^|_)(?:PASS|PWD)$/i;
+const OF_THE_SHELL = /^(?:OLD)?PWD$/;
+/** `FIRST_PASS=1`, `TWO_PASS=true` say how something is done. */
+const SWITCH = /^(?:true|false|yes|no|on|off|\d)$/i;
 /** A path to a secret, or its name elsewhere, is no secret. */
 const POINTS_ELSEWHERE = /_(?:FILE|PATH|DIR|NAME|URL|ID|TTL|EXPIRY)$/i;
 
@@ -9,6 +15,13 @@ const FORMS: readonly (readonly [string, RegExp])[] = [
   ["a private key", /-----BEGIN [A-Z ]*PRIVATE KEY-----/],
   ["an AWS access key", /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/],
   ["a GitHub token", /\bgh[pousr]_[A-Za-z0-9]{36,}\b/],
+  ["a GitHub token", /\bgithub_pat_[A-Za-z0-9_]{36,}\b/],
+  ["a GitLab token", /\bglpat-[A-Za-z0-9_-]{20,}/],
+  ["an npm token", /\bnpm_[A-Za-z0-9]{36}\b/],
+  ["a PyPI token", /\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{40,}/],
+  ["a Docker Hub token", /\bdckr_pat_[A-Za-z0-9_-]{20,}/],
+  ["a Stripe key", /\b[sr]k_live_[A-Za-z0-9]{16,}/],
+  ["a SendGrid key", /\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}/],
   ["a Slack token", /\bxox[abposr]-[A-Za-z0-9-]{10,}/],
   ["a Google API key", /\bAIza[0-9A-Za-z_-]{35}\b/],
   ["a JSON web token", /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\./],
@@ -18,21 +31,32 @@ const FORMS: readonly (readonly [string, RegExp])[] = [
 /** What kind of secret a variable is; undefined when it looks like none. */
 export function secretInVariable(name: string, value: string): string | undefined {
   if (value === "") return undefined;
-  if (SECRET_NAME.test(name) && !POINTS_ELSEWHERE.test(name) && !value.startsWith("/")) {
+  if (isSecretName(name, value) && !value.startsWith("/")) {
     return `${name} is named like a secret and has a value`;
   }
   const form = secretForm(value);
   return form === undefined ? undefined : `${name} holds ${form}`;
 }
 
+function isSecretName(name: string, value: string): boolean {
+  const words = name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2");
+  if (POINTS_ELSEWHERE.test(words)) return false;
+  return (
+    SECRET_NAME.test(words) || (SHORT_NAME.test(words) && !OF_THE_SHELL.test(name) && !SWITCH.test(value))
+  );
+}
+
 function secretForm(text: string): string | undefined {
   return FORMS.find(([, expression]) => expression.test(text))?.[0];
 }
 
-/** Looks through a line of build history: `NAME=value` words and known forms. */
+/** Looks through a line of build history: `NAME=value` words, also `_authToken=`, and known forms. */
 export function secretInHistory(line: string): string | undefined {
   for (const [, name, quoted, plain] of line.matchAll(/\b([A-Za-z_][A-Za-z0-9_]*)=(?:"([^"]*)"|(\S*))/g)) {
-    const found = secretInVariable(name as string, quoted ?? plain ?? "");
+    const value = quoted ?? plain ?? "";
+    // `TOKEN=$TOKEN`, `TOKEN=$(cat /run/secrets/token)` are no values.
+    if (/^["']?\$[{(A-Za-z_]/.test(value)) continue;
+    const found = secretInVariable(name as string, value);
     if (found !== undefined) return found;
   }
   const form = secretForm(line);

@@ -11,7 +11,6 @@ import { ImageLayout } from "../images/layout.ts";
 import type { RegistryClient } from "../images/registry/client.ts";
 import { renderResults } from "./report/text.ts";
 import { runVerify, type ServiceAccess, type VerifyOptions, type VerifyReport } from "./run.ts";
-import { secretInHistory, secretInVariable } from "./secrets.ts";
 
 let folder: string;
 let images: readonly BuiltImage[];
@@ -404,25 +403,3 @@ async function inVirtualTime(
   };
   return { report: await body(time), attempts: count() };
 }
-
-test("secrets are recognised by name and by form, names of files are not", () => {
-  const table: [string, string, boolean][] = [
-    ["DB_PASSWORD", "x", true],
-    ["DB_PASSWORD", "", false],
-    ["DB_PASSWORD_FILE", "/run/secrets/db", false],
-    ["TOKEN", "/var/run/token", false],
-    ["GITHUB_TOKEN", "abc", true],
-    ["STRIPE_API_KEY", "sk_x", true],
-    ["KEYBOARD", "qwerty", false],
-    ["TOKENIZER", "fast", false],
-    ["DATABASE_URL", "postgres://user:pass@db/x", true],
-    ["DATABASE_URL", "postgres://db/x", false],
-    ["ANYTHING", "AKIAABCDEFGHIJKLMNOP", true],
-    ["CERT", "-----BEGIN RSA PRIVATE KEY-----", true],
-  ];
-  for (const [name, value, expected] of table) {
-    assert.equal(secretInVariable(name, value) !== undefined, expected, `${name}=${value}`);
-  }
-  assert.notEqual(secretInHistory('RUN TOKEN="abc" npm ci'), undefined);
-  assert.equal(secretInHistory("RUN npm ci # TOKEN"), undefined);
-});

@@ -56,6 +56,7 @@ export const WEB: Checks = {
   "start script": (t) => t.file("/app/package.json").json("scripts.start", "node ."),
   yaml: (t) => t.file("/app/settings.yaml").yaml("log.level", "info"),
   "no keys": (t) => t.files("**/{id_rsa*,.npmrc,.git,*.p12}").none(),
+  "no keys, written with dots and slashes": (t) => t.files("{./root//.ssh/id_rsa/,/root/id_ed25519}").none(),
   "two json": (t) => t.files("/app/**/package.json").count(2),
   "no setuid": (t) => t.files("**").except("bin/passwd").noSetuid(),
   "not writable by others": (t) => t.files("/app/**").notWritableByOthers(),

@@ -217,6 +217,20 @@ const WEB: readonly Omit<Mutation, "base">[] = [
     untrue: ["conf mode", "conf readable by app"],
   },
   {
+    name: "only root may enter the folder of the configuration",
+    damage: { put: [{ path: "app", mode: 0o700 }] },
+    untrue: [
+      "conf readable by app",
+      "data writable by app",
+      ...DEAD,
+      "log ready",
+      "tool prints",
+      "shell line",
+      "id is app",
+    ],
+    unprovable: [...UNSEEN, "no nginx command"],
+  },
+  {
     name: "the configuration belongs to app",
     damage: { put: [{ path: "app/server.conf", text: SERVER_CONF, uid: 1000, gid: 1000 }] },
     untrue: ["conf owner"],
@@ -252,12 +266,27 @@ const WEB: readonly Omit<Mutation, "base">[] = [
   {
     name: "a key",
     damage: { put: [{ path: "root/.ssh/id_rsa", text: testdata("shop.key"), mode: 0o600 }] },
-    untrue: ["no secret in files", "no keys"],
+    untrue: ["no secret in files", "no keys", "no keys, written with dots and slashes"],
   },
   {
     name: "an .npmrc with a token",
     damage: { put: [{ path: "app/.npmrc", text: "//registry.example/:_authToken=abcdef123456\n" }] },
     untrue: ["no secret in files", "no keys"],
+  },
+  {
+    name: "a token in a configuration of JSON",
+    damage: { put: [{ path: "app/config.json", text: `{"registry":{"auth":"npm_${"a1B2".repeat(9)}"}}\n` }] },
+    untrue: ["no secret in files"],
+  },
+  {
+    name: "an npm token in the history",
+    damage: { history: [`RUN echo "//registry.example/:_authToken=npm_${"a1B2".repeat(9)}" > .npmrc`] },
+    untrue: ["no secret in env"],
+  },
+  {
+    name: "a password under a short name in ENV",
+    damage: { config: { Env: env("DB_PASS=hunter22") } },
+    untrue: ["no secret in env"],
   },
   { name: "a .git folder", damage: { put: [{ path: "app/.git" }] }, untrue: ["no keys"] },
   {
