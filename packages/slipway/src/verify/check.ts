@@ -120,6 +120,8 @@ export interface HttpResource {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
   readonly isInsecure: boolean;
+  /** The spec says which status it has; else what a body lacks is only believed of an answer below 400. */
+  readonly isStatusStated: boolean;
 }
 
 /** What each kind of check is about and what can be expected of it. */

@@ -28,15 +28,16 @@ const is = (judgement: Judgement, verdict: Verdict, what: unknown): void =>
 const certificate = readFileSync(join(import.meta.dirname, "../mutations/testdata/shop.pem"), "utf8");
 const NOW = Date.UTC(2030, 0, 1);
 
+const answer = (over: Partial<Extract<InsideResponse, { status: number }>>): InsideResponse => ({
+  status: 200,
+  headers: { "Content-Type": "text/html" },
+  body: "the page\n",
+  certificate: undefined,
+  tookMs: 1,
+  ...over,
+});
+
 test("answers", () => {
-  const answer = (over: Partial<Extract<InsideResponse, { status: number }>>): InsideResponse => ({
-    status: 200,
-    headers: { "Content-Type": "text/html" },
-    body: "the page\n",
-    certificate: undefined,
-    tookMs: 1,
-    ...over,
-  });
   const refused: InsideResponse = { error: "ECONNREFUSED", message: "connect", tookMs: 1 };
   const page = { is: "exactly", text: "the page" } as const;
   const table: readonly [HttpExpectation, InsideResponse, Verdict][] = [
@@ -67,7 +68,25 @@ test("answers", () => {
     [{ matcher: "tls", days: 400_000 }, answer({ certificate }), "fail"],
   ];
   for (const [expectation, response, verdict] of table)
-    is(judgeHttp({ expectation }, response, NOW), verdict, expectation);
+    is(judgeHttp({ resource: { isStatusStated: true }, expectation }, response, NOW), verdict, expectation);
+});
+
+test("what a body lacks is believed of an error page only when that status is expected", () => {
+  const match = { is: "containing", text: "stack trace" } as const;
+  const table: readonly [status: number, isStatusStated: boolean, Verdict][] = [
+    [200, false, "pass"],
+    [302, false, "pass"],
+    [404, false, "fail"],
+    [500, false, "fail"],
+    [500, true, "pass"],
+  ];
+  for (const [status, isStatusStated, verdict] of table) {
+    const check = {
+      resource: { isStatusStated },
+      expectation: { matcher: "body", match, isWanted: false },
+    } as const;
+    is(judgeHttp(check, answer({ status, body: "oops" }), NOW), verdict, [status, isStatusStated]);
+  }
 });
 
 test("only an answer of the network proves that nothing is open", () => {

@@ -175,8 +175,13 @@ function judgeMerged(stream: Stream, expectation: LogExpectation, log: string): 
   );
 }
 
+export interface JudgedHttp {
+  readonly resource: Pick<CheckOf<"http">["resource"], "isStatusStated">;
+  readonly expectation: CheckOf<"http">["expectation"];
+}
+
 export function judgeHttp(
-  { expectation }: Pick<CheckOf<"http">, "expectation">,
+  { resource: { isStatusStated }, expectation }: JudgedHttp,
   response: InsideResponse,
   now: number,
 ): Judgement {
@@ -191,6 +196,8 @@ export function judgeHttp(
       return fits(value, expectation.match) ? pass() : fail(`${expectation.name}: ${value}`);
     }
     case "body": {
+      if (!expectation.isWanted && status >= 400 && !isStatusStated)
+        return fail(`status ${status}, body ${body.slice(0, 200)}`);
       if (!expectation.isWanted) return judgeLacks("body", body, expectation.match);
       return judgeText("body", body, expectation.match);
     }

@@ -613,7 +613,11 @@ const WEB: readonly Omit<Mutation, "base">[] = [
     damage: start(START.replace("echo ready to serve\n", "")),
     untrue: ["log ready"],
   },
-  { name: "the page is gone", damage: { remove: ["app/www/index.html"] }, untrue: ["http page"] },
+  {
+    name: "the page is gone",
+    damage: { remove: ["app/www/index.html"] },
+    untrue: ["http page", "http lacks stack"],
+  },
   {
     name: "the page shows a stack trace",
     damage: { put: [{ path: "app/www/index.html", text: "stack trace: at x\n" }] },

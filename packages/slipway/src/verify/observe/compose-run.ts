@@ -121,7 +121,7 @@ async function conditions(
   const wanted = plan.conditions.filter(isWanted);
   const own = wanted.filter((check) => check.kind !== "image");
   const options = { clock, digest: container.service.image.digest, where: service };
-  await settle(own, { ...options, look: () => lookInto(container, clock) }, outcomes);
+  await settle(own, { ...options, look: () => lookInto(container, clock, plan.conditions) }, outcomes);
 }
 
 async function commands(

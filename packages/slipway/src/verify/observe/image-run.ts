@@ -54,7 +54,7 @@ async function runShared(
   if (run.isIdle === true) return runCommands(commands, undefined, { service, view, context }, outcomes);
   const settling = (container: Container): SettleOptions => ({
     clock: context.clock,
-    look: () => lookInto(container, context.clock, view.files),
+    look: () => lookInto(container, context.clock, plan.conditions, view.files),
     digest,
     where: `the container of ${view.image.name}`,
   });

@@ -28,9 +28,11 @@ import type { Look } from "./settle.ts";
 
 const REQUEST_MS = 5_000;
 
+/** `conditions`: everything that is expected of it, because an end that is expected is no failure. */
 export async function lookInto(
   container: Container,
   clock: Clock,
+  conditions: readonly Check[],
   defaultAccounts?: ContainerFiles,
 ): Promise<Look> {
   const state = await container.state();
@@ -39,11 +41,30 @@ export async function lookInto(
   return {
     // A restart policy may bring it back.
     isFinal: isGone && container.service.restart === "no",
-    judge: (check) =>
-      isGone && needsLife(check)
-        ? Promise.resolve(gone(check, state))
-        : judgeSafely(() => looker.judge(check, state)),
+    judge: async (check) => {
+      if (isGone && needsLife(check)) return gone(check, state);
+      const judgement = await judgeSafely(() => looker.judge(check, state));
+      return isGone ? afterTheEnd(check, judgement, state, conditions) : judgement;
+    },
   };
+}
+
+/** What failed early had no time to log what its log should lack; one that ended well, or as expected, has said it all. */
+export function afterTheEnd(
+  check: Check,
+  judgement: Judgement,
+  state: Pick<ContainerState, "status" | "exitCode" | "signal">,
+  conditions: readonly Check[],
+): Judgement {
+  if (check.kind !== "log" || judgement.verdict !== "pass" || !holdsOfNothing(check)) return judgement;
+  const expected = conditions.flatMap((one) =>
+    one.kind === "container" && one.expectation.matcher === "exitCode" ? [one.expectation.code] : [],
+  );
+  const isAsExpected =
+    state.signal === undefined && state.exitCode !== undefined && [0, ...expected].includes(state.exitCode);
+  if (isAsExpected) return judgement;
+  const why = `the container has failed (${showState(state as ContainerState)}), so it may not have come to log it`;
+  return unknown(why, "See why it ended, or expect it: t.container.exitCode(3).");
 }
 
 /** A log, a state and files are there after the end too. */

@@ -201,6 +201,31 @@ test("a container that ends says so at once: what should be there fails, what sh
   assert.ok(results.every(({ durationMs }) => durationMs < 5_000));
 });
 
+test("what failed early proves nothing by its log, what ended well or as expected does", async () => {
+  const ends = (code: number) => ({ entrypoint: ["/bin/sh", "-c"], command: [`echo begun; exit ${code}`] });
+  const says = (t: ImageTarget): void => {
+    t.log.stderr.lacks("warn");
+    t.log.count("warn", 0);
+    t.log.lacks("begun");
+    t.log.contains("begun");
+  };
+  const expected = (t: ImageTarget): void => {
+    says(t);
+    t.container.exitCode(3);
+  };
+  const table: readonly [number, (t: ImageTarget) => void, readonly string[]][] = [
+    [3, says, ["unknown", "unknown", "fail", "pass"]],
+    [0, says, ["pass", "pass", "fail", "pass"]],
+    [3, expected, ["pass", "pass", "fail", "pass", "pass"]],
+    [1, expected, ["unknown", "unknown", "fail", "pass", "fail"]],
+  ];
+  for (const [code, body, verdicts] of table) {
+    const { results } = await decide(ends(code), body);
+    const seen = results.map(({ verdict }) => verdict);
+    assert.deepEqual(seen, verdicts, `exit ${code}`);
+  }
+});
+
 test("a container that cannot be started fails what should be there, and nothing passes by it", async () => {
   const { results } = await decide({ entrypoint: ["/no/such/program"] }, (t) => {
     t.port(80).listening();

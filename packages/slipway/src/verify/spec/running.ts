@@ -1,5 +1,5 @@
 /** Checks on what runs: `t.command`, `t.port`, `t.process`, `t.http`, `t.log`, `t.dns`, `t.reach`, `t.container`. */
-import type { CommandResource, Json, Stream } from "../check.ts";
+import type { CommandResource, HttpResource, Json, Stream } from "../check.ts";
 import { specError } from "../collect.ts";
 import { showMatch } from "../text.ts";
 import {
@@ -200,19 +200,26 @@ export const REQUEST_OPTIONS = { method: true, headers: true, body: true, insecu
 
 /** One request, repeated until everything expected of its answer holds or the deadline ends. Redirects are not followed. */
 export class HttpExpectations extends Expectations<"http"> {
+  /** Shared with its checks; nothing reads it before the spec file has ended. */
+  readonly #resource: { -readonly [K in keyof HttpResource]: HttpResource[K] };
+
   constructor(context: Context, url: string, request: RequestOptions, subject: string) {
-    super(context, "http", subject, {
+    const resource = {
       url,
       method: (request.method ?? "GET").toUpperCase(),
       headers: request.headers ?? {},
       body: request.body,
       isInsecure: request.insecure === true,
-    });
+      isStatusStated: false,
+    };
+    super(context, "http", subject, resource);
+    this.#resource = resource;
   }
 
   status(expected: number): this {
     if (!Number.isInteger(expected) || expected < 100 || expected > 599)
       throw specError(`${expected} is not an HTTP status`);
+    this.#resource.isStatusStated = true;
     return this.expect(`status ${expected}`, { matcher: "status", status: expected });
   }
   /** A string: the whole body, exactly. An expression: searched. */
@@ -220,6 +227,7 @@ export class HttpExpectations extends Expectations<"http"> {
     const match = textMatch("body", expected, "exactly");
     return this.expect(`body ${showMatch(match)}`, { matcher: "body", match, isWanted: true });
   }
+  /** Of an answer below 400, unless `status` says otherwise: an error page lacks nearly everything. */
   bodyLacks(unwanted: Expected): this {
     const match = textMatch("bodyLacks", unwanted, "containing");
     return this.expect(`body lacks ${showMatch(match)}`, { matcher: "body", match, isWanted: false });
@@ -254,7 +262,7 @@ export class LogExpectations extends Expectations<"log"> {
     const match = textMatch("contains", expected, "containing");
     return this.expect(`contains ${showMatch(match)}`, { matcher: "contains", match });
   }
-  /** Judged last, when everything else of the service has happened. */
+  /** Judged last, when everything else of the service has happened; unknown when the container has failed before. */
   lacks(unwanted: Expected): this {
     const match = textMatch("lacks", unwanted, "containing");
     return this.expect(`lacks ${showMatch(match)}`, { matcher: "lacks", match });
