@@ -26,6 +26,7 @@ COPY passwd /etc/link-target
 ENV PORT=8080 EMPTY=
 LABEL team=web
 EXPOSE 8080 53/udp
+VOLUME /state
 USER node
 ENTRYPOINT ["run"]
 CMD ["server.js"]
@@ -102,6 +103,12 @@ const TABLE: readonly [string, "pass" | "fail" | "unknown"][] = [
   ['t.image.workdir("/")', "fail"],
   ['t.image.stopSignal("SIGTERM")', "pass"],
   ['t.image.volume("/data")', "fail"],
+  ['t.image.volume("/state/")', "pass"],
+  ['t.image.volumeUnset("/state/")', "fail"],
+  ['t.image.volumeUnset("//state")', "fail"],
+  ['t.image.label("constructor")', "fail"],
+  ['t.image.labelUnset("constructor")', "pass"],
+  ['t.file("/app/server.js").mode(0o644)', "pass"],
   ['t.image.maxSize("1MB")', "pass"],
   ["t.image.maxSize(10)", "fail"],
   ["t.image.noSecretInEnvOrHistory()", "pass"],
@@ -252,6 +259,13 @@ test("a mistake in a spec file is one error with its place; a missing image is o
     ['describeImage("web", (t) => t.image.cmd([]));', "VERIFY_SPEC_INVALID", 2],
     ['describeImage("web", (t) => t.file("app"));', "VERIFY_SPEC_INVALID", 2],
     ['describeImage("web", (t) => t.file("/a").mode("rw"));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("/a").mode(644));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("/a").mode(4755));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.files("**").every({ mode: 755 }));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.files("**").every({ ownedBy: 0 }));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("/a").group(0));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.file("/a").maxSize(Number.NaN));', "VERIFY_SPEC_INVALID", 2],
+    ['describeImage("web", (t) => t.within(Infinity).port(1).listening());', "VERIFY_SPEC_INVALID", 2],
     ['describeImage("web", (t) => t.file("/a").contains(""));', "VERIFY_SPEC_INVALID", 2],
     ['describeImage("web", (t) => t.image.maxSize("big"));', "VERIFY_SPEC_INVALID", 2],
     ['describeImage("web", (t) => t.files("/etc/{passwd,group").none());', "VERIFY_SPEC_INVALID", 2],
@@ -320,6 +334,8 @@ test("a mistake in a spec file is one error with its place; a missing image is o
       'describeImage("web", (t) => t.file("/a").lacks("x", { form: "y" }));',
       /lacks has no option "form".*"from"/s,
     ],
+    ['describeImage("web", (t) => t.file("/a").mode(644));', /644 is not a mode.*0o644 or "0644"/s],
+    ['describeImage("web", (t) => t.file("/a").ownedBy(0));', /^0 is not an owner/],
     ['describeImage("web", (t) => t.image.base({ nmae: "x" }));', /base has no option "nmae"/],
   ];
   for (const [body, says] of silent) {

@@ -1,4 +1,5 @@
 /** What is expected of an image's configuration, decided from its JSON and, where names mean something, its files. */
+import { posix } from "node:path";
 import {
   type CheckOf,
   fail,
@@ -70,7 +71,7 @@ function judgeConfig(expectation: ConfigExpectation, { config: file, manifest }:
     case "label":
       return judgeLabel(labels, expectation.name, expectation.match);
     case "labelUnset": {
-      const value = labels[expectation.name];
+      const value = labelOf(labels, expectation.name);
       return value === undefined ? pass() : fail(`${expectation.name}=${value}`);
     }
     case "exposes":
@@ -86,7 +87,8 @@ function judgeConfig(expectation: ConfigExpectation, { config: file, manifest }:
     case "volume":
     case "volumeNot": {
       const volumes = Object.keys(config.Volumes ?? {});
-      const isSame = volumes.includes(expectation.path) === (expectation.matcher === "volume");
+      const isThere = volumes.some((one) => plainPath(one) === plainPath(expectation.path));
+      const isSame = isThere === (expectation.matcher === "volume");
       return isSame ? pass() : fail(`volumes: ${volumes.join(", ") || "none"}`);
     }
     case "healthcheck":
@@ -118,12 +120,15 @@ function judgeEnv(value: string | undefined, name: string, match: TextMatch | un
   return fail(secretInVariable(name, value) === undefined ? `${name}=${value}` : `${name} has another value`);
 }
 
+const labelOf = (labels: Readonly<Record<string, string>>, name: string): string | undefined =>
+  Object.hasOwn(labels, name) ? labels[name] : undefined;
+
 function judgeLabel(
   labels: Readonly<Record<string, string>>,
   name: string,
   match: TextMatch | undefined,
 ): Judgement {
-  const value = labels[name];
+  const value = labelOf(labels, name);
   if (value === undefined) return fail(`there is no label ${name}`);
   return match === undefined || fits(value, match) ? pass() : fail(`${name}=${value}`);
 }
@@ -260,6 +265,9 @@ async function judgeNoShell({ config, files }: ImageView): Promise<Judgement> {
   }
   return pass(`${looked} paths looked at`);
 }
+
+/** `/data/` and `//data` are `/data`. */
+const plainPath = (path: string): string => posix.normalize(`/${path}`).replace(/(.)\/$/, "$1");
 
 const same = (actual: string, expected: string): Judgement =>
   actual === expected ? pass() : fail(actual === "" ? "it is not set" : `it is ${actual}`);

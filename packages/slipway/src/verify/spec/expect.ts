@@ -173,17 +173,35 @@ export function documentAt(path: string, expected: Json | RegExp): DocumentExpec
 export const showDocument = (what: string, { path, value, match }: DocumentExpectation): string =>
   `${what} ${path === "" ? "" : `${path} `}is ${match === undefined ? JSON.stringify(value) : showMatch(match)}`;
 
+/** Of people who forgot the `0o`. As numbers none of these is a mode that anyone means. */
+const WRITTEN_DECIMAL: readonly number[] = [
+  400, 440, 444, 500, 550, 555, 600, 640, 644, 660, 664, 666, 700, 711, 750, 751, 755, 770, 775, 777, 1777,
+  2755, 2775,
+];
+
 /** `"0644"`, or the number 0o644. */
 export function parseMode(expected: string | number): number {
   const wanted =
     typeof expected === "number"
       ? expected
-      : /^[0-7]+$/.test(expected)
+      : typeof expected === "string" && /^[0-7]+$/.test(expected)
         ? Number.parseInt(expected, 8)
         : Number.NaN;
-  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 0o7777)
-    throw specError(`"${expected}" is not a mode, like "0644"`);
+  const isDecimal = typeof expected === "number" && WRITTEN_DECIMAL.includes(expected);
+  if (isDecimal || !Number.isInteger(wanted) || wanted < 0 || wanted > 0o7777) {
+    const isNumber = typeof expected === "number" && /^[0-7]+$/.test(String(expected));
+    const hint = isNumber ? `Write 0o${expected} or "0${expected}".` : 'Write 0o644 or "0644".';
+    throw specError(`${JSON.stringify(expected)} is not a mode`, hint);
+  }
   return wanted;
+}
+
+/** `"root"`, `"node:node"`, `"1000:1000"`. */
+export function parseOwner(expected: string): readonly [user: string, group: string | undefined] {
+  const [user = "", group, more] = typeof expected === "string" ? expected.split(":") : [];
+  if (user === "" || group === "" || more !== undefined)
+    throw specError(`${JSON.stringify(expected)} is not an owner, like "node:node" or "1000"`);
+  return [user, group];
 }
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -198,15 +216,15 @@ const UNITS: Readonly<Record<string, number>> = {
 
 /** `"250MB"`, `"1GiB"`, or bytes. */
 export function parseSize(text: string | number): number {
-  if (typeof text === "number") return text;
-  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?i?B)$/i.exec(text);
+  if (typeof text === "number" && Number.isFinite(text) && text >= 0) return text;
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?i?B)$/i.exec(String(text));
   if (match === null) throw specError(`"${text}" is not a size, like "250MB" or "1GiB"`);
   return Number(match[1]) * (UNITS[(match[2] as string).toUpperCase()] as number);
 }
 
 /** `"5s"`, `"2m"`, or milliseconds. */
 export function parseTime(text: string | number): number {
-  if (typeof text === "number" && text >= 0) return text;
+  if (typeof text === "number" && Number.isFinite(text) && text >= 0) return text;
   const ms = typeof text === "string" ? safely(() => parseDuration(text, "time")) : undefined;
   if (ms === undefined) throw specError(`"${text}" is not a duration, like "5s" or "500ms"`);
   return ms;

@@ -10,6 +10,7 @@ import {
   type Expected,
   options,
   parseMode,
+  parseOwner,
   parseSize,
   section,
   showDocument,
@@ -69,11 +70,12 @@ export class FileExpectations extends Expectations<"file"> {
 
   /** `"root"`, `"node:node"`, `"1000:1000"`. Names are looked up in the image. */
   ownedBy(expected: string): this {
-    const [user, group] = expected.split(":") as [string, string?];
-    if (user === "" || group === "") throw specError(`"${expected}" is not an owner, like "node:node"`);
+    const [user, group] = parseOwner(expected);
     return this.expect(`owned by ${expected}`, { matcher: "ownedBy", user, group });
   }
   group(expected: string): this {
+    if (typeof expected !== "string" || expected === "")
+      throw specError(`${JSON.stringify(expected)} is not a group, like "staff" or "50"`);
     return this.expect(`group ${expected}`, { matcher: "ownedBy", user: undefined, group: expected });
   }
 
@@ -209,6 +211,7 @@ export class FilesExpectations extends Expectations<"files"> {
     options("every", expected, { mode: true, ownedBy: true });
     const mode = expected.mode === undefined ? undefined : parseMode(expected.mode);
     const owner = expected.ownedBy;
+    if (owner !== undefined) parseOwner(owner);
     if (mode === undefined && owner === undefined) throw specError("every expects a mode or ownedBy");
     const says = [
       mode === undefined ? [] : `mode ${showMode(mode)}`,
