@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { until } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
+import { isBlocked, runIn } from "../observe/commands.ts";
+import { commandResource } from "../spec/running.ts";
 import { buildCasesImage } from "./cases-image.ts";
 import {
   type Container,
@@ -244,6 +246,17 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         assert.equal(one.execs, before + 1);
         assert.equal((await one.exec(["no-such-program"])).exitCode, 127);
         assert.equal((await one.exec(["id", "-g"], { user: "app:extra" })).stdout, "44\n");
+      }));
+
+    test("a command as a user that is not there is refused, with the user's name, and the next one runs", () =>
+      running([service("one")], async (project) => {
+        const one = project.container("one");
+        const command = commandResource(["id"], { user: "nouser" });
+        const ran = await runIn(one, { resource: command, checks: [] }, () => Promise.resolve(undefined));
+        const said = isBlocked(ran) ? ran.blocked : ran.stderr + ran.stdout;
+        assert.match(said, /nouser/);
+        assert.ok(isBlocked(ran) ? ran.isByImage : ran.exitCode !== 0);
+        assert.equal((await one.exec(["id", "-u"])).exitCode, 0);
       }));
 
     test("a command that takes too long is killed, and what it wrote is kept", () =>

@@ -1,5 +1,5 @@
 /** Commands, one after the other in the order of the spec file; each runs once for all that is expected of it. */
-import type { Clock } from "@slipway/base";
+import { type Clock, SlipwayError } from "@slipway/base";
 import { type CheckOf, fail, type Judgement, unknown } from "../check.ts";
 import type { Container, ContainerFiles, ExecResult } from "../engines/engine.ts";
 import { judgeCommand } from "../judge/running.ts";
@@ -71,8 +71,36 @@ function judgeBlocked(
   return isByImage && wantsMore ? fail(`it cannot be run: ${blocked}`) : unknown(blocked, remedy);
 }
 
-/** Runs it in a container that lives, with what comes before and after it. */
+/** Runs it in a container that lives, with what comes before and after it. Rejects when the engine is gone. */
 export async function runIn(
+  container: Container,
+  plan: CommandPlan,
+  files: () => Promise<ContainerFiles | undefined>,
+): Promise<Ran> {
+  try {
+    return await runThere(container, plan, files);
+  } catch (error) {
+    const blocked = refusalOf(error);
+    if (blocked === undefined) throw error;
+    return blocked;
+  }
+}
+
+/** What concerns the image, as runc, crun and the sandbox word it: its accounts, folders and programs. */
+const BY_IMAGE = /\b(?:user|group|passwd|chdir|cwd|working directory|no such|not found|permission|format)\b/i;
+
+/** An engine that answers, but with a refusal: one command that cannot be run is no reason to end the whole run. */
+function refusalOf(error: unknown): Blocked | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof SlipwayError && error.code === "CONTAINER_NOT_RUNNING") {
+    return { blocked: "the container ended before it could be run", isByImage: false };
+  }
+  const isAnswer = "statusCode" in error && typeof error.statusCode === "number";
+  if (!isAnswer && !(error instanceof SlipwayError && error.code === "ENGINE_EXEC_FAILED")) return undefined;
+  return { blocked: error.message, isByImage: BY_IMAGE.test(error.message) };
+}
+
+async function runThere(
   container: Container,
   { resource }: CommandPlan,
   files: () => Promise<ContainerFiles | undefined>,

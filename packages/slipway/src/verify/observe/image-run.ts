@@ -9,7 +9,7 @@ import type { Container, ContainerFiles, Engine, Project, ServiceSpec } from "..
 import { envOf } from "../judge/image.ts";
 import { judgeStop } from "../judge/running.ts";
 import type { CommandPlan, ContainerPlan, ImagePlan } from "../plan.ts";
-import { decideCommand, isBlocked, missingShell, type Ran, runIn } from "./commands.ts";
+import { decideCommand, missingShell, type Ran, runIn } from "./commands.ts";
 import type { ImageView } from "./image-view.ts";
 import { lookInto } from "./look.ts";
 import { judgeSafely, type Outcomes } from "./outcome.ts";
@@ -182,7 +182,7 @@ async function execIn(
     if ((await container.state()).status !== "running") return undefined;
     throw error;
   });
-  if (ran === undefined || isBlocked(ran)) return ran;
+  if (ran === undefined) return undefined;
   return (await container.state()).status === "running" ? ran : undefined;
 }
 

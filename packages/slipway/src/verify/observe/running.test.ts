@@ -132,6 +132,19 @@ test("what a server does is seen without a single exec, and only one container i
   assert.deepEqual([engine.made, engine.execs], [1, 0]);
 });
 
+test("a command that the engine refuses to run fails with the reason, and the others go on", async () => {
+  const { results } = await decide(serve(), (t) => {
+    t.command(["id"], { user: "nouser" }).stdoutLacks("root");
+    t.command(["true"]);
+    t.container.running();
+  });
+  assert.deepEqual(
+    results.map(({ verdict }) => verdict),
+    ["fail", "unknown", "pass", "pass"],
+  );
+  assert.match(results[0]?.evidence ?? "", /cannot be run: id: unable to find user nouser/);
+});
+
 test("where the engine shows no sockets or processes, one exec reads both for all checks", async () => {
   const engine = testingEngine(systemClock, { blind: ["sockets", "processes"] });
   const { results } = await decide(

@@ -178,6 +178,15 @@ class MachineContainer implements Container {
     this.execs += 1;
     const startedAt = this.#clock.monotonic();
     const [program = "", ...args] = argv;
+    if (options.user !== undefined) {
+      return Promise.reject(
+        new SlipwayError({
+          code: "ENGINE_EXEC_FAILED",
+          message: `${program}: unable to find user ${options.user}`,
+          exitCode: 3,
+        }),
+      );
+    }
     const child = spawn(program, args, {
       env: { ...process.env, ...options.environment },
       ...(options.workingDir === undefined ? {} : { cwd: options.workingDir }),
