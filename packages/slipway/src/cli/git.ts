@@ -47,6 +47,29 @@ export async function lastCommitOf(
   return commit && seconds ? { commit, timeMs: Number(seconds) * 1000 } : undefined;
 }
 
+/**
+ * Files under `paths` that are not as in that commit, untracked ones too, without those under `except`; relative to
+ * `root`, sorted. Undefined outside a git repository, and for a commit that is not there.
+ */
+export async function changedSince(
+  root: string,
+  commit: string,
+  paths: readonly string[],
+  except: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<readonly string[] | undefined> {
+  const git = async (...args: string[]): Promise<string[] | undefined> => {
+    const command = ["git", "-C", root, ...args, "-z", "--", ...paths, ...except.map(excluded)];
+    const result = await exec(command, { env }).catch(() => undefined);
+    return result?.exitCode === 0 ? result.stdout.split("\0").filter((name) => name !== "") : undefined;
+  };
+  const tracked = await git("diff", "--name-only", "--relative", "--no-renames", commit);
+  const others = await git("ls-files", "--others", "--exclude-standard");
+  return tracked === undefined || others === undefined ? undefined : [...tracked, ...others].sort();
+}
+
+const excluded = (path: string): string => `:(exclude,literal)${path.replace(/\/$/, "")}`;
+
 /** Where the sources are, as an address for people: the remote `origin`, without user and password. */
 export async function sourceOf(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const command = ["git", "-C", root, "config", "--get", "remote.origin.url"];

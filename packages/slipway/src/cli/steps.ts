@@ -152,25 +152,39 @@ export function keepReferences(
 
 /** What was built for this environment from the tree as it is now. */
 export async function readBuild(project: Project, version: Version): Promise<BuildRecord> {
-  const text = await readTextIfExists(buildRecordPath(project));
-  const record = text === undefined ? undefined : (JSON.parse(text) as BuildRecord);
-  const fail = (message: string): SlipwayError =>
-    new SlipwayError({
-      code: "BUILD_MISSING",
-      where: "build",
-      message,
-      hint: "Run `slipway build`, or `slipway ship`, which does all steps.",
-      exitCode: 2,
-    });
-  if (record === undefined) throw fail("no images were built yet");
-  if (record.environment !== project.config.environment)
-    throw fail(
-      `the images were built for environment ${record.environment}, not ${project.config.environment}`,
-    );
-  if (record.tag !== versionTag(version))
-    throw fail(`the images were built from ${record.tag}, the work tree is at ${versionTag(version)}`);
+  const record = await readRecord(project);
+  const tag = versionTag(version);
+  if (record.tag !== tag) throw staleBuild(record, tag);
   return record;
 }
+
+/** What was built last for this environment. Rejects with BUILD_MISSING. */
+export async function readRecord(project: Project): Promise<BuildRecord> {
+  const text = await readTextIfExists(buildRecordPath(project));
+  const record = text === undefined ? undefined : (JSON.parse(text) as BuildRecord);
+  if (record === undefined) throw buildMissing("no images were built yet");
+  if (record.environment !== project.config.environment)
+    throw buildMissing(
+      `the images were built for environment ${record.environment}, not ${project.config.environment}`,
+    );
+  return record;
+}
+
+/** `changed`: what images are built from, as far as it is known. */
+export function staleBuild(record: BuildRecord, tag: string, changed: readonly string[] = []): SlipwayError {
+  const rest = changed.length > 3 ? ` and ${changed.length - 3} more` : "";
+  const files = changed.length === 0 ? "" : `; changed: ${changed.slice(0, 3).join(", ")}${rest}`;
+  return buildMissing(`the images were built from ${record.tag}, the work tree is at ${tag}${files}`);
+}
+
+const buildMissing = (message: string): SlipwayError =>
+  new SlipwayError({
+    code: "BUILD_MISSING",
+    where: "build",
+    message,
+    hint: "Run `slipway build`, or `slipway ship`, which does all steps.",
+    exitCode: 2,
+  });
 
 export async function pushStep(
   context: CliContext,

@@ -1,10 +1,9 @@
 import { type CommandDeclaration, type CommandInput, isSet, listOption, textOption } from "./command.ts";
-import type { Version } from "./git.ts";
 
 export const command: CommandDeclaration = {
-  summary: "check the built images, and the deployed service",
+  summary: "check the built images, Compose files, clusters, and the deployed service",
   description:
-    "Runs the checks of the spec files: on the images without running them where that decides, in a container where it does not, and over HTTP on the deployed service.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
+    "Runs the checks of the spec files: on the images without running them where that decides, in a container where it does not (describeImage); on the services of a Compose file, started together (describeCompose); on the manifests in an embedded cluster, or in one that is there (describeCluster); and over HTTP on the deployed service (describeService).\nThe images are those that were built last; run slipway build after a change of what they are built from.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
   options: [
     { flags: "-t, --filter <text>", description: "only checks whose name contains this" },
     { flags: "--image <name>", description: "only checks of this image" },
@@ -35,8 +34,10 @@ export const command: CommandDeclaration = {
   ],
   async run(context, input) {
     const { SlipwayError } = await import("@slipway/base");
-    const { openProject, shippableVersion } = await import("./project.ts");
-    const { buildRecordPath, outputOf, readBuild } = await import("./steps.ts");
+    const { resolve } = await import("node:path");
+    const { openProject } = await import("./project.ts");
+    const { buildRecordPath, outputOf } = await import("./steps.ts");
+    const { buildToVerify } = await import("./verify-build.ts");
     const { engineChoice } = await import("./verify-engine.ts");
     const { verifyStep } = await import("./verify-step.ts");
     const { findWorld } = await import("../world/state.ts");
@@ -51,13 +52,15 @@ export const command: CommandDeclaration = {
     }
     const engine = engineChoice(textOption(input, "engine"));
     const structureTests = listOption(input, "structureTest");
-    let version: Version | undefined;
+    const junit = textOption(input, "junit");
+    let accepted: string | undefined;
     const run = async (): Promise<number> => {
       const project = await openProject(context, input);
-      const now = await shippableVersion(context, input, project.config);
-      // While it watches, an edited spec file is a change that is not committed; the images are the same.
-      version ??= now;
-      const record = await readBuild(project, version).catch(() => readBuild(project, now));
+      const reports = junit === undefined ? [] : [resolve(context.cwd, junit)];
+      const { record, warning } = await buildToVerify(context, input, project, { accepted, reports });
+      // While it watches, the images are the same whatever is edited, until they are built again.
+      accepted = record.tag;
+      if (warning !== undefined) context.writeError(`warning: ${warning}\n`);
       const presence = await findWorld(project.paths);
       return verifyStep(
         context,
@@ -75,7 +78,7 @@ export const command: CommandDeclaration = {
           allowUnknown: isSet(input, "allowUnknown"),
           verbose: isSet(input, "verbose"),
           tap: isSet(input, "tap"),
-          junit: textOption(input, "junit"),
+          junit,
           ...(isSet(input, "github") ? { github: true } : {}),
           ...(only === undefined ? {} : { only }),
         },
