@@ -39,6 +39,9 @@ const get = (url: string) => ({
   timeoutMs: 5000,
   isInsecure: false,
 });
+/** Of all that runs in it, as a program inside sees it. */
+const commandLines = async (container: Container): Promise<string> =>
+  (await container.exec(shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '"))).stdout;
 const shell = (script: string): readonly string[] => ["sh", "-c", script];
 
 export function engineCases(name: string, options: EngineCaseOptions): void {
@@ -264,10 +267,30 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         const one = project.container("one");
         const result = await one.exec(shell("echo begun; exec sleep 4242"), { timeoutMs: 1000 });
         assert.deepEqual([result.hasTimedOut, result.stdout], [true, "begun\n"]);
-        await until("the command to be gone", async () =>
-          (await seen(one.processes())).every(({ argv }) => !argv.includes("4242")),
-        );
+        await until("the command to be gone", async () => !(await commandLines(one)).includes("4242"));
       }));
+
+    test("what a healthcheck runs is not among the processes; a daemon that a command leaves behind is", () => {
+      const healthcheck = {
+        test: ["sleep", "4243"],
+        intervalMs: 1000,
+        timeoutMs: 60_000,
+        retries: 3,
+        startPeriodMs: 0,
+      };
+      return running([service("web", { command: HTTPD, healthcheck })], async (project) => {
+        const web = project.container("web");
+        await web.state();
+        await until("the healthcheck to run", async () => (await commandLines(web)).includes("sleep 4243"));
+        await web.exec(shell("(sleep 4244 >/dev/null 2>&1 </dev/null &)"));
+        await until("the daemon to be seen", async () =>
+          (await seen(web.processes())).some(({ argv }) => argv.includes("4244")),
+        );
+        assert.ok((await commandLines(web)).includes("sleep 4243"), "it still runs");
+        const words = (await seen(web.processes())).map(({ argv }) => argv.join(" "));
+        assert.deepEqual(words, [HTTPD.join(" "), "sleep 4244"]);
+      });
+    });
 
     test("a stop sends the stop signal, waits, and kills", () =>
       running(

@@ -4,6 +4,7 @@
  * ss or netstat need be there.
  */
 import type { Container, ContainerProcess, ListeningSocket, Unseen } from "../engines/engine.ts";
+import { withoutVisitors } from "../engines/inside/processes.ts";
 
 export interface Tables {
   /** Undefined: without `cat` the words of a command line run together, so that no name is sure. */
@@ -65,7 +66,10 @@ export function parseTables(output: string): Tables | undefined {
   }
   if (!hasTable) return undefined;
   const whole = processes.map((one) => ({ ...one, argv: argvOf.get(one.pid) ?? [] }));
-  return { processes: lines.includes("C") ? whole : undefined, sockets };
+  // Where containers share one pid namespace, the first process is the pod's, and each container's is no child of it.
+  const isShared = whole.some(({ pid, comm }) => pid === 1 && comm === "pause");
+  const own = isShared ? whole : withoutVisitors(whole, 1);
+  return { processes: lines.includes("C") ? own : undefined, sockets };
 }
 
 /** `0: 0100007F:1F90 00000000:0000 0A …`: state 0A is LISTEN for TCP, 07 is unconnected for UDP. */

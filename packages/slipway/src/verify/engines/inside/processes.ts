@@ -15,9 +15,43 @@ export function processesOf(first: number): readonly ContainerProcess[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => see(Number(name), namespace));
   const inner = new Map(seen.map(({ outer, process }) => [outer, process.pid]));
-  return seen
-    .map(({ process, outerParent }) => ({ ...process, parent: inner.get(outerParent) ?? 0 }))
-    .sort((a, b) => a.pid - b.pid);
+  // A parent that ended meanwhile is not one outside: its children have another one by now.
+  const parentOf = ({ outer, outerParent }: Seen): number =>
+    inner.get(outerParent) ?? (outer === first ? 0 : (inner.get(parentNow(outer)) ?? 0));
+  const all = seen.map((one) => ({ ...one.process, parent: parentOf(one) })).sort((a, b) => a.pid - b.pid);
+  return withoutVisitors(all, inner.get(first) ?? 1);
+}
+
+/**
+ * Without what an exec or a healthcheck began, and all below it: these have a parent outside of the container (0), as
+ * otherwise only the first process has. A daemon that they leave behind gets the first process as its parent, and stays.
+ */
+export function withoutVisitors(
+  processes: readonly ContainerProcess[],
+  first: number,
+): readonly ContainerProcess[] {
+  const parents = new Map(processes.map(({ pid, parent }) => [pid, parent]));
+  const rootOf = (pid: number): number => {
+    let at = pid;
+    for (let depth = 0; depth < parents.size; depth += 1) {
+      const parent = parents.get(at);
+      if (parent === undefined || !parents.has(parent)) break;
+      at = parent;
+    }
+    return at;
+  };
+  return processes.filter(({ pid }) => {
+    const root = rootOf(pid);
+    return root === first || parents.get(root) !== 0;
+  });
+}
+
+function parentNow(pid: number): number {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return 0; // ended meanwhile
+  }
 }
 
 /** Nothing when it is of another namespace, ends meanwhile, or has ended and is only waited for. */
