@@ -7,7 +7,7 @@ import { type Check, fail, unknown } from "../check.ts";
 import { type Container, type Engine, isUnseen, type Project } from "../engines/engine.ts";
 import type { ComposePlan, ContainerPlan } from "../plan.ts";
 import { decideCommand, runIn } from "./commands.ts";
-import { isLate, stopAtTheEnd } from "./image-run.ts";
+import { isLate, stillAsked, stopAtTheEnd } from "./image-run.ts";
 import { lookInto } from "./look.ts";
 import type { Outcomes } from "./outcome.ts";
 import { settle } from "./settle.ts";
@@ -61,6 +61,8 @@ export async function checkServices(
   await Promise.all(services.map((one) => conditions(one, (check) => !isLate(check), clock, outcomes)));
   for (const one of services) await commands(one, clock, outcomes);
   await Promise.all(services.map((one) => conditions(one, isLate, clock, outcomes)));
+  const asked = new Set(services.flatMap((one) => stillAsked(one.plan.conditions, outcomes)));
+  await Promise.all(services.map((one) => conditions(one, (check) => asked.has(check), clock, outcomes)));
   await explainContainers(
     project.spec.services.map(({ name }) => project.container(name)),
     plans.flatMap((one) => checksOf(one.plan)),

@@ -75,6 +75,7 @@ async function runShared(
     await runCommands(commands, living, { service, view, context }, outcomes);
     if (startError !== undefined) return;
     await settle(plan.conditions.filter(isLate), settling(container), outcomes);
+    await settle(stillAsked(plan.conditions, outcomes), settling(container), outcomes);
     await explainContainers([container], plan.conditions, outcomes);
     await stopAtTheEnd(plan.stops, container, digest, outcomes);
   });
@@ -98,6 +99,13 @@ function expanded(plan: CommandPlan, view: ImageView): CommandPlan {
 /** What a log says, and how it ends, is asked after the commands, which may be what it is about. */
 export const isLate = (check: Check): boolean =>
   check.kind === "log" || (check.kind === "container" && check.expectation.matcher === "exitCode");
+
+/** That it lives, and how, must hold to the end: what held at first is looked at once more after everything else. */
+export const stillAsked = (checks: readonly Check[], outcomes: Outcomes): readonly Check[] =>
+  checks.filter(
+    (check) =>
+      check.kind === "container" && !isLate(check) && outcomes.get(check)?.judgement.verdict === "pass",
+  );
 
 /** Undefined when it started; else the engine's reason. */
 async function startOf(container: Container): Promise<string | undefined> {

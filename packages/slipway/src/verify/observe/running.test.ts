@@ -145,6 +145,18 @@ test("a command that the engine refuses to run fails with the reason, and the ot
   assert.match(results[0]?.evidence ?? "", /cannot be run: id: unable to find user nouser/);
 });
 
+test("a container that ends while it is checked was not running, and says with what code and why", async () => {
+  const options = { entrypoint: ["sh", "-c", "sleep 1; echo no database >&2; exit 9"] };
+  const { results } = await decide(options, (t) => {
+    t.container.running();
+    t.command(["sleep", "3"]).exits(0);
+    t.log.stderr.contains("no database");
+  });
+  const running = results[0];
+  assert.deepEqual([running?.verdict, running?.evidence], ["fail", "exited 9"]);
+  assert.deepEqual(running?.why, ["web exited 9; its last lines: no database"]);
+});
+
 test("where the engine shows no sockets or processes, one exec reads both for all checks", async () => {
   const engine = testingEngine(systemClock, { blind: ["sockets", "processes"] });
   const { results } = await decide(
