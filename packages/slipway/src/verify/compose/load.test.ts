@@ -1,5 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the syntax of Compose
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import { type LoadOptions, loadProject } from "./load.ts";
@@ -434,5 +437,28 @@ describe("what is refused", () => {
         return true;
       }),
     );
+  }
+});
+
+test("a folder stands for the files in it, and where only a file can be meant it is refused by name", async () => {
+  const root = await mkdtemp(join(tmpdir(), "slipway-compose-folder-"));
+  const read = (files: readonly string[]) => loadProject({ cwd: root, env: {}, files });
+  try {
+    await mkdir(join(root, "shop"));
+    await assert.rejects(read(["shop"]), {
+      code: "COMPOSE_FILE_MISSING",
+      message: /folder without compose\.yaml/,
+    });
+    await writeFile(join(root, "shop/compose.yml"), "services: { web: { image: web } }\n");
+    await writeFile(join(root, "shop/compose.override.yml"), "services: { api: { image: api } }\n");
+    const { project } = await read(["shop"]);
+    assert.deepEqual(
+      project.services.map(({ name }) => name),
+      ["web", "api"],
+    );
+    await writeFile(join(root, "all.yaml"), "include: [shop]\n");
+    await assert.rejects(read(["all.yaml"]), { code: "COMPOSE_FILE_FOLDER", exitCode: 2 });
+  } finally {
+    await rm(root, { recursive: true });
   }
 });

@@ -3,7 +3,7 @@
  * other. Files come through a port, so that all of it is tested without any.
  */
 import { dirname, join, relative, resolve } from "node:path";
-import { readTextIfExists } from "@slipway/base";
+import { readTextIfExists, systemCode } from "@slipway/base";
 import { EnvFileError, parseEnvFile } from "./env-file.ts";
 import { boolean, field, knownKeys, list, mapOf, text, texts } from "./fields.ts";
 import { InterpolationError, interpolate } from "./interpolate.ts";
@@ -56,7 +56,7 @@ export interface LoadedProject {
 }
 
 export async function loadProject(options: LoadOptions): Promise<LoadedProject> {
-  const read = options.readText ?? readTextIfExists;
+  const read = noFolder(options.readText ?? readTextIfExists);
   const files = await chosenFiles(options, read);
   const directory = dirname(files[0] as string);
   const loader = new Loader(options, read);
@@ -74,27 +74,72 @@ export async function loadProject(options: LoadOptions): Promise<LoadedProject> 
 type Lookup = (name: string) => string | undefined;
 type Read = (path: string) => Promise<string | undefined>;
 
+/** A folder where a file is meant is a mistake in what names it, not of this program. */
+const noFolder =
+  (read: Read): Read =>
+  async (path) => {
+    try {
+      return await read(path);
+    } catch (error) {
+      if (systemCode(error) !== "EISDIR") throw error;
+      throw composeError(
+        "COMPOSE_FILE_FOLDER",
+        { file: path, line: undefined, directory: path },
+        "is a folder, and a file is expected here",
+        "Name the file in it.",
+      );
+    }
+  };
+
 async function chosenFiles(options: LoadOptions, read: Read): Promise<readonly string[]> {
   const { cwd } = options;
-  if (options.files !== undefined && options.files.length > 0)
-    return options.files.map((file) => resolve(cwd, file));
-  const named = options.env["COMPOSE_FILE"] ?? (await fromDotEnv(cwd, options.env, read))["COMPOSE_FILE"];
-  if (named !== undefined && named !== "") {
-    const separator = options.env["COMPOSE_PATH_SEPARATOR"] ?? ":";
-    return named.split(separator).map((file) => resolve(cwd, file));
+  const named = options.files?.length ? options.files : await fromVariables(options, read);
+  if (named.length > 0) {
+    return (await Promise.all(named.map((file) => fileOrFolder(resolve(cwd, file), read)))).flat();
   }
   for (let folder = cwd; ; folder = dirname(folder)) {
-    for (const name of FILE_NAMES) {
-      if ((await read(join(folder, name))) === undefined) continue;
-      const over = join(folder, OVERRIDES[name] as string);
-      return (await read(over)) === undefined ? [join(folder, name)] : [join(folder, name), over];
-    }
+    const found = await filesIn(folder, read);
+    if (found !== undefined) return found;
     if (folder === dirname(folder)) break;
   }
   throw composeError(
     "COMPOSE_FILE_MISSING",
     { file: cwd, line: undefined, directory: cwd },
     `there is no ${FILE_NAMES.join(", ")} here or above`,
+    "Name the file with -f.",
+  );
+}
+
+/** Of COMPOSE_FILE. */
+async function fromVariables({ cwd, env }: LoadOptions, read: Read): Promise<readonly string[]> {
+  const named = env["COMPOSE_FILE"] ?? (await fromDotEnv(cwd, env, read))["COMPOSE_FILE"] ?? "";
+  return named === "" ? [] : named.split(env["COMPOSE_PATH_SEPARATOR"] ?? ":");
+}
+
+/** The file with its override; undefined when the folder has none. */
+async function filesIn(folder: string, read: Read): Promise<readonly string[] | undefined> {
+  for (const name of FILE_NAMES) {
+    if ((await read(join(folder, name))) === undefined) continue;
+    const over = join(folder, OVERRIDES[name] as string);
+    return (await read(over)) === undefined ? [join(folder, name)] : [join(folder, name), over];
+  }
+  return undefined;
+}
+
+/** A folder stands for the files in it. */
+async function fileOrFolder(path: string, read: Read): Promise<readonly string[]> {
+  try {
+    await read(path);
+    return [path];
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "COMPOSE_FILE_FOLDER") throw error;
+  }
+  const found = await filesIn(path, read);
+  if (found !== undefined) return found;
+  throw composeError(
+    "COMPOSE_FILE_MISSING",
+    { file: path, line: undefined, directory: path },
+    `is a folder without ${FILE_NAMES.join(", ")}`,
     "Name the file with -f.",
   );
 }
