@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec } from "@slipway/base";
+import { emptyHintOf } from "./verify-output.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const bin = join(import.meta.dirname, "../../bin/slipway");
@@ -48,6 +49,20 @@ const commit = async (): Promise<void> => {
 };
 const slipway = (...words: readonly string[]) => exec([bin, ...words], { cwd: folder, env: process.env });
 const verify = (...words: readonly string[]) => slipway("verify", "--only", "image", ...words);
+
+test("what was asked for and is not there is told with what there is", async () => {
+  const table: readonly (readonly [words: readonly string[], said: RegExp])[] = [
+    [["--image", "wep"], /--image wep: there is no such image; there are web\n.*Did you mean web/s],
+    [["-t", "nothing"], /no checks were collected\n.*no check for --only image -t "nothing"/],
+  ];
+  for (const [words, said] of table) {
+    const result = await verify(...words);
+    assert.equal(result.exitCode, 2, result.stdout + result.stderr);
+    assert.match(result.stdout + result.stderr, said);
+  }
+  assert.match(emptyHintOf([], []), /names no spec files: add verify: \["spec\/"\].*describeCompose/);
+  assert.match(emptyHintOf(["spec"], []), /^No file under verify calls describeImage/);
+});
 
 test("an edited spec file and a report in the tree do not stop it, committed or not; a changed source does", async () => {
   await write("spec/web.ts", `${SPEC}// more\n`);

@@ -15,6 +15,8 @@ export interface ShowOptions {
   readonly github?: boolean;
   /** A file that gets JUnit XML. */
   readonly junit?: string | undefined;
+  /** What to do when there are no checks at all. */
+  readonly emptyHint?: string;
 }
 
 export async function showReport(
@@ -30,11 +32,23 @@ export async function showReport(
     context.write(renderTap(report));
     return;
   }
-  output.say(indent(renderResults(report, { isVerbose: options.verbose ?? false })));
+  const { verbose: isVerbose = false, emptyHint } = options;
+  const text = renderResults(report, { isVerbose, ...(emptyHint === undefined ? {} : { emptyHint }) });
+  output.say(indent(text));
   if (options.github ?? context.env["GITHUB_ACTIONS"] === "true") {
     const annotations = renderGithub(report);
     if (annotations !== "") context.write(`${annotations}\n`);
   }
+}
+
+/** `specs`: what the configuration names under `verify`; `asked`: the options that left checks out. */
+export function emptyHintOf(specs: readonly string[], asked: readonly string[]): string {
+  const calls = "describeImage, describeCompose, describeCluster or describeService";
+  if (specs.length === 0)
+    return `slipway.config.ts names no spec files: add verify: ["spec/"], and a file in spec/ that calls ${calls}.`;
+  if (asked.length > 0)
+    return `The spec files have no check for ${asked.join(" ")}; correct that, or leave it out.`;
+  return `No file under verify calls ${calls}.`;
 }
 
 async function writeJunit(path: string, report: VerifyReport): Promise<void> {

@@ -1,4 +1,5 @@
 /** The checks of `slipway verify` and `slipway ship`: images before the push, the service after the deploy. */
+import { nearest, SlipwayError } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import { bindSlipwayImports } from "../config/load.ts";
 import type { Target } from "../verify/check.ts";
@@ -15,7 +16,7 @@ import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
 import { composeRunner } from "./verify-compose.ts";
 import { type EngineChoice, engineOpener } from "./verify-engine.ts";
-import { liveLine, type ShowOptions, showReport } from "./verify-output.ts";
+import { emptyHintOf, liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
 export interface VerifyStepOptions extends ShowOptions {
   readonly only?: Target["kind"];
@@ -43,6 +44,7 @@ export async function verifyStep(
   bindSlipwayImports();
   const { config } = project;
   const structureTests = options.structureTests ?? [];
+  refuseUnknownImage(options.image, record);
   const live = liveLine(context, output);
   const report = await runVerify({
     files: structureTests.length > 0 ? [] : config.verify,
@@ -76,7 +78,8 @@ export async function verifyStep(
     onResult: live.onResult,
   }).finally(() => live.end());
   if (options.isShip && report.results.length === 0) return 0;
-  await showReport(context, output, report, options);
+  const specs = structureTests.length > 0 ? structureTests : config.verify;
+  await showReport(context, output, report, { ...options, emptyHint: emptyHintOf(specs, askedOf(options)) });
   const hasLeak = report.results.some(
     ({ verdict, place, subject }) =>
       verdict === "fail" && place === "built-in" && subject.startsWith("files "),
@@ -84,6 +87,28 @@ export async function verifyStep(
   if (hasLeak)
     output.say("  Keep such files out of the image with .dockerignore, or copy only what it needs.");
   return report.exitCode;
+}
+
+function refuseUnknownImage(image: string | undefined, { images }: BuildRecord): void {
+  const names = images.map(({ name }) => name);
+  if (image === undefined || names.includes(image)) return;
+  const near = nearest(image, names);
+  throw new SlipwayError({
+    code: "USAGE_IMAGE",
+    where: `--image ${image}`,
+    message: `there is no such image; there are ${names.join(", ") || "none"}`,
+    ...(near === undefined ? {} : { hint: `Did you mean ${near}?` }),
+    exitCode: 2,
+  });
+}
+
+/** The options that choose among the checks, as they were written. */
+function askedOf({ only, image, filter }: VerifyStepOptions): readonly string[] {
+  return [
+    ...(only === undefined ? [] : [`--only ${only}`]),
+    ...(image === undefined ? [] : [`--image ${image}`]),
+    ...(filter === undefined ? [] : [`-t ${JSON.stringify(filter)}`]),
+  ];
 }
 
 /** As `t.workload` names them. None where nothing could run: then the line before says so. */

@@ -101,15 +101,26 @@ const OWN_FOLDER = fileURLToPath(new URL(".", import.meta.url));
 export function placeOfCaller(): string {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 30;
-  const frames = (new Error("place").stack ?? "").split("\n").slice(1);
+  const stack = new Error("place").stack ?? "";
   Error.stackTraceLimit = limit;
-  for (const frame of frames) {
-    const match = /\(?((?:file:\/\/)?\/[^()]+?):(\d+):(\d+)\)?$/.exec(frame.trim());
+  return placeIn(stack) ?? "spec";
+}
+
+/**
+ * The same of an error's stack; undefined when it names no file outside of this folder. What Node could not parse stands
+ * before the stack's frames, as `file:line` on the first line.
+ */
+export function placeIn(stack: string): string | undefined {
+  for (const [index, line] of stack.split("\n").entries()) {
+    const match = index === 0 ? FIRST_LINE.exec(line) : FRAME.exec(line.trim());
     if (match === null) continue;
-    const [, location, line, column] = match as unknown as [string, string, string, string];
+    const [, location = "", position = ""] = match;
     const bare = location.replace(/\?.*$/, "");
     const path = bare.startsWith("file:") ? fileURLToPath(bare) : bare;
-    if (!path.startsWith(OWN_FOLDER) || /\.test\.ts$/.test(path)) return `${path}:${line}:${column}`;
+    if (!path.startsWith(OWN_FOLDER) || /\.test\.ts$/.test(path)) return `${path}:${position}`;
   }
-  return "spec";
+  return undefined;
 }
+
+const FIRST_LINE = /^((?:file:\/\/)?\/.+?):(\d+)$/;
+const FRAME = /\(?((?:file:\/\/)?\/[^()]+?):(\d+:\d+)\)?$/;

@@ -358,6 +358,23 @@ test("a mistake in a spec file is one error with its place; a missing image is o
   });
 });
 
+test("a spec file that cannot be run is told with the line, and with a hint only where one fits", async () => {
+  const table: readonly (readonly [body: string, where: RegExp, hint: RegExp | undefined])[] = [
+    ["\nconst list = [1, 2 };", /web\.ts:\d+$/, undefined],
+    ["\nenum A { B }", /web\.ts:\d+$/, /Only the types are removed/],
+    ['\ndescribeImage("web", (t) => t.fil("/a"));', /web\.ts:\d+:\d+$/, undefined],
+    ["throw new Error('oops');", /web\.ts:\d+:\d+$/, undefined],
+  ];
+  for (const [body, where, hint] of table) {
+    await assert.rejects(verify(body), (error: { where: string; hint?: string }) => {
+      assert.match(error.where, where, body);
+      if (hint === undefined) assert.equal(error.hint, undefined, body);
+      else assert.match(error.hint ?? "", hint);
+      return true;
+    });
+  }
+});
+
 test("a service is asked again until its answer is right, and once for all expectations together", async () => {
   let asked = 0;
   const seen: unknown[] = [];

@@ -4,9 +4,15 @@ import type { CheckResult, VerifyReport } from "./result.ts";
 
 const MARKS = { pass: "✓", fail: "✗", unknown: "?" } as const;
 
-export function renderResults(report: VerifyReport, options: { readonly isVerbose?: boolean } = {}): string {
+export interface RenderOptions {
+  readonly isVerbose?: boolean;
+  /** What to do when there are no checks at all. */
+  readonly emptyHint?: string;
+}
+
+export function renderResults(report: VerifyReport, options: RenderOptions = {}): string {
   if (report.results.length === 0) {
-    return "no checks were collected\n  Add a spec file that calls describeImage or describeService, or correct the filter.";
+    return `no checks were collected\n  ${options.emptyHint ?? "Add a spec file with checks, or correct the filter."}`;
   }
   const lines: string[] = [];
   for (const [target, results] of Map.groupBy(report.results, (result) => result.target)) {

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { SlipwayError, systemCode } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Check } from "../check.ts";
-import { collect } from "../collect.ts";
+import { collect, placeIn } from "../collect.ts";
 import { defaultClusterChecks, defaultImageChecks } from "../defaults.ts";
 import { withoutImplied } from "../plan.ts";
 import { clusterTarget, imageTarget } from "./targets.ts";
@@ -69,13 +69,23 @@ async function importSpec(file: string, run: number): Promise<void> {
     await import(`${pathToFileURL(file).href}?run=${run}`);
   } catch (error) {
     if (error instanceof SlipwayError) throw error;
+    const hint = hintFor(error);
     throw new SlipwayError({
       code: "VERIFY_SPEC_INVALID",
-      where: file,
+      where: (error instanceof Error ? placeIn(error.stack ?? "") : undefined) ?? file,
       message: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-      hint: "The spec file could not be run; it is TypeScript of which only the types are removed (no enums).",
+      ...(hint === undefined ? {} : { hint }),
       cause: error,
       exitCode: 2,
     });
   }
+}
+
+function hintFor(error: unknown): string | undefined {
+  const code = systemCode(error);
+  if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX")
+    return "Only the types are removed from a spec file: leave out what is more than a type (enum, namespace, parameter properties).";
+  if (code === "ERR_MODULE_NOT_FOUND")
+    return "Write the path of an imported file with its extension (./shared.ts), and install packages first.";
+  return undefined;
 }
