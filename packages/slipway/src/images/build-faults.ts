@@ -1,6 +1,6 @@
 /** What can be wrong with a Dockerfile as a whole, found before anything is built, and how a build's failures read. */
 import { readFile } from "node:fs/promises";
-import { SlipwayError, shellLine, systemCode } from "@slipway/base";
+import { nearest, SlipwayError, shellLine, systemCode } from "@slipway/base";
 import { invalid } from "./dockerfile/invalid.ts";
 import { type Dockerfile, findStage, type Stage } from "./dockerfile/parse.ts";
 import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
@@ -54,6 +54,23 @@ export function targetStage(dockerfile: Dockerfile, target: string | undefined, 
     message: `${dockerfile.where} has no stage "${target}"`,
     hint: names.length === 0 ? "Name a stage: FROM … AS NAME." : `It has: ${names.join(", ")}.`,
     exitCode: 2,
+  });
+}
+
+/** A word that could only be a short image name is more often a stage's name that was mistyped. */
+export function noSuchStage(error: unknown, name: string, dockerfile: Dockerfile, before: Stage): unknown {
+  if (!(error instanceof SlipwayError) || !/^[A-Za-z0-9_-]+$/.test(name)) return error;
+  const names = dockerfile.stages.slice(0, before.index).map((stage) => stage.name ?? String(stage.index));
+  const near = nearest(name.toLowerCase(), names);
+  const stages = names.length === 0 ? "there is no stage before this one" : `stages: ${names.join(", ")}`;
+  const { code, where, message, hint, exitCode } = error;
+  return new SlipwayError({
+    code,
+    where,
+    message: `there is no stage "${name}" (${stages}), and as an image: ${message}`,
+    hint: near === undefined ? hint : `Did you mean "${near}"?`,
+    cause: error,
+    exitCode,
   });
 }
 

@@ -272,7 +272,7 @@ test("everything that needs an engine is listed with its line before anything is
     "ADD https://example.com/x.tar /x",
     "COPY --parents a /x",
     "ONBUILD COPY . .",
-    "FROB x",
+    "COPY --chmod=u+x a /x",
   ].join("\n");
   await assert.rejects(
     build({ Dockerfile, a: "a" }),
@@ -293,6 +293,8 @@ test("everything that needs an engine is listed with its line before anything is
 test("a mistake in a Dockerfile is one error with file and line", async () => {
   const table: [string, string, RegExp][] = [
     ["COPY a b", "Dockerfile:1", /before the first FROM/],
+    ["FROM scratch\nCOPPY a /x", "Dockerfile:2", /unknown instruction COPPY/],
+    ["FROM scratch\nFOO bar", "Dockerfile:2", /unknown instruction FOO/],
     ["", "Dockerfile:1", /no FROM/],
     ["FROM scratch\nCOPY missing /x", "Dockerfile:2", /"missing" is not in the build context/],
     ["FROM scratch\nCOPY secret.txt /x", "Dockerfile:2", /\.dockerignore leaves it out/],

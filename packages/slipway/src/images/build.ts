@@ -34,6 +34,7 @@ import {
   expandAt,
   expandFrom,
   firstRun,
+  noSuchStage,
   readDockerfile,
   refuseForeignRun,
   runRefused,
@@ -76,6 +77,7 @@ import type { RegistryClient } from "./registry/client.ts";
 import type { RunSandbox } from "./run/sandbox.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";
+import { wholeLines } from "./whole-lines.ts";
 
 export interface BuildOptions {
   readonly images: readonly ImageSourceConfig[];
@@ -123,6 +125,13 @@ export type BuildEvent =
 
 /** All images, in the order of the config; the first that fails ends the build with its error. */
 export async function buildImages(options: BuildOptions): Promise<readonly BuiltImage[]> {
+  const { onProgress } = options;
+  if (onProgress === undefined) return buildEach(options);
+  const lines = wholeLines(onProgress);
+  return buildEach({ ...options, onProgress: lines.emit }).finally(lines.end);
+}
+
+async function buildEach(options: BuildOptions): Promise<readonly BuiltImage[]> {
   const build = new ImageBuild(options);
   const built: BuiltImage[] = [];
   for (const image of options.images) {
@@ -291,7 +300,9 @@ class ImageBuild {
         const source = findStage(dockerfile, text, stage.index);
         const image =
           source === undefined
-            ? await this.#baseImage(text, at, name, path, this.#platform)
+            ? await this.#baseImage(text, at, name, path, this.#platform).catch((error: unknown) => {
+                throw noSuchStage(error, text, dockerfile, stage);
+              })
             : (results.get(source) as StageImage);
         return imageTree(await ImageFiles.open(this.#options.layout, image), `the image ${text}`);
       };

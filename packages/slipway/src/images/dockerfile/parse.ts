@@ -4,7 +4,7 @@
  *
  * What only a build engine can do is found here, before anything is built: all of it, never just the first.
  */
-import { SlipwayError } from "@slipway/base";
+import { nearest, SlipwayError } from "@slipway/base";
 import { type Instruction as AstInstruction, DockerfileParser } from "dockerfile-ast";
 import { type Heredoc, joinLines, takeHeredocs, unmasked } from "./heredoc.ts";
 import { invalid } from "./invalid.ts";
@@ -137,7 +137,6 @@ const COPY_FLAGS = new Set(["from", "chown", "chmod", "link"]);
 function unsupportedReason(instruction: Instruction): string | undefined {
   const { keyword } = instruction;
   if (keyword === "ONBUILD") return "acts in later builds";
-  if (!SUPPORTED.has(keyword)) return "is not an instruction that the builder without an engine knows";
   if (keyword === "RUN") return unsupportedRun(instruction);
   if (keyword !== "COPY" && keyword !== "ADD") return undefined;
   const flag = instruction.flags.find((one) => !COPY_FLAGS.has(one.name));
@@ -152,8 +151,9 @@ function unsupportedReason(instruction: Instruction): string | undefined {
   return undefined;
 }
 
-/** Rejects with DOCKERFILE_UNSUPPORTED, which lists every such instruction of the stages. */
+/** Rejects with DOCKERFILE_UNSUPPORTED, which lists every such instruction of the stages, or with DOCKERFILE_INVALID. */
 export function refuseUnsupported(dockerfile: Dockerfile, stages: readonly Stage[], imageName: string): void {
+  refuseUnknown(dockerfile, stages);
   const found = stages.flatMap((stage) =>
     stage.instructions.flatMap((instruction) => {
       const reason = unsupportedReason(instruction);
@@ -176,6 +176,22 @@ export function refuseUnsupported(dockerfile: Dockerfile, stages: readonly Stage
       `{ archive: "image.tar" } or { ref: "registry/image:tag" }.`,
     exitCode: 2,
   });
+}
+
+/** An engine would not know it either: a word that is no instruction at all is a mistake of the file. */
+function refuseUnknown({ where }: Dockerfile, stages: readonly Stage[]): void {
+  const known = [...SUPPORTED, "FROM", "ONBUILD"];
+  const unknown = stages
+    .flatMap(({ instructions }) => instructions)
+    .find(({ keyword }) => !known.includes(keyword));
+  if (unknown === undefined) return;
+  const near = nearest(unknown.keyword, known);
+  throw invalid(
+    where,
+    unknown.line,
+    `unknown instruction ${unknown.keyword}`,
+    near === undefined ? `Known: ${known.toSorted().join(", ")}.` : `Did you mean ${near}?`,
+  );
 }
 
 // From the syntax tree

@@ -56,6 +56,7 @@ export async function runInstruction(
 ): Promise<RunResult> {
   const { layout } = ports;
   const script = await scriptMount(instruction, layout);
+  let isLineOpen = false;
   const request: RunRequest = {
     layers: state.layers,
     diffIds: state.diffIds,
@@ -65,7 +66,10 @@ export async function runInstruction(
     workingDir: state.workingDir,
     network: networkOf(instruction) ?? ports.network,
     mounts: [...(await mountsOf(instruction, state, ports)), ...(script === undefined ? [] : [script])],
-    onOutput: ports.onOutput,
+    onOutput: (text) => {
+      isLineOpen = text === "" ? isLineOpen : !text.endsWith("\n");
+      ports.onOutput(text);
+    },
   };
   const sandbox = await ports.sandbox();
   const key = runKey({
@@ -77,10 +81,20 @@ export async function runInstruction(
   });
   const known = await knownRun(layout, key);
   if (known !== undefined) return known;
-  const outcome = await sandbox.run(request).catch((error: unknown) => {
-    throw atLine(error, state.where);
-  });
-  if (outcome.kind === "failed") throw failed(instruction, state.where, outcome, sandbox.ids);
+  const outcome = await sandbox
+    .run(request)
+    .catch((error: unknown) => {
+      throw atLine(error, state.where);
+    })
+    .finally(() => {
+      // The next command's first line is not the rest of this one's last.
+      if (isLineOpen) ports.onOutput("\n");
+    });
+  if (outcome.kind === "failed") {
+    if (outcome.exitCode === NOT_FOUND && (await isAbsent(request, layout)))
+      throw noShell(request.argv[0] ?? "", instruction, state);
+    throw failed(instruction, state.where, outcome, sandbox.ids);
+  }
   try {
     const lower = await ImageFiles.open(layout, { layers: state.layers });
     const entries = await changedEntries(outcome.archive, lower);
@@ -189,6 +203,33 @@ async function bindMount(
   });
   const layer = await writeLayer(layout, entries, { mtime: 0, compression: "none" });
   return { kind: "bind", target: mount.target, layer: layer.descriptor, diffId: layer.diffId, path };
+}
+
+/** Of a shell, and of chroot and env, when the program is not there. */
+const NOT_FOUND = 127;
+
+/** Whether the program that was to be executed is not in the image; only said of an absolute path. */
+async function isAbsent({ argv, layers }: RunRequest, layout: ImageLayout): Promise<boolean> {
+  const [program = ""] = argv;
+  if (!program.startsWith("/") || program.startsWith("/run/slipway/")) return false;
+  const files = await ImageFiles.open(layout, { layers });
+  return files.lookup(program).kind === "absent";
+}
+
+function noShell(program: string, instruction: Instruction, { shell, where }: RunState): SlipwayError {
+  const isShell = parseJsonForm(instruction.text) === undefined && program === shell[0];
+  const shown = instruction.text.split("\n")[0]?.slice(0, 60) ?? "";
+  return new SlipwayError({
+    code: "DOCKERFILE_RUN_FAILED",
+    where,
+    message: isShell
+      ? `RUN ${shown}: there is no ${program} in the image, which runs every RUN line that is not a list`
+      : `RUN ${shown}: there is no ${program} in the image`,
+    hint: isShell
+      ? 'Name the shell that it has before this line: SHELL ["/usr/bin/dash", "-c"]; or write a list, which needs none: RUN ["node", "setup.js"].'
+      : "Correct the path.",
+    exitCode: 1,
+  });
 }
 
 function failed(

@@ -95,6 +95,18 @@ async function changed(built: Built, layers = 1): Promise<readonly string[]> {
   );
 }
 
+test("a RUN line for a shell that is not there names the shell and what to write; the shell that is there runs", async () => {
+  const Dockerfile = "FROM slipway/host/dash\nRUN echo hi\n";
+  await assert.rejects(build({ Dockerfile }), (error: SlipwayError) => {
+    assert.deepEqual([error.code, error.where], ["DOCKERFILE_RUN_FAILED", "Dockerfile:2"]);
+    assert.match(error.message, /^RUN echo hi: there is no \/bin\/sh in the image/);
+    assert.match(error.hint ?? "", /SHELL \["\/usr\/bin\/dash", "-c"\]/);
+    return true;
+  });
+  const named = 'FROM slipway/host/dash\nSHELL ["/usr/bin/dash", "-c"]\nRUN printf one\nRUN printf two\n';
+  assert.match((await build({ Dockerfile: named })).output, /^one\ntwo\n/m);
+});
+
 test("a command sees ENV, ARG, WORKDIR, SHELL and the layers below, and leaves what it changed", async () => {
   const built = await build(
     {

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SlipwayError } from "@slipway/base";
+import { noSuchStage } from "./build-faults.ts";
+import { parseDockerfile, type Stage } from "./dockerfile/parse.ts";
+
+test("a name that is no stage is told with the stages there are; a reference of a registry is left as it is", () => {
+  const dockerfile = parseDockerfile("FROM scratch AS base\nFROM scratch\nFROM scratch\n", "Dockerfile");
+  const failed = new SlipwayError({ code: "REGISTRY_DOWN", where: "Dockerfile:3", message: "no answer" });
+  const told = (name: string, stage: number): readonly (string | undefined)[] => {
+    const error = noSuchStage(failed, name, dockerfile, dockerfile.stages[stage] as Stage) as SlipwayError;
+    return [error.where, error.message, error.hint];
+  };
+  const [first, last] = ["there is no stage before this one", "stages: base, 1"];
+  assert.deepEqual(told("bse", 2), [
+    "Dockerfile:3",
+    `there is no stage "bse" (${last}), and as an image: no answer`,
+    'Did you mean "base"?',
+  ]);
+  assert.equal(told("nginx", 0)[1], `there is no stage "nginx" (${first}), and as an image: no answer`);
+  assert.equal(told("registry.example.com/team/web:1", 2)[1], "no answer");
+});
