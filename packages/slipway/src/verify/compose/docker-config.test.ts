@@ -58,7 +58,7 @@ test("what the plugin makes of a file is what our own loader makes of it", async
   const withoutPlaces = (loaded: typeof ours) => ({
     name: loaded.project.name,
     services: loaded.project.services
-      .map(({ place: _, ...service }) => service)
+      .map(({ place: _, keys: __, ...service }) => service)
       .toSorted((a, b) => a.name.localeCompare(b.name)),
   });
   assert.deepEqual(withoutPlaces(theirs), withoutPlaces(ours));

@@ -86,10 +86,17 @@ export function texts(tree: Tree, what: string): readonly string[] {
 
 /** An argument vector: a list as it is, a text split as a shell would, without expanding anything. */
 export function words(tree: Tree, what: string): readonly string[] {
-  if (tree.kind === "list") return tree.items.map((item) => text(item, what));
+  if (tree.kind === "list") return tree.items.map((item) => word(item, what));
   const found = splitWords(text(tree, what));
   if (found === undefined) throw invalid(tree, `${what}: the quotes are not closed`);
   return found;
+}
+
+/** Compose takes nothing but texts here: what YAML makes of 0x10 or 1.0 is not what was written. */
+function word(tree: Tree, what: string): string {
+  const written = text(tree, what);
+  if (tree.kind === "scalar" && typeof tree.value === "string") return written;
+  throw invalid(tree, `${what}: ${written} should be a text`, `Write it in quotes: "${written}".`);
 }
 
 /** Undefined when a quote is not closed. */

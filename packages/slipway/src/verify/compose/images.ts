@@ -1,11 +1,15 @@
 /** The images of a project's services: built from their contexts without a daemon, or pulled. */
+import { stat } from "node:fs/promises";
+import { relative } from "node:path";
+import { systemCode } from "@slipway/base";
 import { type BuildEvent, type BuildOptions, buildImages } from "../../images/build.ts";
 import type { BuiltImage } from "../../images/image.ts";
-import type { ImageLayout } from "../../images/layout.ts";
+import type { ImageConfigFile } from "../../images/oci.ts";
 import { readImage } from "../../images/source.ts";
 import type { ExposedPort, ProjectSpec } from "../engines/engine.ts";
 import type { ComposeProject, ComposeService } from "./model.ts";
 import { projectSpec } from "./project.ts";
+import { invalid } from "./tree.ts";
 
 export type ImageBuild = Pick<
   BuildOptions,
@@ -55,19 +59,73 @@ export function imageSources(project: ComposeProject): {
 /** Builds and pulls what the project needs, and returns what an engine runs. */
 export async function buildProject(project: ComposeProject, build: ImageBuild): Promise<ProjectSpec> {
   const { sources, nameOf } = imageSources(project);
+  for (const service of project.services) await checkBuild(service, build.root);
   const built = await buildImages({ ...build, images: sources });
   const imageOf = (service: ComposeService): BuiltImage =>
     built.find(({ name }) => name === nameOf.get(service.name)) as BuiltImage;
+  const configs = new Map<string, ImageConfigFile["config"]>();
   const exposed = new Map<string, readonly ExposedPort[]>();
-  for (const service of project.services)
-    exposed.set(service.name, await exposedBy(build.layout, imageOf(service)));
+  for (const service of project.services) {
+    const { name, digest } = imageOf(service);
+    const config = (await readImage(build.layout, name, digest))?.config.config ?? {};
+    configs.set(service.name, config);
+    exposed.set(service.name, exposedBy(config));
+  }
+  checkHealthchecks(project, configs);
   return projectSpec(project, imageOf, (service) => exposed.get(service.name) ?? []);
 }
 
+/** The mistake is the Compose file's, so its line is told, and before anything else is built. */
+async function checkBuild({ name, build, keys, place }: ComposeService, root: string): Promise<void> {
+  if (build === undefined) return;
+  const at = { place: keys.get("build") ?? place };
+  const what = `services/${name}/build`;
+  const shown = (path: string): string => relative(root, path) || ".";
+  if (!(await is(build.context, "folder"))) {
+    throw invalid(
+      at,
+      `${what}: there is no folder ${shown(build.context)}`,
+      "Correct the path of the context.",
+    );
+  }
+  if (!(await is(build.dockerfile, "file"))) {
+    const hint = "Put a Dockerfile there, or name it: build: { context, dockerfile }.";
+    throw invalid(at, `${what}: there is no ${shown(build.dockerfile)}`, hint);
+  }
+}
+
+async function is(path: string, kind: "file" | "folder"): Promise<boolean> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) return undefined;
+    throw error;
+  });
+  return found !== undefined && found.isDirectory() === (kind === "folder");
+}
+
+/** Whoever waits for a service to be healthy that nothing checks would wait for ever. */
+export function checkHealthchecks(
+  project: ComposeProject,
+  configs: ReadonlyMap<string, ImageConfigFile["config"]>,
+): void {
+  for (const { name, dependsOn, keys, place } of project.services) {
+    for (const { service, condition } of dependsOn) {
+      const other = project.services.find((one) => one.name === service);
+      if (condition !== "healthy" || other === undefined) continue;
+      const [test = "NONE"] = configs.get(service)?.Healthcheck?.Test ?? [];
+      const isChecked = other.healthcheck === undefined ? test !== "NONE" : other.healthcheck !== "none";
+      if (isChecked) continue;
+      throw invalid(
+        { place: keys.get("depends_on") ?? place },
+        `services/${name}/depends_on: waits for ${service} to be healthy, and ${service} has no healthcheck, neither in the file nor in its image`,
+        `Give ${service} a healthcheck, or wait for service_started.`,
+      );
+    }
+  }
+}
+
 /** `EXPOSE` of the image. */
-async function exposedBy(layout: ImageLayout, image: BuiltImage): Promise<readonly ExposedPort[]> {
-  const found = await readImage(layout, image.name, image.digest);
-  return Object.keys(found?.config.config?.ExposedPorts ?? {}).map((written) => {
+function exposedBy(config: ImageConfigFile["config"]): readonly ExposedPort[] {
+  return Object.keys(config.ExposedPorts ?? {}).map((written) => {
     const [port, protocol] = written.split("/");
     return { port: Number(port), protocol: protocol === "udp" ? "udp" : "tcp" };
   });

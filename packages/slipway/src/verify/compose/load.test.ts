@@ -126,7 +126,7 @@ describe("a key of a service", () => {
   }
 
   test("what is not said has Compose's defaults", async () => {
-    const { place: _, ...found } = await web("");
+    const { place: _, keys: __, ...found } = await web("");
     assert.deepEqual(found, {
       name: "web",
       build: undefined,
@@ -413,6 +413,17 @@ describe("what is refused", () => {
       "extending in a circle",
       "services:\n  a: { extends: b }\n  b: { extends: a }\n",
       "extend each other in a circle",
+    ],
+    ["a service's name", "services:\n  we b: { image: a }\n", 'compose.yaml:2: services: "we b" is no name'],
+    [
+      "a number in a command",
+      one('command: ["node", 5]'),
+      "compose.yaml:4: services/web/command: 5 should be a text",
+    ],
+    [
+      "a host port twice",
+      "services:\n  a: { image: a, ports: ['8080:80'] }\n  b:\n    image: b\n    ports: ['0.0.0.0:8080:81']\n",
+      "compose.yaml:5: services/b/ports: port 8080 of this machine is published twice, by a for 80 and by b for 81",
     ],
     ["not YAML", "services:\n  web: [\n", "not YAML"],
     [

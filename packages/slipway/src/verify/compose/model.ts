@@ -16,6 +16,8 @@ export interface ComposeService extends Omit<ServiceSpec, "image"> {
   readonly image: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly place: Place;
+  /** Where each of its keys was written. */
+  readonly keys: ReadonlyMap<string, Place>;
 }
 
 export interface ComposeBuild {

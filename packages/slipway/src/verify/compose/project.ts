@@ -4,7 +4,7 @@
  */
 import { nearest } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
-import type { ExposedPort, ProjectSpec } from "../engines/engine.ts";
+import type { ExposedPort, ProjectSpec, PublishedPort } from "../engines/engine.ts";
 import { boolean, field, knownKeys, optionalMap, text } from "./fields.ts";
 import { PROJECT_KEYS, PROJECT_REFUSED } from "./keys.ts";
 import type { ComposeProject, ComposeService } from "./model.ts";
@@ -23,6 +23,7 @@ export function readProject(tree: Tree, choice: ProjectChoice): ComposeProject {
   const name = field(document, "name");
   const services = field(document, "services");
   const found = services === undefined ? [] : [...optionalMap(services, "services").entries];
+  for (const [written] of found) checkName(written, services as MapTree);
   if (found.length === 0)
     throw invalid(tree, "has no services", "A Compose file needs services: with one at least.");
   const isActive = (profiles: readonly string[]): boolean =>
@@ -38,6 +39,7 @@ export function readProject(tree: Tree, choice: ProjectChoice): ComposeProject {
   checkNetworks(document, active);
   checkVolumes(document, active);
   checkDependencies(active, inactive);
+  checkHostPorts(active);
   return {
     name: name === undefined ? choice.name : projectName(text(name, "name"), name),
     services: active,
@@ -55,7 +57,7 @@ export function projectSpec(
   return {
     name: project.name,
     services: project.services.map((service) => {
-      const { build: _, labels: __, place: ___, ...spec } = service;
+      const { build: _, labels: __, place: ___, keys: ____, ...spec } = service;
       const ports = new Map(
         [...exposedBy(service), ...spec.exposed].map((one) => [`${one.port}/${one.protocol}`, one]),
       );
@@ -79,6 +81,42 @@ function projectName(written: string, tree: Tree): string {
   if (/^[a-z0-9][a-z0-9_-]*$/.test(written)) return written;
   throw invalid(tree, `name: "${written}" should be lower-case letters, digits, - and _`);
 }
+
+function checkName(name: string, services: MapTree): void {
+  if (/^[A-Za-z0-9._-]+$/.test(name)) return;
+  const place = services.keys.get(name) ?? services.place;
+  throw invalid(
+    { place },
+    `services: "${name}" is no name of a service`,
+    "Use letters, digits, dots, - and _ only.",
+  );
+}
+
+/** Only one of them could open it; which, would be chance. */
+function checkHostPorts(services: readonly ComposeService[]): void {
+  const taken: { readonly service: string; readonly port: PublishedPort }[] = [];
+  for (const { name, published, keys, place } of services) {
+    for (const port of published) {
+      const other = taken.find((one) => isSameHostPort(one.port, port));
+      const isRepeated = other?.service === name && other.port.port === port.port;
+      if (other !== undefined && !isRepeated)
+        throw invalid(
+          { place: keys.get("ports") ?? place },
+          `services/${name}/ports: port ${port.hostPort} of this machine is published twice, by ${other.service} for ${other.port.port} and by ${name} for ${port.port}`,
+          "Give one of them another port, or leave the first number out: any free one is taken then.",
+        );
+      taken.push({ service: name, port });
+    }
+  }
+}
+
+const EVERY: readonly string[] = ["0.0.0.0", "::"];
+
+const isSameHostPort = (one: PublishedPort, other: PublishedPort): boolean =>
+  one.hostPort !== 0 &&
+  one.hostPort === other.hostPort &&
+  one.protocol === other.protocol &&
+  (one.hostIp === other.hostIp || EVERY.includes(one.hostIp) || EVERY.includes(other.hostIp));
 
 function checkNetworks(document: MapTree, services: readonly ComposeService[]): void {
   const declared = field(document, "networks");

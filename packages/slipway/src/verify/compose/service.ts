@@ -52,6 +52,7 @@ export function readService(name: string, tree: Tree): ComposeService {
     build,
     image,
     place: tree.place,
+    keys: tree.kind === "map" ? tree.keys : new Map(),
     command: read("command", words),
     entrypoint: read("entrypoint", words),
     environment: read("environment", textMap) ?? {},
