@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TextMatch } from "./check.ts";
-import { fits, judgeDocument, judgeText, nearestLine, occurrences, sectionOf } from "./text.ts";
+import { fits, judgeDocument, judgeLacks, judgeText, nearestLine, occurrences, sectionOf } from "./text.ts";
 
 const exactly = (text: string): TextMatch => ({ is: "exactly", text });
 const search = (expression: RegExp): TextMatch => ({
@@ -73,4 +73,10 @@ test("a value of a document is found by its path", () => {
     const judged = judgeDocument(document, { path, value: value as never, match: undefined });
     assert.equal(judged.verdict === "pass", holds, path);
   }
+});
+
+test("the evidence of what must not be there is a sentence, whatever the text is called", () => {
+  const match = { is: "containing", text: "two" } as const;
+  assert.equal(judgeLacks("it", "one\ntwo\n", match).evidence, "line 2 has it");
+  assert.equal(judgeLacks("stderr", "one\ntwo\n", match).evidence, "stderr line 2 has it");
 });

@@ -59,7 +59,7 @@ export function judgeLacks(what: string, text: string, match: TextMatch): Judgem
   const at = lines.findIndex((line) => fits(line, match));
   return at < 0
     ? fail(`${what} has it over several lines`)
-    : fail(`${what} line ${at + 1} has it`, lines[at]?.slice(0, 400));
+    : fail(`${what === "it" ? "" : `${what} `}line ${at + 1} has it`, lines[at]?.slice(0, 400));
 }
 
 export function sectionOf(text: string, section: Section | undefined): string | undefined {

@@ -18,13 +18,14 @@ export async function decideStill(
     const startedAt = clock.monotonic();
     const judgement = await judgeSafely(() => judge(check, view, clock.now()));
     const durationMs = clock.monotonic() - startedAt;
+    const from = sourceOf(check);
     outcomes.set(check, {
       judgement,
-      from: sourceOf(check),
+      from,
       attempts: 1,
       durationMs,
       digest: view.image.digest,
-      where: "the image's layers",
+      where: from === "config" ? "the image's configuration" : "the image's layers",
     });
   }
 }

@@ -1,8 +1,15 @@
 /** Seeded faults with the words that real programs use for them: the cause that is told must name what was broken. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "@slipway/base";
+import { fail } from "../check.ts";
+import { collect } from "../collect.ts";
 import type { ContainerState } from "../engines/engine.ts";
-import { type ContainerFacts, explain } from "./why.ts";
+import { aService } from "../engines/testing.ts";
+import { describeCompose } from "../verify.ts";
+import type { Outcome, Outcomes } from "./outcome.ts";
+import { testingEngine } from "./testing-engine.ts";
+import { type ContainerFacts, explain, explainContainers } from "./why.ts";
 
 const RUNNING: ContainerState = {
   status: "running",
@@ -170,4 +177,29 @@ test("a service that ended well is not the cause", () => {
     explain("front", "status 404", [facts("front", {}), facts("migrate", { state: { exitCode: 0 } })]),
     [],
   );
+});
+
+test("an end explains what needed the container, not what a file is like", async () => {
+  const late = aService("late", { entrypoint: ["sh", "-c", "echo broken >&2; exit 4"] });
+  const project = await testingEngine(systemClock).createProject({ name: "why", services: [late] });
+  try {
+    const container = project.container("late");
+    await container.start();
+    await container.exited(AbortSignal.timeout(20_000));
+    const checks = await collect(() =>
+      describeCompose(".", (t) => {
+        t.in("late").file("/nope").exists();
+        t.in("late").port(80).listening();
+      }),
+    );
+    const failed: Outcome = { judgement: fail("no"), from: "files", attempts: 1, durationMs: 0 };
+    const outcomes: Outcomes = new Map(checks.map((check) => [check, failed]));
+    await explainContainers([container], checks, outcomes);
+    assert.deepEqual(
+      checks.map((check) => outcomes.get(check)?.why),
+      [undefined, ["late exited 4; its last lines: broken"]],
+    );
+  } finally {
+    await project.remove();
+  }
 });

@@ -32,7 +32,9 @@ export async function explainContainers(
   checks: readonly Check[],
   outcomes: Outcomes,
 ): Promise<void> {
-  const failed = checks.filter((check) => outcomes.get(check)?.judgement.verdict === "fail");
+  const failed = checks.filter(
+    (check) => isOfLife(check) && outcomes.get(check)?.judgement.verdict === "fail",
+  );
   if (failed.length === 0) return;
   const facts = await Promise.all(containers.map((one) => factsOf(one, containers)));
   for (const check of failed) {
@@ -43,6 +45,10 @@ export async function explainContainers(
     if (why.length > 0) outcomes.set(check, { ...outcome, why });
   }
 }
+
+/** What a service does can fail because it, or another, ended; what its files hold is so for other reasons. */
+const isOfLife = ({ kind }: Check): boolean =>
+  ["port", "process", "http", "dns", "reach", "log", "container", "command"].includes(kind);
 
 async function factsOf(container: Container, all: readonly Container[]): Promise<ContainerFacts> {
   const state = await container.state();

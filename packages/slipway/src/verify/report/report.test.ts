@@ -163,3 +163,12 @@ test("evidence is cut at 4 KB", () => {
   assert.ok(Buffer.byteLength(evidence) <= 4096);
   assert.match(evidence, /ü…$/);
 });
+
+test("a line to run a check again never has a replaced secret in it, which would match nothing", () => {
+  const [check, outcome] = CASES[1] as (typeof CASES)[number];
+  const rerun = (subject: string, says: string): string =>
+    resultOf({ ...check, subject, says }, outcome, { root: "/shop", secrets: ["hunter22"] }).rerun;
+  assert.equal(rerun("file /x", "exists"), 'slipway verify -t "file /x › exists"');
+  assert.equal(rerun("file /x", "contains hunter22"), 'slipway verify -t "file /x"');
+  assert.equal(rerun("file /hunter22", "exists"), "slipway verify --image web");
+});
