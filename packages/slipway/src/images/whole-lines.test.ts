@@ -5,7 +5,9 @@ import { wholeLines } from "./whole-lines.ts";
 
 test("pieces of output become lines, each image's own, and nothing is lost at the end or before another event", () => {
   const seen: string[] = [];
-  const lines = wholeLines((event) => seen.push(event.kind === "output" ? event.text : event.kind));
+  const lines = wholeLines<BuildEvent>((event) =>
+    seen.push(event.kind === "output" ? event.text : event.kind),
+  );
   const output = (text: string, image = "web"): void => lines.emit({ kind: "output", image, text });
   output("unshare: ");
   output("failed\n  two\n\nth");

@@ -1,9 +1,16 @@
 /** What a command prints comes in pieces of any size; people and logs are shown lines. */
-import type { BuildEvent } from "./build.ts";
+
+interface Output {
+  readonly kind: "output";
+  readonly image: string;
+  readonly text: string;
+}
 
 /** Events as they come, those of output with one whole line each. `end` passes on what has no line end yet. */
-export function wholeLines(emit: (event: BuildEvent) => void): {
-  readonly emit: (event: BuildEvent) => void;
+export function wholeLines<E extends { readonly kind: string }>(
+  emit: (event: E | Output) => void,
+): {
+  readonly emit: (event: E | Output) => void;
   readonly end: () => void;
 } {
   const rests = new Map<string, string>();
@@ -14,7 +21,7 @@ export function wholeLines(emit: (event: BuildEvent) => void): {
   };
   return {
     emit(event) {
-      if (event.kind !== "output") {
+      if (!isOutput(event)) {
         end();
         return emit(event);
       }
@@ -25,3 +32,5 @@ export function wholeLines(emit: (event: BuildEvent) => void): {
     end,
   };
 }
+
+const isOutput = (event: { readonly kind: string }): event is Output => event.kind === "output";
