@@ -8,7 +8,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -81,6 +81,7 @@ async function withEngines(): Promise<number> {
     });
   } finally {
     await Promise.all(started.map(({ child }) => end(child)));
+    endRest();
     // Overlay mounts of containers that were left: they go with the namespace, and only then can the folder.
     await run(["sh", "-c", `grep -o " ${folder}[^ ]*" /proc/self/mounts | sort -r | xargs -r umount -l`], {});
     await rm(folder, { recursive: true, force: true });
@@ -175,6 +176,21 @@ function end(child: ChildProcess): Promise<void> {
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill("SIGTERM");
   return ended;
+}
+
+/**
+ * Podman leaves a process for each exec that lives for five minutes more and then tidies up, which would make the folder
+ * again. Whatever is left in this network namespace was started here.
+ */
+function endRest(): void {
+  const own = readlinkSync("/proc/self/ns/net");
+  for (const name of readdirSync("/proc").filter((one) => /^\d+$/.test(one) && Number(one) !== process.pid)) {
+    try {
+      if (readlinkSync(`/proc/${name}/ns/net`) === own) process.kill(Number(name), "SIGKILL");
+    } catch {
+      // ended meanwhile
+    }
+  }
 }
 
 function run(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
