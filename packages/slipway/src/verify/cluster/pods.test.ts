@@ -44,6 +44,7 @@ const workload = (kind: string, more: object = {}): Workload =>
     kind,
     metadata: { name: "web", uid: "d1", generation: 2 },
     spec: {},
+    status: { observedGeneration: 2 },
     ...more,
   }) as unknown as Workload;
 
@@ -70,11 +71,14 @@ describe("the pods that a check means", () => {
     };
     assert.deepEqual(names(view), ["a", "b"]);
     assert.deepEqual(names({ ...view, revisions: [] }), []);
+    // The newest ReplicaSet is still the one of before.
+    const unseen = workload("Deployment", { status: { observedGeneration: 1 } });
+    assert.deepEqual(names({ ...view, workload: unseen }), []);
   });
 
   test("of a StatefulSet: those of the revision that it updates to", () => {
     const view: WorkloadView = {
-      workload: workload("StatefulSet", { status: { updateRevision: "web-2" } }),
+      workload: workload("StatefulSet", { status: { observedGeneration: 2, updateRevision: "web-2" } }),
       revisions: [],
       pods: [
         pod("web-0", "d1", { "controller-revision-hash": "web-1" }),

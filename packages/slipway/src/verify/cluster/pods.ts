@@ -43,8 +43,9 @@ export function currentPods(view: WorkloadView): readonly Pod[] {
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
 }
 
-/** Also those that are not ready, or ending. */
+/** Also those that are not ready, or ending. None while its controller has not made the newest revision yet. */
 export function newestPods({ workload, revisions, pods }: WorkloadView): readonly Pod[] {
+  if (!isSeen(workload)) return [];
   if (workload.kind === "Deployment") {
     const newest = newestReplicaSet(workload, revisions as readonly ReplicaSet[]);
     const hash = newest?.metadata.labels?.[TEMPLATE_HASH];
@@ -63,6 +64,10 @@ export function newestPods({ workload, revisions, pods }: WorkloadView): readonl
     (pod) => ownerOf(pod) === workload.metadata.uid && pod.metadata.labels?.[REVISION_HASH] === hash,
   );
 }
+
+/** Controllers tell the generation that they have acted on, after they have made its ReplicaSet or revision. */
+const isSeen = ({ metadata, status = {} }: Workload): boolean =>
+  (status.observedGeneration ?? 0) >= (metadata.generation ?? 0);
 
 function newestReplicaSet(workload: Workload, sets: readonly ReplicaSet[]): ReplicaSet | undefined {
   const own = sets.filter((set) => ownerOf(set) === workload.metadata.uid);
@@ -88,8 +93,8 @@ export const isReady = (pod: Pod): boolean =>
 export function availability({ workload }: Pick<WorkloadView, "workload">): {
   readonly missing: string | undefined;
 } {
-  const { metadata, status = {}, spec } = workload;
-  if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) {
+  const { status = {}, spec } = workload;
+  if (!isSeen(workload)) {
     return { missing: "its controller has not seen the newest change yet" };
   }
   const isDaemonSet = workload.kind === "DaemonSet";
