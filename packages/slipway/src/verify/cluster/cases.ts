@@ -84,7 +84,8 @@ export function clusterCases(name: string, open: () => Promise<OpenCluster>): vo
       front = project.container("front");
     });
     after(async () => {
-      const isGone = await namespace?.remove(60_000);
+      // A real namespace controller takes a minute when pods have to end first, and its queue may be long.
+      const isGone = await namespace?.remove(240_000);
       await cluster?.close();
       assert.ok(isGone, "the namespace is gone");
     });
