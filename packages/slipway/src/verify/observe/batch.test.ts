@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { exec } from "@slipway/base";
-import { parseAddress, parseTables, SCRIPT } from "./batch.ts";
+import { parseTables, SCRIPT } from "./batch.ts";
 
 const HEAD = "\x01S tcp   sl  local_address rem_address   st tx_queue\n";
 
@@ -31,17 +31,4 @@ test("the script runs in this machine's shell and sees this process", async () =
     [process.argv0.includes("/") ? process.argv0 : own?.argv[0], process.getuid?.()],
   );
   assert.ok(own !== undefined && own.argv.length > 0);
-});
-
-test("addresses are written by the kernel as words of a little-endian machine", () => {
-  const table: readonly [string, string][] = [
-    ["0100007F", "127.0.0.1"],
-    ["00000000", "0.0.0.0"],
-    ["0500A8C0", "192.168.0.5"],
-    ["00000000000000000000000000000000", "::"],
-    ["00000000000000000000000001000000", "::1"],
-    ["0000000000000000FFFF00000100007F", "127.0.0.1"],
-    ["B80D0120000000000000000001000000", "2001:db8::1"],
-  ];
-  for (const [hex, address] of table) assert.equal(parseAddress(hex), address);
 });

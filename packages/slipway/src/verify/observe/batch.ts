@@ -3,8 +3,10 @@
  * remote one). Only the shell's own words are used, and `cat` for command lines, whose NUL bytes a shell cannot read: no ps,
  * ss or netstat need be there.
  */
+
 import type { Container, ContainerProcess, ListeningSocket, Unseen } from "../engines/engine.ts";
 import { withoutVisitors } from "../engines/inside/processes.ts";
+import { parseSocket } from "../engines/inside/sockets.ts";
 
 export interface Tables {
   /** Undefined: without `cat` the words of a command line run together, so that no name is sure. */
@@ -60,7 +62,7 @@ export function parseTables(output: string): Tables | undefined {
     }
     if (kind === "S") {
       if (/local_address/.test(line)) hasTable = true;
-      const socket = parseSocket(first.replace("6", "") as "tcp" | "udp", rest.join(" "));
+      const socket = parseSocket(rest.join(" "), first.replace("6", "") as "tcp" | "udp");
       if (socket !== undefined) sockets.push(socket);
     }
   }
@@ -70,32 +72,4 @@ export function parseTables(output: string): Tables | undefined {
   const isShared = whole.some(({ pid, comm }) => pid === 1 && comm === "pause");
   const own = isShared ? whole : withoutVisitors(whole, 1);
   return { processes: lines.includes("C") ? own : undefined, sockets };
-}
-
-/** `0: 0100007F:1F90 00000000:0000 0A …`: state 0A is LISTEN for TCP, 07 is unconnected for UDP. */
-export function parseSocket(protocol: "tcp" | "udp", line: string): ListeningSocket | undefined {
-  const [, local = "", , state] = line.trim().split(/\s+/);
-  const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local);
-  if (match === null || state !== (protocol === "tcp" ? "0A" : "07")) return undefined;
-  return {
-    protocol,
-    address: parseAddress(match[1] as string),
-    port: Number.parseInt(match[2] as string, 16),
-  };
-}
-
-/** Words of four bytes in the order of a little-endian machine. Source: net/ipv4/tcp_ipv4.c, get_tcp4_sock. */
-export function parseAddress(hex: string): string {
-  const words = hex.match(/.{8}/g) ?? [];
-  const bytes = words.flatMap((word) =>
-    (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)),
-  );
-  if (bytes.length === 4) return bytes.join(".");
-  if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255) {
-    return bytes.slice(12).join(".");
-  }
-  const groups = Array.from({ length: 8 }, (_, at) =>
-    (((bytes[at * 2] ?? 0) << 8) | (bytes[at * 2 + 1] ?? 0)).toString(16),
-  );
-  return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
 }

@@ -10,6 +10,7 @@ import type { BuiltImage } from "../../images/image.ts";
 import { ImageLayout } from "../../images/layout.ts";
 import type { RegistryClient } from "../../images/registry/client.ts";
 import { collect } from "../collect.ts";
+import { aService } from "../engines/testing.ts";
 import { withoutImplied } from "../plan.ts";
 import type { CheckResult } from "../report/result.ts";
 import { type DecideOptions, decideChecks } from "../run.ts";
@@ -386,29 +387,13 @@ test("services of a stack are asked together, commands until they hold, and a mi
   assert.equal(engine.made, engine.removed);
 });
 
-function serviceTemplate() {
-  return {
+const serviceTemplate = () =>
+  aService("web", {
     image: images[0] as BuiltImage,
     entrypoint: [process.execPath],
     command: [join(folder, "server.cjs")],
     environment: { PORT: String(port) },
-    user: undefined,
-    workingDir: undefined,
-    hostname: undefined,
-    networks: [{ name: "default", aliases: [] }],
-    extraHosts: [],
-    mounts: [],
-    exposed: [],
-    published: [],
-    healthcheck: undefined,
-    dependsOn: [],
-    stopSignal: undefined,
-    stopGraceMs: 10_000,
-    isReadOnly: false,
-    restart: "no" as const,
-    hasInit: false,
-  };
-}
+  });
 
 test("an interrupted run removes what it started and ends at once", async () => {
   const stop = new AbortController();

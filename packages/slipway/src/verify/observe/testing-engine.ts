@@ -23,7 +23,7 @@ import type {
   ServiceSpec,
   Unseen,
 } from "../engines/engine.ts";
-import { parseSocket } from "./batch.ts";
+import { parseSocket } from "../engines/inside/sockets.ts";
 
 export interface TestingEngine extends Engine {
   /** Projects made and removed so far, and commands executed. */
@@ -259,7 +259,7 @@ class MachineContainer implements Container {
     for (const table of ["tcp", "tcp6", "udp", "udp6"]) {
       const text = await readFile(`/proc/${pid}/net/${table}`, "utf8").catch(() => "");
       for (const line of text.split("\n")) {
-        const socket = parseSocket(table.replace("6", "") as "tcp", line);
+        const socket = parseSocket(line, table.replace("6", "") as "tcp");
         if (socket !== undefined && inodes.has(line.trim().split(/\s+/)[9] ?? "")) found.push(socket);
       }
     }

@@ -11,6 +11,7 @@ const OUTPUT_LIMIT = 4 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 30_000;
 const NOT_FOUND_EXIT = 127;
 const NOT_EXECUTABLE_EXIT = 126;
+const KILLED_EXIT = 137;
 
 interface ExecPorts {
   readonly docker: Docker;
@@ -71,7 +72,7 @@ export async function execIn(
     if (isThere !== false) throw error;
     return result(NOT_FOUND_EXIT, { stdout: "", stderr: `${argv[0]}: not found\n` });
   }
-  if (hasTimedOut) return result(NOT_FOUND_EXIT + 1 + 9, frames.output(), true);
+  if (hasTimedOut) return result(KILLED_EXIT, frames.output(), true);
   const { ExitCode } = await exec.inspect();
   const exitCode = ExitCode ?? NOT_EXECUTABLE_EXIT;
   const isRefused = exitCode === NOT_EXECUTABLE_EXIT || exitCode === NOT_FOUND_EXIT;

@@ -1,33 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ServiceSpec } from "../engine.ts";
+import { aService } from "../testing.ts";
 import { createOptions, laterNetworks } from "./create-options.ts";
 import { logsSince, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 import { ulimitsOf } from "./ulimits.ts";
 
-const service: ServiceSpec = {
-  name: "front",
-  image: { name: "web", digest: `sha256:${"a".repeat(64)}`, reference: undefined, layout: "/layout" },
-  entrypoint: undefined,
-  command: undefined,
-  environment: {},
-  user: undefined,
-  workingDir: undefined,
-  hostname: undefined,
-  networks: [{ name: "default", aliases: [] }],
-  extraHosts: [],
-  mounts: [],
-  exposed: [],
-  published: [],
-  healthcheck: undefined,
-  dependsOn: [],
-  stopSignal: undefined,
-  stopGraceMs: 10_000,
-  isReadOnly: false,
-  restart: "no",
-  hasInit: false,
-};
+const service = aService("front");
 const names = {
   project: "p1",
   owner: "{}",

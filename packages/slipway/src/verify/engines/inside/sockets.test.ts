@@ -12,6 +12,7 @@ const cases: readonly (readonly [string, "tcp" | "udp", string, string, string |
   ["every address", "tcp", "00000000:0050", "0A", "0.0.0.0:80"],
   ["loopback", "tcp", "0100007F:1F90", "0A", "127.0.0.1:8080"],
   ["a pod's address", "tcp", "0200F40A:0016", "0A", "10.244.0.2:22"],
+  ["an address of a home network", "tcp", "0500A8C0:0050", "0A", "192.168.0.5:80"],
   ["a connection", "tcp", "0100007F:1F90", "01", undefined],
   ["a connection that is closing", "tcp", "0100007F:1F90", "06", undefined],
   ["a bound UDP socket", "udp", "00000000:0035", "07", "0.0.0.0:53"],
@@ -20,7 +21,7 @@ const cases: readonly (readonly [string, "tcp" | "udp", string, string, string |
   ["every address, IPv6", "tcp", "00000000000000000000000000000000:0050", "0A", ":::80"],
   ["loopback, IPv6", "tcp", "00000000000000000000000001000000:0050", "0A", "::1:80"],
   ["an address of IPv6", "tcp", "B80D0120000000000000000001000000:0050", "0A", "2001:db8::1:80"],
-  ["IPv4 in IPv6", "tcp", "0000000000000000FFFF00000100007F:0050", "0A", "::ffff:7f00:1:80"],
+  ["IPv4 in IPv6", "tcp", "0000000000000000FFFF00000100007F:0050", "0A", "127.0.0.1:80"],
 ];
 for (const [what, protocol, local, state, expected] of cases) {
   test(`${what} is ${expected ?? "not a listening socket"}`, () => {

@@ -10,21 +10,35 @@ const DOCKER_NAME_SERVER = "127.0.0.11";
 
 /** One table: `  sl  local_address rem_address   st …`, addresses as HEX:HEX. */
 export function parseSockets(table: string, protocol: ListeningSocket["protocol"]): ListeningSocket[] {
-  const found: ListeningSocket[] = [];
-  for (const line of table.split("\n").slice(1)) {
-    const [, local = "", , state] = line.trim().split(/\s+/);
-    const [address = "", port = ""] = local.split(":");
-    if (state !== LISTENING[protocol] || port === "") continue;
-    const text = addressOf(address);
-    if (text !== DOCKER_NAME_SERVER) found.push({ protocol, address: text, port: Number.parseInt(port, 16) });
-  }
-  return found;
+  return table
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => parseSocket(line, protocol) ?? []);
+}
+
+/** Undefined for what does not listen, and for the table's head. */
+export function parseSocket(
+  line: string,
+  protocol: ListeningSocket["protocol"],
+): ListeningSocket | undefined {
+  const [, local = "", , state] = line.trim().split(/\s+/);
+  const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local);
+  if (match === null || state !== LISTENING[protocol]) return undefined;
+  const address = addressOf(match[1] as string);
+  if (address === DOCKER_NAME_SERVER) return undefined;
+  return { protocol, address, port: Number.parseInt(match[2] as string, 16) };
 }
 
 /** 32-bit words in the machine's byte order, which on every machine that Node is built for here is little-endian. */
 function addressOf(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
-  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join(".");
+  // A program that asks for IPv6 and an IPv4 address listens at the IPv4 address.
+  const isMapped = bytes.slice(0, 12).join("") === "00000000000000000000FFFF";
+  if (bytes.length === 4 || isMapped)
+    return bytes
+      .slice(-4)
+      .map((byte) => Number.parseInt(byte, 16))
+      .join(".");
   const groups = bytes.flatMap((byte, index) =>
     index % 2 === 0 ? [Number.parseInt(byte + bytes[index + 1], 16).toString(16)] : [],
   );
