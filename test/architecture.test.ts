@@ -20,10 +20,11 @@ const folderOf: Readonly<Record<string, string>> = {
 /** Inside packages/slipway/src: a folder may import those on its own line and on the lines above it. */
 const slipwayFloors: readonly (readonly string[])[] = [
   ["config"],
-  ["clusters", "images", "verify", "edge", "notify"],
+  ["clusters", "images", "verify", "edge", "notify", "observe"],
   ["release"],
   ["corpus", "rehearse"],
   ["world", "server"],
+  ["observer"],
   ["cli"],
 ];
 /** Of the second line, no folder imports another, except these. */

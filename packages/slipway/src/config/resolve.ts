@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { parseDuration, SlipwayError } from "@slipway/base";
 import { localRegistryOf } from "./local-registry.ts";
+import { observeOf } from "./observe.ts";
 import { LOCAL_SEVERITIES, type PreflightSeverities } from "./preflight-checks.ts";
 import { clustersOf, gatesOf, hooksOf, waveOf } from "./release.ts";
 import type { ParsedConfig } from "./schema.ts";
@@ -166,6 +167,7 @@ export function resolveConfig(
     localRegistry: localRegistryOf(
       pick("local.registry", [[parsed.local?.registry, file]], undefined as ParsedLocalRegistry),
     ),
+    observe: observeOf(pick("observe", [[parsed.observe, file]], undefined as typeof parsed.observe)),
   };
   return { config, file, sources };
 }

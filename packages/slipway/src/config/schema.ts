@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { duration } from "./duration.ts";
 import { localRegistrySchema } from "./local-registry.ts";
+import { observeSchema } from "./observe.ts";
 import { type PreflightCode, preflightChecks, preflightCodes } from "./preflight-checks.ts";
 
 const name = z
@@ -464,6 +465,7 @@ export const configSchema = z.strictObject({
     .optional()
     .describe("Files or folders with checks, run before anything is pushed."),
   notify: notifySchema.optional().describe("Who is told."),
+  observe: observeSchema.optional().describe("Access logs, what is promised, alerts; false turns it off."),
   local: z
     .strictObject({
       egress: z

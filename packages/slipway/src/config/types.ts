@@ -1,5 +1,6 @@
 /** The resolved configuration: what every part of Slipway reads, after defaults, environment and checks. */
 import type { LocalRegistryConfig } from "./local-registry.ts";
+import type { ObserveConfig } from "./observe.ts";
 import type { PreflightSeverities } from "./preflight-checks.ts";
 
 export interface ImageSourceConfig {
@@ -218,4 +219,6 @@ export interface Config {
   readonly notify: { readonly slack: SlackConfig | undefined };
   readonly egress: Readonly<Record<string, string>>;
   readonly localRegistry: LocalRegistryConfig;
+  /** Undefined when it is turned off. */
+  readonly observe: ObserveConfig | undefined;
 }
