@@ -40,13 +40,14 @@ interface Base {
 
 export function clusterRunner(context: CliContext, project: Project, record: BuildRecord): ClusterRunner {
   return {
-    open: async (place) => {
+    open: async (place, signal) => {
       const base =
         place.context === undefined
           ? await openEmbedded(context, project, record)
           : await openKubeconfig(context, place.context, record, place.namespace === undefined);
       try {
-        return await openPlace(base, place, context, project, record);
+        signal?.throwIfAborted();
+        return await openPlace(base, place, { context, project, record, signal });
       } catch (error) {
         await base.close();
         throw error;
@@ -55,12 +56,17 @@ export function clusterRunner(context: CliContext, project: Project, record: Bui
   };
 }
 
+interface Run {
+  readonly context: CliContext;
+  readonly project: Project;
+  readonly record: BuildRecord;
+  readonly signal: AbortSignal | undefined;
+}
+
 async function openPlace(
   base: Base,
   place: ClusterPlace,
-  context: CliContext,
-  project: Project,
-  record: BuildRecord,
+  { context, project, record, signal }: Run,
 ): Promise<OpenedPlace> {
   const { client } = base;
   const { clock } = context;
@@ -92,12 +98,14 @@ async function openPlace(
   const objects = await objectsFor(project, record, base.images, name);
   const namespace = await openNamespace({ client, name, ttlMs: TTL_MS, clock });
   const close = async (): Promise<void> => {
-    const isGone = await namespace.remove(place.context === undefined ? 0 : REMOVE_WITHIN_MS);
+    // The embedded cluster ends with its namespaces; and nobody who interrupts a run waits until pods have ended.
+    const isWaitedFor = place.context !== undefined && signal?.aborted !== true;
+    const isGone = await namespace.remove(isWaitedFor ? REMOVE_WITHIN_MS : 0);
     await base.close();
-    if (!isGone && place.context !== undefined) throw stillEnding(base.title, name);
+    if (!isGone && isWaitedFor) throw stillEnding(base.title, name);
   };
   try {
-    await applyAll(client, objects, place.context === undefined);
+    await applyAll(client, objects, place.context === undefined, signal);
   } catch (error) {
     await close();
     throw error;
@@ -146,9 +154,11 @@ async function applyAll(
   client: KubeClient,
   objects: readonly AnyObject[],
   isEmbedded: boolean,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const discovery = discoveryOf(client);
   for (const object of objects) {
+    signal?.throwIfAborted();
     const served = await servedObject(discovery, object);
     if (isEmbedded && !(await discovery.serves(served.object))) continue;
     await client.apply(served.object, { fieldManager: FIELD_MANAGER, force: true });

@@ -112,7 +112,8 @@ export async function decideChecks(
   await observeRunning(plan, views, options, outcomes, { report, onVariables });
   for (const one of plan.clusters) {
     const { runCluster } = await import("./observe/cluster-run.ts"); // with it comes all of Kubernetes
-    await runCluster(one, { clock: options.clock, clusters: options.clusters ?? NO_CLUSTERS }, outcomes);
+    const { clock, clusters = NO_CLUSTERS, signal } = options;
+    await runCluster(one, { clock, clusters, signal }, outcomes);
     report();
   }
   await askServices(plan.requests, options.services, options.clock, outcomes);

@@ -19,6 +19,7 @@ import type { Project } from "../engines/engine.ts";
 import { judgeObject, judgeObjects, judgeWorkload } from "../judge/objects.ts";
 import type { ClusterPlan } from "../plan.ts";
 import { checkServices, checksOf } from "./compose-run.ts";
+import { clockUntilAborted, untilAborted } from "./interrupted.ts";
 import { judgeSafely, NotSeen, type Outcomes } from "./outcome.ts";
 import { settle } from "./settle.ts";
 
@@ -39,23 +40,38 @@ export interface OpenedPlace {
 
 /** Makes a place ready: a cluster, a namespace with the project's manifests. */
 export interface ClusterRunner {
-  /** Rejects with a SlipwayError: exit code 2 for a mistake in configuration, 3 for a cluster that cannot be asked. */
-  open(place: ClusterPlace): Promise<OpenedPlace>;
+  /**
+   * Rejects with a SlipwayError: exit code 2 for a mistake in configuration, 3 for a cluster that cannot be asked. When
+   * the signal aborts, it rejects with its reason at the next step, and what it had made is removed.
+   */
+  open(place: ClusterPlace, signal?: AbortSignal): Promise<OpenedPlace>;
 }
 
+export interface ClusterRun {
+  readonly clock: Clock;
+  readonly clusters: ClusterRunner;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Rejects with the signal's reason when it aborts. What was made for the run is removed in any case. */
 export async function runCluster(
   plan: ClusterPlan,
-  { clock, clusters }: { readonly clock: Clock; readonly clusters: ClusterRunner },
+  { clock, clusters, signal }: ClusterRun,
   outcomes: Outcomes,
 ): Promise<void> {
-  const place = await clusters.open(plan.place);
+  signal?.throwIfAborted();
+  const place = await clusters.open(plan.place, signal);
   try {
-    // Objects first: a workload that does not come up is told by its own check, too.
-    await Promise.all([objects(plan, place, clock, outcomes), services(plan, place, clock, outcomes)]);
-    await holds(plan.holds, place, clock, outcomes);
+    await untilAborted(check(plan, place, clockUntilAborted(clock, signal), outcomes), signal);
   } finally {
     await place.close();
   }
+}
+
+async function check(plan: ClusterPlan, place: OpenedPlace, clock: Clock, outcomes: Outcomes): Promise<void> {
+  // Objects first: a workload that does not come up is told by its own check, too.
+  await Promise.all([objects(plan, place, clock, outcomes), services(plan, place, clock, outcomes)]);
+  await holds(plan.holds, place, clock, outcomes);
 }
 
 async function services(

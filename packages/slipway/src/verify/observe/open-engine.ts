@@ -1,5 +1,6 @@
 /** An engine for one run: whatever it made is removed when the run is interrupted, wherever it stands then. */
 import type { Engine, Project } from "../engines/engine.ts";
+import { untilAborted } from "./interrupted.ts";
 
 /** Rejects with the signal's reason as soon as it aborts, after everything was removed; closes the engine in any case. */
 export async function withEngine<T>(
@@ -22,21 +23,10 @@ export async function withEngine<T>(
       return project;
     },
   };
-  const work = body(tracked);
   try {
-    return await (signal === undefined ? work : Promise.race([work, aborted(signal)]));
+    return await untilAborted(body(tracked), signal);
   } finally {
-    if (signal?.aborted === true) {
-      work.catch(() => {}); // it fails on what is removed below
-      await Promise.all([...projects].map((project) => project.remove()));
-    }
+    if (signal?.aborted === true) await Promise.all([...projects].map((project) => project.remove()));
     await engine.close();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
