@@ -2,6 +2,8 @@
  * What the dashboard and the observer say to each other, as JSON over HTTP. Types only: the browser imports them.
  * Served by `observer/` (for the local world, in a cluster as the collector, and by `slipway dashboard`).
  *
+ *   POST /api/session { token }              SessionAnswer, and the cookie
+ *   GET  /api/session                        SessionAnswer    of the session that the cookie names: after a reload
  *   GET  /api/now                            NowAnswer
  *   GET  /api/series?service&from&to&step    SeriesAnswer     times in ms; step in s; service "" is all
  *   GET  /api/releases                       ReleasesAnswer
@@ -18,7 +20,8 @@
  *   GET  /api/events                         server-sent events: ServerEvent as `data`, at most one of a kind each second
  *   GET  /api/logs/tail?…LogsQuery           server-sent events: LogEntry as `data`
  *
- * GET needs the session's cookie, made from the token by POST /api/session { token }. POST needs the cookie, the header
+ * A link that signs in carries the token behind `#token=`: a fragment is not sent to any server, so it enters no log.
+ * GET needs the session's cookie, made from the token by POST /api/session. POST needs the cookie, the header
  * `x-slipway-csrf` with the value that /api/session answered, and, to change something in clusters, the token again as
  * `confirm` in its body. Errors: { error: { code, where?, message, hint? } } with a status of 4xx or 5xx.
  */
@@ -148,6 +151,15 @@ export interface PodCell {
   readonly since: number;
 }
 
+/** One step of a pod's life. Together with the live cells they draw the release over time. */
+export interface PodChange {
+  readonly at: number;
+  readonly cluster: string;
+  readonly name: string;
+  readonly revision: PodCell["revision"];
+  readonly state: PodCell["state"];
+}
+
 export interface CauseView {
   readonly cluster: string;
   readonly code: string;
@@ -161,6 +173,8 @@ export interface ReleaseAnswer {
   readonly release: ReleaseSummary;
   readonly waves: readonly (readonly string[])[];
   readonly pods: readonly PodCell[];
+  /** Oldest first; as far as somebody watched while the release ran, so it may be empty. At most 5,000. */
+  readonly changes: readonly PodChange[];
   readonly waiting: readonly {
     readonly cluster: string;
     readonly text: string;
@@ -266,6 +280,7 @@ export interface AlertsAnswer {
 export interface MuteAlert {
   /** Incident or name of a rule. */
   readonly id: string;
+  /** 0 takes the mute away. */
   readonly forMs: number;
   readonly reason: string;
 }
