@@ -4,6 +4,7 @@
  *
  *   POST /api/session { token }              SessionAnswer, and the cookie
  *   GET  /api/session                        SessionAnswer    of the session that the cookie names: after a reload
+ *   POST /api/session/end                    {}               forgets the cookie
  *   GET  /api/now                            NowAnswer
  *   GET  /api/series?service&from&to&step    SeriesAnswer     times in ms; step in s; service "" is all
  *   GET  /api/releases                       ReleasesAnswer
@@ -22,8 +23,10 @@
  *
  * A link that signs in carries the token behind `#token=`: a fragment is not sent to any server, so it enters no log.
  * GET needs the session's cookie, made from the token by POST /api/session. POST needs the cookie, the header
- * `x-slipway-csrf` with the value that /api/session answered, and, to change something in clusters, the token again as
- * `confirm` in its body. Errors: { error: { code, where?, message, hint? } } with a status of 4xx or 5xx.
+ * `x-slipway-csrf` with the value that /api/session answered, and, to change something (a rollback, a mute, a saved
+ * file), the token again as `confirm` in its body. Errors: { error: { code, where?, message, hint? } } with a status of
+ * 4xx or 5xx; 401 SESSION_MISSING asks for the token again, 403 CONFIRM_WRONG says that only `confirm` was wrong, 429 that
+ * too many wrong tokens came.
  */
 export type Cell = string | number | boolean | null;
 
@@ -283,6 +286,7 @@ export interface MuteAlert {
   /** 0 takes the mute away. */
   readonly forMs: number;
   readonly reason: string;
+  readonly confirm: string;
 }
 
 export interface ClustersAnswer {
@@ -362,6 +366,7 @@ export interface SaveQuery {
   readonly sql: string;
   readonly chart: ChartView | undefined;
   readonly schedule: string | undefined;
+  readonly confirm: string;
 }
 
 export interface QueryAnswerView {
@@ -376,8 +381,9 @@ export interface QueryAnswerView {
 }
 
 export interface RollbackRequest {
-  /** Release to leave; undefined: what is live. */
-  readonly release: number | undefined;
+  /** Release that is left, and the one to go to, as the page showed them: refused when either has changed since. */
+  readonly release: number;
+  readonly to: number;
   readonly confirm: string;
 }
 
