@@ -6,6 +6,7 @@ export class Dictionary {
   readonly kind: string;
   readonly #cap: number;
   readonly #ids = new Map<string, number>();
+  readonly #values: (string | undefined)[] = ["other"];
   #unsaved: { readonly id: number; readonly value: string }[] = [];
   /** Values that found no room. */
   overflow = 0;
@@ -14,7 +15,10 @@ export class Dictionary {
   constructor(kind: string, cap: number, known: Iterable<readonly [number, string]> = []) {
     this.kind = kind;
     this.#cap = cap;
-    for (const [id, value] of known) this.#ids.set(value, id);
+    for (const [id, value] of known) {
+      this.#ids.set(value, id);
+      this.#values[id] = value;
+    }
   }
 
   get size(): number {
@@ -32,8 +36,14 @@ export class Dictionary {
     // A slice of a chunk would keep the whole chunk alive: V8 stores it as a reference into its parent.
     const own = Buffer.from(value, "utf8").toString("utf8");
     this.#ids.set(own, id);
+    this.#values[id] = own;
     this.#unsaved.push({ id, value: own });
     return id;
+  }
+
+  /** The value behind an id; `other` for 0 and for ids that are not here. */
+  valueOf(id: number): string {
+    return this.#values[id] ?? "other";
   }
 
   /** What was added since the last call; to be stored in the same transaction as the rows that use it. */
