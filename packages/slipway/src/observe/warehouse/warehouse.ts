@@ -26,6 +26,17 @@ export interface Commit {
   readonly gaps?: readonly Gap[];
 }
 
+/** What the view `releases` shows: the markers on every time axis. */
+export interface ReleaseRow {
+  readonly number: number;
+  readonly commit: string;
+  readonly kind: "deploy" | "rollback";
+  readonly outcome: string;
+  /** ms since the epoch. */
+  readonly startedAt: number;
+  readonly finishedAt: number | undefined;
+}
+
 export type CellValue = string | number | boolean | null;
 
 export interface QueryColumn {
@@ -78,9 +89,14 @@ export interface Warehouse {
   relabel(
     changes: readonly { readonly source: number; readonly release: number; readonly commit: string }[],
   ): Promise<void>;
+  /** Adds releases, or says the same numbers anew. */
+  recordReleases(releases: readonly ReleaseRow[]): Promise<void>;
   /** How far a stream is stored; 0 when it is new. */
   offsetOf(stream: string): number;
-  /** All of it or nothing; when it resolves, it outlives `kill -9`. Rejects with WAREHOUSE_FULL when the disk is. */
+  /**
+   * All of it or nothing; when it resolves, it outlives `kill -9`. The lines must stay as they are until then. Rejects
+   * with WAREHOUSE_FULL when the disk is; the same commit may then be tried again.
+   */
   commit(commit: Commit): Promise<void>;
   /**
    * One SELECT by people: read-only, one statement, with caps; rejects with QUERY_NOT_SELECT, QUERY_SYNTAX, QUERY_TIMEOUT,
