@@ -47,9 +47,9 @@ export async function runOnReal(one: CorpusCase, cluster: RealCluster): Promise<
   }
 }
 
-/** Whether it stops or changes a part of the cluster that others need, and runs alone therefore. */
+/** Whether it stops, changes or takes a part of the cluster that others need, and runs alone therefore. */
 export function disturbs(one: CorpusCase): boolean {
-  return one.steps.some((step) => ["stop", "cordon", "taint", "drain"].includes(step.do));
+  return one.alone || one.steps.some((step) => ["stop", "cordon", "taint", "drain"].includes(step.do));
 }
 
 export interface RealClusters {

@@ -12,6 +12,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { renderError, SlipwayError } from "@slipway/base";
 import { type AnyObject, isReason, type Pod, StatusError } from "@slipway/kube";
+import { disturbs } from "../../corpus/on-real.ts";
 import { type CorpusCase, loadCases } from "../../packages/slipway/src/corpus/case.ts";
 import {
   packRecording,
@@ -82,10 +83,6 @@ if (!args.includes("--full") && hollowCases.length > 0) {
 console.log(`recorded ${chosen.length - failures.length} of ${chosen.length}`);
 for (const line of failures) console.error(line);
 process.exitCode = failures.length > 0 ? 1 : 0;
-
-function disturbs(one: CorpusCase): boolean {
-  return one.steps.some((step) => ["stop", "cordon", "taint", "drain"].includes(step.do));
-}
 
 async function withCluster(
   open: (env: NodeJS.ProcessEnv) => Promise<RealCluster>,

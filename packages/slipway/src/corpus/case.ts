@@ -126,6 +126,8 @@ export interface CorpusCase {
   /** Job of `after.yaml` that runs before the workloads, like a migration. */
   readonly hook: { readonly job: string; readonly timeoutMs: number } | undefined;
   readonly bakeMs: number;
+  /** On a real cluster nothing else runs beside it, for it takes what others need: the kubelet's one pull at a time. */
+  readonly alone: boolean;
   /** `before` never becomes healthy: that is the point. */
   readonly startsBroken: boolean;
   /** How long the recorder goes on after the decisive signal, or after everything is available. */
@@ -285,6 +287,7 @@ const caseSchema = z.strictObject({
     .transform(({ job, timeout }) => ({ job, timeoutMs: timeout }))
     .optional(),
   bake: duration.default(10_000),
+  alone: z.boolean().default(false),
   startsBroken: z.boolean().default(false),
   linger: duration.default(15_000),
   atMost: duration.default(180_000),
