@@ -18,9 +18,9 @@ import type {
   ServiceSpec,
   Unseen,
 } from "../engine.ts";
+import { HealthWatch } from "../health-watch.ts";
 import { registeredName } from "./create-options.ts";
 import { execIn } from "./exec.ts";
-import { HealthWatch } from "./health-watch.ts";
 import type { Look } from "./look.ts";
 import { logsSince, publishedOf, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
@@ -53,6 +53,8 @@ export class DockerContainer implements Container {
   readonly #container: Docker.Container;
   #look: { readonly pid: number; readonly look: Look } | undefined;
   #health: HealthWatch | undefined;
+  /** Ends the healthchecks of the life that is watched. */
+  #watched = new AbortController();
   #execs = 0;
 
   constructor(options: DockerContainerOptions) {
@@ -104,13 +106,15 @@ export class DockerContainer implements Container {
   #watchHealth({ status, startedAtMs }: ContainerState): HealthWatch | undefined {
     const { healthcheck, clock } = this.#options;
     if (healthcheck === undefined || startedAtMs === undefined) return undefined;
-    if (status !== "running") this.#health?.close();
+    if (status !== "running") this.#watched.abort();
     else if (this.#health?.startedAtMs !== startedAtMs) {
-      this.#health?.close();
+      this.#watched.abort();
+      this.#watched = new AbortController();
       this.#health = new HealthWatch({
         check: healthcheck,
         startedAtMs,
         clock,
+        over: this.#watched.signal,
         exec: (argv, timeoutMs) => this.#execute(argv, { timeoutMs }),
       });
     }
@@ -241,7 +245,7 @@ export class DockerContainer implements Container {
   }
 
   async remove(): Promise<void> {
-    this.#health?.close();
+    this.#watched.abort();
     this.#look?.look.close();
     await removeByForce(this.#container, this.#options.clock);
   }

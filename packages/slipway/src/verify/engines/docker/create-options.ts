@@ -60,7 +60,7 @@ export function createOptions(service: ServiceSpec, names: CreateNames): Contain
     ExposedPorts: Object.fromEntries(
       [...service.exposed, ...service.published].map(({ port, protocol }) => [`${port}/${protocol}`, {}]),
     ),
-    // Run from here instead: `health-watch.ts` says why.
+    // Run from here instead: `../health-watch.ts` says why.
     Healthcheck: { Test: ["NONE"] },
     HostConfig: {
       NetworkMode: network,

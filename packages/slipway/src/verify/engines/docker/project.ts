@@ -3,7 +3,7 @@ import { type Clock, SlipwayError } from "@slipway/base";
 import type Docker from "dockerode";
 import { ImageLayout } from "../../../images/layout.ts";
 import type { Container, Project, ProjectSpec, ServiceSpec } from "../engine.ts";
-import { healthcheckOf, stopSignalOf } from "../sandbox/image.ts";
+import { healthcheckOf, stopSignalOf } from "../image.ts";
 import { DockerContainer, statusOf } from "./container.ts";
 import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
 import type { EngineKind } from "./find.ts";

@@ -16,8 +16,8 @@ import type {
   PublishedPort,
   ServiceSpec,
 } from "../engine.ts";
+import { HealthWatch } from "../health-watch.ts";
 import { execFailed, notRunning, notStarted } from "./errors.ts";
-import { afterProbe, freshHealth, type Health, probeDelay } from "./health.ts";
 import type { Looks } from "./looks.ts";
 import { containerMounts } from "./mounts.ts";
 import type { OpenPort } from "./published.ts";
@@ -66,7 +66,7 @@ export class SandboxContainer implements Container {
   #attempt = -1;
   /** The newest attempt that came so far that it has a log. */
   #logged = -1;
-  #health: Health | undefined;
+  #health: HealthWatch | undefined;
   /** Ends the healthchecks of the attempt that runs, or the wait for the next one. */
   #attempted = new AbortController();
   #isStopping = false;
@@ -128,11 +128,10 @@ export class SandboxContainer implements Container {
         startedAtMs,
         finishedAtMs: undefined,
       };
-      this.#health = healthcheck === undefined ? undefined : freshHealth(startedAtMs);
+      this.#health = healthcheck === undefined ? undefined : this.#watchHealth(healthcheck, startedAtMs);
     } catch (error) {
       throw notStarted(service, error);
     }
-    if (healthcheck !== undefined) void this.#watchHealth(healthcheck, this.#attempted.signal);
     if (wasExited) await this.#options.changed();
   }
 
@@ -167,36 +166,19 @@ export class SandboxContainer implements Container {
     await this.#run().catch(() => {});
   }
 
-  async #watchHealth(check: HealthcheckSpec, over: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    while (!over.aborted && this.#health !== undefined) {
-      const probe = await this.#probe(check, over);
-      if (over.aborted || this.#health === undefined) return;
-      const startedAtMs = this.#facts.startedAtMs ?? 0;
-      this.#health = afterProbe(check, this.#health, { ...probe, endedAtMs: clock.now() }, startedAtMs);
-      await clock.sleep(probeDelay(check, this.#health), over).catch(() => {});
-    }
-  }
-
-  async #probe(
-    check: HealthcheckSpec,
-    over: AbortSignal,
-  ): Promise<{ readonly exitCode: number | undefined; readonly output: string }> {
-    try {
-      const result = await this.#execute(check.test, { timeoutMs: check.timeoutMs }, over);
-      const output = (result.stdout + result.stderr).slice(0, 4096);
-      if (!result.hasTimedOut) return { exitCode: result.exitCode, output };
-      return {
-        exitCode: undefined,
-        output: `${output}Health check exceeded timeout (${check.timeoutMs} ms)`,
-      };
-    } catch (error) {
-      return { exitCode: undefined, output: error instanceof Error ? error.message : String(error) };
-    }
+  #watchHealth(check: HealthcheckSpec, startedAtMs: number): HealthWatch {
+    return new HealthWatch({
+      check,
+      startedAtMs,
+      clock: this.#options.clock,
+      over: this.#attempted.signal,
+      exec: (argv, timeoutMs, over) => this.#execute(argv, { timeoutMs }, over),
+    });
   }
 
   #state(): ContainerState {
-    return { ...this.#facts, health: this.#health?.status, healthOutput: this.#health?.output };
+    const health = this.#health?.health;
+    return { ...this.#facts, health: health?.status, healthOutput: health?.output };
   }
 
   async state(): Promise<ContainerState> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aService } from "../testing.ts";
 import { configOf, healthcheckOf, stopSignalOf } from "./image.ts";
+import { aService } from "./testing.ts";
 
 const image = {
   Entrypoint: ["/entry"],

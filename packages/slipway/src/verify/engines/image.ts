@@ -1,7 +1,7 @@
 /** What a service runs: its image, and what the service says otherwise. Pure functions of the image's configuration. */
 import { constants } from "node:os";
-import type { Healthcheck, ImageConfigFile } from "../../../images/oci.ts";
-import type { HealthcheckSpec, ServiceSpec } from "../engine.ts";
+import type { Healthcheck, ImageConfigFile } from "../../images/oci.ts";
+import type { HealthcheckSpec, ServiceSpec } from "./engine.ts";
 
 type ImageConfig = ImageConfigFile["config"];
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HealthcheckSpec } from "../engine.ts";
+import type { HealthcheckSpec } from "./engine.ts";
 import { afterProbe, freshHealth, type Health, probeDelay } from "./health.ts";
 
 const check: HealthcheckSpec = {

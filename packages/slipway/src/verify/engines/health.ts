@@ -3,7 +3,7 @@
  * each interval, and none while the start period lasts. Until the first success it is asked more often than Docker asks,
  * so that nobody waits for an interval; what fails in between is not counted.
  */
-import type { ContainerState, HealthcheckSpec } from "../engine.ts";
+import type { ContainerState, HealthcheckSpec } from "./engine.ts";
 
 const EARLY_MS = 200;
 
