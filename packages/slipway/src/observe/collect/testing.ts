@@ -56,6 +56,7 @@ export function memoryWarehouse(): MemoryWarehouse {
       for (const { stream, position } of moved) offsets.set(stream, position);
       committed += 1;
     },
+    recordReleases: async () => {},
     query: () => Promise.reject(new Error("keeps no tables")),
     figures: () => ({
       access: 0,
