@@ -12,11 +12,12 @@ export interface Collector {
   readonly things: Thing[];
 }
 
-/** A block (`describeImage`, `t.in`) or a thing (`t.file("/etc/passwd")`) of a spec file. */
+/** A block (`describeImage`, `t.in`), a thing (`t.file("/etc/passwd")`) or a word on it (`.isFile()`) of a spec file. */
 export interface Thing {
+  readonly kind: "block" | "thing" | "word";
   readonly what: string;
   readonly place: string;
-  readonly isBlock: boolean;
+  /** Of a word: it is called. */
   isChecked: boolean;
 }
 
@@ -52,22 +53,31 @@ export function collectNow(body: () => void): readonly Check[] {
 /** A word that expects nothing looks like a check and is none, so it is a mistake: the first one, by its place. */
 function complete({ checks, things }: Collector): readonly Check[] {
   const empty = things.filter(({ isChecked }) => !isChecked);
-  const first = empty.find(({ isBlock }) => !isBlock) ?? empty[0];
+  // A word that is not called is the reason why its thing and its block are empty.
+  const first = KINDS.map((kind) => empty.find((thing) => thing.kind === kind)).find(
+    (one) => one !== undefined,
+  );
   if (first === undefined) return checks;
   throw new SlipwayError({
     code: "VERIFY_SPEC_INVALID",
     where: first.place,
-    message: `${first.what}: nothing is expected of it`,
-    hint: first.isBlock
-      ? "Say what to expect in its function, or remove it."
-      : "Add an expectation and call it, as in t.port(8080).listening(), or remove it.",
+    message:
+      first.kind === "word" ? `${first.what} is not called` : `${first.what}: nothing is expected of it`,
+    hint: REMEDIES[first.kind],
     exitCode: 2,
   });
 }
 
+const KINDS = ["word", "thing", "block"] as const;
+const REMEDIES: Readonly<Record<Thing["kind"], string>> = {
+  word: "A word expects something only when it is called, as in t.port(8080).listening().",
+  thing: "Add an expectation and call it, as in t.port(8080).listening(), or remove it.",
+  block: "Say what to expect in its function, or remove it.",
+};
+
 /** Remembers it while spec files are run; the built-in checks are collected without. */
-export function begin(what: string, kind: "block" | "thing", place: string = placeOfCaller()): Thing {
-  const thing: Thing = { what, place, isBlock: kind === "block", isChecked: false };
+export function begin(what: string, kind: Thing["kind"], place: string = placeOfCaller()): Thing {
+  const thing: Thing = { kind, what, place, isChecked: false };
   holder[KEY]?.things.push(thing);
   return thing;
 }

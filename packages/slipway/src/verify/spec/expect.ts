@@ -50,11 +50,17 @@ export class Expectations<K extends Kind> {
     resource: Kinds[K]["resource"],
     { isStanding = false }: { readonly isStanding?: boolean } = {},
   ) {
+    noticeUncalled(new.target.prototype);
     this.#thing = isStanding ? undefined : begin(subject, "thing", context.place);
     this.#context = context;
     this.#kind = kind;
     this.#resource = resource;
     this.#subject = subject;
+  }
+
+  /** Somebody has written this word; until it is called it expects nothing. */
+  wrote(name: string): Thing {
+    return begin(`${this.#subject}: ${name}`, "word", this.#context.place);
   }
 
   protected expect(says: string, expectation: Kinds[K]["expectation"]): this {
@@ -78,6 +84,28 @@ export class Expectations<K extends Kind> {
   protected replaced(): void {
     if (this.#thing !== undefined) this.#thing.isChecked = true;
   }
+}
+
+const NOTICED = new WeakSet<object>();
+
+/** Turns the words of a class into ones that are remembered when they are written, and not only when they are called. */
+function noticeUncalled(prototype: object): void {
+  if (prototype === Expectations.prototype || NOTICED.has(prototype)) return;
+  NOTICED.add(prototype);
+  for (const [name, { value: word }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (name === "constructor" || typeof word !== "function") continue;
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      get(this: Expectations<Kind>) {
+        const written = this.wrote(name);
+        return (...given: readonly unknown[]) => {
+          written.isChecked = true;
+          return word.apply(this, given);
+        };
+      },
+    });
+  }
+  noticeUncalled(Object.getPrototypeOf(prototype));
 }
 
 /** The same context, in which every check counts for `what` too. */
