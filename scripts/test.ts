@@ -120,6 +120,8 @@ function runLane(
           ...(hasEngines ? {} : { SLIPWAY_BUILDER: "slipway" }),
           ...env,
           NODE_ENV: "test",
+          // The sources are what is tested; that the bundle does the same is a test of its own.
+          SLIPWAY_SOURCES: "1",
           PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`,
         },
       },

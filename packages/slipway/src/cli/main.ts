@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { type CliContext, type CommandDeclaration, type CommandInput, commonOptions } from "./command.ts";
 import { commands, groups } from "./commands.ts";
+import { inSources } from "./own-places.ts";
 import { explainRefusal } from "./refusals.ts";
 
 const interrupt = new AbortController();
@@ -21,6 +22,9 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const)
     interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "terminated", exitCode: 130 })),
   );
 process.stderr.on("error", () => {}); // nobody is left to read it
+process.on("uncaughtExceptionMonitor", (error) => {
+  if (error.stack !== undefined) error.stack = inSources(error.stack); // Node prints it next
+});
 // Whoever reads may leave: `slipway history | head` is done then, but a release is not: it goes on to its end, unheard.
 let onlyPrints = true;
 let isUnheard = false;
@@ -128,11 +132,11 @@ async function run(): Promise<number> {
           ? error.toJSON()
           : {
               code: "INTERNAL",
-              message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+              message: error instanceof Error ? inSources(error.stack ?? error.message) : String(error),
             };
       print(`${JSON.stringify({ error: facts })}\n`);
     } else {
-      process.stderr.write(`slipway: ${renderError(error)}\n`);
+      process.stderr.write(`slipway: ${inSources(renderError(error))}\n`);
     }
     return error instanceof SlipwayError ? (error.exitCode ?? 1) : 1;
   }

@@ -67,6 +67,7 @@ async function loaded(args: readonly string[], exitCode: number): Promise<Loaded
     LOADED: report,
     KUBECONFIG: join(folder, "kubeconfig"),
     NODE_OPTIONS: undefined,
+    SLIPWAY_SOURCES: "1",
   };
   const result = await exec([process.execPath, ...options, start, ...args], { cwd: folder, env });
   assert.equal(result.exitCode, exitCode, result.stdout + result.stderr);

@@ -1,5 +1,5 @@
 /** What a `slipway.config.ts` imports: the helpers that make values, and `defineConfig` for checking while typing. */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { configSchema } from "./schema.ts";
 
 /** The configuration as written, before defaults. */

@@ -1,5 +1,5 @@
 import { parseDuration } from "@slipway/base";
-import { z } from "zod";
+import * as z from "zod";
 
 /** A duration as people write it: `300ms`, `1m30s`, `2d`. */
 export const duration = z.string().refine(

@@ -1,6 +1,6 @@
 /** The section `local.registry`: what the registry of the local world keeps, mirrors, and whom it lets in. */
 import { parseDuration } from "@slipway/base";
-import { z } from "zod";
+import * as z from "zod";
 import { duration } from "./duration.ts";
 
 const rule = {

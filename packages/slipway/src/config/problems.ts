@@ -1,6 +1,6 @@
 /** Turns zod's issues into errors as Slipway words them: place, colon, fact; then what to do. */
 import { nearest, SlipwayError } from "@slipway/base";
-import type { z } from "zod";
+import type * as z from "zod";
 import { configSchema } from "./schema.ts";
 
 export function configError(file: string, error: z.ZodError): SlipwayError {

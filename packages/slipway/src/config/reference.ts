@@ -2,7 +2,7 @@
  * The reference page of the configuration, from the same schema that validates it: docs/reference/config.md. A test
  * says when that file is behind, and how to write it again.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { configSchema } from "./schema.ts";
 
 /** What is used of a JSON Schema. */

@@ -2,7 +2,7 @@
  * The configuration as one zod schema per section: type, validator and reference page come from here. Objects are
  * strict: an unknown key is an error. Every key carries its description; a test refuses one without.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { duration } from "./duration.ts";
 import { localRegistrySchema } from "./local-registry.ts";
 import { observeSchema } from "./observe.ts";

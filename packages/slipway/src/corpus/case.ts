@@ -12,7 +12,7 @@ import { join, relative } from "node:path";
 import { parseDuration, readTextIfExists, SlipwayError } from "@slipway/base";
 import { type AnyObject, applyStrategicPatch, schemaOf } from "@slipway/kube";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import type { CauseCode } from "../release/judge/causes.ts";
 import { type Decisive, decisiveSchema } from "./signal.ts";
 

@@ -16,7 +16,7 @@ import { readFile } from "node:fs/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { SlipwayError, systemCode } from "@slipway/base";
 import type { KubeObject, Status } from "@slipway/kube";
-import { z } from "zod";
+import * as z from "zod";
 
 export interface RecordingHeader {
   /** Id of the case. */

@@ -3,7 +3,7 @@
  * to verdict is counted from it, so it is part of the case and not of any judge.
  */
 import type { Event, KubeObject, Pod, ReplicaSet } from "@slipway/kube";
-import { z } from "zod";
+import * as z from "zod";
 
 /** One of these, all of whose fields hold. Texts are regular expressions. */
 export type Decisive = z.infer<typeof decisiveSchema>;

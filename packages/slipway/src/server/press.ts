@@ -1,6 +1,6 @@
 /** A pressed button, as Slack tells it (`block_actions`), parsed once. */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { ReleaseRef } from "../notify/message.ts";
 import { ACTION_IDS } from "../notify/slack/blocks.ts";
 

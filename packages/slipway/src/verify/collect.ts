@@ -105,9 +105,10 @@ export function specError(message: string, hint?: string): SlipwayError {
   });
 }
 
-const OWN_FOLDER = fileURLToPath(new URL(".", import.meta.url));
+/** Of this package's sources, or of the bundle. */
+const OWN_FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
-/** `file:line:column` of the first caller outside this folder (type stripping keeps positions). */
+/** `file:line:column` of the first caller outside this program (type stripping keeps positions). */
 export function placeOfCaller(): string {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 30;
@@ -117,7 +118,7 @@ export function placeOfCaller(): string {
 }
 
 /**
- * The same of an error's stack; undefined when it names no file outside of this folder. What Node could not parse stands
+ * The same of an error's stack; undefined when it names no file outside of this program. What Node could not parse stands
  * before the stack's frames, as `file:line` on the first line.
  */
 export function placeIn(stack: string): string | undefined {

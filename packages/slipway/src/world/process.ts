@@ -27,7 +27,12 @@ export async function launchWorld(spec: WorldSpec): Promise<WorldState> {
   );
   const child = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", entry],
+    [
+      "--disable-warning=ExperimentalWarning",
+      "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+      "--enable-source-maps", // its log names the sources
+      entry,
+    ],
     {
       cwd: spec.projectRoot,
       detached: true,

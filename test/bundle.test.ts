@@ -1,0 +1,166 @@
+/**
+ * The bundle does what the sources do, in a folder as `npm install slipway` would make it: no sources beside it, what it
+ * leaves outside in node_modules. And a checkout runs it only as long as it is of the sources as they are.
+ */
+import assert from "node:assert/strict";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type ExecResult, exec } from "../packages/base/src/index.ts";
+import { findBundle, stampOf } from "../packages/slipway/bin/bundle.mjs";
+import { commands } from "../packages/slipway/src/cli/commands.ts";
+import { startRegistry } from "../packages/slipway/src/images/registry/registry.ts";
+import { bundle } from "../scripts/bundle.ts";
+
+const root = join(import.meta.dirname, "..");
+const sources = join(root, "packages/slipway/bin/slipway");
+let folder = "";
+let installed = "";
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-bundle-"));
+  const modules = join(folder, "node_modules");
+  const home = join(modules, "slipway");
+  await mkdir(home, { recursive: true });
+  for (const name of await readdir(join(root, "node_modules")))
+    if (name !== "slipway" && name !== "@slipway")
+      await symlink(join(root, "node_modules", name), join(modules, name));
+  for (const name of ["bin", "package.json"])
+    await cp(join(root, "packages/slipway", name), join(home, name), { recursive: true });
+  // Two at once: as when somebody installs in two terminals.
+  await Promise.all([1, 2].map(() => bundle({ root, dist: join(home, "dist") })));
+  installed = join(home, "bin/slipway");
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const both = (args: readonly string[], cwds: readonly [string, string] = [folder, folder]) =>
+  Promise.all(
+    [sources, installed].map((program, index) =>
+      exec([program, ...args], {
+        cwd: cwds[index] as string,
+        env: { ...process.env, SLIPWAY_SOURCES: "1", SLIPWAY_BUILDER: "slipway" },
+      }),
+    ),
+  ) as Promise<[ExecResult, ExecResult]>;
+
+/** Both push into one registry at the same time: which of them sends is not said. */
+const comparable = (text: string): string =>
+  text.replace(/\d+(?:\.\d+)? m?s\b/g, "TIME").replace(/0\.0 MB|nothing new/g, "SIZE");
+
+test("two bundles made at once are both whole, and one of them is current", async () => {
+  const dist = join(folder, "node_modules/slipway/dist");
+  const found = findBundle(dist, root);
+  assert.ok(found);
+  const names = (await readdir(dist)).filter((name) => name !== "current.json");
+  assert.equal(names.length, 2);
+  const [one, other] = await Promise.all(names.map((name) => readdir(join(dist, name), { recursive: true })));
+  assert.deepEqual(one?.sort(), other?.sort());
+});
+
+test("the version and every help text are the same", async () => {
+  for (const args of [
+    ["--version"],
+    ["--help"],
+    ["locl"],
+    ...Object.keys(commands).map((path) => [...path.split(" "), "--help"]),
+  ]) {
+    const [own, bundled] = await both(args);
+    assert.deepEqual({ ...bundled }, { ...own }, args.join(" "));
+  }
+});
+
+test("a build, its push and its checks come to the same digest, words and places", async () => {
+  const registry = await startRegistry({ directory: join(folder, "registry"), port: 0 });
+  try {
+    const projects: string[] = [];
+    for (const name of ["own", "bundled"]) projects.push(await project(name, registry.host));
+    const places = projects as [string, string];
+    const [own, bundled] = await both(["build", "--push", "--allow-dirty"], places);
+    assert.equal(own.exitCode, 0, own.stdout + own.stderr);
+    assert.match(own.stdout, /pushed app {2}\S+@sha256:\w{64}/);
+    assert.equal(comparable(bundled.stdout + bundled.stderr), comparable(own.stdout + own.stderr));
+
+    const [ownChecks, bundledChecks] = await both(["verify", "--allow-dirty"], places);
+    assert.equal(ownChecks.exitCode, 1, ownChecks.stdout + ownChecks.stderr);
+    assert.match(ownChecks.stdout, /spec\/app\.ts:2/);
+    assert.equal(comparable(bundledChecks.stdout), comparable(ownChecks.stdout));
+    assert.equal(bundledChecks.exitCode, 1);
+  } finally {
+    await registry.close();
+  }
+});
+
+async function project(name: string, host: string): Promise<string> {
+  const home = join(folder, name, "project");
+  await mkdir(join(home, "app"), { recursive: true });
+  await mkdir(join(home, "spec"));
+  await writeFile(join(home, "app/Dockerfile"), "FROM scratch\nCOPY a.txt /\n");
+  await writeFile(join(home, "app/a.txt"), "a");
+  await writeFile(join(home, "k8s.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: none }\n");
+  await writeFile(
+    join(home, "spec/app.ts"),
+    'import { describeImage } from "slipway/verify";\ndescribeImage("app", (t) => t.file("/b.txt").exists());\n',
+  );
+  await writeFile(
+    join(home, "slipway.config.ts"),
+    `import { context, defineConfig } from "slipway";
+export default defineConfig({
+  name: "web",
+  verify: ["spec/"],
+  images: { app: { context: "app" } },
+  manifests: ["k8s.yaml"],
+  environments: { prod: { clusters: { a: context("nowhere") }, registry: "${host}/web" } },
+});
+`,
+  );
+  return home;
+}
+
+test("what goes wrong inside names the sources", async () => {
+  const config = join(folder, "own/project/slipway.config.ts");
+  const breaks = 'Date.prototype.toISOString = () => { throw new Error("broken"); };';
+  await writeFile(
+    config,
+    (await readFile(config, "utf8")).replace("export default", `${breaks}\nexport default`),
+  );
+  const { stderr } = await exec([installed, "build", "--allow-dirty", "--builder", "slipway"], {
+    cwd: join(folder, "own/project"),
+  });
+  assert.match(stderr, /broken/);
+  assert.match(stderr, /packages\/slipway\/src\/images\/\S+\.ts:\d+:\d+/);
+  assert.doesNotMatch(stderr, /dist\//);
+});
+
+test("a checkout runs its bundle until a source changes, goes, or its list is damaged", async () => {
+  const checkout = join(folder, "checkout");
+  const dist = join(checkout, "dist");
+  const source = join(checkout, "a.ts");
+  await mkdir(join(dist, "one"), { recursive: true });
+  const made = async (): Promise<void> => {
+    await writeFile(source, "one");
+    await utimes(source, 1, 1);
+    const sources = [["a.ts", ...(stampOf(checkout, "a.ts") ?? [])]];
+    await writeFile(join(dist, "current.json"), JSON.stringify({ folder: "one", sources }));
+    assert.equal(findBundle(dist, checkout), join(dist, "one"));
+  };
+  const changes: Readonly<Record<string, () => Promise<void>>> = {
+    "other content": () => writeFile(source, "two!"),
+    // As a tool does that restores times: the inode's own tells.
+    "other content of the same length and time": async () => {
+      const before = stampOf(checkout, "a.ts");
+      do {
+        await writeFile(source, "two");
+        await utimes(source, 1, 1);
+      } while (stampOf(checkout, "a.ts")?.[2] === before?.[2]); // until the file system's clock has moved
+    },
+    "the file is gone": () => rm(source),
+    "the list is cut off": () => writeFile(join(dist, "current.json"), '{"folder":"one","sour'),
+    "the bundle is gone": () => rm(join(dist, "one"), { recursive: true }),
+  };
+  for (const [name, change] of Object.entries(changes)) {
+    await made();
+    await change();
+    assert.equal(findBundle(dist, checkout), undefined, name);
+  }
+});
