@@ -1,0 +1,185 @@
+/** One transaction: rows, what their ids mean, what they add to the rollup, and how far their streams are stored. */
+import { listValue } from "@duckdb/node-api";
+import type { AccessBatch } from "../../access/batch.ts";
+import { isProbe } from "../../access/probe.ts";
+import type { Commit, StreamOffset } from "../warehouse.ts";
+import type { Rows } from "./columns.ts";
+import { DICTIONARIES } from "./load.ts";
+import { Rollup } from "./rollup.ts";
+import type { Series, Source } from "./sources.ts";
+import type { State } from "./state.ts";
+import { accessRows, gapRows, logRows, quarantineRows } from "./tables.ts";
+
+const MINUTE_MS = 60_000;
+
+/** Rejects when nothing of it is stored. */
+export async function writeCommit(state: State, commit: Commit): Promise<void> {
+  const { access, logs, quarantine } = commit.lines;
+  const gaps = commit.gaps ?? [];
+  const rollup = new Rollup({
+    seriesOf: (source) => state.sources.seriesOf(source),
+    isProbe: state.probes.has,
+  });
+  await inTransaction(state, async (saved) => {
+    saveNames(state, saved);
+    rollup.add(access);
+    for (const rows of [
+      accessRows(access),
+      logRows(logs),
+      quarantineRows(quarantine),
+      gapRows(gaps),
+      rollup.take(),
+    ]) {
+      state.appender.append(state.writer, rows);
+    }
+    await saveOffsets(state, commit.offsets);
+    await saveEdgeSince(state, edgeSinceOf(state, access));
+  });
+  for (const { stream, position } of commit.offsets) state.offsets.set(stream, position);
+  count(state, commit);
+}
+
+/** What was taken to be saved, and is given back when the transaction fails. */
+export interface Saved {
+  readonly undo: (() => void)[];
+}
+
+/** Counts as a commit of its own. */
+export async function inTransaction(state: State, work: (saved: Saved) => Promise<void>): Promise<void> {
+  const { sql } = state.writer;
+  const saved: Saved = { undo: [] };
+  const committed = state.counts.committed + 1;
+  await sql.run("BEGIN");
+  try {
+    await work(saved);
+    await sql.run(`UPDATE meta SET value = ${committed} WHERE key = 'committed'`);
+    await sql.run("COMMIT");
+  } catch (error) {
+    await sql.run("ROLLBACK").catch(() => undefined);
+    for (const undo of saved.undo.reverse()) undo();
+    throw error;
+  }
+  state.counts.committed = committed;
+}
+
+/** Sources, series and values of dictionaries that are new. */
+export function saveNames(state: State, saved: Saved): void {
+  const names = state.sources.takeUnsaved();
+  saved.undo.push(() => state.sources.putBack(names));
+  state.appender.append(state.writer, seriesRows(names.series));
+  state.appender.append(state.writer, sourceRows(names.sources));
+  for (const [name, kind] of DICTIONARIES) {
+    const values = state.dictionaries[name].takeUnsaved();
+    saved.undo.push(() => state.dictionaries[name].putBack(values));
+    if (kind === "ua") for (const { id, value } of values) state.probes.add(id, value);
+    state.appender.append(state.writer, {
+      table: "dict",
+      length: values.length,
+      columns: [
+        { kind: "text", values: values.map(() => kind) },
+        { kind: "u32", values: Uint32Array.from(values, ({ id }) => id) },
+        { kind: "text", values: values.map(({ value }) => value) },
+        {
+          kind: "boolean",
+          values: Uint8Array.from(values, ({ value }) => (kind === "ua" && isProbe(value) ? 1 : 0)),
+        },
+      ],
+    });
+  }
+}
+
+function seriesRows(series: readonly Series[]): Rows {
+  return {
+    table: "series",
+    length: series.length,
+    columns: [
+      { kind: "u32", values: Uint32Array.from(series, ({ id }) => id) },
+      { kind: "text", values: series.map(({ origin }) => origin) },
+      { kind: "text", values: series.map(({ cluster }) => cluster) },
+      { kind: "text", values: series.map(({ service }) => service) },
+      { kind: "u32", values: Uint32Array.from(series, ({ release }) => release) },
+      { kind: "text", values: series.map(({ commit }) => commit) },
+    ],
+  };
+}
+
+function sourceRows(sources: readonly Source[]): Rows {
+  const text = (
+    name: "origin" | "cluster" | "namespace" | "node" | "pod" | "container" | "service" | "commit",
+  ) => ({ kind: "text", values: sources.map(({ labels }) => labels[name]) }) as const;
+  return {
+    table: "sources",
+    length: sources.length,
+    columns: [
+      { kind: "u32", values: Uint32Array.from(sources, ({ id }) => id) },
+      { kind: "u32", values: Uint32Array.from(sources, ({ series }) => series) },
+      text("origin"),
+      text("cluster"),
+      text("namespace"),
+      text("node"),
+      text("pod"),
+      text("container"),
+      text("service"),
+      { kind: "u32", values: Uint32Array.from(sources, ({ labels }) => labels.release) },
+      text("commit"),
+    ],
+  };
+}
+
+export async function saveOffsets(state: State, offsets: readonly StreamOffset[]): Promise<void> {
+  if (offsets.length === 0) return;
+  // The last position of a stream counts; DuckDB refuses a key twice in one statement.
+  const last = new Map(offsets.map(({ stream, position }) => [stream, position]));
+  await state.writer.sql.run(
+    `INSERT INTO off SELECT unnest($1::VARCHAR[]), unnest($2::UBIGINT[])
+     ON CONFLICT (stream) DO UPDATE SET position = excluded.position`,
+    [listValue([...last.keys()]), listValue([...last.values()].map(BigInt))],
+  );
+}
+
+/** Services whose first line of the edge is in this batch, or is earlier than all before. */
+function edgeSinceOf(state: State, batch: AccessBatch): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  const { ts, source, length } = batch;
+  let last = -1;
+  let service: string | undefined;
+  for (let row = 0; row < length; row += 1) {
+    const id = source[row] as number;
+    if (id !== last) {
+      const labels = state.sources.get(id)?.labels;
+      service = labels?.origin === "edge" ? labels.service : undefined;
+      last = id;
+    }
+    if (service === undefined) continue;
+    const minute = Math.floor((ts[row] as number) / MINUTE_MS) * MINUTE_MS;
+    const known = found.get(service) ?? state.edgeSince.get(service);
+    if (known === undefined || minute < known) found.set(service, minute);
+  }
+  return found;
+}
+
+async function saveEdgeSince(state: State, found: ReadonlyMap<string, number>): Promise<void> {
+  for (const [service, minute] of found) {
+    await state.writer.sql.run(
+      `INSERT INTO edge_since VALUES ($1, make_timestamp_ms($2::BIGINT))
+       ON CONFLICT (service) DO UPDATE SET ts = excluded.ts`,
+      [service, BigInt(minute)],
+    );
+    state.edgeSince.set(service, minute);
+  }
+}
+
+function count(state: State, { lines, gaps = [] }: Commit): void {
+  const { counts } = state;
+  counts.access += lines.access.length;
+  counts.logs += lines.logs.length;
+  counts.quarantine += lines.quarantine.length;
+  counts.gaps += gaps.length;
+  const see = (ts: number): void => {
+    if (counts.oldestMs === undefined || ts < counts.oldestMs) counts.oldestMs = ts;
+    if (counts.newestMs === undefined || ts > counts.newestMs) counts.newestMs = ts;
+  };
+  for (let row = 0; row < lines.access.length; row += 1) see(lines.access.ts[row] as number);
+  for (const { ts } of lines.logs) see(ts);
+  for (const { ts } of lines.quarantine) see(ts);
+}

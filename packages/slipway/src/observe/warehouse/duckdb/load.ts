@@ -1,0 +1,108 @@
+/** What the warehouse keeps in memory of its small tables, read once at the start. */
+import { Dictionary } from "../../access/dictionary.ts";
+import { isProbe } from "../../access/probe.ts";
+import type { SourceLabels } from "../../access/source.ts";
+import { type Connection, rowsOf } from "./connection.ts";
+import { SEALED_KINDS } from "./schema.ts";
+import { type Series, type Source, Sources } from "./sources.ts";
+
+/** Values of one kind that get an id; whoever sends requests chooses them, so there is an end to it. */
+const MAX_VALUES = 50_000;
+
+/** Kinds of the table `dict`, with the names that the parser uses. */
+export const DICTIONARIES = [
+  ["referer", "referer"],
+  ["userAgent", "ua"],
+  ["route", "route"],
+] as const;
+
+export async function loadSources(connection: Connection): Promise<Sources> {
+  const series = (await rowsOf(connection, "FROM series")) as unknown as Series[];
+  const rows = await rowsOf(connection, "FROM sources");
+  const sources = rows.map(({ id, series: of, ...labels }): Source => {
+    return { id: id as number, series: of as number, labels: labels as unknown as SourceLabels };
+  });
+  return new Sources({ sources, series });
+}
+
+export async function loadDictionaries(
+  connection: Connection,
+): Promise<Record<"referer" | "userAgent" | "route", Dictionary>> {
+  const rows = await rowsOf(connection, "SELECT kind, id, v FROM dict ORDER BY id");
+  const make = (kind: string): Dictionary =>
+    new Dictionary(
+      kind,
+      MAX_VALUES,
+      rows.filter((row) => row["kind"] === kind).map((row) => [row["id"] as number, row["v"] as string]),
+    );
+  return { referer: make("referer"), userAgent: make("ua"), route: make("route") };
+}
+
+/** Which user agents are health checks, by id; looked up for each request. */
+export class Probes {
+  readonly #isProbe = new Uint8Array(MAX_VALUES + 1);
+
+  add(id: number, userAgent: string): void {
+    if (isProbe(userAgent)) this.#isProbe[id] = 1;
+  }
+
+  has = (id: number): boolean => this.#isProbe[id] === 1;
+}
+
+export async function loadProbes(connection: Connection): Promise<Probes> {
+  const probes = new Probes();
+  for (const { id, v } of await rowsOf(connection, "SELECT id, v FROM dict WHERE kind = 'ua' AND probe")) {
+    probes.add(id as number, v as string);
+  }
+  return probes;
+}
+
+export async function loadOffsets(connection: Connection): Promise<Map<string, number>> {
+  const rows = await rowsOf(connection, "FROM off");
+  return new Map(rows.map((row) => [row["stream"] as string, row["position"] as number]));
+}
+
+export async function loadEdgeSince(connection: Connection): Promise<Map<string, number>> {
+  const rows = await rowsOf(connection, "FROM edge_since");
+  return new Map(rows.map((row) => [row["service"] as string, row["ts"] as number]));
+}
+
+/** Counts that `figures` tells, without asking the database each time. */
+export interface Counts {
+  access: number;
+  logs: number;
+  quarantine: number;
+  gaps: number;
+  oldestMs: number | undefined;
+  newestMs: number | undefined;
+  committed: number;
+}
+
+export async function loadCounts(connection: Connection): Promise<Counts> {
+  const [row] = await rowsOf(
+    connection,
+    `SELECT ${SEALED_KINDS.map(
+      (kind) =>
+        `(SELECT count(*) FROM hot_${kind})
+         + (SELECT coalesce(sum(rows), 0)::BIGINT FROM sealed WHERE kind = '${kind}') AS ${kind}`,
+    ).join(", ")},
+      (SELECT count(*) FROM hot_gaps) AS gaps,
+      (SELECT value FROM meta WHERE key = 'committed') AS committed`,
+  );
+  const [span] = await rowsOf(
+    connection,
+    `SELECT min(oldest) AS oldest, max(newest) AS newest FROM (
+      ${SEALED_KINDS.map((kind) => `SELECT min(ts) AS oldest, max(ts) AS newest FROM hot_${kind}`).join(" UNION ALL ")}
+      UNION ALL SELECT min(oldest), max(newest) FROM sealed)`,
+  );
+  const of = (name: string): number => row?.[name] as number;
+  return {
+    access: of("access"),
+    logs: of("logs"),
+    quarantine: of("quarantine"),
+    gaps: of("gaps"),
+    committed: of("committed"),
+    oldestMs: (span?.["oldest"] as number | null) ?? undefined,
+    newestMs: (span?.["newest"] as number | null) ?? undefined,
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * Runs people's SELECTs beside the ingest: a connection of its own for each, a read-only transaction, at most so many
+ * rows, and an interrupt when the time is up or nobody waits any more.
+ */
+import type { DuckDBPreparedStatement } from "@duckdb/node-api";
+import { type Clock, SlipwayError } from "@slipway/base";
+import type { CellValue, QueryAnswer, QueryLimits, QueryParameters } from "../warehouse.ts";
+import { cellOf, columnType } from "./cells.ts";
+import { type Connection, connect, type Database, rowsOf } from "./connection.ts";
+import { checkStatement, syntaxError } from "./guard.ts";
+import { Slots } from "./slots.ts";
+
+const MAX_ROWS = 10_000;
+const TIMEOUT_MS = 30_000;
+const MAX_CHECKED = 500;
+
+export interface QueryRunner {
+  run(sql: string, parameters: QueryParameters, limits: QueryLimits): Promise<QueryAnswer>;
+  /** Ends what runs: the memory is needed for what comes in. */
+  interruptAll(): void;
+  close(): Promise<void>;
+}
+
+interface Running {
+  readonly connection: Connection;
+  /** Why it was interrupted. */
+  stopped: "timeout" | "abort" | "memory" | undefined;
+}
+
+export function createQueryRunner(options: {
+  readonly database: Database;
+  readonly clock: Clock;
+  /** Statements at one time. Each takes a thread of Node's pool, which commits need too. */
+  readonly atOnce: number;
+}): QueryRunner {
+  const { database, clock } = options;
+  const slots = new Slots(options.atOnce);
+  const idle: Connection[] = [];
+  const running = new Set<Running>();
+  const checked = new Set<string>();
+
+  const check = async (connection: Connection, sql: string): Promise<void> => {
+    if (checked.has(sql)) return;
+    const statement = await connection.sql.prepare("SELECT json_serialize_sql($1::VARCHAR)");
+    statement.bindVarchar(1, sql);
+    const answer = await statement.runAndReadAll();
+    statement.destroySync();
+    checkStatement(String(answer.getRows()[0]?.[0]));
+    if (checked.size >= MAX_CHECKED) checked.clear();
+    checked.add(sql);
+  };
+
+  return {
+    run: (sql, parameters, limits) =>
+      slots.take(async () => {
+        const connection = idle.pop() ?? (await connect(database));
+        const one: Running = { connection, stopped: undefined };
+        const stop = (why: NonNullable<Running["stopped"]>): void => {
+          one.stopped ??= why;
+          connection.sql.interrupt();
+        };
+        const done = new AbortController();
+        const timeoutMs = limits.timeoutMs ?? TIMEOUT_MS;
+        const onAbort = (): void => stop("abort");
+        running.add(one);
+        const started = clock.monotonic();
+        try {
+          limits.signal?.throwIfAborted();
+          limits.signal?.addEventListener("abort", onAbort, { once: true });
+          clock.sleep(timeoutMs, done.signal).then(
+            () => stop("timeout"),
+            () => undefined,
+          );
+          await check(connection, sql);
+          const answer = await answerOf(connection, sql, parameters, limits.maxRows ?? MAX_ROWS);
+          return { ...answer, elapsedMs: Math.round(clock.monotonic() - started) };
+        } catch (error) {
+          throw queryError(error, one.stopped, timeoutMs);
+        } finally {
+          done.abort();
+          limits.signal?.removeEventListener("abort", onAbort);
+          running.delete(one);
+          idle.push(connection);
+        }
+      }),
+    interruptAll() {
+      for (const one of running) {
+        one.stopped ??= "memory";
+        one.connection.sql.interrupt();
+      }
+    },
+    async close() {
+      for (const one of running) one.connection.sql.interrupt();
+      await slots.idle();
+      for (const connection of idle.splice(0)) connection.sql.disconnectSync();
+    },
+  };
+}
+
+async function answerOf(
+  connection: Connection,
+  sql: string,
+  parameters: QueryParameters,
+  maxRows: number,
+): Promise<Omit<QueryAnswer, "elapsedMs">> {
+  await connection.sql.run("BEGIN TRANSACTION READ ONLY");
+  try {
+    const [commit] = await rowsOf(connection, "SELECT value FROM meta WHERE key = 'committed'");
+    const extracted = await connection.sql.extractStatements(sql);
+    if (extracted.count !== 1) throw syntaxError("one statement at a time");
+    const statement = await extracted.prepare(0);
+    try {
+      bind(statement, parameters);
+      const result = await statement.stream();
+      const columns = result
+        .columnNames()
+        .map((name, index) => ({ name, type: columnType(result.columnType(index)) }));
+      const rows: CellValue[][] = [];
+      while (rows.length <= maxRows) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk.rowCount === 0) break;
+        for (const row of chunk.getRows()) rows.push(row.map(cellOf));
+      }
+      const isTruncated = rows.length > maxRows;
+      return {
+        columns,
+        rows: isTruncated ? rows.slice(0, maxRows) : rows,
+        isTruncated,
+        committed: Number(commit?.["value"]),
+      };
+    } finally {
+      statement.destroySync();
+    }
+  } finally {
+    await connection.sql.run("ROLLBACK").catch(() => undefined);
+  }
+}
+
+function bind(statement: DuckDBPreparedStatement, parameters: QueryParameters): void {
+  for (let index = 1; index <= statement.parameterCount; index += 1) {
+    const name = statement.parameterName(index);
+    if (!Object.hasOwn(parameters, name)) {
+      throw new SlipwayError({
+        code: "QUERY_FAILED",
+        where: `$${name}`,
+        message: "the query has this parameter, and no value came for it",
+      });
+    }
+    const value = parameters[name] as CellValue;
+    if (value === null) statement.bindNull(index);
+    else if (typeof value === "string") statement.bindVarchar(index, value);
+    else if (typeof value === "boolean") statement.bindBoolean(index, value);
+    else if (Number.isSafeInteger(value)) statement.bindBigInt(index, BigInt(value));
+    else statement.bindDouble(index, value);
+  }
+}
+
+function queryError(error: unknown, stopped: Running["stopped"], timeoutMs: number): unknown {
+  if (error instanceof SlipwayError) return error;
+  if (stopped === "abort")
+    return new SlipwayError({ code: "QUERY_FAILED", where: "query", message: "was given up", cause: error });
+  if (stopped === "timeout") {
+    return new SlipwayError({
+      code: "QUERY_TIMEOUT",
+      where: "query",
+      message: `took longer than ${timeoutMs / 1000} s`,
+      hint: "Ask for less: a range of ts, fewer groups, or the view `rollup`.",
+      cause: error,
+    });
+  }
+  // DuckDB gives no codes, only the class of the error as the first words of its message.
+  const text = error instanceof Error ? error.message : String(error);
+  if (stopped === "memory" || text.startsWith("Out of Memory Error")) {
+    return new SlipwayError({
+      code: "QUERY_MEMORY",
+      where: "query",
+      message: "needs more memory than queries may have",
+      hint: "Ask for less: a range of ts, fewer groups, or the view `rollup`.",
+      cause: error,
+    });
+  }
+  const first = text.split("\n\n")[0] ?? text;
+  if (/^(?:Parser|Binder|Catalog) Error: /.test(text)) return syntaxError(first.replace(/^\w+ Error: /, ""));
+  return new SlipwayError({ code: "QUERY_FAILED", where: "query", message: first, cause: error });
+}
