@@ -1,0 +1,415 @@
+/** What the rules say of the counts at one moment. Pure: numbers in, findings out. */
+import { assertNever } from "@slipway/base";
+import type { Counts, Of } from "../counts/counts.ts";
+import { quantile, upperMs } from "../counts/histogram.ts";
+import type { Sums } from "../counts/series.ts";
+import type { Fact, Finding, Signal } from "./alert.ts";
+import type { BurnWindow, Rule } from "./rules.ts";
+import { number, percent, span, times } from "./words.ts";
+
+export type CountsView = Pick<
+  Counts,
+  "services" | "clusters" | "releases" | "sum" | "times" | "newestMs" | "failedRoutes" | "samples"
+>;
+
+/** A release that has failed requests: when the first was seen and when the last. */
+export interface FirstError {
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+export interface Seen {
+  /** By `service|release`. */
+  readonly firstErrors: Readonly<Record<string, FirstError>>;
+  /** Since when this has been watched without a gap; silence before that is ours. */
+  readonly watchedSince: number;
+}
+
+const MINUTE_MS = 60_000;
+/** With fewer in the short window a ratio says nothing: 1 of 3 is 33 %. */
+const LEAST_REQUESTS = 10;
+/** One error in 50 requests is 2 %, over the 1.44 % of 14.4× at 99.9 %: errors must be several. */
+const LEAST_ERRORS = 3;
+/** A release's first failures are news for so long; what goes on is the matter of what is promised. */
+const NEWS_MS = 30 * MINUTE_MS;
+/** After a day without any, a failure is news again. */
+export const NEWS_AGAIN_MS = 24 * 60 * MINUTE_MS;
+export const QUIET_MINUTES = 5;
+/** A ticket is about what goes on: an outage that is over within the hour has called somebody already. */
+const TICKET_FOR_MS = 60 * MINUTE_MS;
+const STILL_MINUTES = [5, 30, 120];
+const REOPEN_MS = 15 * MINUTE_MS;
+/** Below it, the burn rates' guard (10 requests in 5 min) keeps them silent most of the time: 72 · 10 in 6 h. */
+const LOW_TRAFFIC = 720;
+
+export function findingsOf(
+  counts: CountsView,
+  rules: readonly Rule[],
+  signals: readonly Signal[],
+  seen: Seen,
+  now: number,
+): readonly Finding[] {
+  const found: Finding[] = [];
+  const services = counts.services();
+  for (const rule of rules) {
+    for (const service of services) {
+      if (rule.service === undefined ? rule.except.includes(service) : rule.service !== service) continue;
+      found.push(...findingsOfRule(counts, rule, service, seen, now, found));
+    }
+  }
+  found.push(...signals.map(signalled));
+  return found;
+}
+
+function findingsOfRule(
+  counts: CountsView,
+  rule: Rule,
+  service: string,
+  seen: Seen,
+  now: number,
+  before: readonly Finding[],
+): readonly Finding[] {
+  switch (rule.kind) {
+    case "first-error":
+      return firstErrors(counts, rule, service, seen, now);
+    case "burn": {
+      const isCalled = before.some(
+        (one) => one.rule === rule.silentWith && one.service === service && one.state === "wrong",
+      );
+      return isCalled ? [] : burn(counts, rule, service, now);
+    }
+    case "low-traffic":
+      return lowTraffic(counts, rule, service, now);
+    case "errors":
+      return tooMany(counts, rule, service, now);
+    case "p95":
+      return tooSlow(counts, rule, service, now);
+    case "no-data":
+      return silent(counts, rule, service, seen, now);
+    default:
+      return assertNever(rule);
+  }
+}
+
+function firstErrors(
+  counts: CountsView,
+  rule: Rule,
+  service: string,
+  { firstErrors: known }: Seen,
+  now: number,
+): readonly Finding[] {
+  return counts.releases(service).flatMap((release): Finding[] => {
+    const of = { service, release };
+    const { errors, requests } = counts.sum(of, now, QUIET_MINUTES);
+    const first = known[`${service}|${release}`];
+    const isNew = first === undefined || now - first.lastAt > NEWS_AGAIN_MS;
+    if (errors === 0 || !(isNew || now - first.firstAt < NEWS_MS)) return [];
+    const which = release === 0 ? "a release that is not known" : `release ${release}`;
+    return [
+      finding(rule, service, {
+        key: `${release}`,
+        group: `5xx|${service}`,
+        release: release === 0 ? undefined : release,
+        // A release of old that starts to fail has no "first" to speak of, but this is the first in a day.
+        title: `${service}: first 5xx of ${which}`,
+        facts: [
+          { name: "5xx", value: `${number(errors)} of ${requestsIn(requests, QUIET_MINUTES)}` },
+          ...where(counts, of, now),
+        ],
+        samples: samplesOf(counts, of, now),
+        reopenMs: NEWS_MS,
+      }),
+    ];
+  });
+}
+
+function burn(
+  counts: CountsView,
+  rule: Extract<Rule, { kind: "burn" }>,
+  service: string,
+  now: number,
+): readonly Finding[] {
+  const bad = (sums: Sums): number => (rule.of === "availability" ? sums.errors : sums.slow);
+  const recent = counts.sum({ service }, now, QUIET_MINUTES);
+  const group =
+    rule.severity === "page" ? `${rule.of === "availability" ? "5xx" : "slow"}|${service}` : undefined;
+  if (recent.requests === 0) {
+    const nothing = { key: "", group, title: "", facts: [], samples: [], state: "unknown" as const };
+    return [finding(rule, service, nothing)];
+  }
+  const window = rule.windows.find((one) => isBurning(one, rule.budget, bad, counts, service, now));
+  if (window === undefined) return [];
+  const { longMinutes, shortMinutes, factor } = window;
+  const short = counts.sum({ service }, now, shortMinutes);
+  const ratio = bad(short) / short.requests;
+  const release = rule.of === "availability" ? culprit(counts, service, now, shortMinutes) : undefined;
+  const promised = percent(1 - rule.budget);
+  const what =
+    rule.of === "availability"
+      ? "of requests fail (5xx)"
+      : `of requests take longer than ${span(rule.targetMs ?? 0)}`;
+  const facts: Fact[] = [
+    {
+      name: rule.of === "availability" ? "5xx" : "slow",
+      value: `${number(bad(short))} of ${requestsIn(short.requests, shortMinutes)}`,
+    },
+    {
+      name: "budget",
+      value: `burns ${times(ratio / rule.budget)} as fast as ${promised} allows (over ${factor}× in ${span(longMinutes * MINUTE_MS)} and ${span(shortMinutes * MINUTE_MS)})`,
+    },
+  ];
+  return [
+    finding(rule, service, {
+      key: "",
+      group,
+      release,
+      forMs: rule.severity === "ticket" ? TICKET_FOR_MS : 0,
+      title: `${service}: ${percent(ratio)} ${what}`,
+      facts: rule.of === "availability" ? [...facts, ...where(counts, { service }, now)] : facts,
+      samples: rule.of === "availability" ? samplesOf(counts, { service }, now) : [],
+    }),
+  ];
+}
+
+function isBurning(
+  { factor, longMinutes, shortMinutes }: BurnWindow,
+  budget: number,
+  bad: (sums: Sums) => number,
+  counts: CountsView,
+  service: string,
+  now: number,
+): boolean {
+  const threshold = factor * budget;
+  const short = counts.sum({ service }, now, shortMinutes);
+  if (short.requests < LEAST_REQUESTS || bad(short) < LEAST_ERRORS) return false;
+  if (bad(short) / short.requests <= threshold) return false;
+  const long = counts.sum({ service }, now, longMinutes);
+  if (bad(long) / long.requests <= threshold) return false;
+  return isStillBurning(threshold, shortMinutes, bad, counts, service, now);
+}
+
+/**
+ * After an outage the longer "short" windows stay above their threshold for up to 6 h, and nobody shall be kept awake
+ * by what has been repaired. So the shortest window that can tell is asked too: one in which this burn would show at
+ * least 5 failures. It has ended where there is not even a quarter of them. (Of 5 expected, chance gives 0 or 1 in 4 %.)
+ */
+function isStillBurning(
+  threshold: number,
+  shortMinutes: number,
+  bad: (sums: Sums) => number,
+  counts: CountsView,
+  service: string,
+  now: number,
+): boolean {
+  for (const minutesBack of STILL_MINUTES.filter((one) => one < shortMinutes)) {
+    const sums = counts.sum({ service }, now, minutesBack);
+    const expected = sums.requests * threshold;
+    if (expected >= 5) return 4 * bad(sums) >= expected;
+  }
+  return true;
+}
+
+function lowTraffic(
+  counts: CountsView,
+  rule: Extract<Rule, { kind: "low-traffic" }>,
+  service: string,
+  now: number,
+): readonly Finding[] {
+  const sums = counts.sum({ service }, now, 360);
+  if (sums.errors < rule.atLeast || sums.requests >= LOW_TRAFFIC) return [];
+  if (sums.errors / sums.requests <= 6 * rule.budget) return [];
+  const hour = counts.sum({ service }, now, 60);
+  if (hour.requests >= LEAST_REQUESTS && hour.errors === 0) return [];
+  return [
+    finding(rule, service, {
+      key: "",
+      group: `5xx|${service}`,
+      release: culprit(counts, service, now, 360),
+      title: `${service}: ${number(sums.errors)} of ${requestsIn(sums.requests, 360)} failed (5xx)`,
+      facts: [
+        { name: "5xx", value: `${number(sums.errors)} of ${requestsIn(sums.requests, 360)}` },
+        ...where(counts, { service }, now, 360),
+      ],
+      samples: samplesOf(counts, { service }, now, 360),
+    }),
+  ];
+}
+
+function tooMany(
+  counts: CountsView,
+  rule: Extract<Rule, { kind: "errors" }>,
+  service: string,
+  now: number,
+): readonly Finding[] {
+  const { errors, requests } = counts.sum({ service }, now, rule.withinMinutes);
+  if (errors <= rule.above) return [];
+  return [
+    finding(rule, service, {
+      key: "",
+      group: `5xx|${service}`,
+      release: culprit(counts, service, now, rule.withinMinutes),
+      title: `${service}: ${number(errors)} 5xx in ${span(rule.withinMinutes * MINUTE_MS)}`,
+      facts: [
+        {
+          name: "5xx",
+          value: `${number(errors)} of ${requestsIn(requests, rule.withinMinutes)}; over ${number(rule.above)} is too many`,
+        },
+        ...where(counts, { service }, now, rule.withinMinutes),
+      ],
+      samples: samplesOf(counts, { service }, now, rule.withinMinutes),
+    }),
+  ];
+}
+
+function tooSlow(
+  counts: CountsView,
+  rule: Extract<Rule, { kind: "p95" }>,
+  service: string,
+  now: number,
+): readonly Finding[] {
+  const histogram = counts.times({ service }, now, rule.withinMinutes);
+  const requests = histogram.reduce((sum, one) => sum + one, 0);
+  const p95 = quantile(histogram, 0.95);
+  if (requests === 0) {
+    const nothing = {
+      key: "",
+      group: `slow|${service}`,
+      title: "",
+      facts: [],
+      samples: [],
+      state: "unknown" as const,
+    };
+    return [finding(rule, service, nothing)];
+  }
+  // The exact value is above the lower end of its bucket: only when that is too long, it is for certain.
+  if (requests < rule.minRequests || p95 === undefined || p95 / upperMs(1) < rule.aboveMs) return [];
+  return [
+    finding(rule, service, {
+      key: "",
+      group: `slow|${service}`,
+      title: `${service}: p95 is about ${span(Math.round(p95))}`,
+      facts: [
+        {
+          name: "p95",
+          value: `about ${span(Math.round(p95))} of ${requestsIn(requests, rule.withinMinutes)}; ${span(rule.aboveMs)} is too long`,
+        },
+      ],
+      samples: [],
+    }),
+  ];
+}
+
+function silent(
+  counts: CountsView,
+  rule: Extract<Rule, { kind: "no-data" }>,
+  service: string,
+  { watchedSince }: Seen,
+  now: number,
+): readonly Finding[] {
+  return counts.clusters(service).flatMap((cluster): Finding[] => {
+    const newest = counts.newestMs({ service, cluster });
+    if (newest === undefined) return [];
+    const since = Math.max(newest + MINUTE_MS, watchedSince);
+    if (now - since < rule.silentMs) return [];
+    const last = new Date(newest).toISOString().slice(0, 16).replace("T", " ");
+    return [
+      finding(rule, service, {
+        key: cluster,
+        group: undefined,
+        cluster,
+        title: `${service}: no request in ${cluster} for ${span(rule.silentMs)}`,
+        facts: [{ name: "last request", value: `${last} UTC` }],
+        samples: [],
+      }),
+    ];
+  });
+}
+
+function signalled(signal: Signal): Finding {
+  const { rule, key, severity, service, cluster, release, title, facts } = signal;
+  return {
+    fingerprint: `${rule}|${key}`,
+    rule,
+    severity,
+    group: undefined,
+    state: "wrong",
+    forMs: 0,
+    reopenMs: REOPEN_MS,
+    service,
+    cluster,
+    release,
+    title,
+    facts,
+    samples: [],
+  };
+}
+
+function finding(
+  rule: Pick<Rule, "name" | "severity">,
+  service: string,
+  found: Pick<Finding, "title" | "facts" | "samples" | "group"> &
+    Partial<Pick<Finding, "state" | "cluster" | "release" | "forMs" | "reopenMs">> & { readonly key: string },
+): Finding {
+  const { key, ...rest } = found;
+  return {
+    fingerprint: [rule.name, service, key].filter((part) => part !== "").join("|"),
+    rule: rule.name,
+    severity: rule.severity,
+    service,
+    state: "wrong",
+    forMs: 0,
+    reopenMs: REOPEN_MS,
+    cluster: "",
+    release: undefined,
+    ...rest,
+  };
+}
+
+/** The release that at least four of five failures come from: a rollback of it would help. */
+function culprit(counts: CountsView, service: string, now: number, minutesBack: number): number | undefined {
+  const all = counts.sum({ service }, now, minutesBack).errors;
+  return counts
+    .releases(service)
+    .find((release) => release > 0 && counts.sum({ service, release }, now, minutesBack).errors >= 0.8 * all);
+}
+
+function where(counts: CountsView, of: Of, now: number, minutesBack = QUIET_MINUTES): readonly Fact[] {
+  const routes = counts.failedRoutes(of).slice(0, 3);
+  const clusters = counts
+    .clusters(of.service)
+    .map((cluster) => ({ cluster, errors: counts.sum({ ...of, cluster }, now, minutesBack).errors }))
+    .filter(({ errors }) => errors > 0);
+  return [
+    ...(routes.length === 0
+      ? []
+      : [
+          {
+            name: "top route",
+            value: routes.map(({ route, count }) => `${route} (${number(count)})`).join(", "),
+          },
+        ]),
+    ...(clusters.length === 0
+      ? []
+      : [
+          {
+            name: clusters.length === 1 ? "cluster" : "clusters",
+            value: clusters.map(({ cluster, errors }) => `${cluster} (${number(errors)})`).join(", "),
+          },
+        ]),
+  ];
+}
+
+function samplesOf(
+  counts: CountsView,
+  of: Of,
+  now: number,
+  minutesBack = 2 * QUIET_MINUTES,
+): readonly string[] {
+  return counts
+    .samples(of, now - minutesBack * MINUTE_MS)
+    .map(({ at, text }) => `${new Date(at).toISOString().slice(11, 19)} ${text}`);
+}
+
+function requestsIn(requests: number, minutesBack: number): string {
+  return `${number(requests)} request${requests === 1 ? "" : "s"} in ${span(minutesBack * MINUTE_MS)}`;
+}
