@@ -3,7 +3,7 @@ import type { Clock } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
 import type { ImageLayout } from "../../images/layout.ts";
 import type { Check, Verdict } from "../check.ts";
-import { collect } from "../collect.ts";
+import { collectNow } from "../collect.ts";
 import type { Engine } from "../engines/engine.ts";
 import { withoutImplied } from "../plan.ts";
 import { decideChecks } from "../run.ts";
@@ -40,9 +40,11 @@ export interface Decided {
   readonly needsEngine: boolean;
 }
 
+/** Those that run mostly wait: for a server to be there, for what stays broken until its deadline. */
+const AT_A_TIME = 3;
+
 /** A check in the table may be several expectations; it passes when all do, and fails when one does. */
 export async function runCorpus(options: ScoreOptions): Promise<readonly Decided[]> {
-  const decided: Decided[] = [];
   const bases: Readonly<Record<Mutation["base"], Base>> = {
     web: webBase(options.busybox),
     bare: bareBase(),
@@ -54,11 +56,16 @@ export async function runCorpus(options: ScoreOptions): Promise<readonly Decided
     base: bases[mutation.base],
     mutation,
   }));
-  for (const { base, mutation } of [...undamaged, ...mutated]) {
-    const image = await buildImage(base, mutation?.damage, options.layout);
-    decided.push(...(await decideImage(image, mutation, options)));
-  }
-  return decided;
+  const decided: (readonly Decided[])[] = [];
+  const next = [...undamaged, ...mutated].entries(); // each takes the next one from the same row
+  const work = async (): Promise<void> => {
+    for (const [index, { base, mutation }] of next) {
+      const image = await buildImage(base, mutation?.damage, options.layout);
+      decided[index] = await decideImage(image, mutation, options);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, work));
+  return decided.flat();
 }
 
 async function decideImage(
@@ -76,7 +83,7 @@ async function decideImage(
   const needsEngine = new Map<string, boolean>();
   for (const [table, isRunning] of tables) {
     for (const [name, say] of Object.entries(table)) {
-      const own = withoutImplied(await collect(() => describeImage(image.name, say)));
+      const own = withoutImplied(collectNow(() => describeImage(image.name, say)));
       for (const check of own) named.set(check, name);
       all.push(...own);
       needsEngine.set(name, isRunning);
