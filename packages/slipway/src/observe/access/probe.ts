@@ -1,10 +1,19 @@
 /**
- * Health checks, told by their user agent. They are stored but belong in no figure: they are many, fast and always
- * well, and so they flatter every one.
+ * Health checks, told by their user agent: they are many, fast and never fail, so they flatter every figure. They are
+ * stored as requests like others; what counts requests leaves out the user agents that begin with one of these.
  */
-const PROBES = ["kube-probe/", "GoogleHC/", "ELB-HealthChecker/", "Envoy/HC"];
+export const PROBE_AGENTS = [
+  "kube-probe/",
+  "GoogleHC/",
+  "ELB-HealthChecker/",
+  "Amazon-Route53-Health-Check-Service",
+  "slipway-edge-health-check",
+  "Envoy/HC",
+  "Consul Health Check",
+  "Blackbox Exporter/",
+  "Blackbox-Exporter/",
+] as const;
 
-/** Some proxies put a prefix before the agent's name, none of these checks do: only the beginning counts. */
 export function isProbe(userAgent: string): boolean {
-  return PROBES.some((name) => userAgent.startsWith(name));
+  return PROBE_AGENTS.some((prefix) => userAgent.startsWith(prefix));
 }

@@ -1,0 +1,89 @@
+/**
+ * Values of query strings that must never be stored. A parameter is secret when its name, or the last word of it, is one
+ * of the names: `token`, `access_token`, `api-key`, `apiKey`, `user[password]`. `code` alone counts as a whole name
+ * only: `country_code` is no secret.
+ */
+const ALWAYS = ["token", "password", "code", "key"];
+const WHOLE_ONLY = new Set(["code"]);
+export const REDACTED = "REDACTED";
+
+export class Redactor {
+  readonly #names: ReadonlySet<string>;
+  /** By character: a secret name can end in it. Most names end otherwise and cost one look. */
+  readonly #lastCharacters = new Uint8Array(256);
+
+  /** `further`: names beside those that are always secret; compared without case. */
+  constructor(further: readonly string[] = []) {
+    this.#names = new Set([...ALWAYS, ...further].map((name) => name.toLowerCase()));
+    for (const name of this.#names) {
+      const last = name.charCodeAt(name.length - 1) & 255;
+      this.#lastCharacters[last] = 1;
+      this.#lastCharacters[String.fromCharCode(last).toUpperCase().charCodeAt(0) & 255] = 1;
+    }
+    // `user[password]`, and names whose last character is written as `%6E`.
+    for (const character of "]0123456789ABCDEFabcdef") this.#lastCharacters[character.charCodeAt(0)] = 1;
+  }
+
+  /** Of a URL or of any text with URLs in it; the same string when nothing is secret. `from`: the first `?` or before. */
+  apply(text: string, from = text.indexOf("?")): string {
+    if (from < 0) return text;
+    let result = "";
+    let copied = 0;
+    let equals = text.indexOf("=", from);
+    while (equals > 0) {
+      if (
+        this.#lastCharacters[text.charCodeAt(equals - 1) & 255] === 1 &&
+        this.#isSecret(text, from, equals)
+      ) {
+        const end = valueEnd(text, equals + 1);
+        if (end > equals + 1) {
+          result += `${text.slice(copied, equals + 1)}${REDACTED}`;
+          copied = end;
+        }
+        equals = text.indexOf("=", end);
+      } else equals = text.indexOf("=", equals + 1);
+    }
+    return copied === 0 ? text : result + text.slice(copied);
+  }
+
+  #isSecret(text: string, from: number, equals: number): boolean {
+    let start = equals;
+    while (start > from && equals - start < 100 && !isDelimiter(text.charCodeAt(start - 1))) start -= 1;
+    const before = text.charCodeAt(start - 1);
+    if (!(before === 63 || before === 38 || before === 59)) return false;
+    const name = decoded(text.slice(start, equals));
+    if (this.#names.has(name.toLowerCase())) return true;
+    const last = lastWord(name);
+    return last !== name && this.#names.has(last) && !WHOLE_ONLY.has(last);
+  }
+}
+
+/** `?`, `&`, `;`, white space and quotes: before a name there is always one of them. */
+function isDelimiter(code: number): boolean {
+  return code === 63 || code === 38 || code === 59 || code <= 32 || code === 34;
+}
+
+/** A value ends at `&`, `;`, `#`, white space or a quote. */
+function valueEnd(text: string, from: number): number {
+  let end = from;
+  for (; end < text.length; end += 1) {
+    const code = text.charCodeAt(end);
+    if (code === 38 || code === 59 || code === 35 || code <= 32 || code === 34) break;
+  }
+  return end;
+}
+
+function decoded(name: string): string {
+  if (!name.includes("%")) return name;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+/** `accessToken` → `token`, `user[password]` → `password`. */
+function lastWord(name: string): string {
+  const words = name.match(/[A-Z]?[a-z]+|[A-Z]+|[0-9]+/g);
+  return words?.at(-1)?.toLowerCase() ?? "";
+}
