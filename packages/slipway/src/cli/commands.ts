@@ -5,6 +5,7 @@ import { command as composeDown } from "./compose/down.ts";
 import { command as composeUp } from "./compose/up.ts";
 import { command as configShow } from "./config/show.ts";
 import { command as corpus } from "./corpus.ts";
+import { command as dashboard } from "./dashboard.ts";
 import { command as deploy } from "./deploy.ts";
 import { command as history } from "./history.ts";
 import { command as init } from "./init.ts";
@@ -41,6 +42,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   status,
   history,
   logs,
+  dashboard,
   serve,
   "release approve": releaseApprove,
   lock,

@@ -75,6 +75,7 @@ export const command: CommandDeclaration = {
       clock: context.clock,
       ledger: openLedger(join(project.paths.root, "presses")),
       deeds: createDeeds({
+        from: "slack",
         clock: context.clock,
         log,
         telling: () =>

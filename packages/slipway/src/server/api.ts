@@ -44,7 +44,7 @@ export interface Traffic {
   /** 5xx, not 499. */
   readonly errors: number;
   readonly errorRatio: number;
-  /** ms; undefined without requests. From merged histograms: within 5 % of the exact value. */
+  /** ms; undefined without requests. From merged histograms: at most 9 % above the exact value. */
   readonly p50: number | undefined;
   readonly p95: number | undefined;
   readonly p99: number | undefined;

@@ -1,4 +1,4 @@
-/** What a pressed button does: the command line's own functions, with the person from Slack as who did it. */
+/** What a pressed button does: the command line's own functions, with the person who pressed it as who did it. */
 import type { Clock } from "@slipway/base";
 import type { Telling } from "../notify/notify.ts";
 import { announceWith } from "../release/announce/announce-release.ts";
@@ -12,8 +12,8 @@ import type { Press } from "./press.ts";
 export interface Deeds {
   /** All releases, newest first; one that was cut off is marked as interrupted. */
   records(): Promise<readonly ReleaseRecord[]>;
-  rollBack(press: Press, who: string, signal: AbortSignal): Promise<string>;
-  hold(press: Press, who: string): Promise<string>;
+  rollBack(press: Pick<Press, "on" | "to">, who: string, signal: AbortSignal): Promise<string>;
+  hold(press: Pick<Press, "on">, who: string): Promise<string>;
 }
 
 export interface DeedsOptions {
@@ -21,11 +21,13 @@ export interface DeedsOptions {
   readonly withRelease: <T>(work: (release: ReleaseContext) => Promise<T>) => Promise<T>;
   /** A notifier of its own for each release, since settling ends it. */
   readonly telling: () => Telling;
+  /** Where the buttons are: `slack`, `dashboard`. */
+  readonly from: string;
   readonly clock: Clock;
   readonly log: (entry: { readonly event: "release"; readonly message: string }) => void;
 }
 
-export function createDeeds({ withRelease, telling, clock, log }: DeedsOptions): Deeds {
+export function createDeeds({ withRelease, telling, from, clock, log }: DeedsOptions): Deeds {
   return {
     records: () =>
       withRelease(async (release) => {
@@ -39,7 +41,7 @@ export function createDeeds({ withRelease, telling, clock, log }: DeedsOptions):
       }),
     rollBack: (press, who, signal) =>
       withRelease(async (context) => {
-        const release: ReleaseContext = { ...context, who, from: "slack" };
+        const release: ReleaseContext = { ...context, who, from };
         const announced = announceWith(telling(), clock, release);
         try {
           const { record } = await rollback(release, {
@@ -58,7 +60,7 @@ export function createDeeds({ withRelease, telling, clock, log }: DeedsOptions):
       }),
     hold: (press, who) =>
       withRelease(async (context) => {
-        const release: ReleaseContext = { ...context, who, from: "slack" };
+        const release: ReleaseContext = { ...context, who, from };
         const { number } = press.on;
         const { changed, missing } = await hold(release, number);
         if (changed.length === 0) return `release ${number} was held already`;

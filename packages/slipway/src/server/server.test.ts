@@ -91,6 +91,7 @@ async function serving(changes: Partial<SlackConfig> = {}, outbox = "outbox"): P
     deeds: createDeeds({
       withRelease: (work) => work(context),
       telling: () => telling(config, outbox),
+      from: "slack",
       clock: systemClock,
       log: () => undefined,
     }),

@@ -276,7 +276,12 @@ function judgeWorkload(snapshot: RolloutSnapshot, subject: Subject, memory: Memo
   };
 }
 
-function viewOf(workload: Workload, around: WorkloadSurroundings, oldPods: "wait" | "report"): WorkloadView {
+/** Which of its pods are new, which old, and what its kind says about being done. */
+export function viewOf(
+  workload: Workload,
+  around: WorkloadSurroundings,
+  oldPods: "wait" | "report",
+): WorkloadView {
   switch (workload.kind) {
     case "Deployment":
       return viewDeployment(workload, around, oldPods);

@@ -52,12 +52,21 @@ function renderCluster(cluster: ClusterPlan, plan: ReleasePlan, options: PlanTex
     const then = silent === undefined ? [] : [`  ${silenceText(silent, plan.order)}`];
     return [`  unreachable: ${cluster.reason}`, ...then];
   }
-  const same = cluster.objects.filter(({ action }) => action === "unchanged").length;
-  const shown = cluster.objects.filter(({ action }) => action !== "unchanged");
+  return renderPlannedObjects(cluster.objects, plan.namespace, options);
+}
+
+/** Each object that would change, a line or more for it; how many would not. */
+export function renderPlannedObjects(
+  objects: readonly PlannedObject[],
+  namespace: string,
+  options: PlanTextOptions = {},
+): readonly string[] {
+  const same = objects.filter(({ action }) => action === "unchanged").length;
+  const shown = objects.filter(({ action }) => action !== "unchanged");
   const old = shown.filter(isOldVersion);
   const lines = shown
     .filter((object) => !isOldVersion(object))
-    .flatMap((object) => renderObject(object, plan.namespace, options));
+    .flatMap((object) => renderObject(object, namespace, options));
   if (old.length > 0) lines.push(`  ${mark("-", options)} ${oldVersions(old)}`);
   if (!shown.some(isChange))
     return [`  nothing changes (${same} ${same === 1 ? "object" : "objects"})`, ...lines];
