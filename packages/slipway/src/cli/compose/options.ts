@@ -30,6 +30,16 @@ export async function loadComposeProject(context: CliContext, input: CommandInpu
   });
 }
 
+/** The words that load the same project again, in another process. */
+export function composeWords(input: CommandInput): readonly string[] {
+  const projectName = textOption(input, "projectName");
+  return [
+    ...listOption(input, "file").flatMap((file) => ["--file", file]),
+    ...listOption(input, "profile").flatMap((profile) => ["--profile", profile]),
+    ...(projectName === undefined ? [] : ["--project-name", projectName]),
+  ];
+}
+
 /** Below `.slipway/` beside the Compose file. Layers are shared with the local clusters of the same folder. */
 export function composePaths({ directory, project }: LoadedProject) {
   const root = join(directory, ".slipway");
@@ -37,6 +47,9 @@ export function composePaths({ directory, project }: LoadedProject) {
     root,
     layout: join(root, "compose", "layout"),
     runs: join(root, "compose", "runs", project.name),
+    /** What an `up -d` of this project says in the background. */
+    log: join(root, "compose", `${project.name}.log`),
+    errors: join(root, "compose", `${project.name}.err`),
     layers: join(root, "layers"),
   };
 }

@@ -1,7 +1,7 @@
 /** `slipway compose up` and `down` as a person runs them. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -29,7 +29,10 @@ describe("slipway compose", () => {
       "services:\n  web:\n    build: web\n    command: [sh, -c, 'echo no disk >&2; exit 3']\n",
     );
   });
-  after(() => rm(folder, { recursive: true, force: true }));
+  after(async () => {
+    await exec([slipway, "compose", "down"], { cwd: folder }); // of a test that failed half-way
+    await rm(folder, { recursive: true, force: true });
+  });
 
   function up(...options: readonly string[]) {
     const child = spawn(slipway, ["compose", "up", ...options], {
@@ -92,15 +95,54 @@ describe("slipway compose", () => {
     assert.deepEqual(await readdir(runs()), []);
   });
 
-  test("an unknown key is a usage error with its place, and detaching is refused by name", async () => {
+  test("in the background it returns when it is ready, is refused a second time, and down ends it", async () => {
+    const detached = await exec([slipway, "compose", "up", "-d", "--grace", "200ms"], { cwd: folder });
+    assert.equal(detached.exitCode, 0, detached.stdout + detached.stderr);
+    assert.match(
+      detached.stdout,
+      /^job \| prepared$[\s\S]*^ready in [\s\S]*in \.slipway\/compose\/\S+\.log/m,
+    );
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(detached.stdout)?.[0] ?? "";
+    assert.equal(await (await fetch(url)).text(), "the page\n");
+    const log = join(folder, /\.slipway\/compose\/\S+\.log/.exec(detached.stdout)?.[0] ?? "none");
+    await until("the request to be logged", async () => /response:200/.test(await readFile(log, "utf8")));
+    const again = await exec([slipway, "compose", "up", "-d"], { cwd: folder });
+    assert.equal(again.exitCode, 2);
+    assert.match(again.stderr, /--detach: the project is running already/);
+    const down = await exec([slipway, "compose", "down"], { cwd: folder });
+    assert.match(down.stdout, /^stopped /);
+    await assert.rejects(fetch(url));
+    assert.match(await readFile(log, "utf8"), /^stopped web/m);
+    assert.deepEqual(await readdir(runs()), []);
+  });
+
+  test("what fails on its way into the background fails as in the foreground, and leaves nothing", async () => {
+    const failed = await exec([slipway, "compose", "up", "-d", "-f", "broken.yaml"], { cwd: folder });
+    assert.equal(failed.exitCode, 1);
+    assert.match(failed.stderr, /slipway: services\/web: exited with 3\n {2}web \| no disk/);
+    assert.deepEqual(await readdir(runs()), []);
+  });
+
+  test("a person who loses patience before it is ready stops it", async () => {
+    await writeFile(
+      join(folder, "slow.yaml"),
+      "services:\n  web:\n    build: web\n    command: [sleep, '600']\n    expose: ['1']\n",
+    );
+    const { child, ended, seen } = up("-d", "-f", "slow.yaml", "--grace", "200ms");
+    await until("it to be built and begun", async () =>
+      (await readdir(runs()).catch(() => [])).some((name) => name.startsWith("run-")),
+    );
+    child.kill("SIGINT");
+    assert.equal(await ended, 130, seen.out + seen.err);
+    assert.deepEqual(await readdir(runs()), []);
+  });
+
+  test("an unknown key is a usage error with its place", async () => {
     await writeFile(join(folder, "odd.yaml"), "services:\n  web:\n    imge: x\n");
     const odd = await exec([slipway, "compose", "up", "-f", "odd.yaml"], { cwd: folder });
     assert.deepEqual(
       [odd.exitCode, odd.stderr],
       [2, 'slipway: odd.yaml:3: services/web: unknown key "imge"\n  Did you mean "image"?\n'],
     );
-    const detached = await exec([slipway, "compose", "up", "-d"], { cwd: folder });
-    assert.equal(detached.exitCode, 2);
-    assert.match(detached.stderr, /--detach: /);
   });
 });

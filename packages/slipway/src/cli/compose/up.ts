@@ -1,6 +1,13 @@
 import { setMaxListeners } from "node:events";
 import type { SandboxProject } from "../../verify/engines/sandbox/project.ts";
-import { type CliContext, type CommandDeclaration, isSet, textOption } from "../command.ts";
+import {
+  type CliContext,
+  type CommandDeclaration,
+  type CommandInput,
+  isSet,
+  textOption,
+} from "../command.ts";
+import type { BackgroundPaths } from "./detach.ts";
 import { fileOptions } from "./options.ts";
 import type { Printer } from "./printer.ts";
 
@@ -12,25 +19,17 @@ export const command: CommandDeclaration = {
     ...fileOptions,
     { flags: "--deadline <duration>", description: "for all services to be ready", default: "60s" },
     { flags: "--grace <duration>", description: "at most this long for a service to stop" },
-    { flags: "-d, --detach", description: "not supported: keep it in the foreground" },
+    { flags: "-d, --detach", description: "return when it is ready; `slipway compose down` stops it" },
   ],
   examples: ["slipway compose up", "slipway compose up -f compose.yaml -f compose.dev.yaml --profile debug"],
   async run(context, input) {
-    const { parseDuration, SlipwayError, writeAtomic } = await import("@slipway/base");
+    const { parseDuration, writeAtomic } = await import("@slipway/base");
     const { join } = await import("node:path");
     const { outputOf } = await import("../steps.ts");
     const { buildProject } = await import("../../verify/compose/images.ts");
     const { composePaths, loadComposeProject } = await import("./options.ts");
     const { createPrinter } = await import("./printer.ts");
     const { composeBuildOf, sandboxEngineOf } = await import("../compose.ts");
-    if (isSet(input, "detach"))
-      throw new SlipwayError({
-        code: "COMPOSE_UNSUPPORTED",
-        where: "--detach",
-        message: "the services end with the process that runs them, so there is no background",
-        hint: "Leave the option out and keep the terminal open, or use docker compose.",
-        exitCode: 2,
-      });
     const deadlineMs = parseDuration(textOption(input, "deadline") ?? "60s", "--deadline");
     const graceText = textOption(input, "grace");
     const graceMs = graceText === undefined ? undefined : parseDuration(graceText, "--grace");
@@ -38,6 +37,7 @@ export const command: CommandDeclaration = {
     const loaded = await loadComposeProject(context, input);
     const paths = composePaths(loaded);
     const output = outputOf(context, isSet(input, "json"));
+    if (isSet(input, "detach")) return detach(context, input, paths);
     for (const warning of loaded.warnings) context.writeError(`warning: ${warning}\n`);
     await writeAtomic(join(paths.root, ".gitignore"), "*\n");
     const names = loaded.project.services.map(({ name }) => name);
@@ -64,6 +64,24 @@ export const command: CommandDeclaration = {
   },
 };
 
+async function detach(context: CliContext, input: CommandInput, paths: BackgroundPaths): Promise<number> {
+  const { upInBackground } = await import("./detach.ts");
+  const { composeWords } = await import("./options.ts");
+  const { relative } = await import("node:path");
+  const isJson = isSet(input, "json");
+  const words = ["compose", "up", ...composeWords(input), ...(isJson ? ["--json"] : [])];
+  for (const name of ["deadline", "grace"]) {
+    const value = textOption(input, name);
+    if (value !== undefined) words.push(`--${name}`, value);
+  }
+  const code = await upInBackground(context, words, paths);
+  if (code === 0 && !isJson)
+    context.write(
+      `it goes on in the background; its lines are in ${relative(context.cwd, paths.log)}, and slipway compose down stops it\n`,
+    );
+  return code;
+}
+
 /** From the first start to the last stop. */
 async function serve(
   context: CliContext,
@@ -74,6 +92,7 @@ async function serve(
   const { formatDuration } = await import("@slipway/base");
   const { bringUp, upError } = await import("../../verify/compose/run.ts");
   const { bringDown } = await import("../../verify/compose/down.ts");
+  const { tellReady } = await import("./detach.ts");
   const { clock, signal } = context;
   const names = project.spec.services.map(({ name }) => name);
   const shown = new AbortController();
@@ -89,6 +108,7 @@ async function serve(
     const addresses = published.map(({ service, url }) => `\n  ${service}  ${url}`).join("");
     const { tookMs } = result;
     printer.tell("ready", `ready in ${formatDuration(tookMs)}${addresses}`, { tookMs, published });
+    tellReady();
     return await allEnded(project, names, context, printer);
   } finally {
     await bringDown(project, {

@@ -64,15 +64,20 @@ export async function sweepRuns(stateDirectory: string, clock: Clock): Promise<S
   return swept;
 }
 
-/** Asks the owners of living runs to end (SIGTERM) and waits until they have. Returns how many there were. */
-export async function endRuns(stateDirectory: string, clock: Clock, signal: AbortSignal): Promise<number> {
+/** Whose runs live. */
+export async function livingRuns(stateDirectory: string): Promise<readonly ProcessIdentity[]> {
   const names = await readdir(stateDirectory).catch(() => []);
   const owners = await Promise.all(
     names.filter((one) => one.startsWith("run-")).map((name) => ownerOf(join(stateDirectory, name))),
   );
-  const living = owners.flatMap((owner) =>
+  return owners.flatMap((owner) =>
     owner !== undefined && isProcessAlive(owner.process) === true ? [owner.process] : [],
   );
+}
+
+/** Asks the owners of living runs to end (SIGTERM) and waits until they have. Returns how many there were. */
+export async function endRuns(stateDirectory: string, clock: Clock, signal: AbortSignal): Promise<number> {
+  const living = await livingRuns(stateDirectory);
   for (const { pid } of living) process.kill(pid, "SIGTERM");
   while (living.some((one) => isProcessAlive(one) === true)) await clock.sleep(END_POLL_MS, signal);
   return living.length;
