@@ -1,0 +1,102 @@
+/**
+ * Runs the scheduled queries of a project when they are due. A query that fails, and a row beyond a query's threshold, are
+ * handed to whoever alerts; a report is sent. What ran when is kept, so that a restart neither repeats nor forgets a run;
+ * only a process killed between sending a report and writing that down sends it twice.
+ */
+import type { Clock } from "@slipway/base";
+import type { QueryAnswer } from "../warehouse/warehouse.ts";
+import { answerText } from "./answer-text.ts";
+import type { QueryLibrary } from "./load.ts";
+import { resolveParameters } from "./parameters.ts";
+import { chartSvg } from "./picture/chart-svg.ts";
+import type { NamedQuery } from "./query-file.ts";
+import type { QueryRunner } from "./run.ts";
+import { type BeyondThreshold, beyondThreshold, dueQueries, type ScheduledRun } from "./schedule.ts";
+
+export interface Report {
+  readonly query: string;
+  readonly title: string;
+  /** A table; the first rows. */
+  readonly text: string;
+  /** The chart as SVG, where the query has one. */
+  readonly svg: string | undefined;
+}
+
+/** What the outcome of a run goes to. A rejection of `report` is the failure of the run. */
+export interface ScheduleOutlet {
+  failed(query: NamedQuery, problem: string, now: number): void;
+  /** All rows beyond the threshold; none: what was open is over. */
+  beyond(query: NamedQuery, rows: readonly BeyondThreshold[], now: number): void;
+  /** Undefined where nobody takes reports. */
+  report?: ((report: Report) => Promise<void>) | undefined;
+}
+
+export interface ScheduleMemory {
+  read(): Promise<Readonly<Record<string, ScheduledRun>>>;
+  write(runs: Readonly<Record<string, ScheduledRun>>): Promise<void>;
+}
+
+export interface Scheduler {
+  /** Runs what is due; call it about every ten seconds. Calls do not overlap. */
+  tick(): Promise<void>;
+  lastRun(name: string): ScheduledRun | undefined;
+}
+
+const REPORT_ROWS = 20;
+
+export async function createScheduler(options: {
+  readonly library: () => Promise<QueryLibrary>;
+  readonly runner: QueryRunner;
+  readonly outlet: ScheduleOutlet;
+  readonly memory: ScheduleMemory;
+  readonly clock: Clock;
+}): Promise<Scheduler> {
+  const { clock, runner, outlet, memory } = options;
+  let runs = await memory.read();
+  const since = clock.now();
+  let isRunning = false;
+
+  const remember = async (query: NamedQuery, run: ScheduledRun): Promise<void> => {
+    runs = { ...runs, [query.name]: run };
+    await memory.write(runs);
+  };
+
+  return {
+    lastRun: (name) => runs[name],
+    async tick() {
+      if (isRunning) return;
+      isRunning = true;
+      try {
+        const { queries } = await options.library();
+        const last = new Map(Object.entries(runs).map(([name, { at }]) => [name, at]));
+        for (const { query } of dueQueries(queries, last, since, clock.now())) await run(query);
+      } finally {
+        isRunning = false;
+      }
+    },
+  };
+
+  async function run(query: NamedQuery): Promise<void> {
+    const at = clock.now();
+    try {
+      const answer = await runner.run(query, resolveParameters(query, {}, at));
+      if (query.threshold !== undefined) outlet.beyond(query, beyondThreshold(query.threshold, answer), at);
+      if (query.schedule?.report === true) await outlet.report?.(reportOf(query, answer));
+      await remember(query, { at, ok: true, problem: undefined });
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      outlet.failed(query, problem, at);
+      await remember(query, { at, ok: false, problem });
+    }
+  }
+}
+
+export function reportOf(query: NamedQuery, answer: QueryAnswer): Report {
+  const { chart } = query;
+  return {
+    query: query.name,
+    title: query.title,
+    text: answerText(answer, REPORT_ROWS),
+    svg: chart === undefined || chart.kind === "table" ? undefined : chartSvg(query.title, chart, answer),
+  };
+}
