@@ -3,6 +3,7 @@ import { SlipwayError } from "@slipway/base";
 import { loadConfig } from "../config/load.ts";
 import type { Resolved } from "../config/resolve.ts";
 import type { Config } from "../config/types.ts";
+import { observerSpec } from "../observer/process.ts";
 import { findWorld, type WorldPaths, type WorldSpec, type WorldState, worldPaths } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
 import { readVersion, type Version } from "./git.ts";
@@ -60,6 +61,7 @@ export function worldSpec(project: Project): WorldSpec {
     egress: config.egress,
     edge: servedEdge(project),
     registry: config.localRegistry,
+    observer: config.observe === undefined ? undefined : observerSpec(config),
   };
 }
 

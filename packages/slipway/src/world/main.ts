@@ -24,6 +24,7 @@ try {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void world.stop());
   process.on("SIGHUP", () => {}); // the terminal it was started from may close
   tell({ ready: true });
+  world.observe();
   await world.ended;
   process.exit(0);
 } catch (error) {

@@ -98,14 +98,16 @@ export async function stopWorld(projectRoot: string, timeoutMs = 15_000): Promis
   return presence.kind === "running" ? "stopped" : "had-died";
 }
 
-/** A node agent dies with its world; one that did not is ended here, if it is still the process that was recorded. */
-async function sweep(paths: WorldPaths, state: WorldState): Promise<void> {
-  for (const { agentPid, agentStartTicks } of state.clusters) {
-    if (agentPid === undefined || agentStartTicks === undefined) continue;
-    const isGone = (): boolean => startTicksOf(agentPid) !== agentStartTicks;
-    await until("the node agent to end", isGone, { timeoutMs: 2000 }).catch(() =>
-      signal(agentPid, "SIGKILL"),
-    );
+/** What ran beside a world dies with it; one that did not is ended here, if it is still the process that was recorded. */
+async function sweep(paths: WorldPaths, { clusters, observer }: WorldState): Promise<void> {
+  const beside = [
+    ...clusters.map(({ agentPid, agentStartTicks }) => ({ pid: agentPid, startTicks: agentStartTicks })),
+    ...(observer === undefined ? [] : [observer]),
+  ];
+  for (const { pid, startTicks } of beside) {
+    if (pid === undefined || startTicks === undefined) continue;
+    const isGone = (): boolean => startTicksOf(pid) !== startTicks;
+    await until(`process ${pid} to end`, isGone, { timeoutMs: 2000 }).catch(() => signal(pid, "SIGKILL"));
   }
   await removeWorld(paths);
 }

@@ -9,12 +9,14 @@
  *   layers/           unpacked image layers, shared by the clusters
  *   images/           the registry: an OCI image layout
  *   buckets/NAME/     static files the edge serves
+ *   observe/          the warehouse: requests and logs, in DuckDB
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readTextIfExists, startTicksOf, writeAtomic } from "@slipway/base";
 import type { LocalRegistryConfig } from "../config/local-registry.ts";
 import type { EdgeConfig } from "../config/types.ts";
+import type { CompanionSpec, CompanionState } from "./companion.ts";
 
 export interface WorldPaths {
   readonly root: string;
@@ -25,6 +27,7 @@ export interface WorldPaths {
   readonly kubeconfig: string;
   readonly images: string;
   readonly layers: string;
+  readonly observe: string;
   cluster(name: string): string;
   bucket(name: string): string;
 }
@@ -40,6 +43,7 @@ export function worldPaths(projectRoot: string): WorldPaths {
     kubeconfig: join(root, "kubeconfig"),
     images: join(root, "images"),
     layers: join(root, "layers"),
+    observe: join(root, "observe"),
     cluster: (name) => join(root, "clusters", name),
     bucket: (name) => join(root, "buckets", name),
   };
@@ -66,6 +70,8 @@ export interface WorldState {
   readonly registry: string;
   readonly edge: string | undefined;
   readonly clusters: readonly ClusterState[];
+  /** Undefined with `observe: false`. */
+  readonly observer?: CompanionState | undefined;
 }
 
 /** What a world is started with; the CLI has read the configuration, the world never does. */
@@ -75,6 +81,8 @@ export interface WorldSpec {
   readonly egress: Readonly<Record<string, string>>;
   readonly edge: EdgeConfig | undefined;
   readonly registry: LocalRegistryConfig;
+  /** What watches it; undefined with `observe: false`. */
+  readonly observer?: CompanionSpec | undefined;
 }
 
 export type WorldPresence =

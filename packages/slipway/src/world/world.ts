@@ -18,6 +18,7 @@ import { createRegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
 import { createImageSource } from "../images/source.ts";
+import { createCompanion } from "./companion.ts";
 import { serveControl } from "./control.ts";
 import { registryOptionsOf } from "./registry-options.ts";
 import { fetchService, type ServiceRequest } from "./service-fetch.ts";
@@ -37,6 +38,8 @@ export interface World {
   readonly state: WorldState;
   /** Resolves when the world has been asked to stop and has stopped. */
   readonly ended: Promise<void>;
+  /** Starts what watches it, if anything does. Apart, because nobody waits for it. */
+  observe(): void;
   stop(): Promise<void>;
 }
 
@@ -121,7 +124,11 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   const token = random.name(32);
   const control = await serveControl(
     {
-      status: async () => ({ ...currentState(), edgeStatus: edge?.status() ?? null }),
+      status: async () => ({
+        ...currentState(),
+        edgeStatus: edge?.status() ?? null,
+        observerFigures: (await observer?.figures()) ?? null,
+      }),
       edge: async (body) => {
         await openEdge((body as { config?: EdgeConfig }).config);
         await remember();
@@ -137,10 +144,21 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     },
     token,
   );
+  const observer =
+    spec.observer === undefined
+      ? undefined
+      : createCompanion({
+          spec: spec.observer,
+          cwd: spec.projectRoot,
+          clock: systemClock,
+          log,
+          world: currentState,
+          onChange: () => void remember().catch(reportProblem),
+        });
   await remember();
   void watchProject();
 
-  return { state: currentState(), ended: ended.promise, stop };
+  return { state: currentState(), ended: ended.promise, observe: () => observer?.start(), stop };
 
   /** Who deletes the project, or `.slipway` in it, means the world as well: nothing else could find and stop it. */
   async function watchProject(): Promise<void> {
@@ -179,6 +197,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
           lost: isLost,
         }),
       ),
+      observer: observer?.state(),
     };
   }
 
@@ -299,6 +318,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     );
     await registry.close();
     await new Promise<void>((resolve) => accessLog.end(resolve));
+    await observer?.stop(); // last: it reads what the others wrote last
     if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
   }

@@ -1,5 +1,6 @@
 import { renderTable, shellLine } from "@slipway/base";
 import type { EdgeStatus } from "../../edge/edge.ts";
+import type { ObserverFigures } from "../../observer/observer.ts";
 import type { WorldState } from "../../world/state.ts";
 import { type CommandDeclaration, isSet } from "../command.ts";
 
@@ -12,18 +13,43 @@ export const command: CommandDeclaration = {
     const { callWorld } = await import("../../world/control.ts");
     const project = await openProject(context, input);
     const known = await requireWorld(project);
-    const state = await callWorld<WorldState & { edgeStatus: EdgeStatus | null }>(known, "status");
+    const state = await callWorld<WorldStatus>(known, "status");
     if (isSet(input, "json")) {
-      const { control: _, clusters, ...shown } = state;
+      const { control: _, clusters, observer, ...shown } = state;
       context.write(
-        `${JSON.stringify({ ...shown, clusters: clusters.map(({ token: _token, ...cluster }) => cluster) })}\n`,
+        `${JSON.stringify({
+          ...shown,
+          clusters: clusters.map(({ token: _token, ...cluster }) => cluster),
+          observer: observer === undefined ? undefined : { ...observer, token: undefined },
+        })}\n`,
       );
     } else {
-      context.write(`${renderWorld(state, project.paths.kubeconfig)}\n${renderEndpoints(state.edgeStatus)}`);
+      context.write(
+        `${renderWorld(state, project.paths.kubeconfig)}\n${renderObserver(state)}${renderEndpoints(state.edgeStatus)}`,
+      );
     }
     return 0;
   },
 };
+
+interface WorldStatus extends WorldState {
+  readonly edgeStatus: EdgeStatus | null;
+  readonly observerFigures: ObserverFigures | null;
+}
+
+function renderObserver({ observer, observerFigures }: WorldStatus): string {
+  if (observer === undefined) return "";
+  const { state, url, deaths, problem } = observer;
+  const read =
+    observerFigures === null
+      ? ""
+      : `${observerFigures.lines} lines of ${observerFigures.logs} logs, ${observerFigures.unread} bytes to read`;
+  const trouble = [
+    ...(deaths === 0 ? [] : [`died ${deaths} times`]),
+    ...(problem === undefined ? [] : [problem]),
+  ].join(", ");
+  return `${renderTable([["observer", url ?? state, [read, trouble].filter((text) => text !== "").join("; ")]])}\n`;
+}
 
 export function renderWorld(state: WorldState, kubeconfig: string): string {
   return renderTable([

@@ -20,19 +20,34 @@ interface Used {
 
 export class Sources {
   readonly #warehouse: Pick<Warehouse, "sourceOf" | "relabel">;
+  readonly #complete: (labels: SourceLabels) => SourceLabels;
   readonly #byPod = new Map<string, Map<number, Used>>();
+  readonly #labels = new Map<number, SourceLabels>();
 
-  constructor(warehouse: Pick<Warehouse, "sourceOf" | "relabel">) {
+  /** `complete` adds what is known of the pod to labels that only name it, as the edge's do. */
+  constructor(
+    warehouse: Pick<Warehouse, "sourceOf" | "relabel">,
+    complete: (labels: SourceLabels) => SourceLabels = (labels) => labels,
+  ) {
     this.#warehouse = warehouse;
+    this.#complete = complete;
   }
 
-  of(labels: SourceLabels): number {
+  of(written: SourceLabels): number {
+    const labels = this.#complete(written);
+    const { cluster, pod, release, commit } = labels;
     const source = this.#warehouse.sourceOf(labels);
-    const key = `${labels.cluster}/${labels.pod}`;
+    const key = `${cluster}/${pod}`;
     const used = this.#byPod.get(key) ?? new Map<number, Used>();
     this.#byPod.set(key, used);
-    if (!used.has(source)) used.set(source, { source, release: labels.release, commit: labels.commit });
+    if (!used.has(source)) used.set(source, { source, release, commit });
+    this.#labels.set(source, labels);
     return source;
+  }
+
+  /** As they are known now; undefined for ids that this process has not given out. */
+  labelsOf(source: number): SourceLabels | undefined {
+    return this.#labels.get(source);
   }
 
   /** Writes what is known now of these pods to their sources, where it is something else. */
@@ -46,10 +61,10 @@ export class Sources {
     await this.#warehouse.relabel(
       changed.map(({ used, release, commit }) => ({ source: used.source, release, commit })),
     );
-    for (const { used, release, commit } of changed) Object.assign(used, { release, commit });
-  }
-
-  forget(cluster: string, pod: string): void {
-    this.#byPod.delete(`${cluster}/${pod}`);
+    for (const { used, release, commit } of changed) {
+      Object.assign(used, { release, commit });
+      const labels = this.#labels.get(used.source);
+      if (labels !== undefined) this.#labels.set(used.source, { ...labels, release, commit });
+    }
   }
 }

@@ -1,0 +1,92 @@
+/**
+ * Entry of the observer's process beside a local world. Gets an ObserverInput on standard input and talks to the world
+ * over IPC (`world/companion.ts`); its output is in `.slipway/world.log`. It ends when the world does.
+ */
+import { join } from "node:path";
+import { setPriority } from "node:os";
+import { text } from "node:stream/consumers";
+import { SlipwayError, systemClock } from "@slipway/base";
+import { createHttpClient } from "@slipway/kube";
+import type { LogPlace } from "../observe/collect/tail.ts";
+import { openWarehouse } from "../observe/warehouse/duckdb/open.ts";
+import type { FromCompanion } from "../world/companion.ts";
+import { worldPaths } from "../world/state.ts";
+import { startObserver } from "./observer.ts";
+import type { ObserverInput } from "./process.ts";
+import { readersOf } from "./readers.ts";
+
+const log = (line: string): void => console.log(`${new Date(systemClock.now()).toISOString()} observer: ${line}`);
+const say = (message: FromCompanion): void => {
+  if (process.connected) process.send?.(message);
+};
+
+// What is watched goes first.
+setPriority(5);
+const worldIsGone = new Promise<void>((resolve) => void process.once("disconnect", resolve));
+for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {}); // they are meant for the world
+const asked = new Promise<void>((resolve) => void process.once("SIGTERM", () => resolve()));
+
+try {
+  const { config, world } = JSON.parse(await text(process.stdin)) as ObserverInput;
+  const { observe } = config;
+  if (observe === undefined) throw new Error("started although observe is false");
+  const paths = worldPaths(config.root);
+  const warehouse = await openWarehouse({
+    folder: paths.observe,
+    clock: systemClock,
+    accessLog: observe.accessLog,
+  });
+  const targets = world.clusters.map(({ name, url, token, ca }) => ({
+    name,
+    client: createHttpClient({ name, url, token, ca }),
+  }));
+  const observer = startObserver({
+    service: config.name,
+    namespace: config.namespace,
+    config: observe,
+    targets,
+    places: placesOf(config.namespace, world.clusters, paths),
+    warehouse,
+    readers: (sources) => readersOf(observe, warehouse, sources),
+    clock: systemClock,
+    log,
+  });
+  process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
+  say({ kind: "ready" });
+  await Promise.race([worldIsGone, asked]);
+  await observer.close();
+  process.exit(0);
+} catch (error) {
+  log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  say({ kind: "problem", text: error instanceof SlipwayError ? error.message : String(error) });
+  process.exit(1);
+}
+
+/** The logs of every local cluster, as its node agent writes them, and the edge's. */
+function placesOf(
+  namespace: string,
+  clusters: readonly { readonly name: string }[],
+  paths: ReturnType<typeof worldPaths>,
+): readonly LogPlace[] {
+  return [
+    ...clusters.map(({ name }): LogPlace => {
+      const directory = join(paths.cluster(name), "logs");
+      return { kind: "slipway", directory, cluster: name, node: "" };
+    }),
+    {
+      kind: "file",
+      path: paths.accessLog,
+      log: {
+        origin: "edge",
+        cluster: "",
+        node: "",
+        namespace,
+        pod: "",
+        podUid: "edge",
+        container: "access.log",
+        attempt: 0,
+        framing: "plain",
+      },
+    },
+  ];
+}
