@@ -32,6 +32,7 @@ const SHARED: Entries = {
 /** Processes of their own: one file each, which runs wherever it is copied, and as long as it likes. */
 const ALONE: Entries = {
   "world/main": "packages/slipway/src/world/main.ts",
+  "observer/main": "packages/slipway/src/observer/main.ts",
   "verify/engines/inside/helper-main": "packages/slipway/src/verify/engines/inside/helper-main.ts",
   "cluster/runtimes/sandbox/agent": "packages/cluster/src/runtimes/sandbox/agent.ts",
   "cluster/runtimes/sandbox/unpack-main": "packages/cluster/src/runtimes/sandbox/unpack-main.ts",

@@ -221,6 +221,7 @@ function configOf(input: {
 
 export default defineConfig({
   name: "${service}",
+  observe: false,
   images: { web: { context: "web" } },
   manifests: ["k8s/"],
   environments: {

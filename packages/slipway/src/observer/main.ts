@@ -2,8 +2,9 @@
  * Entry of the observer's process beside a local world. Gets an ObserverInput on standard input and talks to the world
  * over IPC (`world/companion.ts`); its output is in `.slipway/world.log`. It ends when the world does.
  */
-import { join } from "node:path";
+
 import { setPriority } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { SlipwayError, systemClock } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
@@ -15,7 +16,8 @@ import { startObserver } from "./observer.ts";
 import type { ObserverInput } from "./process.ts";
 import { readersOf } from "./readers.ts";
 
-const log = (line: string): void => console.log(`${new Date(systemClock.now()).toISOString()} observer: ${line}`);
+const log = (line: string): void =>
+  console.log(`${new Date(systemClock.now()).toISOString()} observer: ${line}`);
 const say = (message: FromCompanion): void => {
   if (process.connected) process.send?.(message);
 };
@@ -70,7 +72,7 @@ function placesOf(
 ): readonly LogPlace[] {
   return [
     ...clusters.map(({ name }): LogPlace => {
-      const directory = join(paths.cluster(name), "logs");
+      const directory = join(paths.cluster(name), "sandbox", "logs");
       return { kind: "slipway", directory, cluster: name, node: "" };
     }),
     {

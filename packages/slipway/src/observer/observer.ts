@@ -5,11 +5,11 @@
 import type { Clock } from "@slipway/base";
 import type { ObserveConfig } from "../config/observe.ts";
 import type { LineBatch } from "../observe/access/batch.ts";
+import type { StreamKey } from "../observe/access/source.ts";
 import { Collector, type LineReader } from "../observe/collect/collector.ts";
 import { Pods } from "../observe/collect/pods.ts";
 import { Sources } from "../observe/collect/sources.ts";
 import { type LogPlace, Tail } from "../observe/collect/tail.ts";
-import type { StreamKey } from "../observe/access/source.ts";
 import type { Warehouse } from "../observe/warehouse/warehouse.ts";
 import type { ReleaseRecord, Target } from "../release/model.ts";
 import { followRecords, releaseFactsOf, releaseRowsOf } from "./records.ts";

@@ -45,7 +45,7 @@ function renderObserver({ observer, observerFigures }: WorldStatus): string {
       ? ""
       : `${observerFigures.lines} lines of ${observerFigures.logs} logs, ${observerFigures.unread} bytes to read`;
   const trouble = [
-    ...(deaths === 0 ? [] : [`died ${deaths} times`]),
+    ...(deaths === 0 ? [] : [`started again ${deaths}×`]),
     ...(problem === undefined ? [] : [problem]),
   ].join(", ");
   return `${renderTable([["observer", url ?? state, [read, trouble].filter((text) => text !== "").join("; ")]])}\n`;

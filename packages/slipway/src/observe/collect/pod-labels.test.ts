@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod } from "@slipway/kube";
-import { labelsOfPath, labelsOfPod, type ReleaseFact, releaseOfPod, serviceOfPod, tagOf } from "./pod-labels.ts";
+import {
+  labelsOfPath,
+  labelsOfPod,
+  type ReleaseFact,
+  releaseOfPod,
+  serviceOfPod,
+  tagOf,
+} from "./pod-labels.ts";
 import { podLog } from "./testing.ts";
 
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;

@@ -80,6 +80,9 @@ export function labelsOfPod(
 export function labelsOfPath(log: LogOrigin): SourceLabels {
   const { origin, cluster, namespace, node, container } = log;
   const pod = log.pod === "" ? log.podUid : log.pod;
-  const service = log.pod.replace(/-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/, "");
+  const service = log.pod.replace(
+    /-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/,
+    "",
+  );
   return { origin, cluster, namespace, node, pod, container, service, release: 0, commit: "" };
 }

@@ -27,7 +27,10 @@ const AGAIN_MS = { first: 100, most: 5000 } as const;
 export class Pods {
   readonly #options: PodsOptions;
   /** By `CLUSTER/UID`. */
-  readonly #pods = new Map<string, { readonly cluster: string; readonly pod: Pod; deletedAt: number | undefined }>();
+  readonly #pods = new Map<
+    string,
+    { readonly cluster: string; readonly pod: Pod; deletedAt: number | undefined }
+  >();
   /** `CLUSTER/NAME` → the key in `#pods`. */
   readonly #byName = new Map<string, string>();
   /** What the edge calls a service → its workload, from requests whose pod is known. */
@@ -68,7 +71,9 @@ export class Pods {
   /** What the clusters remember of releases, as it is now. */
   setReleases(releases: readonly ReleaseFact[]): void {
     this.#releases = releases;
-    this.#options.onLearned([...this.#pods.values()].map(({ cluster, pod }) => this.#releaseOf(cluster, pod)));
+    this.#options.onLearned(
+      [...this.#pods.values()].map(({ cluster, pod }) => this.#releaseOf(cluster, pod)),
+    );
   }
 
   /** Undefined: not known yet, ask again. */

@@ -1,0 +1,80 @@
+/** The observer beside a real local world, started by the real command line. */
+import assert from "node:assert/strict";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startTicksOf, until } from "@slipway/base";
+import { emptyProject, type Project } from "../../../../stories/testing.ts";
+import type { CompanionState } from "../world/companion.ts";
+import { callWorld } from "../world/control.ts";
+import { worldPaths } from "../world/state.ts";
+import type { ObserverFigures } from "./observer.ts";
+
+let project: Project;
+
+before(async () => {
+  project = await emptyProject();
+  await project.write(
+    "slipway.config.ts",
+    `import { defineConfig, local } from "slipway";
+export default defineConfig({
+  name: "quiet",
+  manifests: ["k8s/"],
+  environments: { local: { clusters: { osaka: local() } } },
+});
+`,
+  );
+  await project.write("k8s/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings }\n");
+});
+after(() => project.remove());
+
+async function observer(): Promise<CompanionState> {
+  return (await until("the observer to run", async () => {
+    const { observer: found } = await project.world();
+    return found?.state === "running" ? found : undefined;
+  })) as CompanionState;
+}
+
+async function figures(): Promise<ObserverFigures | undefined> {
+  const answer = await callWorld<{ observerFigures: ObserverFigures | null }>(
+    await project.world(),
+    "status",
+  );
+  return answer.observerFigures ?? undefined;
+}
+
+const isAlive = ({ pid, startTicks }: CompanionState): boolean =>
+  pid !== undefined && startTicksOf(pid) === startTicks;
+
+test("it reads the logs of pods, is started again when it dies, and ends with a world that is killed", async () => {
+  await project.ok("local", "up");
+  const first = await observer();
+  const log = join(worldPaths(project.folder).cluster("osaka"), "sandbox/logs/some-uid/web/0.log");
+  await mkdir(join(log, ".."), { recursive: true });
+  await writeFile(log, "2026-01-01T00:00:00.000000000Z stdout F one\n");
+  await until("a line to be stored", async () => ((await figures())?.lines ?? 0) > 0);
+
+  process.kill(first.pid as number, "SIGKILL");
+  const second = (await until("another observer", async () => {
+    const { observer: found } = await project.world();
+    return found?.state === "running" && found.pid !== first.pid ? found : undefined;
+  })) as CompanionState;
+  assert.equal(second.deaths, 1);
+  await appendFile(log, "2026-01-01T00:00:01.000000000Z stdout F two\n");
+  await until("the line behind to be stored", async () => (await figures())?.lines === 1);
+  const { stdout } = await project.ok("local", "status");
+  assert.match(stdout, /observer .* 1 lines of 2 logs, 0 bytes to read; started again 1×/);
+  assert.ok(!(await project.ok("local", "status", "--json")).stdout.includes('"token"'));
+
+  process.kill((await project.world()).pid, "SIGKILL");
+  await until("the observer to end with its world", () => !isAlive(second));
+});
+
+test("a project that wants none has none", async () => {
+  await project.edit("slipway.config.ts", 'name: "quiet",', 'name: "quiet",\n  observe: false,');
+  await project.ok("local", "up");
+  assert.equal((await project.world()).observer, undefined);
+  assert.ok(!(await project.ok("local", "status")).stdout.includes("observer"));
+  await project.ok("local", "down");
+  assert.doesNotMatch(await readFile(worldPaths(project.folder).log, "utf8"), /unhandled|uncaught/);
+});
