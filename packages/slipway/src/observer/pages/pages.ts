@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, isIP } from "node:net";
 import { SlipwayError } from "@slipway/base";
 import type { Node } from "@slipway/kube";
-import type { QueryAnswer, QueryLimits } from "../../observe/warehouse/warehouse.ts";
+import type { QueryLimits } from "../../observe/warehouse/warehouse.ts";
 import type { Seen } from "../../release/judge/judge.ts";
 import type { ReleaseContext, Target } from "../../release/model.ts";
 import type {
@@ -41,7 +41,7 @@ import { createHub, type Stream } from "./http/streams.ts";
 import type { AlertsPort, QueriesPort, RollBack } from "./ports.ts";
 import { createPulse } from "./pulse.ts";
 import { createRecords } from "./records.ts";
-import { linesOfAll, type Rows, sentenceOf } from "./rows.ts";
+import { askEach, linesOfAll, type Rows, sentenceOf } from "./rows.ts";
 import { signInLink } from "./token.ts";
 
 export interface PagesOptions {
@@ -268,7 +268,7 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
     }
     const { sources, nothing } = options.rows();
     if (sources.length === 0) throw nothingCollected(nothing);
-    return runEverywhere(sources, wish.sql, limitsOf(signal, 30_000));
+    return askEach(sources, wish.sql, {}, limitsOf(signal, 30_000));
   }
 
   async function save({ body }: Call): Promise<{ readonly file: string }> {
@@ -424,24 +424,6 @@ async function tablesOf(sources: readonly Rows[]): Promise<QueriesAnswer["tables
     tables.set(String(name), [...(tables.get(String(name)) ?? []), String(column)]);
   }
   return [...tables].map(([name, columns]) => ({ name, columns }));
-}
-
-/** Of several warehouses the rows come one below the other, with a column that says whose each is. */
-async function runEverywhere(
-  sources: readonly Rows[],
-  sql: string,
-  limits: QueryLimits,
-): Promise<QueryAnswerView> {
-  const answers = await Promise.all(sources.map((source) => source.query(sql, {}, limits)));
-  const [first] = answers as [QueryAnswer];
-  if (answers.length === 1) return first;
-  return {
-    columns: [{ name: "warehouse", type: "text" }, ...first.columns],
-    rows: answers.flatMap(({ rows }, index) => rows.map((row) => [sources[index]?.name ?? "", ...row])),
-    isTruncated: answers.some(({ isTruncated }) => isTruncated),
-    elapsedMs: Math.max(...answers.map(({ elapsedMs }) => elapsedMs)),
-    committed: Math.max(...answers.map(({ committed }) => committed)),
-  };
 }
 
 function wholeNumber(where: string, text: string | null): number {

@@ -3,6 +3,7 @@
  * collectors. Every question is made so that the rows of several warehouses put one below the other are the answer of all
  * of them: counts, not ratios; buckets, not percentiles.
  */
+import { SlipwayError } from "@slipway/base";
 import type {
   CellValue,
   QueryAnswer,
@@ -54,6 +55,34 @@ export async function askAll(
     rows: answers.flatMap(({ rows }) => rows),
     problems: answers.flatMap(({ problems }) => problems),
     isTruncated: answers.some(({ isTruncated }) => isTruncated),
+  };
+}
+
+/**
+ * Of several warehouses the rows come one below the other, with a column that says whose each is: percentiles of
+ * several cannot be made into one.
+ */
+export async function askEach(
+  sources: readonly Rows[],
+  sql: string,
+  parameters: QueryParameters,
+  limits: QueryLimits,
+): Promise<QueryAnswer> {
+  const answers = await Promise.all(sources.map((source) => source.query(sql, parameters, limits)));
+  const [first] = answers;
+  if (first === undefined)
+    throw new SlipwayError({
+      code: "OBSERVE_NOTHING",
+      where: "warehouse",
+      message: "no requests or logs are collected here",
+    });
+  if (answers.length === 1) return first;
+  return {
+    columns: [{ name: "warehouse", type: "text" }, ...first.columns],
+    rows: answers.flatMap(({ rows }, index) => rows.map((row) => [sources[index]?.name ?? "", ...row])),
+    isTruncated: answers.some(({ isTruncated }) => isTruncated),
+    elapsedMs: Math.max(...answers.map(({ elapsedMs }) => elapsedMs)),
+    committed: Math.max(...answers.map(({ committed }) => committed)),
   };
 }
 
