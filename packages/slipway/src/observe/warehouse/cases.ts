@@ -297,6 +297,22 @@ export function warehouseCases(name: string, open: () => Promise<Warehouse>): vo
         assert.equal((await warehouse.query("FROM range(1000000)")).rows.length, 10_000);
       }));
 
+    test("what makes small values, and what reads nothing, is run", () =>
+      withWarehouse(async (warehouse) => {
+        for (const sql of [
+          "WITH a AS (SELECT 1 AS n) SELECT n FROM a",
+          "SELECT unnest(range(0, 24))",
+          "SELECT lpad('7', 3, '0'), repeat('ab', 3), format('{:>10}', 'x')",
+          "SELECT * FROM generate_series(TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', INTERVAL 1 hour)",
+          "FROM requests SELECT count(*)",
+          "SELECT quantile_disc(rt_ms, [0.5, 0.95]) OVER () FROM access QUALIFY true",
+          "PIVOT (SELECT status, service FROM access) ON status IN (200, 500) USING count(*)",
+          "VALUES (1), (2)",
+        ]) {
+          await warehouse.query(sql);
+        }
+      }));
+
     for (const [what, sql, code] of REFUSED) {
       test(`refused: ${what}`, () =>
         withWarehouse(async (warehouse) => {
@@ -373,6 +389,14 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["the environment", "SELECT getenv('HOME')", NOT_SELECT],
   ["the catalog", "SELECT * FROM information_schema.tables", NOT_SELECT],
   ["tables behind the views", "SELECT * FROM hot_access", NOT_SELECT],
+  ["a text of any length", "SELECT length(repeat('x', 2000000000))", NOT_SELECT],
+  [
+    "a text as long as a value",
+    "SELECT sum(length(rpad(path, status * 1000000, 'x'))) FROM access",
+    NOT_SELECT,
+  ],
+  ["a list of any length", "SELECT len(generate_series(1, 1000000000000))", NOT_SELECT],
+  ["a wide format", "SELECT format('{:>2000000000}', 'x')", NOT_SELECT],
   ["no such column", "SELECT nothing FROM access", "QUERY_SYNTAX"],
   ["no such function", "SELECT nothing_like_it(1)", "QUERY_SYNTAX"],
   ["a slip of the pen", "SELEC 1", "QUERY_SYNTAX"],

@@ -4,10 +4,9 @@ import type { AccessBatch } from "../../access/batch.ts";
 import { isProbe } from "../../access/probe.ts";
 import type { Commit, StreamOffset } from "../warehouse.ts";
 import type { Rows } from "./columns.ts";
-import { DICTIONARIES } from "./load.ts";
 import { Rollup } from "./rollup.ts";
 import type { Series, Source } from "./sources.ts";
-import type { State } from "./state.ts";
+import { DICTIONARIES, type State } from "./state.ts";
 import { accessRows, gapRows, logRows, quarantineRows } from "./tables.ts";
 
 const MINUTE_MS = 60_000;
@@ -20,15 +19,18 @@ export async function writeCommit(state: State, commit: Commit): Promise<void> {
     seriesOf: (source) => state.sources.seriesOf(source),
     isProbe: state.probes.has,
   });
+  let rollupRows = 0;
   await inTransaction(state, async (saved) => {
     saveNames(state, saved);
     rollup.add(access);
+    const added = rollup.take();
+    rollupRows = added.length;
     for (const rows of [
       accessRows(access),
       logRows(logs),
       quarantineRows(quarantine),
       gapRows(gaps),
-      rollup.take(),
+      added,
     ]) {
       state.appender.append(state.writer, rows);
     }
@@ -36,6 +38,7 @@ export async function writeCommit(state: State, commit: Commit): Promise<void> {
     await saveEdgeSince(state, edgeSinceOf(state, access));
   });
   for (const { stream, position } of commit.offsets) state.offsets.set(stream, position);
+  state.rollupRows += rollupRows;
   count(state, commit);
 }
 

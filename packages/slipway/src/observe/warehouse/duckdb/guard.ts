@@ -10,12 +10,29 @@ import { VIEWS } from "./schema.ts";
 /** Functions that make a table, without reading any file or the catalog. */
 const TABLE_FUNCTIONS = new Set(["range", "generate_series", "unnest", "repeat_row"]);
 
-/** Scalar functions that tell about the process or the instance, or that make a value of any size from a short one. */
+/** Scalar functions that tell about the process or the instance. */
 const REFUSED_FUNCTIONS = [
   /^(?:pg_|duckdb_|pragma_|current_setting$|getvariable$|getenv$|current_(?:database|schema|schemas|user|role)$)/,
   /^(?:in_search_path|set_config|nextval|currval|write_log|json_execute_serialized_sql|version)$/,
   /^(?:session_user|user|current_catalog|txid_current|current_query|error|sleep_ms|parse_duckdb_log_message)$/,
 ];
+
+/**
+ * Scalar functions that make a value of any size from a short one, in one step that no interrupt ends and no limit of
+ * memory counts: `repeat('x', 2000000000)`. With small numbers written out they do no harm.
+ */
+const GROWING_FUNCTIONS: Readonly<Record<string, number>> = {
+  repeat: 1_000,
+  lpad: 1_000,
+  rpad: 1_000,
+  range: 100_000,
+  generate_series: 100_000,
+  list_resize: 1_000,
+  array_resize: 1_000,
+  bar: 1_000,
+  format: 999,
+  printf: 999,
+};
 
 interface Serialized {
   readonly error: boolean;
@@ -60,8 +77,8 @@ function checkNode(value: unknown, names: ReadonlySet<string>): void {
   }
   const node = value as Node;
   if (node["type"] === "BASE_TABLE") checkTable(node, names);
-  else if (node["type"] === "TABLE_FUNCTION") checkTableFunction(node);
-  else if (node["class"] === "FUNCTION") checkFunction(String(node["function_name"]).toLowerCase());
+  else if (node["type"] === "TABLE_FUNCTION") return checkTableFunction(node, names);
+  else if (node["class"] === "FUNCTION") checkFunction(node);
   else if (node["type"] === "SHOW_REF") throw notSelect("SHOW and DESCRIBE are not run here");
   for (const one of Object.values(node)) checkNode(one, names);
 }
@@ -78,15 +95,49 @@ function checkTable(node: Node, names: ReadonlySet<string>): void {
   });
 }
 
-function checkTableFunction(node: Node): void {
+function checkTableFunction(node: Node, names: ReadonlySet<string>): void {
   const call = node["function"] as Node | undefined;
   const name = String(call?.["function_name"]).toLowerCase();
-  if (TABLE_FUNCTIONS.has(name)) return;
-  throw notSelect(`${name}() reads what is not in the warehouse`);
+  if (!TABLE_FUNCTIONS.has(name)) throw notSelect(`${name}() reads what is not in the warehouse`);
+  checkNode(call?.["children"], names);
 }
 
-function checkFunction(name: string): void {
+function checkFunction(node: Node): void {
+  const name = String(node["function_name"]).toLowerCase();
   if (REFUSED_FUNCTIONS.some((pattern) => pattern.test(name))) throw notSelect(`${name}() is not run here`);
+  const limit = Object.hasOwn(GROWING_FUNCTIONS, name) ? GROWING_FUNCTIONS[name] : undefined;
+  if (limit !== undefined && !isSmall(name, node["children"] as readonly Node[], limit)) {
+    throw new SlipwayError({
+      code: "QUERY_NOT_SELECT",
+      where: "query",
+      message: `${name}() may make a value of any size`,
+      hint: `Write its numbers out, up to ${limit}${name === "range" || name === "generate_series" ? ", or call it in FROM" : ""}.`,
+    });
+  }
+}
+
+/** What decides the size is written out and small: the numbers of all but the first, of a series of all. */
+function isSmall(name: string, children: readonly Node[], limit: number): boolean {
+  const isSeries = name === "range" || name === "generate_series";
+  if (name === "format" || name === "printf") {
+    const text = constantOf(children[0]);
+    return (
+      typeof text === "string" && (text.match(/\d+|\*/g) ?? []).every((digits) => Number(digits) <= limit)
+    );
+  }
+  if (isSeries) return children.every((child) => isSmallNumber(constantOf(child), limit));
+  return isSmallNumber(constantOf(children[name === "bar" ? 3 : 1]), limit);
+}
+
+function isSmallNumber(value: unknown, limit: number): boolean {
+  return typeof value === "number" && Math.abs(value) <= limit;
+}
+
+/** Undefined when it is not written out. */
+function constantOf(node: Node | undefined): unknown {
+  if (node?.["class"] !== "CONSTANT") return undefined;
+  const value = node["value"] as { readonly is_null: boolean; readonly value?: unknown } | undefined;
+  return value?.is_null === false ? value.value : undefined;
 }
 
 export function syntaxError(message: string): SlipwayError {

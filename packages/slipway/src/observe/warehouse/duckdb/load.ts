@@ -1,22 +1,32 @@
 /** What the warehouse keeps in memory of its small tables, read once at the start. */
+import type { Clock } from "@slipway/base";
 import { Dictionary } from "../../access/dictionary.ts";
-import { isProbe } from "../../access/probe.ts";
 import type { SourceLabels } from "../../access/source.ts";
 import { type Connection, rowsOf } from "./connection.ts";
+import type { Instance } from "./instance.ts";
 import { SEALED_KINDS } from "./schema.ts";
+import type { SealedDays } from "./sealed.ts";
 import { type Series, type Source, Sources } from "./sources.ts";
+import { type Counts, MAX_VALUES, Probes, type State } from "./state.ts";
 
-/** Values of one kind that get an id; whoever sends requests chooses them, so there is an end to it. */
-const MAX_VALUES = 50_000;
+export async function loadState(instance: Instance, sealed: SealedDays, clock: Clock): Promise<State> {
+  const { writer } = instance;
+  const [rollup] = await rowsOf(writer, "SELECT count(*) AS n FROM rollup_new");
+  return {
+    ...instance,
+    sealed,
+    clock,
+    dictionaries: await loadDictionaries(writer),
+    sources: await loadSources(writer),
+    probes: await loadProbes(writer),
+    offsets: await loadOffsets(writer),
+    edgeSince: await loadEdgeSince(writer),
+    counts: await loadCounts(writer),
+    rollupRows: rollup?.["n"] as number,
+  };
+}
 
-/** Kinds of the table `dict`, with the names that the parser uses. */
-export const DICTIONARIES = [
-  ["referer", "referer"],
-  ["userAgent", "ua"],
-  ["route", "route"],
-] as const;
-
-export async function loadSources(connection: Connection): Promise<Sources> {
+async function loadSources(connection: Connection): Promise<Sources> {
   const series = (await rowsOf(connection, "FROM series")) as unknown as Series[];
   const rows = await rowsOf(connection, "FROM sources");
   const sources = rows.map(({ id, series: of, ...labels }): Source => {
@@ -25,7 +35,7 @@ export async function loadSources(connection: Connection): Promise<Sources> {
   return new Sources({ sources, series });
 }
 
-export async function loadDictionaries(
+async function loadDictionaries(
   connection: Connection,
 ): Promise<Record<"referer" | "userAgent" | "route", Dictionary>> {
   const rows = await rowsOf(connection, "SELECT kind, id, v FROM dict ORDER BY id");
@@ -38,18 +48,7 @@ export async function loadDictionaries(
   return { referer: make("referer"), userAgent: make("ua"), route: make("route") };
 }
 
-/** Which user agents are health checks, by id; looked up for each request. */
-export class Probes {
-  readonly #isProbe = new Uint8Array(MAX_VALUES + 1);
-
-  add(id: number, userAgent: string): void {
-    if (isProbe(userAgent)) this.#isProbe[id] = 1;
-  }
-
-  has = (id: number): boolean => this.#isProbe[id] === 1;
-}
-
-export async function loadProbes(connection: Connection): Promise<Probes> {
+async function loadProbes(connection: Connection): Promise<Probes> {
   const probes = new Probes();
   for (const { id, v } of await rowsOf(connection, "SELECT id, v FROM dict WHERE kind = 'ua' AND probe")) {
     probes.add(id as number, v as string);
@@ -57,25 +56,14 @@ export async function loadProbes(connection: Connection): Promise<Probes> {
   return probes;
 }
 
-export async function loadOffsets(connection: Connection): Promise<Map<string, number>> {
+async function loadOffsets(connection: Connection): Promise<Map<string, number>> {
   const rows = await rowsOf(connection, "FROM off");
   return new Map(rows.map((row) => [row["stream"] as string, row["position"] as number]));
 }
 
-export async function loadEdgeSince(connection: Connection): Promise<Map<string, number>> {
+async function loadEdgeSince(connection: Connection): Promise<Map<string, number>> {
   const rows = await rowsOf(connection, "FROM edge_since");
   return new Map(rows.map((row) => [row["service"] as string, row["ts"] as number]));
-}
-
-/** Counts that `figures` tells, without asking the database each time. */
-export interface Counts {
-  access: number;
-  logs: number;
-  quarantine: number;
-  gaps: number;
-  oldestMs: number | undefined;
-  newestMs: number | undefined;
-  committed: number;
 }
 
 export async function loadCounts(connection: Connection): Promise<Counts> {

@@ -13,11 +13,14 @@ import { Slots } from "./slots.ts";
 const MAX_ROWS = 10_000;
 const TIMEOUT_MS = 30_000;
 const MAX_CHECKED = 500;
+/** DuckDB counts most of its memory against its limit, but not text and lists while they are computed. */
+const MAX_GROWTH_BYTES = 1_000_000_000;
+const WATCH_MS = 50;
 
 export interface QueryRunner {
   run(sql: string, parameters: QueryParameters, limits: QueryLimits): Promise<QueryAnswer>;
-  /** Ends what runs: the memory is needed for what comes in. */
-  interruptAll(): void;
+  /** Ends what runs and lets nothing begin until the work is done: it needs the memory, or the instance is exchanged. */
+  without<T>(work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -25,19 +28,36 @@ interface Running {
   readonly connection: Connection;
   /** Why it was interrupted. */
   stopped: "timeout" | "abort" | "memory" | undefined;
+  readonly ended: PromiseWithResolvers<void>;
 }
 
 export function createQueryRunner(options: {
-  readonly database: Database;
+  database(): Database;
   readonly clock: Clock;
   /** Statements at one time. Each takes a thread of Node's pool, which commits need too. */
   readonly atOnce: number;
 }): QueryRunner {
-  const { database, clock } = options;
+  const { clock } = options;
   const slots = new Slots(options.atOnce);
   const idle: Connection[] = [];
   const running = new Set<Running>();
   const checked = new Set<string>();
+  let isPaused: Promise<unknown> | undefined;
+
+  /** While anything runs. A query whose memory nobody counts is ended before the machine is full. */
+  const watchMemory = async (): Promise<void> => {
+    const limit = residentBytes() + MAX_GROWTH_BYTES;
+    while (running.size > 0) {
+      await clock.sleep(WATCH_MS);
+      if (residentBytes() > limit) interruptAll();
+    }
+  };
+  const interruptAll = (): void => {
+    for (const one of running) {
+      one.stopped ??= "memory";
+      one.connection.sql.interrupt();
+    }
+  };
 
   const check = async (connection: Connection, sql: string): Promise<void> => {
     if (checked.has(sql)) return;
@@ -53,8 +73,9 @@ export function createQueryRunner(options: {
   return {
     run: (sql, parameters, limits) =>
       slots.take(async () => {
-        const connection = idle.pop() ?? (await connect(database));
-        const one: Running = { connection, stopped: undefined };
+        while (isPaused !== undefined) await isPaused;
+        const connection = idle.pop() ?? (await connect(options.database()));
+        const one: Running = { connection, stopped: undefined, ended: Promise.withResolvers<void>() };
         const stop = (why: NonNullable<Running["stopped"]>): void => {
           one.stopped ??= why;
           connection.sql.interrupt();
@@ -63,6 +84,7 @@ export function createQueryRunner(options: {
         const timeoutMs = limits.timeoutMs ?? TIMEOUT_MS;
         const onAbort = (): void => stop("abort");
         running.add(one);
+        if (running.size === 1) void watchMemory();
         const started = clock.monotonic();
         try {
           limits.signal?.throwIfAborted();
@@ -81,12 +103,21 @@ export function createQueryRunner(options: {
           limits.signal?.removeEventListener("abort", onAbort);
           running.delete(one);
           idle.push(connection);
+          one.ended.resolve();
         }
       }),
-    interruptAll() {
-      for (const one of running) {
-        one.stopped ??= "memory";
-        one.connection.sql.interrupt();
+    async without(work) {
+      while (isPaused !== undefined) await isPaused;
+      const paused = Promise.withResolvers<void>();
+      isPaused = paused.promise;
+      try {
+        interruptAll();
+        await Promise.all([...running].map(({ ended }) => ended.promise));
+        for (const connection of idle.splice(0)) connection.sql.disconnectSync();
+        return await work();
+      } finally {
+        isPaused = undefined;
+        paused.resolve();
       }
     },
     async close() {
@@ -95,6 +126,10 @@ export function createQueryRunner(options: {
       for (const connection of idle.splice(0)) connection.sql.disconnectSync();
     },
   };
+}
+
+function residentBytes(): number {
+  return process.memoryUsage.rss();
 }
 
 async function answerOf(

@@ -31,6 +31,8 @@ export async function relabel(state: State, changes: readonly Relabel[]): Promis
     });
   }
   for (const { after } of moves) state.sources.replace(after);
+  // Not counted: at least one, so that it is compacted.
+  state.rollupRows += stored.length;
 }
 
 function movesOf(

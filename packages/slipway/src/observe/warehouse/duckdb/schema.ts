@@ -57,7 +57,7 @@ export const TABLES: readonly string[] = [
     started TIMESTAMP NOT NULL, finished TIMESTAMP)`,
   `CREATE TABLE sealed (
     file VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, day DATE NOT NULL, rows UBIGINT NOT NULL, bytes UBIGINT NOT NULL,
-    oldest TIMESTAMP NOT NULL, newest TIMESTAMP NOT NULL)`,
+    oldest TIMESTAMP NOT NULL, newest TIMESTAMP NOT NULL, sealed_at TIMESTAMP NOT NULL)`,
   `INSERT INTO meta VALUES ('version', ${SCHEMA_VERSION}), ('committed', 0)`,
 ];
 
