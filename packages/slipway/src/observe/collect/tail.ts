@@ -9,7 +9,7 @@
  */
 import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type Clock, systemCode } from "@slipway/base";
+import { type Clock, type Random, systemCode } from "@slipway/base";
 import { type Candidate, FollowedLog } from "./followed-log.ts";
 import { attemptsIn, filesOf, type Layout, podFolder, type RotatedFile } from "./log-folder.ts";
 import { LINE_BYTES, type LogOrigin, type Offsets, type Passage, type Taker } from "./passage.ts";
@@ -28,6 +28,8 @@ export interface TailOptions {
   readonly places: readonly LogPlace[];
   readonly taker: Taker;
   readonly clock: Clock;
+  /** Spreads waits. */
+  readonly random?: Random;
   /** Which pods' logs are read. Default: all. */
   readonly wants?: (log: LogOrigin) => boolean;
   readonly onProblem: (error: unknown) => void;
@@ -89,17 +91,19 @@ export class Tail {
     const { clock, onProblem } = this.#options;
     this.#watch();
     signal.addEventListener("abort", () => this.#wake.abort(), { once: true });
-    let wait = 0;
+    let [wait, backOff] = [0, 0];
     try {
       while (!signal.aborted) {
         const began = clock.monotonic();
         try {
           const isBehind = await this.round();
+          backOff = 0;
           wait = isBehind ? 0 : Math.max(0, this.#everyMs - (clock.monotonic() - began));
         } catch (error) {
           if (signal.aborted) return;
           onProblem(error);
-          wait = Math.min(BACK_OFF_MS.most, Math.max(BACK_OFF_MS.first, wait * 2));
+          backOff = Math.min(BACK_OFF_MS.most, Math.max(BACK_OFF_MS.first, backOff * 2));
+          wait = Math.max(this.#spread(backOff), askedToWait(error));
         }
         if (signal.aborted) return;
         this.#wake = new AbortController();
@@ -108,6 +112,12 @@ export class Tail {
     } finally {
       this.close();
     }
+  }
+
+  /** Half to all of it: after an outage, readers must not come all at once. */
+  #spread(ms: number): number {
+    const { random } = this.#options;
+    return random === undefined ? ms : ms / 2 + random.int(Math.ceil(ms / 2) + 1);
   }
 
   /** One look and one passage of each log. True when more is there to be read already. */
@@ -262,6 +272,12 @@ export class Tail {
       }
     }
   }
+}
+
+/** What a collector that is busy asked for. */
+function askedToWait(error: unknown): number {
+  const wanted = (error as { readonly retryAfterMs?: unknown } | null)?.retryAfterMs;
+  return typeof wanted === "number" ? Math.min(wanted, BACK_OFF_MS.most) : 0;
 }
 
 function filesIn(place: LogPlace, names: readonly string[]): ReadonlyMap<number, readonly RotatedFile[]> {
