@@ -20,7 +20,7 @@ import { HeaderWalk, normalPath, type PlacedEntry, padding, readerOf, readTar } 
 
 const MAX_SYMLINKS = 40;
 /** Change when the index's form does: old ones are then made anew. */
-const INDEX_VERSION = 2;
+const INDEX_VERSION = 3;
 
 /** A file, directory, link or device of the merged file system. */
 export interface FileNode {
@@ -36,6 +36,8 @@ export interface FileNode {
   /** Position of the layer that it came from, 0 at the bottom. */
   readonly layer: number;
   readonly offset: number;
+  /** Extended attributes by their names, bytes as latin1. */
+  readonly xattrs?: Readonly<Record<string, string>>;
   readonly children: Map<string, FileNode> | undefined;
 }
 
@@ -388,6 +390,7 @@ function nodeOf(entry: PlacedEntry, layer: number): FileNode {
     link: entry.kind === "symlink" ? entry.link : "",
     layer,
     offset: entry.offset,
+    ...(entry.xattrs === undefined ? {} : { xattrs: entry.xattrs }),
     children: entry.kind === "directory" ? new Map() : undefined,
   };
 }

@@ -205,6 +205,8 @@ export type FileExpectation =
   | Has<"json" | "yaml", { readonly document: DocumentExpectation }>
   | Has<"allows", { readonly right: "read" | "write" | "execute"; readonly user: string }>
   | Has<"setuid", { readonly isWanted: boolean }>
+  /** As `getcap` writes them; "" for none. */
+  | Has<"capabilities", { readonly text: string }>
   | Has<"newerThan", { readonly path: string | undefined; readonly seconds: number | undefined }>
   /** What container-structure-test's fileExistenceTests ask, of the entry itself: a link at the end is not followed. */
   | Has<
@@ -219,7 +221,7 @@ export type FileExpectation =
     >;
 
 export type FilesExpectation =
-  | Has<"none" | "notWritableByOthers" | "noSetuid">
+  | Has<"none" | "notWritableByOthers" | "noSetuid" | "noCapabilities">
   | Has<"count", { readonly count: number }>
   | Has<"every", { readonly mode: number | undefined; readonly owner: string | undefined }>;
 

@@ -244,4 +244,9 @@ export interface FileFacts {
   readonly mtime: number;
   /** A symbolic link's target as written. */
   readonly link: string;
+  /**
+   * What it gives to whoever runs it, as `getcap` writes it; "" without. Undefined where nobody can see it: Node reads no
+   * extended attributes, so only an image's layers say it.
+   */
+  readonly capabilities?: string;
 }

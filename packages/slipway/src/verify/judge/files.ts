@@ -7,6 +7,7 @@ import type { ContainerFiles, FileFacts, FoundFile } from "../engines/engine.ts"
 import { showMode } from "../spec/expect.ts";
 import { fits, judgeDocument, judgeLacks, nearestLine, sectionOf } from "../text.ts";
 import { accountsOf, idOfGroup, idOfUser } from "./accounts.ts";
+import { NO_ATTRIBUTES } from "./glob.ts";
 
 const MAX_TEXT = 16 * 1024 * 1024;
 
@@ -56,6 +57,9 @@ async function judgeFound(
       const has = (file.mode & 0o6000) !== 0;
       return has === expectation.isWanted ? pass() : fail(`mode ${showMode(file.mode)}`);
     }
+    case "capabilities":
+      if (file.capabilities === undefined) return NO_ATTRIBUTES;
+      return file.capabilities === expectation.text ? pass() : fail(file.capabilities || "none");
     case "ownedBy":
       return judgeOwner(expectation.user, expectation.group, file, files);
     case "allows":

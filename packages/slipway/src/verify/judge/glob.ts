@@ -5,6 +5,12 @@ import { globExpression } from "../glob.ts";
 import { showMode } from "../spec/expect.ts";
 import { accountsOf, idOfGroup, idOfUser } from "./accounts.ts";
 
+/** The kernel knows, and Node cannot ask it. */
+export const NO_ATTRIBUTES = unknown(
+  "the capabilities of a running container's files cannot be seen",
+  "Check the image: describeImage(…).",
+);
+
 interface Match {
   readonly path: string;
   readonly file: FileFacts;
@@ -35,6 +41,13 @@ export async function judgeFiles(
     case "noSetuid":
       if (found.length === 0) return NOTHING;
       return without(found, ({ file }) => file.kind === "file" && (file.mode & 0o6000) !== 0);
+    case "noCapabilities":
+      if (found.length === 0) return NOTHING;
+      if (found.some(({ file }) => file.capabilities === undefined)) return NO_ATTRIBUTES;
+      return without(
+        found.map(({ path, file }) => ({ path: `${path} (${file.capabilities})`, file })),
+        ({ file }) => file.capabilities !== "",
+      );
     case "notWritableByOthers":
       if (found.length === 0) return NOTHING;
       return without(

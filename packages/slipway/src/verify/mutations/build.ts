@@ -28,6 +28,7 @@ export interface Put {
   /** A file of this machine. */
   readonly source?: { readonly path: string; readonly size: number };
   readonly mode?: number;
+  readonly xattrs?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly gid?: number;
 }
@@ -87,14 +88,15 @@ export async function buildImage(
   return { name: base.name, digest: stored.digest, reference: undefined, layout: layout.directory };
 }
 
-function entryOf({ path, text, link, source, mode, uid = 0, gid = 0 }: Put): LayerEntry {
+function entryOf({ path, text, link, source, mode, xattrs, uid = 0, gid = 0 }: Put): LayerEntry {
   if (link !== undefined) return symlinkEntry(path, link);
   if (source !== undefined) {
     const content = { kind: "path" as const, path: source.path };
     return { path, kind: "file", mode: mode ?? 0o755, uid, gid, size: source.size, link: "", content };
   }
   if (text === undefined) return directoryEntry(path, { mode: mode ?? 0o755, uid, gid });
-  return bytesEntry(path, text, { mode: mode ?? 0o644, uid, gid });
+  const entry = bytesEntry(path, text, { mode: mode ?? 0o644, uid, gid });
+  return xattrs === undefined ? entry : { ...entry, xattrs };
 }
 
 function whiteout(path: string): LayerEntry {

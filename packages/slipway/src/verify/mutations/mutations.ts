@@ -333,6 +333,24 @@ const WEB: readonly Omit<Mutation, "base">[] = [
     untrue: ["tool not setuid", "no setuid"],
   },
   {
+    name: "the tool may send raw packets",
+    damage: {
+      put: [
+        {
+          path: "app/tool",
+          text: "#!/bin/sh\necho tool 1.2\n",
+          mode: 0o755,
+          xattrs: {
+            "security.capability": Buffer.from("0100000200200000000000000000000000000000", "hex").toString(
+              "latin1",
+            ),
+          },
+        },
+      ],
+    },
+    untrue: ["no capabilities", "tool has no capabilities"],
+  },
+  {
     name: "a setgid file elsewhere",
     damage: { put: [{ path: "usr/local/bin/helper", text: "x", mode: 0o2755 }] },
     untrue: ["no setuid"],

@@ -11,6 +11,7 @@ import {
   type Platform,
 } from "../../images/oci.ts";
 import { readImageAt } from "../../images/source.ts";
+import { capabilitiesOf } from "../capabilities.ts";
 import type { ContainerFiles, FileFacts, FoundFile } from "../engines/engine.ts";
 import { LayerReader } from "./layer-reader.ts";
 
@@ -127,7 +128,7 @@ export class LayerFiles implements ContainerFiles {
   }
 }
 
-const factsOf = ({ kind, mode, uid, gid, size, mtime, link }: FileNode): FileFacts => ({
+const factsOf = ({ kind, mode, uid, gid, size, mtime, link, xattrs }: FileNode): FileFacts => ({
   kind,
   mode,
   uid,
@@ -135,4 +136,5 @@ const factsOf = ({ kind, mode, uid, gid, size, mtime, link }: FileNode): FileFac
   size,
   mtime,
   link,
+  capabilities: capabilitiesOf(xattrs),
 });

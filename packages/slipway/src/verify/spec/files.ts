@@ -1,4 +1,5 @@
 /** Checks on the files of an image or a container: `t.file`, `t.files`. */
+import { asCapabilities } from "../capabilities.ts";
 import type { FileKind, Json } from "../check.ts";
 import { specError } from "../collect.ts";
 import { globProblem } from "../glob.ts";
@@ -110,6 +111,17 @@ export class FileExpectations extends Expectations<"file"> {
     return this.expect("has neither setuid nor setgid", { matcher: "setuid", isWanted: false });
   }
 
+  /** What it gives to whoever runs it, as `getcap` writes it: `cap_net_raw=ep`. Only an image's layers say it. */
+  capabilities(expected: string): this {
+    const text = asCapabilities(expected);
+    if (text === undefined)
+      throw specError(`${JSON.stringify(expected)} is no text of getcap, like "cap_net_raw=ep"`);
+    return this.expect(`capabilities ${text}`, { matcher: "capabilities", text });
+  }
+  noCapabilities(): this {
+    return this.expect("no capabilities", { matcher: "capabilities", text: "" });
+  }
+
   size(bytes: number): this {
     return this.expect(`${bytes} bytes`, { matcher: "size", bytes: wholeNumber("size", bytes) });
   }
@@ -205,6 +217,10 @@ export class FilesExpectations extends Expectations<"files"> {
   /** No match has setuid or setgid; what may have it is left out with `except`. No match at all is unknown. */
   noSetuid(): this {
     return this.expect("no setuid or setgid", { matcher: "noSetuid" });
+  }
+  /** No match has file capabilities (`getcap`); no match at all is unknown, and so is a running container. */
+  noCapabilities(): this {
+    return this.expect("no capabilities", { matcher: "noCapabilities" });
   }
   /** Each match has this mode and owner; no match at all is a failure. */
   every(expected: { readonly mode?: string | number; readonly ownedBy?: string }): this {

@@ -60,14 +60,14 @@ export interface ContainerTarget {
 export interface ImageTarget extends ContainerTarget {
   readonly image: ImageExpectations;
   /**
-   * The usual security checks together: not root, no secret in env, history or files, no setuid or setgid file but
-   * those allowed, the base pinned by digest, no shell.
+   * The usual security checks together: not root, no secret in env, history or files, no file with setuid, setgid or
+   * capabilities but those allowed, the base pinned by digest, no shell.
    */
   secure(options?: SecureOptions): void;
 }
 
 export interface SecureOptions {
-  /** Globs of files that may have setuid or setgid. */
+  /** Globs of files that may have setuid, setgid or capabilities. */
   readonly setuid?: readonly string[];
   /** The image may have a shell. Default false. */
   readonly shell?: boolean;
@@ -174,7 +174,7 @@ function imageTargetOf(context: Context): ImageTarget {
       const known = { setuid: true, shell: true, unpinned: true } as const;
       const { setuid = [], shell = false, unpinned = false } = optionsOf("secure", options, known);
       image.runsAsNonRoot().noSecretInEnvOrHistory().noSecretInFiles();
-      new FilesExpectations(context, "**", setuid).noSetuid();
+      new FilesExpectations(context, "**", setuid).noSetuid().noCapabilities();
       if (!unpinned) image.digestPinned();
       if (!shell) image.noShell();
     },
