@@ -37,6 +37,8 @@ try {
     folder: paths.observe,
     clock: systemClock,
     accessLog: observe.accessLog,
+    keepForMs: observe.keepForMs,
+    maxBytes: observe.maxBytes,
   });
   const targets = world.clusters.map(({ name, url, token, ca }) => ({
     name,

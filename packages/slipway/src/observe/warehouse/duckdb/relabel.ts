@@ -3,7 +3,7 @@
  * taken out of the series where it was counted and put into the other.
  */
 
-import { LAST_BUCKET } from "../../histogram.ts";
+import { BUCKETS } from "../../counts/histogram.ts";
 import { inTransaction, saveNames } from "./commit.ts";
 import { CLASSES } from "./rollup.ts";
 import type { Source } from "./sources.ts";
@@ -63,5 +63,5 @@ function moved(before: Source, after: Source): string {
 /** bucketOf of histogram.ts. */
 export function bucketSql(ms: string): string {
   return `CASE WHEN ${ms} IS NULL THEN 255 WHEN ${ms} <= 1 THEN 0
-    ELSE least(${LAST_BUCKET}, ceil(8 * log2(${ms}) - 1e-9)) END`;
+    ELSE least(${BUCKETS - 1}, ceil(8 * log2(${ms}) - 1e-9)) END`;
 }

@@ -5,7 +5,7 @@
  * makes one row of those of a key.
  */
 import { type AccessBatch, NO_TIME } from "../../access/batch.ts";
-import { bucketOf, LAST_BUCKET } from "../../histogram.ts";
+import { bucketOf, BUCKETS as TIME_BUCKETS } from "../../counts/histogram.ts";
 import type { Rows } from "./columns.ts";
 
 /** By position. 499 is neither the service's fault nor, for sure, the client's: it is counted by itself. */
@@ -15,7 +15,7 @@ export const CLASSES = ["other", "1xx", "2xx", "3xx", "4xx", "5xx", "499"] as co
 export const NO_BUCKET = 255;
 
 const MINUTE_MS = 60_000;
-const BUCKETS = LAST_BUCKET + 2;
+const BUCKETS = TIME_BUCKETS + 1;
 /** Cells of one minute of one series: class × probe × bucket, the last bucket for those without a time. */
 const CELLS = CLASSES.length * 2 * BUCKETS;
 

@@ -2,7 +2,7 @@
  * The questions about requests, as SQL over the warehouse's views, and their rows as typed values. Times go in and out as
  * ms since the epoch. The view `requests` has no health checks, and one line for each request.
  */
-import { LAST_BUCKET } from "../../../observe/histogram.ts";
+import { BUCKETS } from "../../../observe/counts/histogram.ts";
 import type { QueryLimits } from "../../../observe/warehouse/warehouse.ts";
 import { type Asked, askAll, numberOf, type Row, type Rows, textOf } from "../rows.ts";
 import type { Count } from "./traffic.ts";
@@ -20,7 +20,7 @@ export interface Counted<T> {
 const MINUTE_MS = 60_000;
 /** As `bucketOf`. The views know the class. */
 const BUCKET = `CASE WHEN rt_ms IS NULL THEN -1 WHEN rt_ms <= 1 THEN 0
-  ELSE CAST(least(${LAST_BUCKET}, ceil(8 * log2(rt_ms) - 1e-9)) AS INTEGER) END`;
+  ELSE CAST(least(${BUCKETS - 1}, ceil(8 * log2(rt_ms) - 1e-9)) AS INTEGER) END`;
 /** Of the view `rollup`, which counts the same requests by minute: a hundredth of the rows. */
 const ROLLUP_BUCKET = "CASE WHEN bucket > 250 THEN -1 ELSE CAST(bucket AS INTEGER) END";
 const FROM = "make_timestamp_ms(CAST($from AS BIGINT))";

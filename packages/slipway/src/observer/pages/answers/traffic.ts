@@ -1,5 +1,5 @@
 /** Numbers about requests from counts by class and bucket. Counts of several clusters are added, never their percentiles. */
-import { percentileOf } from "../../../observe/histogram.ts";
+import { quantile } from "../../../observe/counts/histogram.ts";
 import type { Traffic } from "../../../server/api.ts";
 
 export const CLASSES = ["1xx", "2xx", "3xx", "4xx", "499", "5xx", "other"] as const;
@@ -7,7 +7,7 @@ export const CLASSES = ["1xx", "2xx", "3xx", "4xx", "499", "5xx", "other"] as co
 /** So many requests of this class and duration. */
 export interface Count {
   readonly class: string;
-  /** As in `observe/histogram.ts`; -1 is a request without a time. */
+  /** As in `observe/counts/histogram.ts`; -1 is a request without a time. */
   readonly bucket: number;
   readonly requests: number;
 }
@@ -25,7 +25,7 @@ export function histogramOf(counts: readonly Count[]): number[] {
 
 /** ms; undefined without requests. `share` from 0 to 1. */
 export function quantileOf(histogram: readonly number[], share: number): number | undefined {
-  const ms = percentileOf(histogram, share);
+  const ms = quantile(histogram, share);
   return ms === undefined ? undefined : round(ms);
 }
 
