@@ -569,11 +569,23 @@ class ImageBuild {
       return descriptor;
     } catch (error) {
       const isOffline = error instanceof SlipwayError && error.code === "REGISTRY_UNREACHABLE";
-      if (!isOffline || kept === undefined) throw atPlace(error, where);
+      // Under its tag lies the image of the platform that was pulled last.
+      if (!isOffline || kept === undefined || !(await this.#isFor(kept, platform)))
+        throw atPlace(error, where);
       const message = `${formatReference(reference)} cannot be reached; taking ${kept.digest}, pulled before`;
       onProgress?.({ kind: "warning", image, message });
       return kept;
     }
+  }
+
+  async #isFor(descriptor: Descriptor, platform: Platform): Promise<boolean> {
+    const { config } = await readImageAt(this.#options.layout, descriptor, platform);
+    const { os, architecture, variant } = platform;
+    return (
+      config.os === os &&
+      config.architecture === architecture &&
+      (variant === undefined || config.variant === undefined || config.variant === variant)
+    );
   }
 
   async #fromCommand(name: string, command: readonly string[]): Promise<Descriptor> {
