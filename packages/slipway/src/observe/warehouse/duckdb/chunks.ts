@@ -16,8 +16,8 @@ export function chunkAppender(): Appender {
     append(connection, rows) {
       if (rows.length === 0) return;
       checkLengths(rows);
-      const { table, columns, length } = rows;
-      const handle = duckdb.appender_create(connection.handle, null, table);
+      const { catalog, table, columns, length } = rows;
+      const handle = duckdb.appender_create_ext(connection.handle, catalog ?? null, null, table);
       const appender = new DuckDBAppender(connection.sql, handle);
       try {
         const writer = DuckDBDataChunkWriter.forAppender(appender);

@@ -16,6 +16,8 @@ export type Column =
   | { readonly kind: "blob"; readonly values: readonly Uint8Array[] };
 
 export interface Rows {
+  /** Of an attached database; undefined: the warehouse itself. */
+  readonly catalog?: string;
   readonly table: string;
   readonly columns: readonly Column[];
   readonly length: number;

@@ -6,7 +6,7 @@ import type { Commit, StreamOffset } from "../warehouse.ts";
 import type { Rows } from "./columns.ts";
 import { Rollup } from "./rollup.ts";
 import type { Series, Source } from "./sources.ts";
-import { DICTIONARIES, type State } from "./state.ts";
+import { type Counts, DICTIONARIES, type State } from "./state.ts";
 import { accessRows, gapRows, logRows, quarantineRows } from "./tables.ts";
 
 const MINUTE_MS = 60_000;
@@ -22,6 +22,7 @@ export async function writeCommit(state: State, commit: Commit): Promise<void> {
   let rollupRows = 0;
   await inTransaction(state, async (saved) => {
     saveNames(state, saved);
+    state.probes.learn(state.dictionaries.userAgent);
     rollup.add(access);
     const added = rollup.take();
     rollupRows = added.length;
@@ -74,7 +75,6 @@ export function saveNames(state: State, saved: Saved): void {
   for (const [name, kind] of DICTIONARIES) {
     const values = state.dictionaries[name].takeUnsaved();
     saved.undo.push(() => state.dictionaries[name].putBack(values));
-    if (kind === "ua") for (const { id, value } of values) state.probes.add(id, value);
     state.appender.append(state.writer, {
       table: "dict",
       length: values.length,
@@ -172,17 +172,25 @@ async function saveEdgeSince(state: State, found: ReadonlyMap<string, number>): 
   }
 }
 
-function count(state: State, { lines, gaps = [] }: Commit): void {
+/** Adds to what `figures` tells. */
+export function count(state: State, { lines, gaps = [] }: Commit): void {
   const { counts } = state;
-  counts.access += lines.access.length;
   counts.logs += lines.logs.length;
   counts.quarantine += lines.quarantine.length;
   counts.gaps += gaps.length;
-  const see = (ts: number): void => {
-    if (counts.oldestMs === undefined || ts < counts.oldestMs) counts.oldestMs = ts;
-    if (counts.newestMs === undefined || ts > counts.newestMs) counts.newestMs = ts;
-  };
-  for (let row = 0; row < lines.access.length; row += 1) see(lines.access.ts[row] as number);
-  for (const { ts } of lines.logs) see(ts);
-  for (const { ts } of lines.quarantine) see(ts);
+  for (const { ts } of lines.logs) seeTime(counts, ts);
+  for (const { ts } of lines.quarantine) seeTime(counts, ts);
+  countRequests(counts, lines.access);
+}
+
+export type RequestCounts = Pick<Counts, "access" | "oldestMs" | "newestMs">;
+
+export function countRequests(counts: RequestCounts, { ts, length }: AccessBatch): void {
+  counts.access += length;
+  for (let row = 0; row < length; row += 1) seeTime(counts, ts[row] as number);
+}
+
+export function seeTime(counts: RequestCounts, ts: number): void {
+  if (counts.oldestMs === undefined || ts < counts.oldestMs) counts.oldestMs = ts;
+  if (counts.newestMs === undefined || ts > counts.newestMs) counts.newestMs = ts;
 }

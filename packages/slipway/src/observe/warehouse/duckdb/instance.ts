@@ -11,6 +11,9 @@ import type { SealedDays } from "./sealed.ts";
 import { chooseAppender } from "./self-test.ts";
 import { prepareSchema } from "./upgrade.ts";
 
+/** A database in memory, for the rows of a backfill before they are written; attached now because later it is forbidden. */
+export const STAGE = "stage";
+
 export interface InstanceOptions {
   readonly folder: string | undefined;
   readonly memoryBytes: number;
@@ -28,6 +31,7 @@ export async function openInstance(options: InstanceOptions, sealed: SealedDays)
   try {
     const writer = await connect(database);
     await prepareSchema(writer, options.folder ?? "memory");
+    await writer.sql.run(`ATTACH ':memory:' AS ${STAGE}`);
     await limit(writer, sealed.folder);
     await sealed.load(writer);
     return { database, writer, appender: await chooseAppender(writer) };

@@ -18,7 +18,7 @@ export async function loadState(instance: Instance, sealed: SealedDays, clock: C
     clock,
     dictionaries: await loadDictionaries(writer),
     sources: await loadSources(writer),
-    probes: await loadProbes(writer),
+    probes: new Probes(),
     offsets: await loadOffsets(writer),
     edgeSince: await loadEdgeSince(writer),
     counts: await loadCounts(writer),
@@ -46,14 +46,6 @@ async function loadDictionaries(
       rows.filter((row) => row["kind"] === kind).map((row) => [row["id"] as number, row["v"] as string]),
     );
   return { referer: make("referer"), userAgent: make("ua"), route: make("route") };
-}
-
-async function loadProbes(connection: Connection): Promise<Probes> {
-  const probes = new Probes();
-  for (const { id, v } of await rowsOf(connection, "SELECT id, v FROM dict WHERE kind = 'ua' AND probe")) {
-    probes.add(id as number, v as string);
-  }
-  return probes;
 }
 
 async function loadOffsets(connection: Connection): Promise<Map<string, number>> {

@@ -39,9 +39,14 @@ export const DICTIONARIES = [
 /** Which user agents are health checks, by id; looked up for each request. */
 export class Probes {
   readonly #isProbe = new Uint8Array(MAX_VALUES + 1);
+  #learned = 0;
 
-  add(id: number, userAgent: string): void {
-    if (isProbe(userAgent)) this.#isProbe[id] = 1;
+  /** Looks at the values that are new. */
+  learn(userAgents: Dictionary): void {
+    for (; this.#learned < userAgents.size; this.#learned += 1) {
+      const id = this.#learned + 1;
+      if (isProbe(userAgents.valueOf(id))) this.#isProbe[id] = 1;
+    }
   }
 
   has = (id: number): boolean => this.#isProbe[id] === 1;

@@ -10,9 +10,9 @@ import {
 import type { Gap } from "../warehouse.ts";
 import type { Rows } from "./columns.ts";
 
-export function accessRows(batch: AccessBatch, table = "hot_access"): Rows {
+export function accessRows(batch: AccessBatch): Rows {
   return {
-    table,
+    table: "hot_access",
     length: batch.length,
     columns: [
       { kind: "time", values: batch.ts },

@@ -28,8 +28,12 @@ export function vectorAppender(): Appender {
   };
 }
 
-function appendAll(connection: Connection, { table, columns, length }: Rows, scratch: ArrayBuffer): void {
-  const appender = duckdb.appender_create(connection.handle, null, table);
+function appendAll(
+  connection: Connection,
+  { catalog, table, columns, length }: Rows,
+  scratch: ArrayBuffer,
+): void {
+  const appender = duckdb.appender_create_ext(connection.handle, catalog ?? null, null, table);
   try {
     const types = columns.map((_, index) => duckdb.appender_column_type(appender, index));
     if (duckdb.appender_column_count(appender) !== columns.length) {
