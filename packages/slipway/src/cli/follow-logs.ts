@@ -1,80 +1,214 @@
-/** Logs of many pods in many clusters as one stream of lines. */
-import type { KubeClient, KubeObject, Pod } from "@slipway/kube";
+/**
+ * Logs of many pods in many clusters, by the API: first what there is, then what comes. A log that ends while its
+ * container runs is opened again: up to Kubernetes 1.29 following stops when kubelet rotates the file, and connections
+ * break.
+ */
+import type { Clock } from "@slipway/base";
+import { isReason, type KubeClient, type KubeObject, type LogOptions, type Pod } from "@slipway/kube";
 import type { Target } from "../release/model.ts";
+import { type LogLine, Seen, splitStamp } from "./log-lines.ts";
 
-export interface LogLine {
-  readonly cluster: string;
-  readonly pod: Pod;
-  readonly container: string;
-  readonly text: string;
-}
-
-export interface FollowOptions {
+export interface PodLogsOptions {
   readonly targets: readonly Target[];
   readonly namespace: string;
   readonly service: string;
   readonly deployment: string | undefined;
-  readonly follow: boolean;
+  /** Only these pods. */
+  readonly wants: (cluster: string, pod: Pod) => boolean;
   readonly previous: boolean;
-  readonly tail: number;
+  /** Lines of each container; undefined: all that the API has. */
+  readonly tail: number | undefined;
+  /** ms since the epoch. */
+  readonly sinceMs: number | undefined;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onLine: (line: LogLine) => void;
+}
+
+export interface PodLogs {
+  /** Pods that were found at the beginning. */
+  readonly pods: number;
+  /** What there was. */
+  readonly lines: readonly LogLine[];
+  /** What comes, also of pods that start later, until the signal aborts. Returns how many more pods there were. */
+  follow(onLine: (line: LogLine) => void): Promise<number>;
 }
 
 const pods = { apiVersion: "v1", kind: "Pod" } as const;
+const AGAIN_MS = { first: 250, most: 5000 } as const;
 
-/** Returns how many pods there were. With `follow` it ends when the signal aborts. */
-export async function followLogs(options: FollowOptions): Promise<number> {
-  const counts = await Promise.all(
-    options.targets.map(({ name, client }) => followCluster(name, client, options)),
-  );
-  return counts.reduce((sum, count) => sum + count, 0);
+export async function readPodLogs(options: PodLogsOptions): Promise<PodLogs> {
+  const clusters = await Promise.all(options.targets.map((target) => readCluster(target, options)));
+  return {
+    pods: clusters.reduce((sum, { found }) => sum + found, 0),
+    lines: clusters.flatMap(({ lines }) => lines),
+    async follow(onLine) {
+      const more = await Promise.all(clusters.map((cluster) => cluster.follow(onLine)));
+      return more.reduce((sum, count) => sum + count, 0);
+    },
+  };
 }
 
-async function followCluster(cluster: string, client: KubeClient, options: FollowOptions): Promise<number> {
+interface ClusterLogs {
+  readonly found: number;
+  readonly lines: readonly LogLine[];
+  follow(onLine: (line: LogLine) => void): Promise<number>;
+}
+
+async function readCluster({ name, client }: Target, options: PodLogsOptions): Promise<ClusterLogs> {
   const owners = await ownersOf(client, options);
   const belongs = (pod: Pod): boolean =>
-    (pod.metadata.ownerReferences ?? []).some(({ uid }) => owners.has(uid));
+    (pod.metadata.ownerReferences ?? []).some(({ uid }) => owners.has(uid)) && options.wants(name, pod);
   const listed = await client.list<Pod>(pods, { namespace: options.namespace });
-  const streams = new Map<string, Promise<void>>();
-  const open = (pod: Pod): void => {
-    for (const { name } of pod.spec.containers) {
-      const key = `${pod.metadata.uid}/${name}`;
-      const isStarted = pod.status?.containerStatuses?.some(
-        (status) =>
-          status.name === name &&
-          (status.state?.running ?? status.state?.terminated ?? status.lastState?.terminated) !== undefined,
-      );
-      if (streams.has(key) || !isStarted) continue;
-      streams.set(key, stream(cluster, client, pod, name, options));
-    }
-  };
   const found = listed.items.filter(belongs);
-  for (const pod of found) open(pod);
-  if (options.follow) {
-    const events = client.watch<Pod>(pods, {
-      namespace: options.namespace,
-      resourceVersion: listed.metadata.resourceVersion,
-      signal: options.signal,
-    });
+  const logs = found.flatMap((pod) =>
+    startedContainers(pod).map((container) => logOf(name, client, pod, container)),
+  );
+  const { previous, tail, sinceMs } = options;
+  const first: LogOptions = {
+    previous,
+    ...(tail === undefined ? {} : { tailLines: tail }),
+    // The API knows whole seconds.
+    ...(sinceMs === undefined ? {} : { sinceTime: new Date(sinceMs).toISOString() }),
+  };
+  const lines: LogLine[] = [];
+  await Promise.all(
+    logs.map((log) =>
+      readLog(log, first, options, (line) => {
+        if (sinceMs === undefined || line.at >= sinceMs) lines.push(line);
+      }),
+    ),
+  );
+  return { found: found.length, lines, follow };
+
+  async function follow(onLine: (line: LogLine) => void): Promise<number> {
+    const streams = new Map<string, Promise<void>>();
+    const open = (log: ContainerLog): void => {
+      if (streams.has(log.key)) return;
+      streams.set(log.key, followLog(log, options, onLine));
+    };
+    for (const log of logs) open(log);
+    const begun = streams.size;
+    const { signal } = options;
     try {
-      for await (const event of events) {
+      const { resourceVersion } = listed.metadata;
+      for await (const event of client.watch<Pod>(pods, {
+        namespace: options.namespace,
+        resourceVersion,
+        signal,
+      })) {
         if (event.type === "BOOKMARK" || event.type === "DELETED") continue;
         const owner = event.object.metadata.ownerReferences?.find((reference) => reference.controller);
         if (owner !== undefined && !owners.has(owner.uid))
           for (const uid of await ownersOf(client, options)) owners.add(uid);
-        if (belongs(event.object)) open(event.object);
+        if (!belongs(event.object)) continue;
+        for (const container of startedContainers(event.object))
+          open(logOf(name, client, event.object, container));
       }
     } catch (error) {
-      if (!options.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     }
+    await Promise.all(streams.values());
+    return streams.size - begun;
   }
-  await Promise.all(streams.values());
-  return found.length + (options.follow ? streams.size : 0);
+}
+
+interface ContainerLog {
+  readonly key: string;
+  readonly cluster: string;
+  readonly client: KubeClient;
+  readonly pod: Pod;
+  readonly container: string;
+  readonly seen: Seen;
+}
+
+function logOf(cluster: string, client: KubeClient, pod: Pod, container: string): ContainerLog {
+  return { key: `${pod.metadata.uid}/${container}`, cluster, client, pod, container, seen: new Seen() };
+}
+
+function startedContainers(pod: Pod): readonly string[] {
+  return pod.spec.containers
+    .map(({ name }) => name)
+    .filter((container) => {
+      const status = pod.status?.containerStatuses?.find(({ name }) => name === container);
+      return (
+        (status?.state?.running ?? status?.state?.terminated ?? status?.lastState?.terminated) !== undefined
+      );
+    });
+}
+
+/** Until the pod is gone or has ended for good. */
+async function followLog(
+  log: ContainerLog,
+  options: PodLogsOptions,
+  onLine: (line: LogLine) => void,
+): Promise<void> {
+  const { clock, signal } = options;
+  let wait: number = AGAIN_MS.first;
+  while (!signal.aborted) {
+    let isSilent = true;
+    log.seen.reopen();
+    const { since } = log.seen;
+    await readLog(
+      log,
+      { follow: true, ...(since === undefined ? {} : { sinceTime: since }) },
+      options,
+      (line) => {
+        isSilent = false;
+        onLine(line);
+      },
+    );
+    if (signal.aborted || !(await goesOn(log))) return;
+    wait = isSilent ? Math.min(AGAIN_MS.most, wait * 2) : AGAIN_MS.first;
+    await clock.sleep(wait, signal).catch(() => {});
+  }
+}
+
+async function goesOn({ client, pod, container }: ContainerLog): Promise<boolean> {
+  const { namespace, name, uid } = pod.metadata;
+  try {
+    const now = await client.get<Pod>({ ...pods, namespace, name });
+    if (now.metadata.uid !== uid) return false;
+    const status = now.status?.containerStatuses?.find((one) => one.name === container);
+    const { phase } = now.status ?? {};
+    return status?.state?.terminated === undefined || (phase !== "Succeeded" && phase !== "Failed");
+  } catch (error) {
+    return !isReason(error, "NotFound"); // a cluster that does not answer now may later
+  }
+}
+
+async function readLog(
+  log: ContainerLog,
+  how: LogOptions,
+  { signal, clock }: PodLogsOptions,
+  onLine: (line: LogLine) => void,
+): Promise<void> {
+  const { cluster, client, pod, container, seen } = log;
+  const { namespace, name } = pod.metadata;
+  const tell = (text: string, at: number): void => onLine({ cluster, pod: name, container, at, text });
+  const take = (line: string): void => {
+    const { stamp, text } = splitStamp(line);
+    if (stamp === undefined) tell(text, clock.now());
+    else if (seen.isNew(stamp)) tell(text, Date.parse(stamp));
+  };
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    const place = { namespace: namespace ?? "default", name };
+    for await (const chunk of client.logs(place, { ...how, container, timestamps: true, signal })) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) take(line);
+    }
+    if (rest !== "") take(rest);
+  } catch (error) {
+    if (signal.aborted || isReason(error, "NotFound")) return;
+    if (how.follow === true && seen.since !== undefined) return; // broken off: opened again
+    tell(`(no logs: ${error instanceof Error ? error.message : String(error)})`, clock.now());
+  }
 }
 
 /** The uids of what owns the pods in question: ReplicaSets of Deployments, and the sets that make pods themselves. */
-async function ownersOf(client: KubeClient, options: FollowOptions): Promise<Set<string>> {
+async function ownersOf(client: KubeClient, options: PodLogsOptions): Promise<Set<string>> {
   const { namespace } = options;
   const workloads = await Promise.all(
     ["Deployment", "StatefulSet", "DaemonSet"].map((kind) =>
@@ -100,41 +234,4 @@ async function listServed(
 ): Promise<readonly KubeObject[]> {
   const type = { apiVersion: "apps/v1", kind };
   return (await client.serves(type)) ? (await client.list(type, options)).items : [];
-}
-
-async function stream(
-  cluster: string,
-  client: KubeClient,
-  pod: Pod,
-  container: string,
-  options: FollowOptions,
-): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  try {
-    const bytes = client.logs(
-      { namespace: options.namespace, name: pod.metadata.name },
-      {
-        container,
-        follow: options.follow,
-        previous: options.previous,
-        tailLines: options.tail,
-        signal: options.signal,
-      },
-    );
-    for await (const chunk of bytes) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const text of lines) options.onLine({ cluster, pod, container, text });
-    }
-    if (rest !== "") options.onLine({ cluster, pod, container, text: rest });
-  } catch (error) {
-    if (options.signal.aborted) return;
-    options.onLine({
-      cluster,
-      pod,
-      container,
-      text: `(no logs: ${error instanceof Error ? error.message : String(error)})`,
-    });
-  }
 }

@@ -6,12 +6,14 @@
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { SlipwayError, systemClock } from "@slipway/base";
+import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import type { LogPlace } from "../observe/collect/tail.ts";
 import { openWarehouse } from "../observe/warehouse/duckdb/open.ts";
 import type { FromCompanion } from "../world/companion.ts";
+import { serveControl } from "../world/control.ts";
 import { worldPaths } from "../world/state.ts";
+import { answersOf } from "./answers.ts";
 import { startObserver } from "./observer.ts";
 import type { ObserverInput } from "./process.ts";
 import { readersOf } from "./readers.ts";
@@ -56,8 +58,11 @@ try {
     log,
   });
   process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
-  say({ kind: "ready" });
+  const token = systemRandom().name(32);
+  const control = await serveControl(answersOf(observer), token);
+  say({ kind: "ready", control: { url: control.url, token } });
   await Promise.race([worldIsGone, asked]);
+  control.close();
   await observer.close();
   process.exit(0);
 } catch (error) {

@@ -66,6 +66,13 @@ test("it reads the logs of pods, is started again when it dies, and ends with a 
   assert.match(stdout, /observer .* 1 lines of 2 logs, 0 bytes to read; started again 1×/);
   assert.ok(!(await project.ok("local", "status", "--json")).stdout.includes('"token"'));
 
+  const stored = (await project.ok("logs", "--since", "36500d")).stdout;
+  assert.equal(stored, "osaka some-uid  one\nosaka some-uid  two\n", "the pod is gone, its lines are not");
+  assert.equal(
+    (await project.ok("logs", "--since", "36500d", "--grep", "t.o")).stdout,
+    "osaka some-uid  two\n",
+  );
+
   process.kill((await project.world()).pid, "SIGKILL");
   await until("the observer to end with its world", () => !isAlive(second));
 });

@@ -23,6 +23,8 @@ export interface CompanionState {
   readonly state: "starting" | "running" | "waiting" | "given-up";
   readonly pid: number | undefined;
   readonly startTicks: string | undefined;
+  /** Where the command line asks it. */
+  readonly control: { readonly url: string; readonly token: string } | undefined;
   /** Where its pages are, and what opens them. */
   readonly url: string | undefined;
   readonly token: string | undefined;
@@ -34,7 +36,12 @@ export interface CompanionState {
 
 /** What it says to the world. */
 export type FromCompanion =
-  | { readonly kind: "ready"; readonly url?: string | undefined; readonly token?: string | undefined }
+  | {
+      readonly kind: "ready";
+      readonly control: { readonly url: string; readonly token: string };
+      readonly url?: string | undefined;
+      readonly token?: string | undefined;
+    }
   | { readonly kind: "figures"; readonly figures: unknown }
   | { readonly kind: "problem"; readonly text: string };
 
@@ -73,6 +80,7 @@ export function createCompanion(options: CompanionOptions): Companion {
     state: "starting",
     pid: undefined,
     startTicks: undefined,
+    control: undefined,
     url: undefined,
     token: undefined,
     deaths: 0,
@@ -118,9 +126,10 @@ export function createCompanion(options: CompanionOptions): Companion {
   }
 
   function hear(message: FromCompanion): void {
-    if (message.kind === "ready")
-      change({ state: "running", url: message.url, token: message.token, problem: undefined });
-    else if (message.kind === "problem") change({ problem: message.text });
+    if (message.kind === "ready") {
+      const { control, url, token } = message;
+      change({ state: "running", control, url, token, problem: undefined });
+    } else if (message.kind === "problem") change({ problem: message.text });
     else {
       for (const answer of waitingForFigures) answer(message.figures);
       waitingForFigures = [];
@@ -131,7 +140,13 @@ export function createCompanion(options: CompanionOptions): Companion {
     if (stopping.signal.aborted) return;
     inARow = ranMs >= WELL_AFTER_MS ? 1 : inARow + 1;
     const wait = WAITS_MS[inARow - 1];
-    const reset = { pid: undefined, startTicks: undefined, url: undefined, deaths: current.deaths + 1 };
+    const reset = {
+      pid: undefined,
+      startTicks: undefined,
+      control: undefined,
+      url: undefined,
+      deaths: current.deaths + 1,
+    };
     const problem = current.problem ?? how;
     log(`observer: ${how}${wait === undefined ? `, ${inARow} times in a row: not started again` : ""}`);
     change({ ...reset, problem, state: wait === undefined ? "given-up" : "waiting" });

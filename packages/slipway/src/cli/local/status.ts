@@ -20,7 +20,8 @@ export const command: CommandDeclaration = {
         `${JSON.stringify({
           ...shown,
           clusters: clusters.map(({ token: _token, ...cluster }) => cluster),
-          observer: observer === undefined ? undefined : { ...observer, token: undefined },
+          observer:
+            observer === undefined ? undefined : { ...observer, token: undefined, control: undefined },
         })}\n`,
       );
     } else {
