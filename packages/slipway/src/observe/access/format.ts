@@ -59,13 +59,18 @@ export interface Step {
   readonly field: Field;
   /** Text that follows; empty only behind the last variable. */
   readonly literal: string;
+  /** The character of the literal that is looked for: the one that values have least. */
+  readonly pivot: string;
+  readonly pivotAt: number;
+  /** The value ends at the first quote. */
+  readonly isQuoted: boolean;
   readonly isList: boolean;
   /** The literal ends in the `[` of a time: users may contain ` [` too, so the time's shape decides which one it is. */
   readonly isBeforeTime: boolean;
   /** What must follow the time. */
   readonly literalAfterTime: string;
   /** Where a search last failed: the same search would fail again, at the cost of the rest of the chunk. */
-  searched: { text: number; from: number; found: number };
+  searched: { text: number; from: number; notBefore: number };
 }
 
 export interface TextFormat {
@@ -147,12 +152,20 @@ function compileText(name: string, format: string): TextFormat {
     steps: fields.map((field, index) => ({
       field,
       literal: literals[index] as string,
+      ...pivotOf(literals[index] as string),
+      isQuoted: (literals[index] as string).startsWith('"'),
       isList: isList(names[index] as string),
       isBeforeTime: fields[index + 1] === FIELD.localTime && (literals[index] as string).endsWith("["),
       literalAfterTime: literals[index + 1] ?? "",
-      searched: { text: -1, from: 0, found: 0 },
+      searched: { text: -1, from: 0, notBefore: 0 },
     })),
   };
+}
+
+function pivotOf(literal: string): { readonly pivot: string; readonly pivotAt: number } {
+  const pivot =
+    ['"', "[", "]", "\t", "|"].find((character) => literal.includes(character)) ?? literal.charAt(0);
+  return { pivot, pivotAt: literal.indexOf(pivot) };
 }
 
 function fieldOf(variable: string, all: readonly string[]): Field {

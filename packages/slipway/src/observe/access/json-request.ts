@@ -148,14 +148,15 @@ function fill(values: Values, times: Times, row: Row): JsonProblem {
     request.read(line, 0, line.length);
     row.method = request.method;
     row.protocol = request.protocol;
-    row.path = line.slice(request.pathStart, request.pathEnd);
+    row.setPath(line, request.pathStart, request.pathEnd);
     return "";
   }
   row.method = methodId(values[FIELD.method] ?? line?.slice(0, line.indexOf(" ")) ?? "-");
   row.protocol = protocolId(values[FIELD.protocol] ?? "");
   const query = values[FIELD.query];
   const path = present(values[FIELD.uri]);
-  row.path = query === undefined || query === "" || path.includes("?") ? path : `${path}?${query}`;
+  const url = query === undefined || query === "" || path.includes("?") ? path : `${path}?${query}`;
+  row.setPath(url, 0, url.length);
   return "";
 }
 

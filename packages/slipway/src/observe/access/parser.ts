@@ -20,8 +20,8 @@ import { type LineOrigin, LineReader } from "./line-reader.ts";
 import type { StreamKey } from "./source.ts";
 import { Times } from "./time.ts";
 
-/** Text of one decoding; enough to make calls cheap, little enough to be forgotten soon. */
-const WINDOW_BYTES = 1_048_576;
+/** Text of one decoding. From 1 MB on V8 keeps a string outside of its heap, where each character costs more. */
+const WINDOW_BYTES = 262_144;
 /** A longer line is quarantined as `too-long`, with its beginning. */
 export const MAX_LINE_BYTES = 262_144;
 const KEPT_OF_TOO_LONG = 65_536;

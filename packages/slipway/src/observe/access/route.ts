@@ -16,6 +16,13 @@ export class RouteTable {
   readonly #ids = new Map<string, number>();
   readonly #max: number;
   readonly #none: number;
+  /**
+   * Hash of a route → its id, so that the route of nearly every request is found without making its text. Who makes two
+   * routes collide has his requests counted under the other one, as if he had asked for that.
+   */
+  readonly #hashes = new Map<number, number>();
+  /** Where the path of the last call ended: at its `?` or at its end. */
+  pathEnd = 0;
 
   constructor(dictionary: Dictionary, max = MAX_ROUTES) {
     this.#dictionary = dictionary;
@@ -23,20 +30,47 @@ export class RouteTable {
     this.#none = dictionary.idOf("-");
   }
 
-  /** `path`: without its query. 0 is `other`. */
-  idOf(path: string, status: number): number {
-    // Paths without variable parts are their own route: one look.
-    const known = this.#ids.get(path);
+  /** Of the URL from `start` to `end`, with or without a query. 0 is `other`. */
+  idOf(text: string, start: number, end: number, status: number): number {
+    const hash = this.#hash(text, start, end);
+    const known = hash === 0 ? undefined : this.#hashes.get(hash);
     if (known !== undefined) return known;
-    const route = routeOf(path);
+    const route = routeOf(text.slice(start, this.pathEnd));
     if (route === "-") return this.#none;
-    const normalised = route === path ? undefined : this.#ids.get(route);
-    if (normalised !== undefined) return normalised;
-    if (this.#ids.size >= this.#max || (status >= 400 && status < 500)) return 0;
-    const own = Buffer.from(route, "utf8").toString("utf8");
-    const id = this.#dictionary.idOf(own);
-    if (id !== 0) this.#ids.set(own, id);
+    let id = this.#ids.get(route);
+    if (id === undefined) {
+      if (this.#ids.size >= this.#max || (status >= 400 && status < 500)) return 0;
+      const own = Buffer.from(route, "utf8").toString("utf8");
+      id = this.#dictionary.idOf(own);
+      if (id === 0) return 0;
+      this.#ids.set(own, id);
+    }
+    if (hash !== 0) this.#hashes.set(hash, id);
     return id;
+  }
+
+  /** Of the route, by segments, and the end of the path with it; 0 for what is not a plain path. */
+  #hash(text: string, start: number, end: number): number {
+    let hash = 7;
+    let segments = 0;
+    let isPlain = text.charCodeAt(start) === SLASH;
+    let at = start;
+    while (at < end && text.charCodeAt(at) !== QUESTION) {
+      // `at` is at the slash before the segment.
+      const segment = at + 1;
+      const kind = segmentKind.read(text, segment, end);
+      at = segmentKind.end;
+      segments += 1;
+      hash = Math.imul(hash ^ kind, 0x01000193) + SLASH;
+      if (kind === KIND.literal || kind === KIND.file) {
+        for (let index = kind === KIND.file ? segmentKind.lastDot : segment; index < at; index += 1) {
+          hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+        }
+      }
+      if (segments > MAX_SEGMENTS) isPlain = false;
+    }
+    this.pathEnd = at;
+    return isPlain && at - start <= MAX_LENGTH ? hash : 0;
   }
 }
 
@@ -45,24 +79,23 @@ export function routeOf(url: string): string {
   const path = url.charCodeAt(0) === SLASH ? url : afterHost(url);
   if (path === undefined) return url === "*" ? url : "-";
   let route = "";
-  let copied = 0;
   let segments = 0;
-  let start = 1;
-  for (let end = 1; end <= path.length; end += 1) {
-    if (end < path.length && path.charCodeAt(end) !== SLASH) continue;
-    if (segments === MAX_SEGMENTS || end > MAX_LENGTH) return `${route}${path.slice(copied, start)}…`;
-    const placeholder = end === start ? undefined : placeholderOf(path, start, end);
-    if (placeholder !== undefined) {
-      route += path.slice(copied, start) + placeholder;
-      copied = end;
-    }
-    segments += 1;
-    start = end + 1;
+  for (let at = 0; at < path.length; segments += 1) {
+    const segment = at + 1;
+    const kind = segmentKind.read(path, segment, path.length);
+    if (segments === MAX_SEGMENTS || segmentKind.end > MAX_LENGTH) return `${route}/…`;
+    at = segmentKind.end;
+    const text =
+      kind === KIND.literal
+        ? path.slice(segment, at)
+        : `${PLACEHOLDERS[kind]}${kind === KIND.file ? path.slice(segmentKind.lastDot, at) : ""}`;
+    route += `/${text}`;
   }
-  return copied === 0 ? path : route + path.slice(copied);
+  return route;
 }
 
 const SLASH = 47;
+const QUESTION = 63;
 
 /** The path of `http://host/path`. */
 function afterHost(url: string): string | undefined {
@@ -70,6 +103,10 @@ function afterHost(url: string): string | undefined {
   const slash = url.indexOf("/", 8);
   return slash < 0 ? "/" : url.slice(slash);
 }
+
+const KIND = { literal: 0, id: 1, text: 2, uuid: 3, hex: 4, token: 5, slug: 6, file: 7 } as const;
+const PLACEHOLDERS = ["", ":id", ":text", ":uuid", ":hex", ":token", ":slug", ":hash"] as const;
+type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** What a segment consists of, as bits. */
 const DIGIT = 1;
@@ -81,6 +118,7 @@ const DASH = 32;
 const DOT = 64;
 const BASE64 = 128;
 const OTHER = 256;
+const ENDS = 512;
 
 const CLASS = new Uint16Array(128).fill(OTHER);
 for (let code = 48; code <= 57; code += 1) CLASS[code] = DIGIT;
@@ -91,45 +129,64 @@ CLASS[95] = DASH;
 CLASS[46] = DOT;
 CLASS[43] = BASE64;
 CLASS[61] = BASE64;
+CLASS[SLASH] = ENDS;
+CLASS[QUESTION] = ENDS;
 
-/** Undefined: the segment names something that is part of the program. */
-function placeholderOf(path: string, start: number, end: number): string | undefined {
-  let seen = 0;
-  let digits = 0;
-  let dashes = 0;
-  for (let at = start; at < end; at += 1) {
-    const code = path.charCodeAt(at);
-    const kind = code < 128 ? (CLASS[code] as number) : OTHER;
-    seen |= kind;
-    if (kind === DIGIT) digits += 1;
-    else if (kind === DASH) dashes += 1;
+/** Reads one segment; what it found stands in its fields until the next call. */
+class SegmentKind {
+  end = 0;
+  lastDot = 0;
+
+  read(text: string, start: number, limit: number): Kind {
+    let seen = 0;
+    let digits = 0;
+    let dashes = 0;
+    // Parts of file names, between dots and dashes.
+    let partStart = start;
+    let digitsBefore = 0;
+    let hasHash = false;
+    let at = start;
+    this.lastDot = start;
+    for (; at < limit; at += 1) {
+      const code = text.charCodeAt(at);
+      const kind = code < 128 ? (CLASS[code] as number) : OTHER;
+      if (kind === ENDS) break;
+      seen |= kind;
+      if (kind === DIGIT) digits += 1;
+      else if (kind === DASH || kind === DOT) {
+        if (kind === DASH) dashes += 1;
+        else this.lastDot = at;
+        const partDigits = digits - digitsBefore;
+        const length = at - partStart;
+        if (partDigits > 0 && (length >= 8 || (partDigits === length && length >= 3))) hasHash = true;
+        partStart = at + 1;
+        digitsBefore = digits;
+      }
+    }
+    this.end = at;
+    return kindOf(seen, at - start, digits, dashes, hasHash);
   }
+}
+
+const segmentKind = new SegmentKind();
+
+/** `literal`: the segment names something that is part of the program. */
+function kindOf(seen: number, length: number, digits: number, dashes: number, hasHash: boolean): Kind {
   // Most segments of programs are plain words.
-  if (seen === (seen & (HEX_LOWER | LOWER)) && end - start <= 40) return undefined;
-  const length = end - start;
-  if (digits === length) return ":id";
-  if ((seen & OTHER) !== 0) return ":text";
-  if ((seen & DOT) !== 0) return fileOf(path.slice(start, end), digits);
+  if ((seen & ~(HEX_LOWER | LOWER)) === 0 && length <= 40) return KIND.literal;
+  if (digits === length) return KIND.id;
+  if ((seen & OTHER) !== 0) return KIND.text;
+  // `app.3f2a1b9c.js` → `:hash.js`; `v1.2` and `robots.txt` stay.
+  if ((seen & DOT) !== 0) return length > 80 ? KIND.token : hasHash ? KIND.file : KIND.literal;
   const letters = seen & (LOWER | UPPER | HEX_LOWER | HEX_UPPER);
   const isHex = (letters & (LOWER | UPPER)) === 0 && (seen & BASE64) === 0;
   if (isHex && digits > 0) {
-    if (length === 36 && dashes === 4) return ":uuid";
-    if (dashes === 0 && length >= 8) return ":hex";
+    if (length === 36 && dashes === 4) return KIND.uuid;
+    if (dashes === 0 && length >= 8) return KIND.hex;
   }
-  const mixes = (letters & (LOWER | HEX_LOWER)) !== 0 && (letters & (UPPER | HEX_UPPER)) !== 0;
-  if (length >= 16 && ((mixes && digits > 0) || (digits >= 4 && dashes === 0))) return ":token";
-  if ((seen & BASE64) !== 0 && length >= 8) return ":token";
-  if (dashes >= 3 || (dashes > 0 && digits >= 3) || length > 40) return ":slug";
-  if (digits >= 4) return ":id";
-  return undefined;
-}
-
-/** `app.3f2a1b9c.js` → `:hash.js`; `v1.2` and `robots.txt` stay. */
-function fileOf(name: string, digits: number): string | undefined {
-  if (name.length > 80) return ":token";
-  if (digits < 2) return undefined;
-  const dot = name.lastIndexOf(".");
-  const parts = name.slice(0, dot).split(/[.\-_]/);
-  const hasHash = parts.some((part) => (part.length >= 8 && /[0-9]/.test(part)) || /^[0-9]{3,}$/.test(part));
-  return hasHash ? `:hash${name.slice(dot)}` : undefined;
+  const isMixed = (letters & (LOWER | HEX_LOWER)) !== 0 && (letters & (UPPER | HEX_UPPER)) !== 0;
+  if (length >= 16 && ((isMixed && digits > 0) || (digits >= 4 && dashes === 0))) return KIND.token;
+  if ((seen & BASE64) !== 0 && length >= 8) return KIND.token;
+  if (dashes >= 3 || (dashes > 0 && digits >= 3) || length > 40) return KIND.slug;
+  return digits >= 4 ? KIND.id : KIND.literal;
 }

@@ -8,7 +8,10 @@ export class Row {
   ts = 0;
   ip = "-";
   method = 0;
-  path = "-";
+  /** The path with its query is `text` from `pathStart` to `pathEnd`. */
+  text = "-";
+  pathStart = 0;
+  pathEnd = 1;
   protocol = 0;
   status = 0;
   bytes = 0;
@@ -22,7 +25,7 @@ export class Row {
     this.ts = Number.NaN;
     this.ip = "-";
     this.method = 0;
-    this.path = "-";
+    this.setPath("-", 0, 1);
     this.protocol = 0;
     this.status = -1;
     this.bytes = 0;
@@ -31,6 +34,12 @@ export class Row {
     this.time = NO_TIME;
     this.upstreamTime = NO_TIME;
     this.attempts = 0;
+  }
+
+  setPath(text: string, start: number, end: number): void {
+    this.text = text;
+    this.pathStart = start;
+    this.pathEnd = end;
   }
 }
 
@@ -41,29 +50,32 @@ export class RowWriter {
   readonly #dictionaries: Dictionaries;
   readonly #redactor: Redactor;
   readonly #truncateIp: boolean;
+  readonly #noReferer: number;
   readonly #referers = new Map<string, number>();
 
   constructor(dictionaries: Dictionaries, redactor: Redactor, truncateIp: boolean) {
     this.#dictionaries = dictionaries;
     this.#redactor = redactor;
     this.#truncateIp = truncateIp;
+    this.#noReferer = dictionaries.referer.idOf("-");
   }
 
   write(row: Row, source: number, routes: RouteTable, batch: AccessBatch): void {
     const at = batch.length;
-    const query = row.path.indexOf("?");
-    const path = query < 0 ? row.path : row.path.slice(0, query);
+    const { text, pathStart, pathEnd } = row;
+    const path = text.slice(pathStart, pathEnd);
     batch.ts[at] = row.ts;
     batch.source[at] = source;
     batch.ip[at] = this.#address(row.ip);
     batch.method[at] = row.method;
-    batch.path[at] = query < 0 ? row.path : this.#redactor.apply(row.path, query);
     batch.protocol[at] = row.protocol;
     batch.status[at] = row.status;
     batch.bytes[at] = row.bytes;
     batch.referer[at] = this.#refererId(row.referer);
     batch.userAgent[at] = this.#dictionaries.userAgent.idOf(row.userAgent);
-    batch.route[at] = routes.idOf(path, row.status);
+    batch.route[at] = routes.idOf(text, pathStart, pathEnd, row.status);
+    batch.path[at] =
+      routes.pathEnd === pathEnd ? path : this.#redactor.apply(path, routes.pathEnd - pathStart);
     batch.time[at] = Math.min(row.time, NO_TIME);
     batch.upstreamTime[at] = Math.min(row.upstreamTime, NO_TIME);
     batch.attempts[at] = row.attempts;
@@ -75,7 +87,9 @@ export class RowWriter {
     return this.#truncateIp ? truncateAddress(address) : address;
   }
 
+  /** Of the referer as it came; it is redacted once. */
   #refererId(referer: string): number {
+    if (referer.length === 1 && referer === "-") return this.#noReferer;
     const known = this.#referers.get(referer);
     if (known !== undefined) return known;
     if (this.#referers.size >= MAX_REFERERS) this.#referers.clear();

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Redactor } from "./redact.ts";
+
+const redactor = new Redactor(["Session"]);
+
+const cases: readonly (readonly [string, string])[] = [
+  ["/a?x=1", "/a?x=1"],
+  ["/a?token=abc", "/a?token=REDACTED"],
+  ["/a?x=1&token=abc&y=2", "/a?x=1&token=REDACTED&y=2"],
+  ["/a?TOKEN=abc#part", "/a?TOKEN=REDACTED#part"],
+  ["/a?access_token=abc&api-key=d;apiKey=e", "/a?access_token=REDACTED&api-key=REDACTED;apiKey=REDACTED"],
+  ["/a?user[password]=abc", "/a?user[password]=REDACTED"],
+  ["/a?user%5Bpassword%5D=abc", "/a?user%5Bpassword%5D=REDACTED"],
+  ["/a?to%6ben=abc", "/a?to%6ben=REDACTED"],
+  ["/a?toke%6E=abc", "/a?toke%6E=REDACTED"],
+  ["/a?code=abc&country_code=de", "/a?code=REDACTED&country_code=de"],
+  ["/a?session=abc&token_type=bearer", "/a?session=REDACTED&token_type=bearer"],
+  ["/a?token=a=b=c&x=1", "/a?token=REDACTED&x=1"],
+  ["/a?token=&x=1", "/a?token=&x=1"],
+  ["/a?monkey=1", "/a?monkey=1"],
+  ["/a?=abc&&token=x", "/a?=abc&&token=REDACTED"],
+  ["/a?b?token=x", "/a?b?token=REDACTED"],
+  ["/a?%ZZtoken=x", "/a?%ZZtoken=REDACTED"],
+  ['request: "GET /x?key=abc HTTP/1.1", host: "a"', 'request: "GET /x?key=REDACTED HTTP/1.1", host: "a"'],
+  ["https://example.com/?q=1&password=p", "https://example.com/?q=1&password=REDACTED"],
+];
+
+for (const [text, redacted] of cases) test(text, () => assert.equal(redactor.apply(text), redacted));
