@@ -1,10 +1,22 @@
 /** Addresses of clients: who it was, or, when that must not be kept, roughly from where. */
 
-/** The first of an X-Forwarded-For list; `-` for what is no address and no `unix:`, because clients may write anything. */
+/**
+ * The first of an X-Forwarded-For list; `-` for what cannot be an address (or `unix:`, or a name), because clients may
+ * write anything there.
+ */
 export function clientAddress(text: string): string {
   const comma = text.indexOf(",");
-  const first = comma < 0 ? text : text.slice(0, comma).trim();
-  return first === "" || first.length > 64 ? "-" : first;
+  const first = (comma < 0 ? text : text.slice(0, comma)).trim();
+  return first === "" || first.length > 64 || !isPlain(first) ? "-" : first;
+}
+
+/** Without white space, control characters and what is not ASCII. */
+export function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code <= 32 || code >= 127 || code === 44) return false;
+  }
+  return true;
 }
 
 /** IPv4 without its last 8 bits, IPv6 without its last 80: `203.0.113.0`, `2001:db8:1::`. */

@@ -61,7 +61,7 @@ export function readJsonRequest(
   row: Row,
 ): JsonProblem {
   const values = valuesOf(entry, format);
-  if (values === undefined) return "none";
+  if (values === undefined) return isBrokenGoogle(entry) ? "status" : "none";
   row.reset();
   return fill(values, times, row);
 }
@@ -71,9 +71,20 @@ function valuesOf(entry: JsonObject, format: JsonFormat | undefined): Values | u
     const values = byFormat(entry, format);
     if (isRequest(values)) return values;
   }
-  const google = objectAt(entry, "httpRequest") ?? objectAt(entry, "logging.googleapis.com/http_request");
+  const google = googleOf(entry);
   const values = byName(google === undefined ? entry : { ...entry, ...google });
   return isRequest(values) ? values : undefined;
+}
+
+/** Where GKE's agent wants it, and where Fluent Bit's own output does. */
+function googleOf(entry: JsonObject): JsonObject | undefined {
+  return objectAt(entry, "httpRequest") ?? objectAt(entry, "logging.googleapis.com/http_request");
+}
+
+/** It says that it is a request, with a status that is none. */
+function isBrokenGoogle(entry: JsonObject): boolean {
+  const google = googleOf(entry);
+  return google !== undefined && "status" in google;
 }
 
 function isRequest(values: Values): boolean {

@@ -68,6 +68,8 @@ interface HeldLine {
   readonly parts: Buffer[];
   bytes: number;
   isWhole: boolean;
+  /** Why it goes to quarantine, if that is clear already. */
+  readonly problem: string | undefined;
 }
 
 /** Files that one run of lines went through by rotation; the last one is this parser's own. */
@@ -149,7 +151,7 @@ export class LineParser {
     assert(!hasNoRoom(batch), "the last lines of a stream need room in the batch");
     this.#counting(batch, () => {
       if (this.#restBytes > 0) this.#takeRest(batch);
-      for (const line of this.#held) line.isWhole = true;
+      this.#endHeld();
       this.#release(batch);
     });
   }
@@ -251,11 +253,28 @@ export class LineParser {
     this.#reader.take(text, start, isCrLf ? end - 1 : end, ts, isStderr, this.#origin, batch);
   }
 
-  #refuse(reason: string, ts: number, batch: LineBatch): void {
-    const origin = this.#origin;
-    origin.end = Math.min(origin.end, origin.start + KEPT_OF_TOO_LONG);
+  #refuse(problem: string, ts: number, batch: LineBatch): void {
+    const { bytes, start, end, position } = this.#origin;
+    const kept = bytes.subarray(start, Math.min(end, start + KEPT_OF_TOO_LONG));
+    if (this.#held.length > 0) {
+      const file = this.#files.length - 1;
+      const parts = [Buffer.from(kept)];
+      this.#held.push({
+        file,
+        position,
+        isStderr: false,
+        ts,
+        parts,
+        bytes: kept.length,
+        isWhole: true,
+        problem,
+      });
+      this.#releaseWhole(batch);
+      return;
+    }
+    this.#setOrigin(kept, 0, kept.length, position);
     this.counts.lines += 1;
-    this.#reader.quarantine(reason, ts, origin, batch);
+    this.#reader.quarantine(problem, ts, this.#origin, batch);
   }
 
   /** Adds the line to those that wait; of one stream at most one is not whole. */
@@ -264,7 +283,16 @@ export class LineParser {
     const { bytes, end, position } = this.#origin;
     let line = this.#held.find((held) => !held.isWhole && held.isStderr === isStderr);
     if (line === undefined) {
-      line = { file: this.#files.length - 1, position, isStderr, ts, parts: [], bytes: 0, isWhole: false };
+      line = {
+        file: this.#files.length - 1,
+        position,
+        isStderr,
+        ts,
+        parts: [],
+        bytes: 0,
+        isWhole: false,
+        problem: undefined,
+      };
       this.#held.push(line);
     }
     // What stands before the text is ASCII, so characters are bytes.
@@ -273,24 +301,33 @@ export class LineParser {
     if (room > 0) line.parts.push(Buffer.from(part.subarray(0, room)));
     line.bytes += part.length;
     if (!isPartial) line.isWhole = true;
+    this.#releaseWhole(batch);
+  }
+
+  #releaseWhole(batch: LineBatch): void {
     // Its end may have been lost with a node; the others cannot wait for ever.
-    if (this.#held.length > MAX_HELD) (this.#held[0] as HeldLine).isWhole = true;
-    this.#release(batch);
+    if (this.#held.length > MAX_HELD) this.#endHeld();
+    // All or none: a line's last part may stand behind the beginning of one that is not whole, and no offset says that.
+    if (this.#held.every((held) => held.isWhole)) this.#release(batch);
+  }
+
+  #endHeld(): void {
+    for (const line of this.#held) line.isWhole = true;
   }
 
   #release(batch: LineBatch): void {
-    let line = this.#held[0];
-    while (line?.isWhole === true) {
+    const held = this.#held;
+    this.#held = [];
+    for (const line of held) {
       const bytes = Buffer.concat(line.parts);
       this.#setOrigin(bytes, 0, bytes.length, line.position);
       this.#context.texts.newText();
-      if (line.bytes > MAX_LINE_BYTES) this.#refuse("too-long", line.ts, batch);
+      const problem = line.bytes > MAX_LINE_BYTES ? "too-long" : line.problem;
+      if (problem !== undefined) this.#refuse(problem, line.ts, batch);
       else {
         const text = isAscii(bytes) ? bytes.toString("latin1") : bytes.toString("utf8");
         this.#takeMessage(text, 0, text.length, line.ts, line.isStderr, batch);
       }
-      this.#held.shift();
-      line = this.#held[0];
     }
     this.#context.texts.newText();
   }

@@ -1,6 +1,6 @@
 /** One request on its way into the batch: readers fill it, `RowWriter` stores it, and it is used again for the next. */
 import { type AccessBatch, type Dictionaries, NO_TIME } from "./batch.ts";
-import { clientAddress, truncateAddress } from "./ip.ts";
+import { clientAddress, isPlain, truncateAddress } from "./ip.ts";
 import type { Redactor } from "./redact.ts";
 import type { RouteTable } from "./route.ts";
 
@@ -83,7 +83,8 @@ export class RowWriter {
   }
 
   #address(written: string): string {
-    const address = written.length > 15 ? clientAddress(written) : written;
+    const isAddress = written.length > 0 && written.length <= 39 && isPlain(written);
+    const address = isAddress ? written : clientAddress(written);
     return this.#truncateIp ? truncateAddress(address) : address;
   }
 

@@ -49,6 +49,10 @@ export interface ReadOptions extends Partial<Omit<ParseOptions, "sourceOf" | "di
   readonly labels?: Partial<SourceLabels>;
   /** Lines in a batch before it is emptied. */
   readonly capacity?: number;
+  /** The stream goes on: what has no end yet is not taken. */
+  readonly isCut?: boolean;
+  /** Is told what came out of each chunk. */
+  readonly afterChunk?: (read: Pick<ReadLines, "rows" | "logs" | "quarantine">) => void;
 }
 
 /** Everything that comes out of these chunks. A string is UTF-8. */
@@ -92,8 +96,13 @@ export function readLines(input: string | Buffer | readonly Buffer[], options: R
       at += parser.feed(chunk.subarray(at), batch);
       if (hasNoRoom(batch)) flush();
     }
+    if (options.afterChunk !== undefined) {
+      flush();
+      options.afterChunk(read);
+      for (const part of Object.values(read)) part.length = 0;
+    }
   }
-  parser.end(batch);
+  if (options.isCut !== true) parser.end(batch);
   flush();
   return { ...read, parser, sources };
 }

@@ -188,10 +188,11 @@ export class TextRequests {
     return 0;
   }
 
-  /** Seconds with decimals as ms; NO_TIME for `-` and nothing; negative when it is no number. */
+  /** Seconds with decimals as ms; NO_TIME for `-` and `""`; negative when it is no number. */
   #milliseconds(text: string, at: number, end: number): number {
+    if (at >= end) return -1;
     const code = text.charCodeAt(at);
-    if (at >= end || code === 34) {
+    if (code === 34) {
       this.#next = at;
       return NO_TIME;
     }

@@ -108,6 +108,8 @@ function utc(
   [year, month, day]: readonly [number, number, number],
   [hour, minute, second]: readonly [number, number, number],
 ): number {
+  // What is further away than anything that can be logged is no time: a day of it would be kept for ever.
+  if (!(year >= 1970 && year < 2200)) return Number.NaN;
   if (!(month >= 0 && month <= 11 && day >= 1 && hour <= 23 && minute <= 59 && second <= 60))
     return Number.NaN;
   if (day > new Date(Date.UTC(year, month + 1, 0)).getUTCDate()) return Number.NaN;
@@ -127,5 +129,6 @@ function offsetMs(text: string, at: number, end: number): number {
         : rest === 3 && text[at + 3] === ":"
           ? digits(text, at + 4, 2)
           : Number.NaN;
+  if (!(hours <= 18 && minutes <= 59)) return Number.NaN;
   return sign * (hours * 3_600_000 + minutes * 60_000);
 }
