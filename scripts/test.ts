@@ -10,6 +10,7 @@
  *   corpus-all  every case of the corpus that the embedded cluster can show, also those that take minutes
  *   engine      the same checks in Docker's and Podman's containers, and peers of the registry
  *                                            needs root, Debian's docker.io, podman, netavark, docker-registry, skopeo
+ *   browser     every page of the dashboard in Chromium, over a fixture       needs Debian's chromium
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
@@ -20,7 +21,15 @@ import { globSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-const folders = ["packages/*/src", "test", "stories", "examples", "docs", "corpus"];
+const folders = [
+  "packages/*/src",
+  "packages/dashboard/{build,browser}",
+  "test",
+  "stories",
+  "examples",
+  "docs",
+  "corpus",
+];
 interface Lane {
   readonly suffix: RegExp;
   readonly concurrency: number;
@@ -46,6 +55,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   // Three whole demos that must fail: too long for every run of `npm test`.
   sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
   engine: { suffix: /\.engine\.test\.ts$/, concurrency: 1, hasEngines: true },
+  browser: { suffix: /\.browser\.test\.ts$/, concurrency: 1 },
   // Each starts the clusters that it needs, and stops them: one at a time.
   real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
   "corpus-all": {

@@ -52,10 +52,12 @@ const adapters: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(join(import.meta.dirname, "adapters.json"), "utf8"),
 ) as Record<string, string>;
 
-const files = globSync("packages/*/src/**/*.ts", { cwd: root })
+const files = globSync("packages/*/src/**/*.{ts,tsx}", { cwd: root })
   .filter((file) => !file.includes("node_modules"))
   .sort();
 const sources = files.filter((file) => !file.endsWith(".test.ts"));
+/** Beside the floors: it runs in the browser. */
+const dashboard = "packages/dashboard/";
 
 interface Import {
   readonly from: string;
@@ -96,7 +98,7 @@ const graph = new Map(sources.map((file) => [file, importsOf(file)]));
 
 test("no package imports a higher floor, and every workspace import is declared", () => {
   const problems: string[] = [];
-  for (const file of files) {
+  for (const file of files.filter((file) => !file.startsWith(dashboard))) {
     const own = floors.findIndex((name) => file.startsWith(folderOf[name] as string));
     const manifest = JSON.parse(
       readFileSync(join(root, folderOf[floors[own] as string] as string, "package.json"), "utf8"),
@@ -155,6 +157,24 @@ test("inside cluster, controllers are pure and adapters never decide", () => {
           problems.push(`${file}: imports ${target.slice(prefix.length)}, but ${rule.because}`);
         }
       }
+    }
+  }
+  assert.deepEqual(problems, []);
+});
+
+test("the dashboard knows nothing of the rest but the types that the server speaks", () => {
+  const libraries = ["react", "react-dom/client", "uplot", "uplot/dist/uPlot.min.css"];
+  const spoken = "packages/slipway/src/server/api.ts";
+  const problems: string[] = [];
+  for (const [file, imports] of graph) {
+    if (!file.startsWith(dashboard)) {
+      const into = imports.filter(({ target }) => target?.startsWith(dashboard));
+      problems.push(...into.map(({ target }) => `${file}: imports ${target}, which is the browser's`));
+      continue;
+    }
+    for (const { specifier, target, typeOnly } of imports) {
+      if (target?.startsWith(dashboard) || libraries.includes(specifier)) continue;
+      if (target !== spoken || !typeOnly) problems.push(`${file}: imports ${specifier}`);
     }
   }
   assert.deepEqual(problems, []);
