@@ -1,5 +1,5 @@
 /**
- * What a notification says, free of any vendor: one message that follows a release, with details beside it.
+ * What a notification says, free of any vendor: one message that follows a release or an incident, with details beside it.
  * `slack/blocks.ts` turns it into Block Kit, `printed.ts` into text.
  */
 export interface ReleaseMessage {
@@ -42,9 +42,41 @@ export interface Author {
   readonly email?: string | undefined;
 }
 
+/** Something that is wrong with a service. The same message until it is over, so whoever looks later sees how it went. */
+export interface IncidentMessage {
+  readonly kind: "incident";
+  readonly state: "firing" | "no-data" | "muted" | "resolved";
+  readonly severity: "page" | "ticket" | "info";
+  /** `web: 98 % of requests fail (5xx)`. */
+  readonly title: string;
+  /** `since release 12, 4 min ago`. */
+  readonly since: string | undefined;
+  readonly facts: readonly { readonly label: string; readonly value: string }[];
+  /** Redacted lines of the log, shown as code. */
+  readonly samples: readonly string[];
+  /** Of the dashboard, where there is one. */
+  readonly link: string | undefined;
+  /** What to type where there are no buttons. */
+  readonly command: string | undefined;
+  readonly author?: undefined;
+  readonly actions?: readonly ReleaseAction[] | undefined;
+}
+
+export type Message = ReleaseMessage | IncidentMessage;
+
+export function isIncident(content: Message | DetailMessage): content is IncidentMessage {
+  return "kind" in content && content.kind === "incident";
+}
+
 /** A button. It names what it was made for, so that pressed late it does just that, or says why not. */
 export type ReleaseAction =
-  | { readonly kind: "roll-back"; readonly on: ReleaseRef; readonly to: number }
+  | {
+      readonly kind: "roll-back";
+      readonly on: ReleaseRef;
+      readonly to: number;
+      /** Id of the incident whose message it stands on; what comes of it is told there. */
+      readonly incident?: string | undefined;
+    }
   | { readonly kind: "hold"; readonly on: ReleaseRef };
 
 export interface ReleaseRef {
@@ -58,6 +90,21 @@ export function releaseId({ service, environment, number }: ReleaseRef): string 
   return `${service}/${environment}/${number}`;
 }
 
+export interface IncidentRef {
+  readonly service: string;
+  readonly environment: string;
+  readonly incident: string;
+}
+
+/** What a message is about. */
+export type Subject = ReleaseRef | IncidentRef;
+
+/** `shop/production/7`, `shop/production/incident-3fe91c`: names the message wherever messages are kept. */
+export function subjectId(subject: Subject): string {
+  if ("number" in subject) return releaseId(subject);
+  return `${subject.service}/${subject.environment}/incident-${subject.incident}`;
+}
+
 /** Details that belong under the message: evidence, what to do. */
 export interface DetailMessage {
   readonly title: string;
@@ -69,6 +116,6 @@ export interface DetailMessage {
 }
 
 /** The state and the buttons of a message in one word, by which an outdated one is told from a current one. */
-export function standing(message: Pick<ReleaseMessage, "state" | "actions">): string {
+export function standing(message: Pick<Message, "state" | "actions">): string {
   return [message.state, ...(message.actions ?? []).map(({ kind }) => kind)].join("+");
 }

@@ -1,8 +1,15 @@
 /** Without a Slack setting the message is printed: the same content, as text. */
-import { type ClusterMark, type DetailMessage, type ReleaseMessage, releaseId } from "./message.ts";
+import {
+  type ClusterMark,
+  type DetailMessage,
+  type IncidentMessage,
+  isIncident,
+  type ReleaseMessage,
+  subjectId,
+} from "./message.ts";
 import type { Notifier } from "./notifier.ts";
 
-/** Writes the first message of a release, the last one and, where asked for, the details and each edit between. */
+/** Writes the first message of a release or an incident, the last one and, where asked for, the details and each edit between. */
 export function createPrinted(
   write: (text: string) => void,
   options: { readonly printRunning?: boolean; readonly printDetails?: boolean } = {},
@@ -10,13 +17,15 @@ export function createPrinted(
   const begun = new Set<string>();
   return {
     name: "printed",
-    show: (release, message) => {
-      const id = releaseId(release);
-      if (message.state === "running" && begun.has(id) && options.printRunning !== true) return;
+    show: (about, message) => {
+      const id = subjectId(about);
+      const isGoingOn =
+        message.state === "running" || message.state === "firing" || message.state === "no-data";
+      if (isGoingOn && begun.has(id) && options.printRunning !== true) return;
       begun.add(id);
-      write(`${renderMessage(message)}\n`);
+      write(`${isIncident(message) ? renderIncident(message) : renderMessage(message)}\n`);
     },
-    add: (_release, _key, detail) => {
+    add: (_about, _key, detail) => {
       if (options.printDetails !== false) write(`${renderDetail(detail)}\n`);
     },
     settle: () => Promise.resolve(),
@@ -41,6 +50,24 @@ export function renderMessage(message: ReleaseMessage): string {
   if (message.facts.length > 0) {
     lines.push(`  ${message.facts.map(({ label, value }) => `${label} ${value}`).join(" · ")}`);
   }
+  return boxed(lines);
+}
+
+const STATES: Readonly<Record<IncidentMessage["state"], string>> = {
+  firing: "!",
+  "no-data": "?",
+  muted: "-",
+  resolved: "✓",
+};
+
+export function renderIncident(message: IncidentMessage): string {
+  const { state, severity, title, since, facts, samples, link, command } = message;
+  const lines = [`${STATES[state]} ${severity} · ${title}${state === "firing" ? "" : ` · ${state}`}`];
+  if (since !== undefined) lines.push(`  ${since}`);
+  lines.push(...facts.map(({ label, value }) => `  ${label}: ${value}`));
+  lines.push(...samples.map((line) => `    ${line}`));
+  if (link !== undefined) lines.push(`  ${link}`);
+  if (command !== undefined) lines.push(`  ${command}`);
   return boxed(lines);
 }
 

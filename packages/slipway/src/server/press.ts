@@ -11,6 +11,8 @@ export interface Press {
   readonly on: ReleaseRef;
   /** For a rollback: the release that the button promised. */
   readonly to: number | undefined;
+  /** Id of the incident whose message has the button; undefined on a release's own message. */
+  readonly incident?: string | undefined;
   readonly user: { readonly id: string; readonly name: string };
   readonly channel: string;
   /** Of the message with the button. */
@@ -34,6 +36,7 @@ const valueSchema = z.strictObject({
   environment: z.string(),
   release: number,
   to: number.optional(),
+  incident: z.string().min(1).max(64).optional(),
 });
 
 /** The press, or why it is none of ours. */
@@ -48,12 +51,13 @@ export function parsePress(payload: unknown): Press | { readonly ignored: string
   if (!value.success || (kind === "roll-back") !== (value.data.to !== undefined)) {
     return { ignored: "its value is not one that slipway writes" };
   }
-  const { service, environment, release, to } = value.data;
+  const { service, environment, release, to, incident } = value.data;
   return {
     key: createHash("sha256").update(`${trigger_id}\n${action.action_id}\n${action.action_ts}`).digest("hex"),
     kind,
     on: { service, environment, number: release },
     to,
+    ...(incident === undefined ? {} : { incident }),
     user: { id: user.id, name: user.username ?? user.name ?? user.id },
     channel: channel.id,
     ts: message.ts,

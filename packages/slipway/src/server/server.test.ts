@@ -207,6 +207,41 @@ test("Roll back over HTTP: acknowledged, done by the same rollback, told in the 
   await until("the buttons to go", () => buttonsOf(message).length === 0, { timeoutMs: 20_000 });
 });
 
+for (const outbox of ["outbox", "elsewhere"]) {
+  test(`Roll back on an incident (${outbox}): the same rollback, told below the incident`, async () => {
+    await ship("v1");
+    await ship("v2");
+    const { service, environment } = context;
+    const about = { service, environment, incident: "3fe91c" };
+    const teller = telling(configOf(), outbox).notifier;
+    teller.show(about, {
+      kind: "incident",
+      state: "firing",
+      severity: "page",
+      title: "web: 98 % of requests fail (5xx)",
+      since: undefined,
+      facts: [],
+      samples: [],
+      link: undefined,
+      command: "slipway rollback 1",
+      actions: [
+        { kind: "roll-back", on: { service, environment, number: 2 }, to: 1, incident: about.incident },
+      ],
+    });
+    await teller.settle(20_000);
+    const message = slack.messages.find(({ text }) => text.startsWith("web: 98 %"));
+    assert.ok(message);
+    const { port } = await serving();
+    await send(port, formOf(pressed(message, buttonsOf(message)[0])));
+    await until("the answer in the thread", () => thread(message).length > 0, { timeoutMs: 20_000 });
+    assert.deepEqual(thread(message), [
+      "aki asked to roll release 2 back to 1: release 3 is healthy everywhere",
+    ]);
+    assert.equal(message.edits, 0, "what the incident says is for whoever watches it");
+    assert.match(messageOn(2).text, /release 2/);
+  });
+}
+
 test("the same request twice, also after a restart, is done once; a second press of an old button is refused", async () => {
   await ship("v1");
   await ship("v2");

@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import type { Clock } from "@slipway/base";
 import { SlipwayError } from "@slipway/base";
 import type { SlackConfig } from "../config/types.ts";
-import { releaseId } from "../notify/message.ts";
+import { type IncidentMessage, type Message, type Subject, subjectId } from "../notify/message.ts";
 import type { Telling } from "../notify/notify.ts";
 import { messageOf } from "../release/announce/announce.ts";
 import { catchUp } from "../release/announce/catch-up.ts";
@@ -256,27 +256,54 @@ async function reasonAgainstPress(options: ServeOptions, press: Press): Promise<
 async function tellInThread(options: ServeOptions, press: Press, title: string): Promise<void> {
   const { telling, deeds, clock } = options;
   const { notifier } = telling;
+  const key = `press-${press.key.slice(0, 12)}`;
+  if (press.incident !== undefined) {
+    const { service, environment } = press.on;
+    const about = { service, environment, incident: press.incident };
+    // Posted from another machine: to answer below it, its place is enough. It is that machine's to edit.
+    if ((await notifier.known(about)) === undefined) {
+      await notifier.adopt(threadAt(press, about, incidentElsewhere(press), telling, clock.now()));
+    }
+    notifier.add(about, key, { title, text: "", code: undefined });
+    return;
+  }
   if ((await notifier.known(press.on)) === undefined) {
     // Posted from another machine: its place is known from the press, its content from the record.
     const records = await deeds.records().catch(() => []);
     const record = records.find(({ number }) => number === press.on.number);
     if (record !== undefined) {
-      await notifier.adopt(threadAt(press, messageOf(record, records), telling, clock.now()));
+      await notifier.adopt(threadAt(press, press.on, messageOf(record, records), telling, clock.now()));
     }
   }
-  notifier.add(press.on, `press-${press.key.slice(0, 12)}`, { title, text: "", code: undefined });
+  notifier.add(press.on, key, { title, text: "", code: undefined });
 }
 
 function threadAt(
   press: Press,
-  content: ReturnType<typeof messageOf>,
+  about: Subject,
+  content: Message,
   telling: ServeOptions["telling"],
   now: number,
 ): Parameters<typeof telling.notifier.adopt>[0] {
   const to = telling.kind === "bot" ? telling.bot.to : "slack webhook";
   const shown = { channel: press.channel, ts: press.ts, version: 1, at: 0 };
   const message = { key: "message", content, version: 1, saidAt: now, shown, failures: 0, notBefore: 0 };
-  return { id: releaseId(press.on), release: press.on, to, createdAt: now, message, details: [] };
+  return { id: subjectId(about), to, createdAt: now, message, details: [] };
+}
+
+/** What is not known here of an incident that another process watches; never shown, because it is never edited. */
+function incidentElsewhere({ on }: Press): IncidentMessage {
+  return {
+    kind: "incident",
+    state: "firing",
+    severity: "info",
+    title: `${on.service}: an incident`,
+    since: undefined,
+    facts: [],
+    samples: [],
+    link: undefined,
+    command: undefined,
+  };
 }
 
 function describePress({ kind, on, to, user }: Pick<Press, "kind" | "on" | "to" | "user">): string {

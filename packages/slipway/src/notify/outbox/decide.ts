@@ -3,13 +3,15 @@
  *
  * - The message comes first, then its details in their order; nothing overtakes.
  * - While a release runs its message is edited at most once a second; what it says last is sent at once.
+ * - The message of an incident is edited at most every 30 seconds, the last time too: nobody reads faster, and what must be
+ *   heard at once is a detail, which does not wait for an edit.
  * - After a 429 nothing is sent before Slack's Retry-After; after other failures the pause doubles from 1 s to 60 s.
  *   A refusal that a person must lift (token, channel, scope) is tried again every five minutes.
  * - A post whose answer was lost (the connection broke, the process died) is in doubt. A transport that can look does so
  *   before it posts again, so nothing is doubled; another posts again and says so, so nothing is lost.
  * - An edit may be made twice without harm.
  */
-import type { ReleaseMessage } from "../message.ts";
+import { isIncident, type Message } from "../message.ts";
 import type { AnyPart, Part, Thread } from "./thread.ts";
 
 export interface Abilities {
@@ -57,6 +59,7 @@ export type Outcome =
 export type Refusal = "person" | "content" | "gone" | "frozen";
 
 export const EDIT_EVERY_MS = 1_000;
+export const INCIDENT_EDIT_EVERY_MS = 30_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 const PERSON_PAUSE_MS = 5 * 60_000;
@@ -64,17 +67,18 @@ const PERSON_PAUSE_MS = 5 * 60_000;
 export function decide(thread: Thread, now: number, can: Abilities): Step {
   const { message } = thread;
   const first = stepFor(message, now, can, isReady(message, can));
-  if (first.kind !== "rest") return first;
+  const isOnlyPaced = first.kind === "wait" && isIncident(message.content) && now >= message.notBefore;
+  if (first.kind !== "rest" && !isOnlyPaced) return first;
   // Details hang below a message: without one there is nothing to hang them from.
   if (message.shown === undefined) return first;
   for (const detail of thread.details) {
     const step = stepFor(detail, now, can, true);
     if (step.kind !== "rest") return step;
   }
-  return { kind: "rest" };
+  return first;
 }
 
-function isReady(message: Part<ReleaseMessage>, can: Abilities): boolean {
+function isReady(message: Part<Message>, can: Abilities): boolean {
   // What cannot be edited is said once, when it is final: a start would stay there uncorrected.
   return can.edits || message.content.state !== "running";
 }
@@ -89,6 +93,9 @@ function stepFor(part: AnyPart, now: number, can: Abilities, isReady: boolean): 
 
 /** Progress comes many times a second, Slack allows about one edit in that time. The last word waits for none. */
 function paced(part: AnyPart, how: How): number {
+  if (isIncident(part.content)) {
+    return how === "edit" && part.shown !== undefined ? part.shown.at + INCIDENT_EDIT_EVERY_MS : 0;
+  }
   const isRunning = "state" in part.content && part.content.state === "running";
   return how === "edit" && isRunning && part.shown !== undefined ? part.shown.at + EDIT_EVERY_MS : 0;
 }

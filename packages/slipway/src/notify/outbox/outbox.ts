@@ -4,7 +4,7 @@
  * left (`drain`). `decide.ts` says what to send and when; this file only acts on it.
  */
 import type { Clock } from "@slipway/base";
-import { type ReleaseRef, releaseId } from "../message.ts";
+import { type Subject, subjectId } from "../message.ts";
 import type { Notifier } from "../notifier.ts";
 import { begun, decide, type How, isDone, type Outcome, settled } from "./decide.ts";
 import type { OutboxStore } from "./store.ts";
@@ -14,8 +14,8 @@ import type { Transport } from "./transport.ts";
 export interface Outbox extends Notifier {
   /** Takes over what others have left; resolves when it is delivered or must wait. `now` ends the waiting of earlier failures. */
   drain(): Promise<void>;
-  /** What is known of a release here, delivered or not. */
-  known(release: ReleaseRef): Promise<Thread | undefined>;
+  /** What is known of a message here, delivered or not. */
+  known(about: Subject): Promise<Thread | undefined>;
   /** Remembers a message that was found where it was posted, so that `show` edits it. */
   adopt(thread: Thread): Promise<void>;
   /** How many threads wait to be delivered. */
@@ -90,8 +90,8 @@ export function createOutbox(options: {
     held.saved = held.saving;
     return held.saved;
   };
-  const change = (release: ReleaseRef, apply: Change): void => {
-    const id = releaseId(release);
+  const change = (about: Subject, apply: Change): void => {
+    const id = subjectId(about);
     const held = heldOf(id);
     if (held.thread === undefined) held.pending.push(apply);
     else {
@@ -183,10 +183,10 @@ export function createOutbox(options: {
 
   return {
     name: transport.name,
-    show: (release, message, at = clock.now()) =>
-      change(release, (thread) => withMessage(thread, release, to, message, at)),
-    add: (release, key, detail) =>
-      change(release, (thread) =>
+    show: (about, message, at = clock.now()) =>
+      change(about, (thread) => withMessage(thread, about, to, message, at)),
+    add: (about, key, detail) =>
+      change(about, (thread) =>
         thread === undefined ? undefined : withDetail(thread, key, detail, clock.now()),
       ),
     async settle(atMostMs) {
@@ -243,8 +243,8 @@ export function createOutbox(options: {
         if (held.isTouched && all.get(id) === held) kick(id, held);
       }
     },
-    async known(release) {
-      const id = releaseId(release);
+    async known(about) {
+      const id = subjectId(about);
       return all.get(id)?.thread ?? (await store.read(id));
     },
     async adopt(thread) {

@@ -1,15 +1,15 @@
 /**
- * What is to be told about one release, and how far that has got: the message on top and the details below. This is
- * the unit of the outbox: one file per release, written before anything is sent and after anything is answered.
+ * What is to be told about one release or incident, and how far that has got: the message on top and the details below. This is
+ * the unit of the outbox: one file for each, written before anything is sent and after anything is answered.
  *
  * A part is not a queue of posts and edits but the wanted content with its version, and the version that is known to
  * be shown. Edits that pile up while Slack does not answer are thereby one edit, to the newest.
  */
-import type { DetailMessage, ReleaseMessage, ReleaseRef } from "../message.ts";
-import { releaseId } from "../message.ts";
+import type { DetailMessage, Message, Subject } from "../message.ts";
+import { subjectId } from "../message.ts";
 
 export interface Part<Content> {
-  /** `message`, or the detail's own key. With the release's id it is what a resend looks for. */
+  /** `message`, or the detail's own key. With the thread's id it is what a resend looks for. */
   readonly key: string;
   readonly content: Content;
   /** Counts changes of the content, from 1. */
@@ -39,27 +39,26 @@ export interface Part<Content> {
 
 export interface Thread {
   readonly id: string;
-  readonly release: ReleaseRef;
   /** The kind of transport and the channel as configured: another one leaves it alone. */
   readonly to: string;
   readonly createdAt: number;
-  readonly message: Part<ReleaseMessage>;
+  readonly message: Part<Message>;
   readonly details: readonly Part<DetailMessage>[];
 }
 
-export type AnyPart = Part<ReleaseMessage> | Part<DetailMessage>;
+export type AnyPart = Part<Message> | Part<DetailMessage>;
 
 /** The thread with this message wanted; the same thread when nothing changes. */
 export function withMessage(
   thread: Thread | undefined,
-  release: ReleaseRef,
+  about: Subject,
   to: string,
-  content: ReleaseMessage,
+  content: Message,
   now: number,
 ): Thread {
   if (thread === undefined) {
     const message = { key: "message", content, version: 1, saidAt: now, failures: 0, notBefore: 0 };
-    return { id: releaseId(release), release, to, createdAt: now, message, details: [] };
+    return { id: subjectId(about), to, createdAt: now, message, details: [] };
   }
   const { message } = thread;
   if (JSON.stringify(message.content) === JSON.stringify(content)) return thread;
@@ -85,7 +84,7 @@ export function recovered(thread: Thread): Thread {
 
 /** Replaces the part of the same key. */
 export function withPart(thread: Thread, part: AnyPart): Thread {
-  if (part.key === "message") return { ...thread, message: part as Part<ReleaseMessage> };
+  if (part.key === "message") return { ...thread, message: part as Part<Message> };
   return {
     ...thread,
     details: thread.details.map((one) => (one.key === part.key ? (part as Part<DetailMessage>) : one)),

@@ -1,10 +1,18 @@
 /**
- * A release as Block Kit blocks. Pure; the limits are Slack's: 50 blocks in a message, 150 characters in a header, 3000
+ * A release or an incident as Block Kit blocks. Pure; the limits are Slack's: 50 blocks in a message, 150 characters in a header, 3000
  * in a section's text, 75 on a button, 100, 300 and 30 in a confirmation's title, text and buttons. Slack refuses a
  * whole message for one text that is too long, so everything is cut here, counted as it is sent, escapes included.
  */
 import { assertNever } from "@slipway/base";
-import type { ClusterMark, DetailMessage, ReleaseAction, ReleaseMessage } from "../message.ts";
+import {
+  type ClusterMark,
+  type DetailMessage,
+  type IncidentMessage,
+  isIncident,
+  type Message,
+  type ReleaseAction,
+  type ReleaseMessage,
+} from "../message.ts";
 
 export type Block = Readonly<Record<string, unknown>> & { readonly type: string };
 
@@ -28,6 +36,37 @@ const TEXT_LIMIT = 3000;
 /** Sections of cluster lines; 9 of them hold some 300 clusters. */
 const MOST_CLUSTER_SECTIONS = 9;
 const MOST_CODE_SECTIONS = 4;
+
+export function blocksOf(content: Message | DetailMessage, options: BlockOptions = {}): SlackMessage {
+  if (isIncident(content)) return incidentBlocks(content, options);
+  return "state" in content ? releaseBlocks(content, options) : detailBlocks(content, options);
+}
+
+export function incidentBlocks(message: IncidentMessage, options: BlockOptions = {}): SlackMessage {
+  const { state, title, since, facts, samples, link, command } = message;
+  const heading = cut(`${incidentEmoji(message)} ${title}`, HEADER_LIMIT);
+  const blocks: Block[] = [{ type: "header", text: { type: "plain_text", text: heading } }];
+  const lines = facts.map(
+    ({ label, value }) => `*${escapedWithin(label, 50)}*  ${escapedWithin(oneLine(value), 600)}`,
+  );
+  if (since !== undefined) lines.unshift(`*${escapedWithin(oneLine(since), 300)}*`);
+  blocks.push(...sections(lines, 2, "more lines"));
+  if (samples.length > 0) blocks.push(...codeSections(samples.join("\n")));
+  const isOver = state === "resolved";
+  const canPress = options.buttons === true && (message.actions ?? []).length > 0;
+  const notes = [
+    `${message.severity}, ${state === "no-data" ? "no requests: whether it is still so cannot be said" : state}`,
+    ...(command === undefined || isOver || canPress ? [] : [`\`${escapedWithin(command, 200)}\``]),
+    ...(link === undefined ? [] : [`<${escapedWithin(link, 1000)}|Dashboard>`]),
+    ...(options.note === undefined ? [] : [escapedWithin(options.note, 300)]),
+  ];
+  blocks.push({ type: "context", elements: [{ type: "mrkdwn", text: cutAtLine(notes, "  ·  ") }] });
+  if (canPress && !isOver) {
+    blocks.push({ type: "actions", block_id: "slipway", elements: (message.actions ?? []).map(button) });
+  }
+  const text = since === undefined ? title : `${title} ${since}`;
+  return { text: escapedWithin(isOver ? `resolved: ${text}` : text, TEXT_LIMIT), blocks };
+}
 
 export function releaseBlocks(message: ReleaseMessage, options: BlockOptions = {}): SlackMessage {
   const blocks: Block[] = [
@@ -80,6 +119,8 @@ export interface ActionValue {
   readonly release: number;
   /** For a rollback: the release to go to, as it was promised. */
   readonly to?: number;
+  /** On the message of an incident: its id. */
+  readonly incident?: string;
 }
 
 function button(action: ReleaseAction): Block {
@@ -89,6 +130,7 @@ function button(action: ReleaseAction): Block {
     environment,
     release: number,
     ...(action.kind === "roll-back" ? { to: action.to } : {}),
+    ...(action.kind === "roll-back" && action.incident !== undefined ? { incident: action.incident } : {}),
   };
   const where = `${service} (${environment})`;
   const words =
@@ -211,6 +253,21 @@ function cut(text: string, limit: number): string {
     out += character;
   }
   return `${out}…`;
+}
+
+function incidentEmoji({ state, severity }: IncidentMessage): string {
+  switch (state) {
+    case "firing":
+      return severity === "page" ? "🔴" : severity === "ticket" ? "🟠" : "🟡";
+    case "no-data":
+      return "❔";
+    case "muted":
+      return "🔇";
+    case "resolved":
+      return "✅";
+    default:
+      return assertNever(state);
+  }
 }
 
 function stateEmoji(state: ReleaseMessage["state"]): string {

@@ -1,17 +1,18 @@
 /**
  * Slack with a bot token: one message that is edited as the release goes on, details in its thread. Every post carries
- * our id in its metadata (event type `slipway_release`), by which it is found again when the answer to it was lost.
+ * our id in its metadata (event types `slipway_release` and `slipway_incident`), by which it is found again when the answer
+ * to it was lost.
  *
  * Scopes: `chat:write`; to find posts again `channels:history` (`groups:history` in a private channel), and
  * `channels:read` (`groups:read`) where the configuration names the channel instead of giving its id; to mention the
  * author by mail address `users:read.email`.
  */
 import type { Clock } from "@slipway/base";
-import { type Author, type ReleaseMessage, standing } from "../message.ts";
+import { type Author, isIncident, type Message, standing } from "../message.ts";
 import type { Outcome } from "../outbox/decide.ts";
 import type { AnyPart, Thread } from "../outbox/thread.ts";
 import type { Transport } from "../outbox/transport.ts";
-import { type BlockOptions, detailBlocks, releaseBlocks, type SlackMessage } from "./blocks.ts";
+import { type BlockOptions, blocksOf, type SlackMessage } from "./blocks.ts";
 import { boundedFetch, outcomeOf } from "./request.ts";
 
 export interface SlackBotOptions {
@@ -39,14 +40,14 @@ export interface PostedMessage {
 }
 
 export interface SlackBot extends Transport {
-  /** Messages of ours on top level since then, newest first. Throws with Slack's word when it cannot be looked. */
+  /** Messages of releases on top level since then, newest first. Throws with Slack's word when it cannot be looked. */
   posted(sinceMs: number): Promise<readonly PostedMessage[]>;
   /** Is this user a member of our channel? Throws as `posted`. */
   isMember(user: string): Promise<boolean>;
   channelId(): Promise<string>;
 }
 
-const EVENT_TYPE = "slipway_release";
+const EVENT_TYPES = { release: "slipway_release", incident: "slipway_incident" } as const;
 const PAGE = 200;
 /** 4,000 messages since it was sent: then it is as good as not there. */
 const MOST_PAGES = 20;
@@ -168,7 +169,7 @@ export function createSlackBot(options: SlackBotOptions): SlackBot {
     can: { edits: true, finds: true },
     async post(thread, part, note) {
       const parent = part.key === "message" ? undefined : thread.message.shown;
-      const message = render(part, { ...(await shared(part, idOf, options)), note });
+      const message = blocksOf(part.content, { ...(await shared(part, idOf, options)), note });
       const body = {
         channel: parent?.channel ?? options.channel,
         ...(parent === undefined ? {} : { thread_ts: parent.ts }),
@@ -178,7 +179,7 @@ export function createSlackBot(options: SlackBotOptions): SlackBot {
     },
     async edit(thread, part) {
       const { channel, ts } = part.shown as NonNullable<AnyPart["shown"]>;
-      const message = render(part, await shared(part, idOf, options));
+      const message = blocksOf(part.content, await shared(part, idOf, options));
       // Blocks that are left out of an edit stay as they were; an empty list takes them away.
       const plain = part.plain === true ? { blocks: [] } : {};
       return send(
@@ -220,7 +221,8 @@ export function createSlackBot(options: SlackBotOptions): SlackBot {
       const messages: PostedMessage[] = [];
       await read("conversations.history", { channel, oldest: String(sinceMs / 1000) }, (message) => {
         const ours = oursIn(message);
-        if (ours?.key === "message") messages.push({ ...ours, channel, ts: String(message.ts) });
+        if (ours?.key === "message" && ours.type === EVENT_TYPES.release)
+          messages.push({ ...ours, channel, ts: String(message.ts) });
         return false;
       });
       return messages;
@@ -251,18 +253,14 @@ async function shared(
   return { mention: await idOf(part.content.author), buttons: options.buttons };
 }
 
-function render(part: AnyPart, options: BlockOptions): SlackMessage {
-  return "state" in part.content ? releaseBlocks(part.content, options) : detailBlocks(part.content, options);
-}
-
 function metadataOf(thread: Thread, part: AnyPart): unknown {
   return {
-    event_type: EVENT_TYPE,
+    event_type: isIncident(thread.message.content) ? EVENT_TYPES.incident : EVENT_TYPES.release,
     event_payload: {
       id: thread.id,
       key: part.key,
       version: part.version,
-      standing: part.key === "message" ? standing(part.content as ReleaseMessage) : "",
+      standing: part.key === "message" ? standing(part.content as Message) : "",
     },
   };
 }
@@ -275,15 +273,20 @@ interface RawMessage {
   };
 }
 
-function oursIn(
-  message: RawMessage,
-):
-  | { readonly id: string; readonly key: string; readonly version: number; readonly standing: string }
-  | undefined {
+interface Ours {
+  readonly type: string;
+  readonly id: string;
+  readonly key: string;
+  readonly version: number;
+  readonly standing: string;
+}
+
+function oursIn(message: RawMessage): Ours | undefined {
   const { metadata } = message;
-  if (metadata?.event_type !== EVENT_TYPE) return undefined;
+  const type = Object.values(EVENT_TYPES).find((one) => one === metadata?.event_type);
+  if (metadata === undefined || type === undefined) return undefined;
   const { id, key, version, standing: shows } = metadata.event_payload ?? {};
-  return { id: String(id), key: String(key), version: Number(version), standing: String(shows) };
+  return { type, id: String(id), key: String(key), version: Number(version), standing: String(shows) };
 }
 
 function nextOf(answer: Answer): string {

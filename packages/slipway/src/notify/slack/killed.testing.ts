@@ -1,10 +1,10 @@
-/** The process that the tests kill while it sends: `node killed.testing.ts FOLDER API_URL`. */
+/** The process that the tests kill while it sends: `node killed.testing.ts FOLDER API_URL [incident]`. */
 import { systemClock } from "@slipway/base";
 import { createOutbox } from "../outbox/outbox.ts";
 import { createFileStore } from "../outbox/store.ts";
 import { createSlackBot } from "./bot.ts";
 
-const [folder, apiUrl] = process.argv.slice(2) as [string, string];
+const [folder, apiUrl, what] = process.argv.slice(2) as [string, string, string | undefined];
 const release = { service: "shop", environment: "production", number: 7 };
 const outbox = createOutbox({
   transport: createSlackBot({
@@ -23,19 +23,37 @@ const outbox = createOutbox({
   clock: systemClock,
   onWarning: (message) => process.stderr.write(`${message}\n`),
 });
-outbox.show(release, {
-  state: "running",
-  title: "shop: release 7",
-  cause: undefined,
-  facts: [],
-  clusters: [],
-});
-await systemClock.sleep(100);
-outbox.show(release, {
-  state: "rolled-back",
-  title: "shop: release 7 failed and was rolled back",
-  cause: "tokyo: crashed twice: exit code 1 (ContainerCrash)",
-  facts: [],
-  clusters: [],
-});
+if (what === "incident") {
+  const about = { service: "shop", environment: "production", incident: "3fe91c" };
+  const firing = {
+    kind: "incident",
+    state: "firing",
+    severity: "page",
+    title: "web: 98 % of requests fail (5xx)",
+    since: undefined,
+    facts: [],
+    samples: [],
+    link: undefined,
+    command: undefined,
+  } as const;
+  outbox.show(about, firing);
+  await systemClock.sleep(100);
+  outbox.show(about, { ...firing, state: "resolved" });
+} else {
+  outbox.show(release, {
+    state: "running",
+    title: "shop: release 7",
+    cause: undefined,
+    facts: [],
+    clusters: [],
+  });
+  await systemClock.sleep(100);
+  outbox.show(release, {
+    state: "rolled-back",
+    title: "shop: release 7 failed and was rolled back",
+    cause: "tokyo: crashed twice: exit code 1 (ContainerCrash)",
+    facts: [],
+    clusters: [],
+  });
+}
 await outbox.settle(60_000);

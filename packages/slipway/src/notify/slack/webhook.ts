@@ -1,12 +1,12 @@
 /**
  * Slack by incoming webhook, which can neither edit nor thread nor look: one message when the release is over, and one
  * with the details of each cluster that failed. The start is not posted; it would stay there as a message that is never
- * corrected. When the answer to a post is lost it is posted again and says that it may be there twice.
+ * corrected. Of an incident the beginning is posted, and what follows as messages of their own. When the answer to a post is lost it is posted again and says that it may be there twice.
  */
 import type { Clock } from "@slipway/base";
 import type { AnyPart } from "../outbox/thread.ts";
 import type { Transport } from "../outbox/transport.ts";
-import { detailBlocks, releaseBlocks } from "./blocks.ts";
+import { blocksOf } from "./blocks.ts";
 import { boundedFetch, outcomeOf } from "./request.ts";
 
 export interface SlackWebhookOptions {
@@ -41,10 +41,7 @@ export function createSlackWebhook(options: SlackWebhookOptions): Transport {
           },
         });
         const blockOptions = { note, mention: mentionOf(part) };
-        const { text, blocks } =
-          "state" in part.content
-            ? releaseBlocks(part.content, blockOptions)
-            : detailBlocks(part.content, blockOptions);
+        const { text, blocks } = blocksOf(part.content, blockOptions);
         await webhook.send({ text, ...(part.plain === true ? {} : { blocks: blocks as never }) });
         return { kind: "shown", channel: "webhook", ts: "" };
       } catch (error) {

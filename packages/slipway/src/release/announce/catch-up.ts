@@ -101,7 +101,6 @@ function adopted(
   const { channel, ts, version } = found;
   return {
     id: releaseId(ref),
-    release: ref,
     to,
     createdAt: record.startedAt,
     message: {
