@@ -2,14 +2,14 @@
  * The one place that constructs adapters and plugs them into the parts that declare the ports. (The commands
  * `slipway compose …` are in the folder of that name.)
  */
-import { userInfo } from "node:os";
 import { isProcessAlive, shellLine, thisProcess } from "@slipway/base";
 import type { Kubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
 import { ImageLayout } from "../images/layout.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials, type FindCredentials } from "../images/registry/credentials.ts";
-import type { ImageCheck, ReleaseContext, Target } from "../release/model.ts";
+import { imageCheck, whoAmI } from "../release/context.ts";
+import type { ReleaseContext, Target } from "../release/model.ts";
 import type { ImageBuild } from "../verify/compose/images.ts";
 import type { LoadedProject } from "../verify/compose/load.ts";
 import type { SandboxEngine } from "../verify/engines/sandbox/engine.ts";
@@ -163,34 +163,4 @@ function credentialsOf({ env }: CliContext, { config, paths }: Project): FindCre
 /** `host/prefix` that images of this project go to. */
 export function registryPrefix(config: Config, world: WorldState | undefined): string {
   return config.registry ?? `${world?.registry}/${config.name}`;
-}
-
-function imageCheck(registry: RegistryClient): ImageCheck {
-  return {
-    async exists(reference, signal) {
-      try {
-        return (await registry.head(reference, signal)) === undefined ? "missing" : "exists";
-      } catch {
-        return "unknown";
-      }
-    },
-    async platforms(reference) {
-      try {
-        return (await registry.platforms(reference)).map(({ os, architecture, variant }) =>
-          [os, architecture, ...(variant === undefined ? [] : [variant])].join("/"),
-        );
-      } catch {
-        return undefined;
-      }
-    },
-  };
-}
-
-export function whoAmI(env: NodeJS.ProcessEnv): string {
-  if (env["SLIPWAY_WHO"] !== undefined) return env["SLIPWAY_WHO"];
-  try {
-    return userInfo().username;
-  } catch {
-    return env["USER"] ?? "unknown";
-  }
 }

@@ -1,71 +1,116 @@
 /** `slipway dashboard`: the pages for clusters that this machine reaches. */
 import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
-import { fileURLToPath } from "node:url";
 import { SlipwayError } from "@slipway/base";
+import { PAGES_FOLDER } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
 import type { RollBack } from "../observer/pages/ports.ts";
 import { newToken } from "../observer/pages/token.ts";
 import { createDeeds } from "../server/deeds.ts";
+import { findWorld, type WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
-import { openProject, type Project } from "./project.ts";
+import { dashboardOf } from "./local/dashboard.ts";
+import { openProject, type Project, requireWorld } from "./project.ts";
 import { outputOf } from "./steps.ts";
 import { tellingOf } from "./telling.ts";
 
 export interface DashboardWish {
-  readonly port: string;
-  readonly host: string;
+  readonly port: string | undefined;
+  readonly host: string | undefined;
   readonly names: readonly string[];
   readonly opens: boolean;
 }
-
-/** Where the built pages are, beside these sources. */
-export const PAGES_FOLDER = fileURLToPath(new URL("../../../dashboard/dist", import.meta.url));
 
 export async function serveDashboard(
   context: CliContext,
   input: CommandInput,
   wish: DashboardWish,
 ): Promise<number> {
-  const port = portOf(wish.port);
+  const port = portOf(wish.port ?? "0");
+  const host = wish.host ?? "127.0.0.1";
   const project = await openProject(context, input);
   const output = outputOf(context, isSet(input, "json"));
+  const tell = (url: string, link: string, more: string): void => {
+    output.emit({ step: "dashboard", url, link });
+    output.say(
+      `The dashboard of ${project.config.name} (${project.config.environment}):\n\n  ${link}\n\n${more}`,
+    );
+    if (wish.opens) openInBrowser(link);
+  };
+  const world = project.config.isLocal ? await requireWorld(project) : undefined;
+  const running = world === undefined ? undefined : await worldLink(context, project, world);
+  if (running !== undefined) {
+    if (wish.port !== undefined || wish.host !== undefined || wish.names.length > 0)
+      throw servedAlready(running.url);
+    tell(running.url, running.link, "It is served as long as the local world runs.");
+    return 0;
+  }
   const log = (message: string): void => {
     const at = new Date(context.clock.now()).toISOString();
     output.emit({ at, step: "dashboard", message });
     output.say(`${at} ${message}`);
   };
-  if (!isLoopback(wish.host)) {
+  if (!isLoopback(host)) {
     log(
-      `warning: everybody who reaches ${wish.host} can ask for the dashboard, over plain HTTP; the token is all that protects it`,
+      `warning: everybody who reaches ${host} can ask for the dashboard, over plain HTTP; the token is all that protects it`,
     );
   }
   const targets = await targetsOf(context, project);
   const pages = await startPages({
     release: releaseContextOf(context, project, targets),
     place: project.config.isLocal ? "world" : "clusters",
-    rows: () => ({ sources: [], nothing: "no requests or logs are collected here" }),
+    rows: () => ({ sources: [], nothing: nothingCollected(project) }),
     rollBack: rollBackOf(context, project, log),
     token: tokenOf(context),
-    host: wish.host,
+    host,
     port,
     names: wish.names,
     assets: PAGES_FOLDER,
     log,
   });
-  const { link, url } = pages;
-  output.emit({ step: "dashboard", url, link });
-  output.say(
-    `The dashboard of ${project.config.name} (${project.config.environment}):\n\n  ${link}\n\nCtrl-C ends it.`,
-  );
-  if (wish.opens) openInBrowser(link);
+  tell(pages.url, pages.link, "Ctrl-C ends it.");
   if (!context.signal.aborted) {
     await new Promise((resolve) => context.signal.addEventListener("abort", resolve, { once: true }));
   }
   await pages.close();
   await Promise.allSettled(targets.map(({ client }) => client.close()));
   return 0;
+}
+
+const STARTS_WITHIN_MS = 10_000;
+
+/** The observer starts beside the world, a moment later. Undefined when it does not run. */
+async function worldLink(
+  { clock }: CliContext,
+  { paths }: Project,
+  world: WorldState,
+): Promise<ReturnType<typeof dashboardOf>> {
+  let now: WorldState | undefined = world;
+  const until = clock.monotonic() + STARTS_WITHIN_MS;
+  while (now?.observer?.state === "starting" && clock.monotonic() < until) {
+    await clock.sleep(100);
+    const presence = await findWorld(paths);
+    now = presence.kind === "running" ? presence.state : undefined;
+  }
+  return now === undefined ? undefined : dashboardOf(now);
+}
+
+function nothingCollected({ config }: Project): string {
+  if (config.observe === undefined) return "observe is false in the configuration: nothing is collected";
+  return config.isLocal
+    ? "the observer of the local world does not run: see slipway local status"
+    : "no collector is reached in these clusters";
+}
+
+function servedAlready(url: string): SlipwayError {
+  return new SlipwayError({
+    code: "USAGE_DASHBOARD",
+    where: "slipway dashboard",
+    message: `that of the local world is served already, at ${url}`,
+    hint: "Set observe.dashboard.port and host in slipway.config.ts, and start the world again.",
+    exitCode: 2,
+  });
 }
 
 function portOf(text: string): number {

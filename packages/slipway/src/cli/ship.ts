@@ -70,6 +70,12 @@ export const command: CommandDeclaration = {
     }
     output.say("deploy");
     const deployed = await deployStep(context, input, project, pushed, world, output);
+    const now = world === undefined ? undefined : await findWorld(project.paths);
+    if (now?.kind === "running") {
+      const { shownDashboard } = await import("./local/dashboard.ts");
+      const shown = shownDashboard(now.state, context.isTerminal);
+      if (shown !== undefined) output.say(`dashboard ${shown}`);
+    }
     if (deployed !== 0 || isSet(input, "skipVerify") || !config.isLocal) return deployed;
     return verifyStep(context, project, pushed, world, output, {
       phases: ["deployed"],

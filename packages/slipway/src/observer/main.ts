@@ -17,6 +17,7 @@ import { answersOf } from "./answers.ts";
 import { startObserver } from "./observer.ts";
 import type { ObserverInput } from "./process.ts";
 import { readersOf } from "./readers.ts";
+import { startWorldPages } from "./world-pages.ts";
 
 const log = (line: string): void =>
   console.log(`${new Date(systemClock.now()).toISOString()} observer: ${line}`);
@@ -57,12 +58,33 @@ try {
     clock: systemClock,
     log,
   });
+  // Without pages it still collects, and says why there are none.
+  const pages = await startWorldPages({
+    config,
+    observe,
+    targets,
+    observer,
+    clock: systemClock,
+    random: systemRandom(),
+    env: process.env,
+    log,
+  }).catch((error: unknown) => {
+    log(error instanceof Error ? error.message : String(error));
+    return undefined;
+  });
   process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
   const token = systemRandom().name(32);
   const control = await serveControl(answersOf(observer), token);
-  say({ kind: "ready", control: { url: control.url, token } });
+  say({
+    kind: "ready",
+    url: pages?.url,
+    token: pages?.token,
+    control: { url: control.url, token },
+  });
+  if (pages === undefined) say({ kind: "problem", text: "the pages cannot be served; see world.log" });
   await Promise.race([worldIsGone, asked]);
   control.close();
+  await pages?.close();
   await observer.close();
   process.exit(0);
 } catch (error) {

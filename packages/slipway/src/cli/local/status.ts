@@ -3,6 +3,7 @@ import type { EdgeStatus } from "../../edge/edge.ts";
 import type { ObserverFigures } from "../../observer/observer.ts";
 import type { WorldState } from "../../world/state.ts";
 import { type CommandDeclaration, isSet } from "../command.ts";
+import { shownDashboard } from "./dashboard.ts";
 
 export const command: CommandDeclaration = {
   summary: "show what runs in the local world and where",
@@ -26,7 +27,7 @@ export const command: CommandDeclaration = {
       );
     } else {
       context.write(
-        `${renderWorld(state, project.paths.kubeconfig)}\n${renderObserver(state)}${renderEndpoints(state.edgeStatus)}`,
+        `${renderWorld(state, project.paths.kubeconfig, context.isTerminal)}\n${renderObserver(state)}${renderEndpoints(state.edgeStatus)}`,
       );
     }
     return 0;
@@ -40,7 +41,7 @@ interface WorldStatus extends WorldState {
 
 function renderObserver({ observer, observerFigures }: WorldStatus): string {
   if (observer === undefined) return "";
-  const { state, url, deaths, problem } = observer;
+  const { state, deaths, problem } = observer;
   const read =
     observerFigures === null
       ? ""
@@ -49,10 +50,11 @@ function renderObserver({ observer, observerFigures }: WorldStatus): string {
     ...(deaths === 0 ? [] : [`started again ${deaths}×`]),
     ...(problem === undefined ? [] : [problem]),
   ].join(", ");
-  return `${renderTable([["observer", url ?? state, [read, trouble].filter((text) => text !== "").join("; ")]])}\n`;
+  return `${renderTable([["observer", state, [read, trouble].filter((text) => text !== "").join("; ")]])}\n`;
 }
 
-export function renderWorld(state: WorldState, kubeconfig: string): string {
+/** With the link that signs in only for a person at a terminal: other output may be kept. */
+export function renderWorld(state: WorldState, kubeconfig: string, isTerminal: boolean): string {
   return renderTable([
     ...state.clusters.map(({ name, url, runtime, lost }) => [
       `cluster ${name}`,
@@ -61,6 +63,9 @@ export function renderWorld(state: WorldState, kubeconfig: string): string {
     ]),
     ["registry", `http://${state.registry}`, ""],
     ["edge", state.edge ?? "no routes configured", ""],
+    ...(state.observer === undefined
+      ? []
+      : [["dashboard", shownDashboard(state, isTerminal) ?? "slipway dashboard", ""]]),
     ["kubectl", `export KUBECONFIG=${shellLine([kubeconfig])}`, ""],
   ]);
 }

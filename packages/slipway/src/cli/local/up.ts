@@ -23,11 +23,11 @@ export const command: CommandDeclaration = {
     const startedAt = context.clock.monotonic();
     const state = await launchWorld(spec);
     if (isSet(input, "json")) {
-      const { control: _, ...shown } = state;
+      const { control: _, observer: _observer, ...shown } = state;
       context.write(`${JSON.stringify(shown)}\n`);
     } else {
       context.write(
-        `${renderWorld(state, project.paths.kubeconfig)}\nready in ${((context.clock.monotonic() - startedAt) / 1000).toFixed(1)} s\n`,
+        `${renderWorld(state, project.paths.kubeconfig, context.isTerminal)}\nready in ${((context.clock.monotonic() - startedAt) / 1000).toFixed(1)} s\n`,
       );
     }
     return 0;

@@ -1,0 +1,65 @@
+/** The dashboard of a local world, served by the process that holds its warehouse. */
+import { join } from "node:path";
+import type { Clock, Random } from "@slipway/base";
+import type { ObserveConfig } from "../config/observe.ts";
+import type { Config } from "../config/types.ts";
+import type { Target } from "../release/model.ts";
+import { worldPaths } from "../world/state.ts";
+import type { Observer } from "./observer.ts";
+import { PAGES_FOLDER } from "./pages/folder.ts";
+import { type Pages, type PagesOptions, startPages } from "./pages/pages.ts";
+import { newToken } from "./pages/token.ts";
+import { warehouseRows } from "./pages/warehouse-rows.ts";
+import { createQueries } from "./queries.ts";
+import { releaseContext, rollBackOf } from "./release-context.ts";
+import { readRememberedPages, rememberPages } from "./remembered-pages.ts";
+
+export interface WorldPagesOptions extends Pick<PagesOptions, "alerts" | "use"> {
+  readonly config: Config;
+  readonly observe: ObserveConfig;
+  readonly targets: readonly Target[];
+  readonly observer: Observer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: (line: string) => void;
+}
+
+export async function startWorldPages(
+  options: WorldPagesOptions,
+): Promise<Pages & { readonly token: string }> {
+  const { config, observe, observer, clock, log } = options;
+  const { warehouse } = observer;
+  const file = join(worldPaths(config.root).observe, "pages.json");
+  const last = await readRememberedPages(file);
+  const token = last?.token ?? newToken();
+  const rows = warehouseRows("world", warehouse, { clock, unread: () => observer.figures().unread });
+  const sources = [rows];
+  const start = (port: number): Promise<Pages> =>
+    startPages({
+      release: releaseContext(options),
+      place: "world",
+      rows: () => ({ sources, nothing: "" }),
+      onCommit: (listener) => warehouse.onCommit(listener),
+      alerts: options.alerts,
+      use: options.use,
+      queries: createQueries({
+        root: config.root,
+        clock,
+        sources: () => sources,
+        committed: () => warehouse.figures().committed,
+      }),
+      rollBack: rollBackOf(options, log),
+      token,
+      host: observe.dashboard.host,
+      port,
+      assets: PAGES_FOLDER,
+      log,
+    });
+  const wanted = observe.dashboard.port;
+  // Last time's port is only a wish; one that the configuration names is not.
+  const pages =
+    wanted === 0 && last !== undefined ? await start(last.port).catch(() => start(0)) : await start(wanted);
+  await rememberPages(file, { port: pages.port, token });
+  return { ...pages, token };
+}
