@@ -1,0 +1,199 @@
+/** The dashboard of a real local world: two releases with requests through the edge, and the numbers that come out. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { until } from "@slipway/base";
+import { commitRelease, jsonLines, type Project, smallShop } from "../../../../../stories/testing.ts";
+import type {
+  ClustersAnswer,
+  CompareAnswer,
+  DeedAnswer,
+  LogsAnswer,
+  NowAnswer,
+  QueryAnswerView,
+  ReleaseAnswer,
+  ReleasesAnswer,
+  SeriesAnswer,
+} from "../../server/api.ts";
+import { ask, type Reader, signIn } from "./testing.ts";
+
+const GOOD = 300;
+/** The backends are not there, so the front answers 502. */
+const BAD = 60;
+
+let project: Project;
+let reader: Reader;
+let port: number;
+let token: string;
+before(async () => {
+  project = await smallShop();
+  await project.ok("ship");
+  await until("the dashboard", async () => (await project.world()).observer?.url);
+  const [told] = jsonLines(await project.ok("dashboard", "--json")) as [{ url: string; link: string }];
+  port = Number(new URL(told.url).port);
+  token = decodeURIComponent(new URL(told.link).hash.replace("#token=", ""));
+  reader = await signIn(port, token);
+});
+after(() => project.remove());
+
+async function send(count: number, path: string): Promise<void> {
+  const { edge } = await project.world();
+  for (let sent = 0; sent < count; sent += 10) {
+    await Promise.all(Array.from({ length: 10 }, async () => (await fetch(`${edge}${path}`)).text()));
+  }
+}
+
+const requestsOf = ({ services }: NowAnswer): number | undefined =>
+  services.find(({ service }) => service === "web")?.traffic.requests;
+
+async function nowWith(requests: number): Promise<NowAnswer> {
+  let last: NowAnswer | undefined;
+  return until(
+    `${requests} requests on the page`,
+    async () => {
+      last = await reader.get<NowAnswer>("/api/now");
+      return requestsOf(last) === requests ? last : undefined;
+    },
+    { timeoutMs: 20_000, describe: () => JSON.stringify({ services: last?.services, lines: last?.lines }) },
+  );
+}
+
+test("the first release, its pods and its requests", async () => {
+  await project.get("/");
+  await send(GOOD, "/");
+  const now = await nowWith(GOOD + 1);
+  assert.deepEqual(
+    now.clusters.map(({ name, reachable, release, pods }) => [name, reachable, release, pods.ready]),
+    [
+      ["tokyo", true, 1, 1],
+      ["osaka", true, 1, 1],
+    ],
+  );
+  const [web] = now.services;
+  assert.equal(web?.traffic.errors, 0);
+  assert.ok((web?.traffic.p95 ?? 0) > 0);
+  assert.deepEqual(
+    web?.byRelease.map(({ release }) => release),
+    [1],
+  );
+  assert.deepEqual(web?.byCluster.map(({ cluster }) => cluster).sort(), ["osaka", "tokyo"]);
+  assert.equal(now.release?.outcome, "healthy");
+  const { problem, read, requests, logs, quarantine } = now.lines;
+  assert.equal(problem, undefined);
+  assert.equal(read, requests + logs + quarantine);
+});
+
+test("the second release fails more: compare says so, with the numbers that were sent", async () => {
+  await commitRelease(project, "v2");
+  await project.ok("ship");
+  await send(GOOD, "/");
+  await send(BAD, "/be1/menu");
+  const now = await nowWith(2 * GOOD + 1 + BAD);
+  assert.equal(now.services[0]?.traffic.errors, BAD);
+  const compared = await reader.get<CompareAnswer>("/api/compare?service=web&a=1&b=2");
+  assert.deepEqual(
+    [compared.a, compared.b].map(({ traffic, classes }) => [traffic.requests, classes["5xx"] ?? 0]),
+    [
+      [GOOD + 1, 0],
+      [GOOD + BAD, BAD],
+    ],
+  );
+  assert.match(compared.verdict, /^Release 2 fails more \(16\.67 % instead of 0 %\)/);
+  assert.ok(compared.routes.some(({ route, requests }) => route === "/" && requests[1] === GOOD));
+  const series = await reader.get<SeriesAnswer>("/api/series?service=web");
+  const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+  assert.deepEqual([sum(series.requests), sum(series.errors)], [2 * GOOD + 1 + BAD, BAD]);
+  assert.deepEqual(
+    series.markers.map(({ release }) => release),
+    [1, 2],
+  );
+});
+
+test("failed requests are found, and SQL answers", async () => {
+  const { entries } = await reader.get<LogsAnswer>("/api/logs?class=5xx&service=web&limit=1000");
+  assert.equal(entries.filter(({ text }) => text.startsWith("GET /be1/menu 502")).length, BAD);
+  const run = await reader.post("/api/queries/run", {
+    sql: "SELECT release, count(*) AS n FROM requests WHERE status >= 500 GROUP BY release",
+  });
+  assert.deepEqual((run.body as QueryAnswerView).rows, [[2, BAD]]);
+  const refused = await reader.post("/api/queries/run", { sql: "DROP TABLE hot_access" });
+  assert.equal(refused.status, 400, refused.text);
+});
+
+test("a line comes to who follows the log within a moment", async () => {
+  const stop = new AbortController();
+  const seen: string[] = [];
+  void (async () => {
+    for await (const entry of reader.events("/api/logs/tail?service=web", stop.signal))
+      seen.push((entry as { text: string }).text);
+  })();
+  try {
+    await until("the line", async () => {
+      await send(10, "/menu-of-today");
+      return seen.some((text) => text.includes("/menu-of-today"));
+    });
+  } finally {
+    stop.abort();
+  }
+});
+
+test("nodes and pods of each cluster", async () => {
+  const { clusters } = await reader.get<ClustersAnswer>("/api/clusters");
+  assert.deepEqual(
+    clusters.map(({ name, pods }) => [name, pods.length, pods[0]?.ready]),
+    [
+      ["tokyo", 1, true],
+      ["osaka", 1, true],
+    ],
+  );
+});
+
+test("rolled back from the page, while the pages live on", async () => {
+  const { rollbackTo } = await reader.get<ReleasesAnswer>("/api/releases");
+  assert.equal(rollbackTo, 1);
+  const answer = await reader.post("/api/rollback", { release: 2, to: 1, confirm: token });
+  assert.deepEqual([(answer.body as DeedAnswer).started, answer.status], [true, 200], answer.text);
+  await until(
+    "the rollback",
+    async () => {
+      const { releases } = await reader.get<ReleasesAnswer>("/api/releases");
+      return releases[0]?.number === 3 && releases[0].outcome === "healthy";
+    },
+    { timeoutMs: 30_000 },
+  );
+  const { release, changes } = await reader.get<ReleaseAnswer>("/api/releases/3");
+  assert.deepEqual([release.kind, release.who, release.from], ["rollback", "story", "dashboard"]);
+  assert.ok(changes.some(({ state }) => state === "ready"));
+});
+
+test("a cluster that is lost is said to be, and the page goes on", async () => {
+  const { callWorld } = await import("../../world/control.ts");
+  await callWorld(await project.world(), "lose", { cluster: "osaka" });
+  const lost = await until(
+    "osaka to be away",
+    async () => {
+      const { clusters } = await reader.get<NowAnswer>("/api/now");
+      const osaka = clusters.find(({ name }) => name === "osaka");
+      return osaka?.reachable === false ? osaka : undefined;
+    },
+    { timeoutMs: 40_000 },
+  );
+  assert.notEqual(lost.reason ?? "", "");
+  await callWorld(await project.world(), "restore", { cluster: "osaka" });
+  await until(
+    "osaka to be back",
+    async () => (await reader.get<NowAnswer>("/api/now")).clusters.every(({ reachable }) => reachable),
+    { timeoutMs: 40_000 },
+  );
+});
+
+test("the link outlives a restart of the world, and the session with it", async () => {
+  await project.ok("local", "down");
+  await project.ok("local", "up");
+  await until("the dashboard", async () => (await project.world()).observer?.url);
+  const [told] = jsonLines(await project.ok("dashboard", "--json")) as [{ url: string }];
+  assert.equal(Number(new URL(told.url).port), port);
+  const { status } = await ask(port, { path: "/api/now", headers: { cookie: reader.cookie } });
+  assert.equal(status, 200);
+  const text = (await project.ok("local", "status")).text;
+  assert.ok(text.includes(told.url) && !text.includes(token), text);
+});
