@@ -5,10 +5,11 @@
 import { isProcessAlive, shellLine, thisProcess } from "@slipway/base";
 import type { Kubeconfig } from "../clusters/kubeconfig.ts";
 import type { Config } from "../config/types.ts";
+import { whoAmI } from "../config/who-am-i.ts";
 import { ImageLayout } from "../images/layout.ts";
 import { createRegistryClient, type RegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials, type FindCredentials } from "../images/registry/credentials.ts";
-import { imageCheck, whoAmI } from "../release/context.ts";
+import { imageCheck } from "../images/registry/image-check.ts";
 import type { ReleaseContext, Target } from "../release/model.ts";
 import type { ImageBuild } from "../verify/compose/images.ts";
 import type { LoadedProject } from "../verify/compose/load.ts";

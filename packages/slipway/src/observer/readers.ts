@@ -1,35 +1,40 @@
 /** Plugs the parser into the collector: how the bytes of a log become rows. */
+import { systemClock } from "@slipway/base";
 import type { ObserveConfig } from "../config/observe.ts";
+import { ParseContext } from "../observe/access/context.ts";
+import { hasNoRoom, LineParser } from "../observe/access/parser.ts";
 import type { StreamKey } from "../observe/access/source.ts";
 import type { LineReader } from "../observe/collect/collector.ts";
 import type { Sources } from "../observe/collect/sources.ts";
 import type { Warehouse } from "../observe/warehouse/warehouse.ts";
 
-/** Until requests are told apart, each line is what an application says. */
 export function readersOf(
-  _config: ObserveConfig,
-  _warehouse: Warehouse,
-  _sources: Sources,
+  config: ObserveConfig,
+  warehouse: Warehouse,
+  sources: Sources,
 ): (stream: StreamKey, source: number) => LineReader {
-  return ({ framing }, source) => ({
-    read(bytes, _position, isEnd, into) {
-      const text = Buffer.from(bytes).toString("utf8");
-      let at = 0;
-      for (;;) {
-        const newline = text.indexOf("\n", at);
-        if (newline < 0 && !(isEnd && at < text.length)) break;
-        const line = text.slice(at, newline < 0 ? text.length : newline);
-        at = newline < 0 ? text.length : newline + 1;
-        const cri = framing === "cri" ? /^(\S+) (stdout|stderr) [FP] (.*)$/s.exec(line) : null;
-        into.logs.push({
-          ts: cri === null ? 0 : Date.parse(cri[1] as string),
-          source,
-          stream: cri?.[2] === "stderr" ? "stderr" : "stdout",
-          severity: "",
-          text: cri?.[3] ?? line,
-        });
-      }
-      return at >= text.length ? bytes.length : Buffer.byteLength(text.slice(0, at));
-    },
+  const context = new ParseContext({
+    sourceOf: (labels) => sources.of(labels),
+    dictionaries: warehouse.dictionaries,
+    now: () => systemClock.now(),
+    formats: config.formats,
+    redact: config.redact,
+    truncateIp: config.truncateIp,
   });
+  return (stream) => {
+    let parser: LineParser | undefined;
+    let expected = -1;
+    return {
+      read(bytes, position, isEnd, into) {
+        // What was not whole comes again from its beginning on; only a parser that holds nothing goes on.
+        if (parser === undefined || expected !== position) parser = new LineParser(stream, context, position);
+        const taken = parser.feed(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), into);
+        const ends = isEnd && taken === bytes.length && !hasNoRoom(into);
+        if (ends) parser.end(into);
+        const stored = ends ? position + taken : (parser.offsets().at(-1)?.position ?? position);
+        expected = stored === position + taken && !ends ? stored : -1;
+        return stored - position;
+      },
+    };
+  };
 }

@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import { type Clock, isProcessAlive, type Random, shellLine, thisProcess } from "@slipway/base";
 import type { Config } from "../config/types.ts";
+import { whoAmI } from "../config/who-am-i.ts";
 import { createRegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials } from "../images/registry/credentials.ts";
+import { imageCheck } from "../images/registry/image-check.ts";
 import { createTelling } from "../notify/notify.ts";
 import { createFileStore } from "../notify/outbox/store.ts";
-import { imageCheck, whoAmI } from "../release/context.ts";
 import type { ReleaseContext, Target } from "../release/model.ts";
 import { createDeeds } from "../server/deeds.ts";
 import { worldPaths } from "../world/state.ts";
