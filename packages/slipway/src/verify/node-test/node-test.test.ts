@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -50,6 +50,58 @@ checks({ describe, test, images: ${JSON.stringify([image])} }, () => {
   assert.match(result.stdout, /unknown: port 8080 › listening/);
   assert.match(result.stdout, /spec\.test\.mjs:7:32/);
 });
+
+test("each check is a test of vitest too, with the line of the spec", async () => {
+  const project = await mkdtemp(join(folder, "vitest-"));
+  const modules = join(import.meta.dirname, "../../../../../node_modules");
+  // A project with a node_modules of its own: vitest keeps its caches there.
+  await mkdir(join(project, "node_modules"));
+  for (const name of ["vitest", "slipway"])
+    await symlink(await realpath(join(modules, name)), join(project, "node_modules", name));
+  await writeFile(join(project, "package.json"), '{ "type": "module" }\n');
+  await writeFile(
+    join(project, "web.test.ts"),
+    `import { describe, test } from "vitest";
+import { describeImage, type ImageTarget } from "slipway/verify";
+import { checks } from "slipway/verify/node-test";
+
+const web = (t: ImageTarget) => {
+  t.image.exposes(8080);
+  t.file("/app/server.conf").mode("0600");
+  t.port(8080).listening();
+};
+checks({ describe, test, images: ${JSON.stringify([image])} }, () => describeImage("web", web));
+`,
+  );
+  const env = { ...process.env, NO_COLOR: "1", CI: "true" };
+  const vitest = join(modules, "vitest", "vitest.mjs");
+  const report = join(project, "report.json");
+  const words = ["run", "--root", project, "--reporter=json", `--outputFile=${report}`];
+  const result = await exec([process.execPath, vitest, ...words], { env });
+  assert.equal(result.exitCode, 1, result.stdout + result.stderr);
+  const { testResults } = JSON.parse(await readFile(report, "utf8")) as {
+    testResults: readonly VitestFile[];
+  };
+  const told = testResults.flatMap(({ assertionResults }) => assertionResults);
+  assert.deepEqual(
+    told.map(({ fullName, status }) => [fullName, status]),
+    [
+      ["image web image › exposes 8080/tcp", "passed"],
+      ["image web file /app/server.conf › mode 0600", "failed"],
+      ["image web port 8080 › listening", "failed"],
+    ],
+  );
+  assert.match(told[1]?.failureMessages[0] ?? "", /found {5}mode 0644[\s\S]*web\.test\.ts:7:30/);
+  assert.match(told[2]?.failureMessages[0] ?? "", /unknown: port 8080 › listening/);
+});
+
+interface VitestFile {
+  readonly assertionResults: readonly {
+    readonly fullName: string;
+    readonly status: string;
+    readonly failureMessages: readonly string[];
+  }[];
+}
 
 test("any runner with describe and test will do, and no checks are a mistake", async () => {
   const ran: [string, () => unknown][] = [];
