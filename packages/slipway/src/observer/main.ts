@@ -54,7 +54,7 @@ try {
     targets,
     places: placesOf(config.namespace, world.clusters, paths),
     warehouse,
-    readers: (sources) => readersOf(observe, warehouse, sources),
+    readers: (sources) => readersOf(observe, warehouse, sources, () => systemClock.now()),
     clock: systemClock,
     log,
   });

@@ -23,7 +23,7 @@ export interface ObserverOptions {
   readonly places: readonly LogPlace[];
   readonly warehouse: Warehouse;
   /** Made with the ids of sources, because lines of the edge have many. */
-  readonly readers: (sources: Sources) => (stream: StreamKey, source: number) => LineReader;
+  readonly readers: (sources: Sources) => (stream: StreamKey) => LineReader;
   readonly clock: Clock;
   readonly log: (line: string) => void;
 }

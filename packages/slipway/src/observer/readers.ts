@@ -1,5 +1,8 @@
-/** Plugs the parser into the collector: how the bytes of a log become rows. */
-import { systemClock } from "@slipway/base";
+/**
+ * Plugs the parser into the collector: how the bytes of a log become rows. The collector hands over again what was not
+ * taken, so a parser that still holds something (a line without its end) is put away; one that holds nothing goes on,
+ * with what it has learned of the log's format.
+ */
 import type { ObserveConfig } from "../config/observe.ts";
 import { ParseContext } from "../observe/access/context.ts";
 import { hasNoRoom, LineParser } from "../observe/access/parser.ts";
@@ -10,30 +13,27 @@ import type { Warehouse } from "../observe/warehouse/warehouse.ts";
 
 export function readersOf(
   config: ObserveConfig,
-  warehouse: Warehouse,
+  { dictionaries }: Pick<Warehouse, "dictionaries">,
   sources: Sources,
-): (stream: StreamKey, source: number) => LineReader {
-  const context = new ParseContext({
-    sourceOf: (labels) => sources.of(labels),
-    dictionaries: warehouse.dictionaries,
-    now: () => systemClock.now(),
-    formats: config.formats,
-    redact: config.redact,
-    truncateIp: config.truncateIp,
-  });
+  now: () => number,
+): (stream: StreamKey) => LineReader {
+  const { formats, redact, truncateIp } = config;
+  const sourceOf = sources.of.bind(sources);
+  const context = new ParseContext({ sourceOf, dictionaries, now, formats, redact, truncateIp });
   return (stream) => {
     let parser: LineParser | undefined;
-    let expected = -1;
+    let readTo = 0;
     return {
       read(bytes, position, isEnd, into) {
-        // What was not whole comes again from its beginning on; only a parser that holds nothing goes on.
-        if (parser === undefined || expected !== position) parser = new LineParser(stream, context, position);
-        const taken = parser.feed(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), into);
-        const ends = isEnd && taken === bytes.length && !hasNoRoom(into);
-        if (ends) parser.end(into);
-        const stored = ends ? position + taken : (parser.offsets().at(-1)?.position ?? position);
-        expected = stored === position + taken && !ends ? stored : -1;
-        return stored - position;
+        if (hasNoRoom(into)) return 0;
+        if (parser === undefined || readTo !== position) parser = new LineParser(stream, context, position);
+        const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        const fed = parser.feed(chunk, into);
+        if (isEnd && fed === bytes.length && !hasNoRoom(into)) parser.end(into);
+        readTo = parser.offsets()[0]?.position ?? position;
+        const taken = readTo - position;
+        if (taken < fed) parser = undefined;
+        return taken;
       },
     };
   };

@@ -3,7 +3,8 @@
  * stream is stored. What waits while a commit runs goes into the next one, so that many readers cost few commits and one
  * reader waits for nobody.
  */
-import { AccessBatch, type LineBatch } from "../access/batch.ts";
+import type { LineBatch } from "../access/batch.ts";
+import { clearLineBatch, hasNoRoom, newLineBatch } from "../access/parser.ts";
 import type { SourceLabels, StreamKey } from "../access/source.ts";
 import type { Gap, Warehouse } from "../warehouse/warehouse.ts";
 import {
@@ -65,7 +66,7 @@ const MAX_OPEN = 10_000;
 
 export class Collector implements Taker {
   readonly #options: CollectorOptions;
-  readonly #batch: LineBatch = { access: new AccessBatch(BATCH_LINES), logs: [], quarantine: [] };
+  readonly #batch: LineBatch = newLineBatch(BATCH_LINES);
   readonly #open = new Map<string, OpenLog>();
   #queue: Waiting[] = [];
   #isWorking = false;
@@ -131,7 +132,7 @@ export class Collector implements Taker {
       const here = open.reader.read(bytes.subarray(taken), position, isEnd, this.#batch);
       taken += here;
       if (here > 0) this.#advance(key, pieces, taken);
-      if (this.#isFull()) await this.#commit();
+      if (hasNoRoom(this.#batch)) await this.#commit();
       else if (here === 0 && taken === 0 && bytes.length >= LINE_BYTES && !isEnd) isEnd = true;
       else if (here === 0) break;
     }
@@ -185,11 +186,6 @@ export class Collector implements Taker {
     return this.#offsets.get(stream) ?? this.#options.warehouse.offsetOf(stream);
   }
 
-  #isFull(): boolean {
-    const { access, logs, quarantine } = this.#batch;
-    return access.isFull || logs.length + quarantine.length >= BATCH_LINES;
-  }
-
   async #commit(): Promise<void> {
     if (this.#offsets.size === 0) return;
     const offsets = [...this.#offsets].map(([stream, position]) => ({ stream, position }));
@@ -202,9 +198,7 @@ export class Collector implements Taker {
   }
 
   #discard(): void {
-    this.#batch.access.clear();
-    this.#batch.logs.length = 0;
-    this.#batch.quarantine.length = 0;
+    clearLineBatch(this.#batch);
     this.#offsets = new Map();
     this.#gaps = [];
   }

@@ -13,22 +13,29 @@ import { Collector } from "./collector.ts";
 import type { Taker } from "./passage.ts";
 import { Sources } from "./sources.ts";
 import { Tail, type TailOptions } from "./tail.ts";
-import { labelsFor, lineReader, memoryWarehouse, TestLog } from "./testing.ts";
+import { labelsFor, lineReader, type MemoryWarehouse, memoryWarehouse, TestLog } from "./testing.ts";
 
-export function stage(t: Pick<TestContext, "after">) {
+type OpenReader = ConstructorParameters<typeof Collector>[0]["openReader"];
+
+/** `readersOf`: how lines are read; by default each is a log line. */
+export function stage(
+  t: Pick<TestContext, "after">,
+  readersOf: (warehouse: MemoryWarehouse, sources: Sources) => OpenReader = () =>
+    ({ framing }, source) =>
+      lineReader(framing, source),
+) {
   const directory = mkdtempSync(join(tmpdir(), "slipway-tail-"));
   const clock = new VirtualClock();
   const warehouse = memoryWarehouse();
   const known = { pods: true };
   const tails: Tail[] = [];
-  const collect = (): Collector =>
-    new Collector({
-      warehouse,
-      sources: new Sources(warehouse),
+  const collect = (): Collector => {
+    const sources = new Sources(warehouse);
+    return new Collector({
+      ...{ warehouse, sources, openReader: readersOf(warehouse, sources), now: () => clock.now() },
       labelsOf: (log) => (known.pods ? labelsFor(log) : undefined),
-      openReader: ({ framing }, source) => lineReader(framing, source),
-      now: () => clock.now(),
     });
+  };
   const follow = (options: Partial<TailOptions> = {}): Tail => {
     const places = [{ kind: "slipway", directory, cluster: "osaka", node: "" } as const];
     const problem = (error: unknown): void => assert.fail(String(error));
@@ -79,6 +86,7 @@ const steps = [
 export async function checkScripts(
   numRuns: number,
   reach: (collector: Collector) => Promise<{ readonly taker: Taker; close(): Promise<void> }>,
+  readersOf?: Parameters<typeof stage>[1],
 ): Promise<void> {
   await fc.assert(
     fc.asyncProperty(
@@ -86,9 +94,12 @@ export async function checkScripts(
       fc.integer(),
       async (script, seed) => {
         const ends: (() => void)[] = [];
-        const { directory, log, clock, warehouse, follow, collect, stored } = stage({
-          after: (end: unknown) => void ends.push(end as () => void),
-        });
+        const { directory, log, clock, warehouse, follow, collect, stored } = stage(
+          {
+            after: (end: unknown) => void ends.push(end as () => void),
+          },
+          readersOf,
+        );
         let way = { taker: {} as Taker, close: async () => {} };
         try {
           const random = seededRandom(seed);

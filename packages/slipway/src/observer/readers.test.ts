@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { observeOf } from "../config/observe.ts";
+import { newLineBatch } from "../observe/access/parser.ts";
+import { Sources } from "../observe/collect/sources.ts";
+import { checkScripts } from "../observe/collect/tail-scripts.ts";
+import { labelsFor, memoryWarehouse, podLog } from "../observe/collect/testing.ts";
+import { readersOf } from "./readers.ts";
+
+const config = observeOf(undefined) as NonNullable<ReturnType<typeof observeOf>>;
+
+test("the real parser: rotation × restarts × kills × refused commits × lost answers, each line once", async () => {
+  await checkScripts(
+    60,
+    async (collector) => ({ taker: collector, close: async () => {} }),
+    (warehouse, sources) => readersOf(config, warehouse, sources, () => 0),
+  );
+});
+
+/** Of CRI files, with parts, other streams between them, requests and garbage. */
+const line = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.string({ maxLength: 12 }).map((text) => `stdout F ${text.replaceAll("\n", "")}`),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("stdout P half ", "stderr P oh ", "stderr F no", "stdout F ", "garbage"),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constant(
+      'stdout F 10.0.0.1 - - [05/Jan/2026:12:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8" 0.010 0.009',
+    ),
+  },
+);
+
+test("wherever bytes are cut, and whatever has to be sent again, lines are the same", () => {
+  fc.assert(
+    fc.property(
+      fc.array(line, { maxLength: 30 }),
+      fc.array(fc.nat(200), { maxLength: 20 }),
+      (lines, cuts) => {
+        const bytes = Buffer.from(lines.map((text) => `2026-01-05T12:00:00.000000001Z ${text}\n`).join(""));
+        const whole = readAll(bytes, [bytes.length]);
+        assert.deepEqual(readAll(bytes, cuts), whole);
+      },
+    ),
+  );
+});
+
+/** Hands over `cut` more bytes at a time, always from where the last read ended. */
+function readAll(bytes: Buffer, cuts: readonly number[]): unknown {
+  const warehouse = memoryWarehouse();
+  const log = podLog();
+  const stream = { key: "osaka/uid-1/web/0/f", labels: labelsFor(log), framing: log.framing };
+  const reader = readersOf(config, warehouse, new Sources(warehouse), () => 0)(stream);
+  const batch = newLineBatch(1000);
+  let [position, end] = [0, 0];
+  for (const cut of [...cuts, bytes.length, bytes.length]) {
+    end = Math.min(bytes.length, end + cut);
+    const isEnd = end === bytes.length && cut === bytes.length;
+    for (;;) {
+      const taken = reader.read(bytes.subarray(position, end), position, isEnd, batch);
+      position += taken;
+      if (taken === 0 || position === end) break;
+    }
+  }
+  assert.equal(position, bytes.length);
+  return {
+    logs: batch.logs,
+    quarantine: batch.quarantine.map(({ reason, position: at }) => [reason, at]),
+    paths: batch.access.path.slice(0, batch.access.length),
+  };
+}
