@@ -65,6 +65,13 @@ function gateOf(gate: ParsedGate): GateConfig {
       maxIncrease: errorRatio.maxIncrease ?? 0.01,
       minRequests: errorRatio.minRequests ?? 100,
       tooFew: errorRatio.tooFew ?? "fail",
+      p95:
+        errorRatio.p95 === undefined
+          ? undefined
+          : {
+              maxIncrease: errorRatio.p95.maxIncrease ?? 0.5,
+              ignoreBelowMs: parseDuration(errorRatio.p95.ignoreBelow ?? "20ms"),
+            },
     };
   }
   if ("prometheus" in gate) {

@@ -138,6 +138,20 @@ const gateSchema = z.union(
             .enum(["fail", "pass"])
             .optional()
             .describe("What too little traffic means when the time is over. Default: fail."),
+          p95: z
+            .strictObject({
+              maxIncrease: z
+                .number()
+                .min(0)
+                .max(100)
+                .optional()
+                .describe("0.5: up to one and a half times that of the release before. Default: 0.5."),
+              ignoreBelow: duration
+                .optional()
+                .describe("What is slower by less than this is no difference. Default: 20ms."),
+            })
+            .optional()
+            .describe("Compare the 95th percentile of the response time, too. Default: only errors."),
         })
         .describe("The edge's own counters, new release against the one before."),
       timeout: duration.optional().describe("How long it waits for enough traffic. Default: 5m."),

@@ -101,6 +101,15 @@ export type GateConfig =
       /** Requests to the new release below which nothing is concluded. */
       readonly minRequests: number;
       readonly tooFew: "fail" | "pass";
+      /** Undefined: response times are not looked at. */
+      readonly p95?:
+        | {
+            /** 0.5: up to one and a half times that of the release before. */
+            readonly maxIncrease: number;
+            /** What is slower by less than this is no difference. */
+            readonly ignoreBelowMs: number;
+          }
+        | undefined;
     })
   | (GateTimes & {
       readonly kind: "prometheus";

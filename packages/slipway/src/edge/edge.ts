@@ -8,6 +8,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, SlipwayError, systemCode } from "@slipway/base";
 import type { EdgeConfig, EdgeTarget } from "../config/types.ts";
+import { bucketOf } from "../observe/counts/histogram.ts";
 import { type Bucket, createBucket } from "./bucket/bucket.ts";
 import type { EndpointSource } from "./endpoints.ts";
 import { type AccessRecord, formatAccess } from "./load-balancer/access-log.ts";
@@ -59,6 +60,8 @@ export interface ServedCount {
   readonly requests: number;
   /** Answers of 500 and above, the edge's own after a lost endpoint included. */
   readonly errors: number;
+  /** Response times as a histogram (`observe/counts/histogram.ts`): requests by bucket, up to the last that has any. */
+  readonly times: readonly number[];
 }
 
 export interface Edge {
@@ -72,6 +75,10 @@ export interface Edge {
 }
 
 const SERVED_KEPT = 500;
+
+type Served = Omit<{ -readonly [K in keyof ServedCount]: ServedCount[K] }, "times"> & {
+  readonly times: number[];
+};
 
 interface ServiceState {
   readonly name: string;
@@ -96,9 +103,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const buckets = new Map<string, Bucket>();
   /** By cluster, then by class of status: index 2 counts 2xx. */
   const counters = new Map<string, number[]>();
-  const served: { -readonly [K in keyof ServedCount]: ServedCount[K] }[] = [];
+  const served: Served[] = [];
   /** The count of an endpoint's ReplicaSet, by the endpoint itself: a request makes no key. */
-  const servedBy = new WeakMap<Backend, (typeof served)[number]>();
+  const servedBy = new WeakMap<Backend, Served>();
   const lines = lineBuffer(options.accessLog, clock);
 
   openTargets();
@@ -156,7 +163,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
           classes.flatMap((sum, index) => (sum === 0 ? [] : [[`${cluster} ${index}xx`, sum] as const])),
         ),
       ),
-      served: served.map((one) => ({ ...one })),
+      served: served.map((one) => ({ ...one, times: [...one.times] })),
     }),
     async close() {
       stop.abort();
@@ -315,16 +322,23 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   function record(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     // 499 is nginx's word for a client that left before the answer; it is nobody's error.
     const status = response.headersSent ? response.statusCode : 499;
-    count(outcome.attempts.at(-1)?.backend, outcome.service, status);
+    const backend = outcome.attempts.at(-1)?.backend;
+    count(backend, outcome.service, status, clock.monotonic() - outcome.startedAt);
     if (options.accessLog !== undefined) lines.add(formatAccess(accessRecord(request, status, outcome)));
   }
 
-  function count(backend: Backend | undefined, service: string, status: number): void {
+  /** `ms` undefined: the connection was handed over, and how long it lasts is no response time. */
+  function count(backend: Backend | undefined, service: string, status: number, ms?: number): void {
     const cluster = backend?.cluster ?? "edge";
     if (backend !== undefined) {
       const sums = servedBy.get(backend) ?? servedOf(backend, service);
       sums.requests += 1;
       if (status >= 500) sums.errors += 1;
+      if (ms !== undefined) {
+        const bucket = bucketOf(Math.round(ms));
+        while (sums.times.length <= bucket) sums.times.push(0);
+        sums.times[bucket] = (sums.times[bucket] as number) + 1;
+      }
     }
     const known = counters.get(cluster);
     const classes = known ?? [0, 0, 0, 0, 0, 0];
@@ -333,7 +347,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     classes[index] = (classes[index] ?? 0) + 1;
   }
 
-  function servedOf(backend: Backend, service: string): (typeof served)[number] {
+  function servedOf(backend: Backend, service: string): Served {
     const { cluster } = backend;
     const replicaSet = options.replicaSetOf?.(backend) ?? "";
     let sums = served.find(
@@ -342,7 +356,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     if (sums === undefined) {
       // Releases come and go while the edge stays: the oldest counts are dropped.
       if (served.length >= SERVED_KEPT) served.shift();
-      sums = { cluster, service, replicaSet, requests: 0, errors: 0 };
+      sums = { cluster, service, replicaSet, requests: 0, errors: 0, times: [] };
       served.push(sums);
     }
     servedBy.set(backend, sums);

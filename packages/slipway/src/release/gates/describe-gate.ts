@@ -15,7 +15,11 @@ export function describeGate(gate: GateConfig): string {
     case "error-ratio": {
       const where = gate.service === undefined ? "" : ` of ${gate.service}`;
       const percent = Number((gate.maxIncrease * 100).toPrecision(6));
-      return `the new pods${where} fail at most ${percent} % more of ${gate.minRequests} requests than the old ones`;
+      const slower =
+        gate.p95 === undefined
+          ? ""
+          : `, and their p95 is at most ${Number((gate.p95.maxIncrease * 100).toPrecision(6))} % longer`;
+      return `the new pods${where} fail at most ${percent} % more of ${gate.minRequests} requests than the old ones${slower}`;
     }
     case "prometheus":
       return `${oneLine(gate.query)} ${gate.expect.operator} ${gate.expect.value}, asked of ${gate.url}`;

@@ -1,10 +1,12 @@
 /**
- * The ratio of failed requests, as the edge counts them, of the new release against that of the one before.
+ * The ratio of failed requests and the response times, as the edge counts them, of the new release against those of the
+ * one before.
  *
  * Too little traffic concludes nothing: one failure of three requests is not a ratio. Where the release before was
  * not asked often enough itself (a first release), the new one is compared with no failures at all.
  */
 import type { GateConfig } from "../../config/types.ts";
+import { quantile } from "../../observe/counts/histogram.ts";
 import type { Asking, GateFinding, ServedCount } from "./gate.ts";
 
 type RatioGate = Extract<GateConfig, { kind: "error-ratio" }>;
@@ -12,7 +14,11 @@ type RatioGate = Extract<GateConfig, { kind: "error-ratio" }>;
 export interface Served {
   readonly requests: number;
   readonly errors: number;
+  /** Response times by bucket. */
+  readonly times: readonly number[];
 }
+
+const NONE: Served = { requests: 0, errors: 0, times: [] };
 
 const LOOK_EVERY_MS = 1_000;
 
@@ -54,33 +60,40 @@ export function splitServed(
     readonly service: string | undefined;
   },
 ): { readonly fresh: Served; readonly previous: Served } {
-  let fresh: Served = { requests: 0, errors: 0 };
-  let previous: Served = { requests: 0, errors: 0 };
+  let fresh = NONE;
+  let previous = NONE;
   for (const count of counts) {
     if (facts.service !== undefined && count.service !== facts.service) continue;
     if (!facts.isNew(count)) {
-      previous = add(previous, count);
+      previous = combine(previous, count, 1);
       continue;
     }
     const earlier = facts.before.find(
       (one) =>
         one.cluster === count.cluster && one.service === count.service && one.replicaSet === count.replicaSet,
     );
-    fresh = add(fresh, {
-      requests: count.requests - (earlier?.requests ?? 0),
-      errors: count.errors - (earlier?.errors ?? 0),
-    });
+    fresh = combine(fresh, count, 1);
+    if (earlier !== undefined) fresh = combine(fresh, earlier, -1);
   }
   return { fresh, previous };
 }
 
-function add(a: Served, b: Served): Served {
-  return { requests: a.requests + b.requests, errors: a.errors + b.errors };
+function combine(sums: Served, { requests, errors, times = [] }: Count, sign: 1 | -1): Served {
+  return {
+    requests: sums.requests + sign * requests,
+    errors: sums.errors + sign * errors,
+    times: Array.from(
+      { length: Math.max(sums.times.length, times.length) },
+      (_, bucket) => (sums.times[bucket] ?? 0) + sign * (times[bucket] ?? 0),
+    ),
+  };
 }
+
+type Count = Pick<ServedCount, "requests" | "errors" | "times">;
 
 /** 3 of 200 (1.5 %) against 1 of 1000 (0.1 %) is 1.4 points more: above `maxIncrease` 0.01 it fails. */
 export function conclude(
-  gate: Pick<RatioGate, "maxIncrease" | "minRequests">,
+  gate: Pick<RatioGate, "maxIncrease" | "minRequests" | "p95">,
   { fresh, previous }: { readonly fresh: Served; readonly previous: Served },
 ): GateFinding {
   const values = {
@@ -100,18 +113,48 @@ export function conclude(
   const allowed = (isComparable ? ratio(previous) : 0) + gate.maxIncrease;
   const against = isComparable ? "" : " (too few of the one before to compare with: taken as none failed)";
   const isFine = ratio(fresh) <= allowed;
+  const slowness = gate.p95 === undefined ? undefined : compareTimes(gate.p95, fresh, previous, isComparable);
   return {
-    outcome: isFine ? "passed" : "failed",
-    said: `${told}${against}; allowed up to ${percent(allowed)}`,
-    values,
+    outcome: isFine && slowness?.isFine !== false ? "passed" : "failed",
+    said: `${told}${against}; allowed up to ${percent(allowed)}${slowness === undefined ? "" : `; ${slowness.said}`}`,
+    values: { ...values, ...slowness?.values },
   };
 }
 
-function ratio({ requests, errors }: Served): number {
+/** Both percentiles come from the same kind of histogram, so its coarseness (9 %) is on both sides. */
+function compareTimes(
+  { maxIncrease, ignoreBelowMs }: NonNullable<RatioGate["p95"]>,
+  fresh: Served,
+  previous: Served,
+  isComparable: boolean,
+): { readonly isFine: boolean; readonly said: string; readonly values: GateFinding["values"] } {
+  const now = quantile(fresh.times, 0.95);
+  const before = quantile(previous.times, 0.95);
+  if (now === undefined) return { isFine: false, said: "its response times are not known", values: {} };
+  const said = `p95 ${milliseconds(now)}`;
+  if (!isComparable || before === undefined)
+    return {
+      isFine: true,
+      said: `${said}, with nothing to compare it with`,
+      values: { newP95: Math.round(now) },
+    };
+  const allowed = Math.max(before * (1 + maxIncrease), before + ignoreBelowMs);
+  return {
+    isFine: now <= allowed,
+    said: `${said} against ${milliseconds(before)}, allowed up to ${milliseconds(allowed)}`,
+    values: { newP95: Math.round(now), previousP95: Math.round(before), allowedP95: Math.round(allowed) },
+  };
+}
+
+function milliseconds(ms: number): string {
+  return ms < 10 ? `${Number(ms.toFixed(1))} ms` : `${Math.round(ms)} ms`;
+}
+
+function ratio({ requests, errors }: Count): number {
   return requests === 0 ? 0 : errors / requests;
 }
 
-function text(served: Served): string {
+function text(served: Count): string {
   return `${served.errors} of ${served.requests} requests failed (${percent(ratio(served))})`;
 }
 

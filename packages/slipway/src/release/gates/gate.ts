@@ -52,6 +52,8 @@ export interface ServedCount {
   readonly requests: number;
   /** Answers of 500 and above, and those that never came. */
   readonly errors: number;
+  /** Response times as a histogram (`observe/counts/histogram.ts`); absent where nobody measures them. */
+  readonly times?: readonly number[] | undefined;
 }
 
 /** What gates and hooks need from outside. The CLI builds it; a part that is missing makes its gate undecided. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@slipway/base";
 import type { GateConfig } from "../../config/types.ts";
+import { BUCKETS, bucketOf } from "../../observe/counts/histogram.ts";
 import { conclude as concludeRatio, splitServed } from "./error-ratio.ts";
 import type { GatePorts, HttpAnswer } from "./gate.ts";
 import { askHttp, problemOf } from "./http.ts";
@@ -78,7 +79,7 @@ test("good answers must come in a row: a bad one begins the count again", async 
 });
 
 test("too little traffic concludes nothing, and the sentence has the numbers", () => {
-  const gate = { maxIncrease: 0.01, minRequests: 100 };
+  const gate = { maxIncrease: 0.01, minRequests: 100, p95: undefined };
   const rows: readonly [fresh: [number, number], previous: [number, number], outcome: string][] = [
     [[99, 0], [1000, 0], "undecided"],
     [[99, 99], [1000, 0], "undecided"],
@@ -94,13 +95,65 @@ test("too little traffic concludes nothing, and the sentence has the numbers", (
   ];
   for (const [[requests, errors], [before, failed], outcome] of rows) {
     const found = concludeRatio(gate, {
-      fresh: { requests, errors },
-      previous: { requests: before, errors: failed },
+      fresh: { requests, errors, times: [] },
+      previous: { requests: before, errors: failed, times: [] },
     });
     assert.equal(found.outcome, outcome, `${errors}/${requests} against ${failed}/${before}: ${found.said}`);
     assert.match(found.said, new RegExp(`${errors} of ${requests} requests failed`));
     assert.equal(found.values["previousRequests"], before);
   }
+});
+
+/** So many requests of so many milliseconds each. */
+const timed = (...groups: readonly (readonly [requests: number, ms: number])[]) => {
+  const times = new Array<number>(BUCKETS).fill(0);
+  for (const [requests, ms] of groups) times[bucketOf(ms)] = (times[bucketOf(ms)] ?? 0) + requests;
+  return { requests: groups.reduce((sum, [requests]) => sum + requests, 0), errors: 0, times };
+};
+
+test("the new release may be slower by so much, and by what nobody notices", () => {
+  const gate = { maxIncrease: 0.01, minRequests: 100, p95: { maxIncrease: 0.5, ignoreBelowMs: 20 } };
+  type Groups = readonly (readonly [requests: number, ms: number])[];
+  const rows: readonly [name: string, fresh: Groups, previous: Groups, outcome: string, said: RegExp][] = [
+    ["as fast", [[200, 100]], [[500, 100]], "passed", /p95 10\d ms against 10\d ms/],
+    ["a quarter slower", [[200, 125]], [[500, 100]], "passed", /allowed up to 1[56]\d ms/],
+    ["twice as slow", [[200, 200]], [[500, 100]], "failed", /p95 2\d\d ms against 10\d ms/],
+    [
+      "only the slowest 4 % are slower",
+      [
+        [192, 100],
+        [8, 5000],
+      ],
+      [[500, 100]],
+      "passed",
+      /./,
+    ],
+    [
+      "the slowest 6 % are slower",
+      [
+        [188, 100],
+        [12, 5000],
+      ],
+      [[500, 100]],
+      "failed",
+      /./,
+    ],
+    ["four times 4 ms is not noticed", [[200, 16]], [[500, 4]], "passed", /./],
+    ["nothing to compare with", [[200, 5000]], [[50, 1]], "passed", /with nothing to compare it with/],
+    ["too little traffic", [[99, 5000]], [[500, 1]], "undecided", /too little traffic/],
+  ];
+  for (const [name, fresh, previous, outcome, said] of rows) {
+    const found = concludeRatio(gate, { fresh: timed(...fresh), previous: timed(...previous) });
+    assert.equal(found.outcome, outcome, `${name}: ${found.said}`);
+    assert.match(found.said, said, name);
+  }
+  const kept = concludeRatio(gate, { fresh: timed([200, 200]), previous: timed([500, 100]) }).values;
+  assert.ok((kept["newP95"] as number) > (kept["allowedP95"] as number));
+  const unknown = concludeRatio(gate, {
+    fresh: { requests: 200, errors: 0, times: [] },
+    previous: timed([500, 100]),
+  });
+  assert.equal(unknown.outcome, "failed", "response times that nobody measured are not fast");
 });
 
 test("what new pods served before this release is not counted to it, nor other services", () => {
@@ -124,7 +177,10 @@ test("what new pods served before this release is not counted to it, nor other s
       before: [count("tokyo", "web-2", 50, 5)],
     },
   );
-  assert.deepEqual(split, { fresh: { requests: 100, errors: 10 }, previous: { requests: 100, errors: 1 } });
+  assert.deepEqual(split, {
+    fresh: { requests: 100, errors: 10, times: [] },
+    previous: { requests: 100, errors: 1, times: [] },
+  });
 });
 
 const query: Extract<GateConfig, { kind: "prometheus" }> = {
