@@ -14,6 +14,7 @@ import { command as localKubeconfig } from "./local/kubeconfig.ts";
 import { command as localStatus } from "./local/status.ts";
 import { command as localUp } from "./local/up.ts";
 import { command as lock } from "./lock.ts";
+import { command as logsImport } from "./logs/import.ts";
 import { command as logs } from "./logs.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
@@ -42,6 +43,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   status,
   history,
   logs,
+  "logs import": logsImport,
   dashboard,
   serve,
   "release approve": releaseApprove,

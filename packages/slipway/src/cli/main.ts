@@ -62,7 +62,9 @@ const program = new Command("slipway")
   .helpOption("-h, --help", "show help")
   .helpCommand(false)
   .exitOverride()
-  .showHelpAfterError("(see --help)");
+  .showHelpAfterError("(see --help)")
+  // What stands after a command's name is its own: `logs import --cluster` is not the `--cluster` of `logs`.
+  .enablePositionalOptions();
 for (const [group, summary] of Object.entries(groups))
   program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
 for (const [path, declaration] of Object.entries(commands)) add(path.split(" "), declaration);
@@ -75,6 +77,7 @@ function add(path: readonly string[], declaration: CommandDeclaration): void {
   const name = path.at(-1) as string;
   const parent = path.length === 1 ? program : program.commands.find((command) => command.name() === path[0]);
   if (parent === undefined) throw new Error(`no group ${path[0]}`);
+  if (parent !== program) parent.enablePositionalOptions();
   const command = parent
     .command(name)
     .summary(declaration.summary)

@@ -9,11 +9,12 @@ import { text } from "node:stream/consumers";
 import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import type { LogPlace } from "../observe/collect/tail.ts";
-import { openWarehouse } from "../observe/warehouse/duckdb/open.ts";
+import { openDuckWarehouse } from "../observe/warehouse/duckdb/open.ts";
 import type { FromCompanion } from "../world/companion.ts";
 import { serveControl } from "../world/control.ts";
 import { worldPaths } from "../world/state.ts";
 import { answersOf } from "./answers.ts";
+import { type ImportFiles, importInto } from "./import-files.ts";
 import { startObserver } from "./observer.ts";
 import type { ObserverInput } from "./process.ts";
 import { readersOf } from "./readers.ts";
@@ -36,7 +37,7 @@ try {
   const { observe } = config;
   if (observe === undefined) throw new Error("started although observe is false");
   const paths = worldPaths(config.root);
-  const warehouse = await openWarehouse({
+  const warehouse = await openDuckWarehouse({
     folder: paths.observe,
     clock: systemClock,
     accessLog: observe.accessLog,
@@ -74,7 +75,13 @@ try {
   });
   process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
   const token = systemRandom().name(32);
-  const control = await serveControl(answersOf(observer), token);
+  const control = await serveControl(
+    {
+      ...answersOf(observer),
+      import: (what) => importInto(warehouse, observe, what as ImportFiles, { clock: systemClock }),
+    },
+    token,
+  );
   say({
     kind: "ready",
     url: pages?.url,

@@ -58,8 +58,10 @@ async function withWarehouse(work: (warehouse: DuckWarehouse) => Promise<void>):
 test("a file is imported once, whatever it is called and however it is compressed", () =>
   withWarehouse(async (warehouse) => {
     const text = lines(0, 5000);
-    const [first] = await run(warehouse, [write("access.log", text)]);
+    const file = write("access.log", text);
+    const [first, twice] = await run(warehouse, [file, file]);
     assert.deepEqual([first?.lines, first?.requests, first?.skippedBytes], [5000, 5000, 0]);
+    assert.equal(twice?.lines, 0);
     assert.deepEqual(await sums(warehouse), expected(5000));
     const again = await run(warehouse, [
       write("access.log", text),

@@ -83,7 +83,7 @@ async function importFile(
     backfill.add(batch.access);
     batch.access.clear();
     const waiting = batch.logs.length + batch.quarantine.length;
-    if (isEnd || backfill.rows + waiting >= PART_ROWS || waiting >= BATCH_LINES / 2) {
+    if (isEnd || backfill.rows() + waiting >= PART_ROWS || waiting >= BATCH_LINES / 2) {
       await backfill.store({
         logs: batch.logs,
         quarantine: batch.quarantine,
@@ -110,6 +110,8 @@ async function importFile(
     if (parser === undefined || bytes <= skipped) return;
     if (hasNoRoom(batch)) await store(false);
     await store(true);
+    // The next file may be the same one, which only shows when this one's position is stored.
+    await backfill.settle();
   };
 
   try {

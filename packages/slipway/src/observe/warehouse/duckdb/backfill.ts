@@ -32,12 +32,13 @@ export interface BackfillPart {
 
 export interface Backfill {
   /** Rows since the last part. */
-  readonly rows: number;
+  rows(): number;
   /** Takes the rows of the batch, which may be used again. */
   add(batch: AccessBatch): void;
   /** Begins to store what was added; resolves when the part before is stored. Rejects when that failed. */
   store(part: BackfillPart): Promise<void>;
-  /** Resolves when all parts are stored. */
+  /** Resolves when all parts are stored; rejects when one could not be. */
+  settle(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -77,9 +78,7 @@ export async function openBackfill(
   };
 
   return {
-    get rows() {
-      return rows;
-    },
+    rows: () => rows,
     add(batch) {
       state.probes.learn(state.dictionaries.userAgent);
       state.appender.append(stager, { ...accessRows(batch), catalog: STAGE, table });
@@ -106,6 +105,7 @@ export async function openBackfill(
       // Its failure is told by the next call; until then it must not end the process.
       storing.catch(() => undefined);
     },
+    settle: () => storing,
     async end() {
       try {
         await storing;

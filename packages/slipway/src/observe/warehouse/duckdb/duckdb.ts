@@ -46,6 +46,7 @@ export class DuckWarehouse implements Warehouse {
   /** Changes run one after the other: there is one connection that writes. */
   readonly #turn = new Slots(1);
   readonly #tidying = new Slots(1);
+  readonly #backfilling = new Slots(1);
   readonly #listeners: ((committed: number) => void)[] = [];
   #problem: string | undefined;
   #isLost = false;
@@ -92,9 +93,17 @@ export class DuckWarehouse implements Warehouse {
     return this.#change(0, () => inTransaction(this.#state, write));
   }
 
-  /** Many old lines, faster than by commits; one at a time. */
+  /** Many lines that are there already, faster than by commits; one backfill waits for the other. */
   async backfill(): Promise<Backfill> {
-    return openBackfill(this.#state, (bytes, work) => this.#change(bytes, work));
+    const opened = Promise.withResolvers<Backfill>();
+    const ended = Promise.withResolvers<void>();
+    const run = async (): Promise<void> => {
+      const backfill = await openBackfill(this.#state, (bytes, work) => this.#change(bytes, work));
+      opened.resolve({ ...backfill, end: () => backfill.end().finally(ended.resolve) });
+      await ended.promise;
+    };
+    this.#backfilling.take(run).catch(opened.reject);
+    return opened.promise;
   }
 
   query(sql: string, parameters: QueryParameters = {}, limits: QueryLimits = {}): Promise<QueryAnswer> {
