@@ -18,6 +18,10 @@ import { command as logsImport } from "./logs/import.ts";
 import { command as logs } from "./logs.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
+import { command as queriesList } from "./queries/list.ts";
+import { command as queriesRun } from "./queries/run.ts";
+import { command as queriesShow } from "./queries/show.ts";
+import { command as queriesSql } from "./queries/sql.ts";
 import { command as registryGc } from "./registry/gc.ts";
 import { command as releaseApprove } from "./release/approve.ts";
 import { command as releaseHold } from "./release/hold.ts";
@@ -55,6 +59,10 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   "local down": localDown,
   "local status": localStatus,
   "local kubeconfig": localKubeconfig,
+  "queries list": queriesList,
+  "queries show": queriesShow,
+  "queries run": queriesRun,
+  "queries sql": queriesSql,
   "registry gc": registryGc,
   "compose up": composeUp,
   "compose down": composeDown,
@@ -65,6 +73,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
 export const groups: Readonly<Record<string, string>> = {
   release: "a release that is going on, or was, and its images",
   local: "the local world: clusters, registry and edge on this machine",
+  queries: "named queries over the requests that were stored",
   registry: "the registry of the local world",
   compose: "services of a Compose file, without Docker",
   config: "the configuration",

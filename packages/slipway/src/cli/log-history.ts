@@ -1,9 +1,11 @@
 /** What the warehouse remembers of pods' logs: of pods that are gone, of files that were rotated away. */
-import type { QueryAnswer, QueryParameters } from "../observe/warehouse/warehouse.ts";
+import type { QueryAnswer, QueryLimits, QueryParameters } from "../observe/warehouse/warehouse.ts";
 import type { LogLine } from "./log-lines.ts";
 
 export interface LogHistory {
-  query(sql: string, parameters: QueryParameters): Promise<QueryAnswer>;
+  /** `world`, or the cluster. */
+  readonly name: string;
+  query(sql: string, parameters: QueryParameters, limits?: QueryLimits): Promise<QueryAnswer>;
 }
 
 export interface HistoryWish {

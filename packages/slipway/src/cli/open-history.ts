@@ -14,5 +14,14 @@ export async function openHistory(
   const world = await findWorld(paths);
   const control = world.kind === "running" ? world.state.observer?.control : undefined;
   if (control === undefined) return [];
-  return [{ query: (sql, parameters) => callWorld({ control }, "query", { sql, parameters }) }];
+  return [
+    {
+      name: "world",
+      query(sql, parameters, { maxRows, timeoutMs = 30_000 } = {}) {
+        const body = { sql, parameters, maxRows, timeoutMs };
+        // A little longer, so that who is asked can say why.
+        return callWorld({ control }, "query", body, timeoutMs + 5_000);
+      },
+    },
+  ];
 }

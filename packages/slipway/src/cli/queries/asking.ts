@@ -1,0 +1,95 @@
+/** Asks every place and prints what each answered. */
+import { parseDuration, SlipwayError } from "@slipway/base";
+import { answerCsv, answerText } from "../../observe/queries/answer-text.ts";
+import { gigabytes } from "../../observe/queries/bigquery/bigquery.ts";
+import { type NamedQuery, parameterNames } from "../../observe/queries/query-file.ts";
+import { createQueryRunner, sqlFor } from "../../observe/queries/run.ts";
+import type { QueryAnswer, QueryLimits, QueryParameters } from "../../observe/warehouse/warehouse.ts";
+import { type CliContext, type CommandInput, isSet, listOption, textOption } from "../command.ts";
+import type { NamedPlace } from "./place.ts";
+
+/** `--param name=value`, several. */
+export function givenParameters(input: CommandInput): Record<string, string> {
+  return Object.fromEntries(
+    listOption(input, "param").map((text) => {
+      const at = text.indexOf("=");
+      if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+      throw new SlipwayError({
+        code: "USAGE_PARAM",
+        where: `--param ${text}`,
+        message: "should be name=value",
+        exitCode: 2,
+      });
+    }),
+  );
+}
+
+export function limitsOf(context: CliContext, input: CommandInput): QueryLimits {
+  const maxRows = Number(textOption(input, "rows"));
+  if (!Number.isInteger(maxRows) || maxRows < 1 || maxRows > 100_000)
+    throw new SlipwayError({
+      code: "USAGE_ROWS",
+      where: "--rows",
+      message: "should be a whole number from 1 to 100000",
+      exitCode: 2,
+    });
+  const timeoutMs = parseDuration(textOption(input, "timeout") ?? "30s", "--timeout");
+  return { maxRows, timeoutMs, signal: context.signal };
+}
+
+/** 0 when all answered; otherwise the first error, after what the others said. */
+export async function ask(
+  context: CliContext,
+  input: CommandInput,
+  places: readonly NamedPlace[],
+  query: NamedQuery,
+  parameters: QueryParameters,
+): Promise<number> {
+  const limits = limitsOf(context, input);
+  if (isSet(input, "dryRun")) return sayCost(context, input, places, query, parameters);
+  const asked = await Promise.allSettled(
+    places.map(({ place }) => createQueryRunner(place).run(query, parameters, limits)),
+  );
+  for (const [index, result] of asked.entries()) {
+    const name = places[index]?.name ?? "";
+    if (result.status === "fulfilled")
+      print(context, input, places.length > 1 ? name : undefined, result.value);
+  }
+  const failed = asked.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return 0;
+}
+
+function print(
+  context: CliContext,
+  input: CommandInput,
+  name: string | undefined,
+  answer: QueryAnswer,
+): void {
+  if (isSet(input, "json")) return context.write(`${JSON.stringify({ place: name, ...answer })}\n`);
+  if (isSet(input, "csv")) return context.write(`${answerCsv(answer)}\r\n`);
+  if (name !== undefined) context.write(`${name}:\n`);
+  context.write(`${answerText(answer)}\n`);
+}
+
+/** What would be asked, and what it would cost; nothing is run. */
+async function sayCost(
+  context: CliContext,
+  input: CommandInput,
+  places: readonly NamedPlace[],
+  query: NamedQuery,
+  parameters: QueryParameters,
+): Promise<number> {
+  for (const { name, place, cost } of places) {
+    const sql = sqlFor(query, place.dialect);
+    const used = parameterNames(place.dialect, sql);
+    const bound = Object.fromEntries(Object.entries(parameters).filter(([key]) => used.includes(key)));
+    const bytes = await cost?.(sql, bound);
+    context.write(
+      isSet(input, "json")
+        ? `${JSON.stringify({ place: name, sql, parameters: bound, bytes })}\n`
+        : `${name}: ${bytes === undefined ? "costs nothing" : `would read ${gigabytes(bytes)}`}\n${JSON.stringify(bound)}\n${sql}\n`,
+    );
+  }
+  return 0;
+}
