@@ -27,6 +27,7 @@ import { beforeOf, lookAtRelease } from "./answers/release.ts";
 import { type Known, releasesAnswer, summariesOf, wayBackOf } from "./answers/releases.ts";
 import { seriesAnswer, seriesWish } from "./answers/series.ts";
 import { createTail } from "./answers/tail.ts";
+import { atMost } from "./at-most.ts";
 import { muteAlert, parseBody, rollbackRequest, runQuery, saveQuery } from "./bodies.ts";
 import { cellsOf } from "./clusters/cells.ts";
 import { createPodChanges } from "./clusters/changes.ts";
@@ -81,6 +82,8 @@ const NOW_EVERY_MS = 1000;
 const LOOK_EVERY_MS = 2000;
 /** Pods change in bursts; what is shorter than this is no step of theirs. */
 const STEP_MS = 100;
+/** What a page asks of a cluster itself. */
+const CLUSTER_MS = 2000;
 const TAIL_EVERY_MS = 1000;
 const TAIL_LINES = 500;
 
@@ -251,7 +254,11 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
   async function clusterNowInFull(watch: ClusterWatch): Promise<ReturnType<typeof clusterView>> {
     const sight = watch.sight();
     if (sight.away !== undefined) return clusterView(sight, [], { source: sight.away, pods: new Map() });
-    const [nodes, used] = await Promise.all([nodesOf(sight.target), use(sight.target, namespaces)]);
+    const late = `no answer within ${CLUSTER_MS / 1000} s`;
+    const [nodes, used] = await Promise.all([
+      atMost(clock, CLUSTER_MS, nodesOf(sight.target), () => []),
+      atMost(clock, CLUSTER_MS, use(sight.target, namespaces), () => ({ source: late, pods: new Map() })),
+    ]);
     return clusterView(sight, nodes, used);
   }
 

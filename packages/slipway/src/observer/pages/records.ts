@@ -9,17 +9,20 @@ import { readLock } from "../../release/lock/lock.ts";
 import { SERVICE_LABEL } from "../../release/manifests/render.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../../release/model.ts";
 import type { Known } from "./answers/releases.ts";
+import { atMost } from "./at-most.ts";
 
 /** While they are watched; only the lock, which tells an interrupted release, changes without their changing. */
 const WATCHED_FRESH_MS = 30_000;
 const FRESH_MS = 5000;
 const RUNNING_FRESH_MS = 1500;
 const PATIENCE_MS = 3000;
+/** A page does not wait longer for a cluster that may be dead; what was known before will do. */
+const WAIT_MS = 300;
 const WATCH_SECONDS = 120;
 const AGAIN_MS = 3000;
 
 export interface Records {
-  /** As they are now, or were a few seconds ago. Never rejects: a cluster that does not answer is in `unreachable`. */
+  /** As they are now, or, while a cluster keeps one waiting, were a few seconds ago. Never rejects: a cluster that does not answer is in `unreachable`. */
   current(): Promise<Known>;
   /** Something has changed: the next `current` reads. */
   expire(): void;
@@ -60,7 +63,9 @@ export function createRecords(context: ReleaseContext, clock: Clock): Records {
       reading ??= read().finally(() => {
         reading = undefined;
       });
-      return reading;
+      if (known === undefined) return reading;
+      const before = known.value;
+      return atMost(clock, WAIT_MS, reading, () => before);
     },
     expire,
     close: () => closing.abort(),
