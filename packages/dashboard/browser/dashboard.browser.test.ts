@@ -196,6 +196,7 @@ test("a rollback wants the token again, says what it did not do, and then what i
   await shows(page, "Release 43 takes the service back to release 41.");
   assert.deepEqual(fixture.posts.findLast(({ path }) => path === "/api/rollback")?.body, {
     release: 42,
+    to: 41,
     confirm: fixture.token,
   });
   await page.waitForFunction(() => location.hash === "#/release");
@@ -284,6 +285,7 @@ test("a query is completed, run, drawn, saved as a file, and refused when it wou
   await page.getByRole("button", { name: "Save as a file" }).click();
   await page.getByLabel("Name of the file").fill("by-minute");
   await page.getByLabel(/^Schedule/).fill("0 9 * * 1");
+  await page.getByLabel("The dashboard's token, once more").fill(fixture.token);
   await page.getByRole("button", { name: "Save queries/by-minute.sql" }).click();
   await shows(page, /Saved as queries\/by-minute\.sql/);
   assert.deepEqual(fixture.posts.findLast(({ path }) => path === "/api/queries/save")?.body, {
@@ -292,6 +294,7 @@ test("a query is completed, run, drawn, saved as a file, and refused when it wou
     sql: "select route, 1 as minute from requests",
     chart: { kind: "line", x: "minute", y: ["requests"] },
     schedule: "0 9 * * 1",
+    confirm: fixture.token,
   });
   await open(page, "#/queries");
   await editor.fill("drop table requests");
@@ -307,12 +310,14 @@ test("an alert is muted for a while, with a reason", async () => {
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: "8 h" }).click();
   await dialog.getByLabel(/^Why/).fill("the fix is on its way");
+  await dialog.getByLabel("The dashboard's token, once more").fill(fixture.token);
   await dialog.getByRole("button", { name: "Mute", exact: true }).click();
   await shows(page, /^Muted for 8.h\.$/);
   assert.deepEqual(fixture.posts.findLast(({ path }) => path === "/api/alerts/mute")?.body, {
     id: "i-22",
     forMs: 8 * 3_600_000,
     reason: "the fix is on its way",
+    confirm: fixture.token,
   });
 });
 

@@ -9,6 +9,7 @@ import { Badge } from "../parts/badge.tsx";
 import { Choice } from "../parts/choice.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Answered, Empty } from "../parts/state.tsx";
+import { TokenField } from "../parts/token-field.tsx";
 import { RollbackButton } from "../shell/rollback.tsx";
 import { duration } from "../words/units.ts";
 
@@ -67,9 +68,7 @@ function Inside({
                     {mutedUntil === undefined ? "when it closes" : <Ago at={mutedUntil} />}
                   </span>
                 </span>
-                <button type="button" onClick={() => void mute({ id, forMs: 0, reason: "" }, answer.ask)}>
-                  Unmute
-                </button>
+                <Unmute id={id} title={title} onDone={answer.ask} />
               </li>
             ))}
           </ul>
@@ -168,7 +167,8 @@ function Open({ incident, onMute }: { readonly incident: Incident; readonly onMu
   );
 }
 
-async function mute(request: MuteAlert, onDone: () => void): Promise<void> {
+/** Why it was refused, if it was. */
+async function mute(request: MuteAlert, onDone: () => void): Promise<AnswerError | undefined> {
   try {
     await post("/api/alerts/mute", request);
     store.notify(
@@ -176,9 +176,64 @@ async function mute(request: MuteAlert, onDone: () => void): Promise<void> {
       request.forMs === 0 ? "It is heard again." : `Muted for ${duration(request.forMs)}.`,
     );
     onDone();
+    return undefined;
   } catch (error) {
-    if (error instanceof AnswerError) store.notify("bad", `Nothing was changed: ${error.message}`);
+    if (error instanceof AnswerError) return error;
+    throw error;
   }
+}
+
+function Refused({ problem }: { readonly problem: AnswerError | undefined }) {
+  if (problem === undefined) return null;
+  return (
+    <p className="refused" role="alert">
+      Nothing was changed: {problem.message}. {problem.hint}
+    </p>
+  );
+}
+
+function Unmute({
+  id,
+  title,
+  onDone,
+}: {
+  readonly id: string;
+  readonly title: string;
+  readonly onDone: () => void;
+}) {
+  const [isOpen, setIsOpen] = useState(false);
+  const [token, setToken] = useState("");
+  const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
+  const close = (): void => setIsOpen(false);
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    const refused = await mute({ id, forMs: 0, reason: "", confirm: token.trim() }, onDone);
+    setProblem(refused);
+    if (refused === undefined) close();
+  };
+  return (
+    <>
+      <button type="button" onClick={() => setIsOpen(true)}>
+        Unmute
+      </button>
+      {isOpen ? (
+        <Dialog title={`Unmute: ${title}`} onClose={close}>
+          <form onSubmit={submit}>
+            <TokenField value={token} onChange={setToken} />
+            <Refused problem={problem} />
+            <div className="buttons">
+              <button type="button" onClick={close}>
+                Leave it
+              </button>
+              <button type="submit" className="primary">
+                Hear it again
+              </button>
+            </div>
+          </form>
+        </Dialog>
+      ) : null}
+    </>
+  );
 }
 
 const hour = 3_600_000;
@@ -202,10 +257,13 @@ function Mute({
 }) {
   const [length, setLength] = useState(String(hour));
   const [reason, setReason] = useState("");
+  const [token, setToken] = useState("");
+  const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    await mute({ id, forMs: Number(length), reason }, onDone);
-    onClose();
+    const refused = await mute({ id, forMs: Number(length), reason, confirm: token.trim() }, onDone);
+    setProblem(refused);
+    if (refused === undefined) onClose();
   };
   return (
     <Dialog title={`Mute: ${title}`} onClose={onClose}>
@@ -216,6 +274,8 @@ function Mute({
           Why, for whoever wonders tomorrow
           <input value={reason} onChange={({ target }) => setReason(target.value)} />
         </label>
+        <TokenField value={token} onChange={setToken} />
+        <Refused problem={problem} />
         <div className="buttons">
           <button type="button" onClick={onClose}>
             Leave it

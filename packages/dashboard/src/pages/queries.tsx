@@ -17,6 +17,7 @@ import { type Answer, useAnswer } from "../live/use-answer.ts";
 import { Ago } from "../parts/ago.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Answered } from "../parts/state.tsx";
+import { TokenField } from "../parts/token-field.tsx";
 import { go, useRoute } from "../shell/use-route.ts";
 import { Editor } from "./editor.tsx";
 import { Result } from "./result.tsx";
@@ -307,6 +308,7 @@ function Save({
   const [name, setName] = useState(query?.name ?? "");
   const [title, setTitle] = useState(query?.title ?? "");
   const [schedule, setSchedule] = useState(query?.schedule ?? "");
+  const [token, setToken] = useState("");
   const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -316,6 +318,7 @@ function Save({
       sql,
       chart,
       schedule: schedule.trim() === "" ? undefined : schedule.trim(),
+      confirm: token.trim(),
     };
     try {
       const { file } = await post<{ file: string }>("/api/queries/save", request);
@@ -358,6 +361,7 @@ function Save({
           />
           <small>Minute, hour, day, month, day of the week, time zone: Mondays at nine in Tokyo.</small>
         </label>
+        <TokenField value={token} onChange={setToken} />
         {problem === undefined ? null : (
           <p className="refused" role="alert">
             Nothing was saved: {problem.message}. {problem.hint}

@@ -4,6 +4,7 @@ import type { DeedAnswer, RollbackRequest } from "../live/api.ts";
 import { AnswerError, post } from "../live/client.ts";
 import { store } from "../live/store.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { TokenField } from "../parts/token-field.tsx";
 import { go } from "./use-route.ts";
 
 export function RollbackButton({ leaves, to }: { readonly leaves: number; readonly to: number }) {
@@ -35,9 +36,9 @@ function Rollback({
     setIsAsked(true);
     setProblem(undefined);
     try {
-      const request: RollbackRequest = { release: leaves, confirm: token.trim() };
-      const { text } = await post<DeedAnswer>("/api/rollback", request);
-      store.notify("good", text);
+      const request: RollbackRequest = { release: leaves, to, confirm: token.trim() };
+      const { started, text } = await post<DeedAnswer>("/api/rollback", request);
+      store.notify(started ? "good" : "bad", text);
       onClose();
       go({ page: "release" });
     } catch (error) {
@@ -52,16 +53,7 @@ function Rollback({
           Every cluster gets release {to} again, wave by wave in reverse order. Nothing is built: its images
           are in the registry. Release {leaves} is held, so that it is not deployed again by accident.
         </p>
-        <label>
-          The dashboard's token, once more
-          <input
-            type="password"
-            autoComplete="off"
-            value={token}
-            onChange={({ target }) => setToken(target.value)}
-            autoFocus
-          />
-        </label>
+        <TokenField value={token} onChange={setToken} />
         {problem === undefined ? null : (
           <p className="refused" role="alert">
             Nothing was started: {problem.message}. {problem.hint}
