@@ -8,7 +8,10 @@
  *     if (hasNoRoom(batch)) await commit({ lines: batch, offsets: parser.offsets() });
  *   }
  *
- * Lines in = access + logs + quarantine, always; a line that came in parts is one.
+ * Lines in = access + logs + quarantine, always; a line that came in parts is one. When a file was rotated away: feed it
+ * to its end, then make the next file's parser with this one as `previous`. When no file follows: `end(batch)`.
+ * `batch.access.ip` and `.path` are slices of the text that was read and valid until the batch is cleared; whoever keeps
+ * them longer copies them.
  */
 import { isAscii } from "node:buffer";
 import { assert } from "@slipway/base";

@@ -183,3 +183,12 @@ test("a part whose end never comes does not hold the others back for ever", () =
   assert.equal(parser.counts.lines, 101);
   assert.match(logs[0] as string, /lost$/);
 });
+
+test("long user agents and referers are cut, after their secrets are gone", () => {
+  const line = (text: string): string =>
+    `192.0.2.7 - - [05/Jan/2026:13:55:36 +0000] "GET / HTTP/1.1" 200 5 "https://e.com/?token=secret&x=${text}" "${text}"`;
+  const [row] = readLines(`${line("x".repeat(8000))}\n`).rows;
+  assert.equal(row?.userAgent, `${"x".repeat(500)}…`);
+  assert.equal(row?.referer.length, 501);
+  assert.match(row?.referer ?? "", /^https:\/\/e\.com\/\?token=REDACTED&x=xxx/);
+});

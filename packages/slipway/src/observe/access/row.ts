@@ -43,6 +43,9 @@ export class Row {
   }
 }
 
+/** Longer user agents and referers are cut, or whoever sends requests fills the memory with 50,000 of 8 kB. */
+const MAX_VALUE = 500;
+
 /** Referers seen as they came → their id; made empty when it is full. */
 const MAX_REFERERS = 20_000;
 
@@ -72,7 +75,7 @@ export class RowWriter {
     batch.status[at] = row.status;
     batch.bytes[at] = row.bytes;
     batch.referer[at] = this.#refererId(row.referer);
-    batch.userAgent[at] = this.#dictionaries.userAgent.idOf(row.userAgent);
+    batch.userAgent[at] = this.#dictionaries.userAgent.idOf(short(row.userAgent));
     batch.route[at] = routes.idOf(text, pathStart, pathEnd, row.status);
     batch.path[at] =
       routes.pathEnd === pathEnd ? path : this.#redactor.apply(path, routes.pathEnd - pathStart);
@@ -91,6 +94,8 @@ export class RowWriter {
   /** Of the referer as it came; it is redacted once. */
   #refererId(referer: string): number {
     if (referer.length === 1 && referer === "-") return this.#noReferer;
+    if (referer.length > MAX_VALUE)
+      return this.#dictionaries.referer.idOf(short(this.#redactor.apply(referer)));
     const known = this.#referers.get(referer);
     if (known !== undefined) return known;
     if (this.#referers.size >= MAX_REFERERS) this.#referers.clear();
@@ -98,4 +103,8 @@ export class RowWriter {
     this.#referers.set(Buffer.from(referer, "utf8").toString("utf8"), id);
     return id;
   }
+}
+
+function short(value: string): string {
+  return value.length <= MAX_VALUE ? value : `${value.slice(0, MAX_VALUE)}…`;
 }
