@@ -34,6 +34,8 @@ const benchmarks: readonly {
   { file: "deploy.bench.ts", short: ["1", "clusters"], hasTimedGoal: true },
   { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
   { file: "parse.bench.ts", short: ["1", "200000"], hasTimedGoal: true },
+  // Memory is no time; the short form lets time go twenty times faster.
+  { file: "dashboard.bench.ts", short: ["0.33", "20"], hasTimedGoal: true },
   { file: "demo.bench.ts", short: [], hasTimedGoal: true },
 ];
 

@@ -190,7 +190,7 @@ test("a rollback wants the token again, says what it did not do, and then what i
   assert.ok(await go.isDisabled(), "not without a token");
   await dialog.getByLabel("The dashboard's token, once more").fill("wrong");
   await go.click();
-  await shows(page, /Nothing was started: the token is not the one/);
+  await shows(page, /Not started: the token is not the one/);
   await dialog.getByLabel("The dashboard's token, once more").fill(fixture.token);
   await go.click();
   await shows(page, "Release 43 takes the service back to release 41.");
@@ -233,6 +233,10 @@ test("the token signs in, is not left in the address, and a reload keeps the ses
   await page.getByLabel("Token").fill(fixture.token);
   await page.getByRole("button", { name: "Sign in" }).click();
   await shows(page, /^All is well/);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Token").waitFor();
+  await page.reload();
+  await page.getByLabel("Token").waitFor();
 });
 
 test("logs are searched, narrowed down and followed", async () => {
@@ -285,7 +289,7 @@ test("a query is completed, run, drawn, saved as a file, and refused when it wou
   await page.getByRole("button", { name: "Save as a file" }).click();
   await page.getByLabel("Name of the file").fill("by-minute");
   await page.getByLabel(/^Schedule/).fill("0 9 * * 1");
-  await page.getByLabel("The dashboard's token, once more").fill(fixture.token);
+  await page.getByLabel(/^The dashboard's token/).fill(fixture.token);
   await page.getByRole("button", { name: "Save queries/by-minute.sql" }).click();
   await shows(page, /Saved as queries\/by-minute\.sql/);
   assert.deepEqual(fixture.posts.findLast(({ path }) => path === "/api/queries/save")?.body, {
@@ -310,7 +314,7 @@ test("an alert is muted for a while, with a reason", async () => {
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: "8 h" }).click();
   await dialog.getByLabel(/^Why/).fill("the fix is on its way");
-  await dialog.getByLabel("The dashboard's token, once more").fill(fixture.token);
+  await dialog.getByLabel(/^The dashboard's token/).fill(fixture.token);
   await dialog.getByRole("button", { name: "Mute", exact: true }).click();
   await shows(page, /^Muted for 8.h\.$/);
   assert.deepEqual(fixture.posts.findLast(({ path }) => path === "/api/alerts/mute")?.body, {
@@ -319,6 +323,10 @@ test("an alert is muted for a while, with a reason", async () => {
     reason: "the fix is on its way",
     confirm: fixture.token,
   });
+  await page.getByRole("button", { name: "Unmute" }).click();
+  await dialog.getByLabel(/^The dashboard's token/).fill(fixture.token);
+  await dialog.getByRole("button", { name: "Unmute", exact: true }).click();
+  await shows(page, "It is heard again.");
 });
 
 test("a span of a chart is looked at closer, and left again", async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { builtPages } from "./pages.ts";
 
@@ -23,6 +25,13 @@ test("nothing stands inline and nothing comes from elsewhere: a strict policy ha
   const html = readFileSync(join(await builtPages(), "index.html"), "utf8");
   assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?:/);
   for (const [, address] of html.matchAll(/(?:src|href)="([^"]+)"/g)) assert.match(address ?? "", /^\.\//);
+});
+
+test("two that find the pages missing at the same time both get them", async () => {
+  await rm(join(await builtPages(), "made-of"));
+  const program = join(import.meta.dirname, "pages.ts");
+  const runs = [1, 2].map(() => promisify(execFile)(process.execPath, [program]));
+  for (const { stdout } of await Promise.all(runs)) assert.ok(existsSync(join(stdout.trim(), "index.html")));
 });
 
 test("pages that are built are not built again", async () => {

@@ -34,7 +34,7 @@ function Inside({
   readonly alerts: AlertsAnswer;
   readonly answer: Answer<AlertsAnswer>;
 }) {
-  const [muting, setMuting] = useState<{ id: string; title: string } | undefined>(undefined);
+  const [muting, setMuting] = useState<Muting | undefined>(undefined);
   return (
     <>
       <section>
@@ -50,7 +50,7 @@ function Inside({
             <Open
               key={incident.id}
               incident={incident}
-              onMute={() => setMuting({ id: incident.id, title: incident.title })}
+              onMute={() => setMuting({ id: incident.id, title: incident.title, isMuted: false })}
             />
           ))
         )}
@@ -68,7 +68,9 @@ function Inside({
                     {mutedUntil === undefined ? "when it closes" : <Ago at={mutedUntil} />}
                   </span>
                 </span>
-                <Unmute id={id} title={title} onDone={answer.ask} />
+                <button type="button" onClick={() => setMuting({ id, title, isMuted: true })}>
+                  Unmute
+                </button>
               </li>
             ))}
           </ul>
@@ -87,7 +89,7 @@ function Inside({
                 <button
                   type="button"
                   className="quiet-button"
-                  onClick={() => setMuting({ id: name, title: `rule ${name}` })}
+                  onClick={() => setMuting({ id: name, title: `rule ${name}`, isMuted: false })}
                 >
                   Mute
                 </button>
@@ -167,75 +169,6 @@ function Open({ incident, onMute }: { readonly incident: Incident; readonly onMu
   );
 }
 
-/** Why it was refused, if it was. */
-async function mute(request: MuteAlert, onDone: () => void): Promise<AnswerError | undefined> {
-  try {
-    await post("/api/alerts/mute", request);
-    store.notify(
-      "good",
-      request.forMs === 0 ? "It is heard again." : `Muted for ${duration(request.forMs)}.`,
-    );
-    onDone();
-    return undefined;
-  } catch (error) {
-    if (error instanceof AnswerError) return error;
-    throw error;
-  }
-}
-
-function Refused({ problem }: { readonly problem: AnswerError | undefined }) {
-  if (problem === undefined) return null;
-  return (
-    <p className="refused" role="alert">
-      Nothing was changed: {problem.message}. {problem.hint}
-    </p>
-  );
-}
-
-function Unmute({
-  id,
-  title,
-  onDone,
-}: {
-  readonly id: string;
-  readonly title: string;
-  readonly onDone: () => void;
-}) {
-  const [isOpen, setIsOpen] = useState(false);
-  const [token, setToken] = useState("");
-  const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
-  const close = (): void => setIsOpen(false);
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault();
-    const refused = await mute({ id, forMs: 0, reason: "", confirm: token.trim() }, onDone);
-    setProblem(refused);
-    if (refused === undefined) close();
-  };
-  return (
-    <>
-      <button type="button" onClick={() => setIsOpen(true)}>
-        Unmute
-      </button>
-      {isOpen ? (
-        <Dialog title={`Unmute: ${title}`} onClose={close}>
-          <form onSubmit={submit}>
-            <TokenField value={token} onChange={setToken} />
-            <Refused problem={problem} />
-            <div className="buttons">
-              <button type="button" onClick={close}>
-                Leave it
-              </button>
-              <button type="submit" className="primary">
-                Hear it again
-              </button>
-            </div>
-          </form>
-        </Dialog>
-      ) : null}
-    </>
-  );
-}
-
 const hour = 3_600_000;
 const lengths: readonly { readonly value: string; readonly text: string }[] = [1, 8, 24, 7 * 24].map(
   (hours) => ({
@@ -244,44 +177,68 @@ const lengths: readonly { readonly value: string; readonly text: string }[] = [1
   }),
 );
 
+interface Muting {
+  /** Of an incident, or the name of a rule. */
+  readonly id: string;
+  readonly title: string;
+  readonly isMuted: boolean;
+}
+
 function Mute({
   id,
   title,
+  isMuted,
   onClose,
   onDone,
-}: {
-  readonly id: string;
-  readonly title: string;
-  readonly onClose: () => void;
-  readonly onDone: () => void;
-}) {
+}: Muting & { readonly onClose: () => void; readonly onDone: () => void }) {
   const [length, setLength] = useState(String(hour));
   const [reason, setReason] = useState("");
   const [token, setToken] = useState("");
   const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const refused = await mute({ id, forMs: Number(length), reason, confirm: token.trim() }, onDone);
-    setProblem(refused);
-    if (refused === undefined) onClose();
+    const forMs = isMuted ? 0 : Number(length);
+    try {
+      await post<unknown>("/api/alerts/mute", {
+        id,
+        forMs,
+        reason,
+        confirm: token.trim(),
+      } satisfies MuteAlert);
+      store.notify("good", isMuted ? "It is heard again." : `Muted for ${duration(forMs)}.`);
+      onDone();
+      onClose();
+    } catch (error) {
+      if (error instanceof AnswerError) setProblem(error);
+    }
   };
   return (
-    <Dialog title={`Mute: ${title}`} onClose={onClose}>
+    <Dialog title={`${isMuted ? "Unmute" : "Mute"}: ${title}`} onClose={onClose}>
       <form onSubmit={submit}>
-        <p>It is still watched and kept in the history; nobody is told until the time is over.</p>
-        <Choice label="For how long" options={lengths} value={length} onChoose={setLength} />
-        <label>
-          Why, for whoever wonders tomorrow
-          <input value={reason} onChange={({ target }) => setReason(target.value)} />
-        </label>
+        {isMuted ? (
+          <p>Whoever is told of alerts is told of it again.</p>
+        ) : (
+          <>
+            <p>It is still watched and kept in the history; nobody is told until the time is over.</p>
+            <Choice label="For how long" options={lengths} value={length} onChoose={setLength} />
+            <label>
+              Why, for whoever wonders tomorrow
+              <input value={reason} onChange={({ target }) => setReason(target.value)} />
+            </label>
+          </>
+        )}
         <TokenField value={token} onChange={setToken} />
-        <Refused problem={problem} />
+        {problem === undefined ? null : (
+          <p className="refused" role="alert">
+            Not changed: {problem.message}. {problem.hint}
+          </p>
+        )}
         <div className="buttons">
           <button type="button" onClick={onClose}>
             Leave it
           </button>
-          <button type="submit" className="primary">
-            Mute
+          <button type="submit" className="primary" disabled={token.trim() === ""}>
+            {isMuted ? "Unmute" : "Mute"}
           </button>
         </div>
       </form>

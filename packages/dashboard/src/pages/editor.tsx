@@ -5,6 +5,9 @@
 import { type KeyboardEvent, useRef, useState } from "react";
 import { type Completion, completions, tokens, wordBefore } from "./sql.ts";
 
+/** Of the style sheet, px: 13 × 1.6. */
+const lineHeight = 20.8;
+
 export function Editor({
   value,
   tables,
@@ -20,6 +23,7 @@ export function Editor({
   const under = useRef<HTMLPreElement>(null);
   const [offered, setOffered] = useState<readonly Completion[]>([]);
   const [chosen, setChosen] = useState(0);
+  const [place, setPlace] = useState({ left: "0", top: "0" });
 
   const offer = (sql: string, cursor: number): void => {
     const { word, qualifier } = wordBefore(sql, cursor);
@@ -27,6 +31,12 @@ export function Editor({
     const isWanted = word !== "" || qualifier !== undefined || isAfterFrom;
     setOffered(isWanted ? completions(sql, cursor, tables) : []);
     setChosen(0);
+    const lines = sql.slice(0, cursor - word.length).split("\n");
+    const { scrollTop = 0, scrollLeft = 0 } = field.current ?? {};
+    setPlace({
+      left: `calc(${14 - scrollLeft}px + ${lines.at(-1)?.length ?? 0}ch)`,
+      top: `${12 + lines.length * lineHeight - scrollTop}px`,
+    });
   };
   const take = (completion: Completion): void => {
     const area = field.current as HTMLTextAreaElement;
@@ -96,6 +106,7 @@ export function Editor({
       <div
         id="sql-offered"
         className="offered"
+        style={place}
         role="listbox"
         aria-label="May be meant"
         hidden={offered.length === 0}

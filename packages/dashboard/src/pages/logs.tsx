@@ -180,7 +180,7 @@ function Lines({
   const newest = found.entries.at(-1)?.ts ?? 0;
   // The tail begins a little before the answer ends: what both have is shown once.
   const entries = useMemo(
-    () => [...found.entries, ...tail.filter(({ ts }) => ts > newest)].slice(-1_500),
+    () => [...found.entries, ...tail.filter(({ ts }) => ts > newest)].slice(-limit),
     [found, tail, newest],
   );
   // biome-ignore lint/correctness/useExhaustiveDependencies: new lines move the end
@@ -257,6 +257,9 @@ const Line = memo(function Line({ entry, grep }: { readonly entry: LogEntry; rea
 
 function Detail({ entry }: { readonly entry: LogEntry }) {
   const at = useNow();
+  const box = useRef<HTMLDivElement>(null);
+  // Of the last line it would lie below what is seen.
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), []);
   const facts: readonly (readonly [string, string, string | undefined])[] = [
     ["time", `${absolute(entry.ts)}, ${Math.max(0, Math.round((at - entry.ts) / 1_000))} s ago`, undefined],
     ["cluster", entry.cluster, "cluster"],
@@ -268,7 +271,7 @@ function Detail({ entry }: { readonly entry: LogEntry }) {
     ["severity", entry.severity, undefined],
   ];
   return (
-    <div className="line-detail">
+    <div className="line-detail" ref={box}>
       <dl>
         {facts.map(([name, value, filter]) => (
           <div key={name}>

@@ -92,7 +92,12 @@ function Current({ release }: { readonly release: ReleaseSummary }) {
       <span className="strip-clusters">
         {release.clusters.map(({ name, verdict, step }) => (
           <span key={name}>
-            {name} <Badge word={verdict === "not-started" && step !== "pending" ? step : verdict} />
+            {name}{" "}
+            {verdict === "not-started" && step !== "pending" ? (
+              <Badge word={step} tone="going" />
+            ) : (
+              <Badge word={verdict} />
+            )}
           </span>
         ))}
       </span>
@@ -212,15 +217,17 @@ function Traffics({ services }: { readonly services: readonly ServiceNow[] }) {
     <section>
       <div className="section-head">
         <h2>Traffic</h2>
-        <Choice
-          label="Service"
-          value={service}
-          options={[
-            { value: "", text: "All" },
-            ...services.map(({ service }) => ({ value: service, text: service })),
-          ]}
-          onChoose={(service) => setParameters({ service })}
-        />
+        {services.length < 2 ? null : (
+          <Choice
+            label="Service"
+            value={service}
+            options={[
+              { value: "", text: "All" },
+              ...services.map(({ service }) => ({ value: service, text: service })),
+            ]}
+            onChoose={(service) => setParameters({ service })}
+          />
+        )}
         <div data-ranges className="ranges">
           <Choice
             label="Time"
@@ -320,7 +327,7 @@ function Clusters({ now }: { readonly now: NowAnswer }) {
               {reachable ? (
                 <>
                   <span className={pods.ready < pods.wanted ? "warn" : ""}>
-                    {pods.ready} of {pods.wanted} pods ready
+                    {pods.wanted === 0 ? "no pods" : `${pods.ready} of ${pods.wanted} pods ready`}
                   </span>
                   <span>{release === undefined ? "nothing released" : `release ${release}`}</span>
                   <span>{perSecond(traffic)} requests</span>

@@ -364,7 +364,7 @@ function Save({
         <TokenField value={token} onChange={setToken} />
         {problem === undefined ? null : (
           <p className="refused" role="alert">
-            Nothing was saved: {problem.message}. {problem.hint}
+            Not saved: {problem.message}. {problem.hint}
           </p>
         )}
         <div className="buttons">

@@ -77,10 +77,7 @@ function Inside({
                   <div key={name} className="wave-cluster">
                     <div className="wave-head">
                       <strong>{name}</strong>
-                      <Badge word={cluster?.verdict ?? "unknown"} />
-                      {cluster === undefined || cluster.step === "done" ? null : (
-                        <span className="muted">{cluster.step}</span>
-                      )}
+                      <Where cluster={cluster} />
                     </div>
                     {own.length === 0 ? (
                       <p className="muted">no pods are known here</p>
@@ -123,6 +120,21 @@ function Inside({
         )}
       </section>
     </div>
+  );
+}
+
+/** Before there is a verdict, the step that a cluster is at says more. */
+function Where({ cluster }: { readonly cluster: ReleaseAnswer["release"]["clusters"][number] | undefined }) {
+  if (cluster === undefined) return <Badge word="unknown" />;
+  const { verdict, step } = cluster;
+  if (verdict === "not-started" && step !== "pending" && step !== "done") {
+    return <Badge word={step} tone="going" />;
+  }
+  return (
+    <>
+      <Badge word={verdict} />
+      {step === "done" || step === "pending" ? null : <span className="muted">{step}</span>}
+    </>
   );
 }
 

@@ -5,7 +5,8 @@ import { every } from "../live/clock.ts";
 import { listen } from "../live/events.ts";
 import { ring } from "./ring.ts";
 
-export const mostLines = 1_000;
+/** As many as one answer has: a tail that runs all night holds no more than one that has just begun. */
+export const mostLines = 500;
 
 export interface Tail {
   readonly entries: readonly LogEntry[];

@@ -1,7 +1,10 @@
 /** An outcome, a verdict, a state: a word with a mark, so that colour is never the only difference. */
 import type { Tone } from "../words/headline.ts";
 
-const tones: Readonly<Record<string, Tone>> = {
+type BadgeTone = Tone | "going";
+
+const tones: Readonly<Record<string, BadgeTone>> = {
+  "in-progress": "going",
   healthy: "good",
   passed: "good",
   ok: "good",
@@ -19,17 +22,16 @@ const tones: Readonly<Record<string, Tone>> = {
   ticket: "warn",
   muted: "quiet",
 };
-const marks: Readonly<Record<Tone, string>> = { good: "✓", bad: "✕", warn: "!", quiet: "·" };
+const marks: Readonly<Record<BadgeTone, string>> = { going: "→", good: "✓", bad: "✕", warn: "!", quiet: "·" };
 
-export function toneOf(word: string): Tone {
+export function toneOf(word: string): BadgeTone {
   return tones[word] ?? "quiet";
 }
 
-export function Badge({ word, tone = toneOf(word) }: { readonly word: string; readonly tone?: Tone }) {
-  const going = word === "in-progress";
+export function Badge({ word, tone = toneOf(word) }: { readonly word: string; readonly tone?: BadgeTone }) {
   return (
-    <span className={`badge ${going ? "going" : tone}`}>
-      <span aria-hidden="true">{going ? "→" : marks[tone]}</span>
+    <span className={`badge ${tone}`}>
+      <span aria-hidden="true">{marks[tone]}</span>
       {word.replace("-", " ")}
     </span>
   );

@@ -1,4 +1,4 @@
-/** What changes something wants the token once more: a page that was left open is not enough. */
+/** The token, once more: asked for by everything that changes something, so that a page left open is not enough. */
 export function TokenField({
   value,
   onChange,
@@ -10,9 +10,9 @@ export function TokenField({
     <label>
       The dashboard's token, once more
       <input
-        required
         type="password"
         autoComplete="off"
+        required
         value={value}
         onChange={({ target }) => onChange(target.value)}
       />

@@ -25,7 +25,9 @@ export function Help({ onClose }: { readonly onClose: () => void }) {
         ))}
       </dl>
       <form method="dialog">
-        <button type="submit">Close</button>
+        <div className="buttons">
+          <button type="submit">Close</button>
+        </div>
       </form>
     </Dialog>
   );

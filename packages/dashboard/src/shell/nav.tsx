@@ -5,6 +5,7 @@ import { useLive } from "../live/store.ts";
 import { duration } from "../words/units.ts";
 import { pageKeys } from "./keys.ts";
 import { type PageName, pageNames, routeHash } from "./route.ts";
+import { signOut } from "./session.ts";
 import { setTheme, themes, useTheme } from "./theme.ts";
 import { useRoute } from "./use-route.ts";
 
@@ -64,6 +65,9 @@ export function Nav({ onHelp }: { readonly onHelp: () => void }) {
       <div className="foot">
         <Pulse />
         <ThemeSwitch />
+        <button type="button" className="quiet-button" onClick={() => void signOut()}>
+          Sign out
+        </button>
         <button type="button" className="quiet-button" onClick={onHelp}>
           Keys{" "}
           <span className="key" aria-hidden="true">

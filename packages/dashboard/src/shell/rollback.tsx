@@ -37,8 +37,8 @@ function Rollback({
     setProblem(undefined);
     try {
       const request: RollbackRequest = { release: leaves, to, confirm: token.trim() };
-      const { started, text } = await post<DeedAnswer>("/api/rollback", request);
-      store.notify(started ? "good" : "bad", text);
+      const { text } = await post<DeedAnswer>("/api/rollback", request);
+      store.notify("good", text);
       onClose();
       go({ page: "release" });
     } catch (error) {
@@ -56,7 +56,7 @@ function Rollback({
         <TokenField value={token} onChange={setToken} />
         {problem === undefined ? null : (
           <p className="refused" role="alert">
-            Nothing was started: {problem.message}. {problem.hint}
+            Not started: {problem.message}. {problem.hint}
           </p>
         )}
         <div className="buttons">

@@ -1,7 +1,7 @@
 /** Who one is: a cookie that the token was given for. A link may bring the token behind `#token=`. */
 
 import type { SessionAnswer } from "../live/api.ts";
-import { AnswerError, get } from "../live/client.ts";
+import { AnswerError, get, post } from "../live/client.ts";
 import { store } from "../live/store.ts";
 import { tokenOf } from "./route.ts";
 
@@ -21,6 +21,11 @@ export async function begin(): Promise<void> {
   } finally {
     store.set({ isAsked: true });
   }
+}
+
+export async function signOut(): Promise<void> {
+  await post<unknown>("/api/session/end", {}).catch(() => undefined);
+  store.set({ session: undefined, now: undefined, release: undefined });
 }
 
 /** @throws AnswerError when the token is not the one. */
