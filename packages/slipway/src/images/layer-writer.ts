@@ -5,16 +5,19 @@
  *
  * The tar is first made without being stored, only hashed (its hash is the diffID): if the layout has that diffID
  * already, there is nothing to compress or write, so an unchanged rebuild costs one read of the input; and not that
- * where the files show that they are what was read before (`unchanged.ts`).
+ * where the files show that they are what was read before (`unchanged.ts`). A small tar is kept from then on: what changes
+ * with a commit is read, packed and indexed once, in one piece.
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
 import { Readable, Transform } from "node:stream";
-import { createGzip } from "node:zlib";
+import { promisify } from "node:util";
+import { createGzip, gzip as gzipWhole } from "node:zlib";
 import { readCache, SlipwayError, writeCache } from "@slipway/base";
-import type { ImageLayout } from "./layout.ts";
+import { keepIndex } from "./layer-index.ts";
+import type { ImageLayout, StoredBlob } from "./layout.ts";
 import { type Descriptor, MEDIA } from "./oci.ts";
-import { padding, TAR_END, type TarEntry, tarHeader } from "./tar.ts";
+import { type PlacedEntry, padding, readTar, TAR_END, type TarEntry, tarHeader } from "./tar.ts";
 import { entriesKey, knownIds, rememberIds } from "./unchanged.ts";
 
 /** Where a file's bytes come from. */
@@ -46,8 +49,13 @@ export interface LayerOptions {
 
 const SMALL_BYTES = 256 * 1024;
 
+/** Headers and small files one by one would cost more on their way through streams and threads than as bytes. */
+const BLOCK_BYTES = 256 * 1024;
+/** The biggest tar that is kept in memory between hashing and packing. */
+const KEPT_BYTES = 16 * 1024 * 1024;
+
 /** Pinned: another level is another digest. */
-const GZIP_LEVEL = 6;
+const GZIP = { level: 6, memLevel: 8, chunkSize: BLOCK_BYTES };
 
 export async function writeLayer(
   layout: ImageLayout,
@@ -65,26 +73,60 @@ export async function writeLayer(
   }
   const hash = createHash("sha256");
   const timeless = options.hasContentId === true ? createHash("sha256") : undefined;
-  for await (const chunk of tarStream(sorted, options.mtime, timeless)) hash.update(chunk);
+  const blocks: Uint8Array[] = [];
+  let size = 0;
+  for await (const block of inBlocks(tarStream(sorted, options.mtime, timeless))) {
+    hash.update(block);
+    size += block.byteLength;
+    if (size <= KEPT_BYTES) blocks.push(block);
+  }
   const diffId = `sha256:${hash.digest("hex")}`;
   const content = timeless === undefined ? {} : { contentId: `sha256:${timeless.digest("hex")}` };
   if (key !== undefined) await rememberIds(layout, key, { diffId, contentId: content.contentId });
   const known = await knownLayer(layout, diffId, options.compression);
   if (known !== undefined) return { descriptor: known, diffId, ...content };
 
-  // A file that changes between the two reads changes the diffID too: the second read is the one that counts.
-  const stored = createHash("sha256");
-  const source = Readable.from(hashed(tarStream(sorted, options.mtime), stored), { objectMode: false });
-  const body = options.compression === "gzip" ? source.compose(gzip()) : source;
-  const blob = await layout.putStream(body as Readable);
-  const descriptor: Descriptor = {
-    mediaType: options.compression === "gzip" ? MEDIA.layerGzip : MEDIA.layer,
-    ...blob,
-  };
-  const written = { descriptor, diffId: `sha256:${stored.digest("hex")}` };
+  const written =
+    size <= KEPT_BYTES
+      ? await storeWhole(layout, Buffer.concat(blocks), diffId, options.compression)
+      : await storeStream(layout, sorted, options);
   await remember(layout, written, options.compression);
   return { ...written, ...content };
 }
+
+async function storeWhole(
+  layout: ImageLayout,
+  tar: Buffer,
+  diffId: string,
+  compression: LayerOptions["compression"],
+): Promise<WrittenLayer> {
+  const packed = compression === "gzip" ? await gzipOf(tar) : tar;
+  const descriptor = descriptorOf(await layout.put(packed), compression);
+  // What stands on this layer looks into it next; unpacking it for that would cost as much as packing it.
+  const index: PlacedEntry[] = [];
+  const readAt = async (offset: number, length: number) => tar.subarray(offset, offset + length);
+  for await (const entry of readTar(readAt, diffId)) index.push(entry);
+  await keepIndex(layout, descriptor.digest, index);
+  return { descriptor, diffId };
+}
+
+async function storeStream(
+  layout: ImageLayout,
+  entries: readonly LayerEntry[],
+  { mtime, compression }: LayerOptions,
+): Promise<WrittenLayer> {
+  // A file that changes between the two reads changes the diffID too: the second read is the one that counts.
+  const stored = createHash("sha256");
+  const source = Readable.from(hashed(inBlocks(tarStream(entries, mtime)), stored), { objectMode: false });
+  const body = compression === "gzip" ? source.compose(gzip()) : source;
+  const descriptor = descriptorOf(await layout.putStream(body as Readable), compression);
+  return { descriptor, diffId: `sha256:${stored.digest("hex")}` };
+}
+
+const descriptorOf = (blob: StoredBlob, compression: LayerOptions["compression"]): Descriptor => ({
+  mediaType: compression === "gzip" ? MEDIA.layerGzip : MEDIA.layer,
+  ...blob,
+});
 
 /**
  * Sorts by bytes, refuses two entries for one path, and adds the directories that were not named, as root's 0755.
@@ -166,6 +208,19 @@ async function* tarStream(
   yield TAR_END;
 }
 
+async function* inBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of source) {
+    parts.push(part);
+    size += part.byteLength;
+    if (size < BLOCK_BYTES) continue;
+    yield parts.length === 1 ? part : Buffer.concat(parts, size);
+    [parts, size] = [[], 0];
+  }
+  if (size > 0) yield Buffer.concat(parts, size);
+}
+
 async function* contentOf(entry: LayerEntry): AsyncGenerator<Uint8Array> {
   const content = entry.content;
   if (content === undefined) return;
@@ -196,12 +251,20 @@ async function* hashed(
 }
 
 /** Byte 9 of a gzip header names the operating system; 255 means "unknown", so every system writes the same. */
+const SYSTEM_AT = 9;
+
+async function gzipOf(tar: Buffer): Promise<Buffer> {
+  const packed = await promisify(gzipWhole)(tar, GZIP);
+  packed[SYSTEM_AT] = 255;
+  return packed;
+}
+
 function gzip(): Transform {
-  const packer = createGzip({ level: GZIP_LEVEL, memLevel: 8, chunkSize: 256 * 1024 });
+  const packer = createGzip(GZIP);
   let position = 0;
   const patch = new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      if (position <= 9 && position + chunk.length > 9) chunk[9 - position] = 255;
+      if (position <= SYSTEM_AT && position + chunk.length > SYSTEM_AT) chunk[SYSTEM_AT - position] = 255;
       position += chunk.length;
       done(null, chunk);
     },

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { createGzip, gunzipSync, gzipSync } from "node:zlib";
 import { expectedView, LAYER_CASES, layerTar, showView, type ViewedFile } from "./layer-cases.ts";
 import { bytesEntry, type LayerEntry, symlinkEntry, writeLayer } from "./layer-writer.ts";
 import { ImageFiles } from "./layers.ts";
 import { ImageLayout } from "./layout.ts";
-import { MEDIA } from "./oci.ts";
+import { digestOf, MEDIA } from "./oci.ts";
 
 let folder: string;
 let layout: ImageLayout;
@@ -95,6 +97,51 @@ test("a blob that was damaged on disk is not read as if it were whole", async ()
     compression: "gzip",
   });
   await writeFile(layout.blobPath(layer.descriptor.digest), "other bytes");
-  await assert.rejects(ImageFiles.open(layout, { layers: [layer.descriptor] }));
+  // What was written here is known without being read; its content is not.
+  const files = await ImageFiles.open(layout, { layers: [layer.descriptor] });
+  const found = files.lookup("/damaged");
+  assert.ok(found.kind === "found");
+  await assert.rejects(files.read(found.node));
+  await rm(layout.cachePath("indexes"), { recursive: true });
+  const again = await ImageLayout.open(layout.directory);
+  await assert.rejects(ImageFiles.open(again, { layers: [layer.descriptor] }));
   await assert.rejects(layout.read(layer.descriptor.digest), { code: "IMAGE_DIGEST_MISMATCH" });
+});
+
+test("the index of a layer that was written is the one that reading it gives, small or big, packed or not", async () => {
+  const big = randomBytes(17 * 1024 * 1024); // too big to be kept in memory while it is packed
+  const entries = [
+    file("a/small", "text"),
+    symlinkEntry("a/link", "small"),
+    file(`long/${"x".repeat(200)}`, "long"),
+  ];
+  for (const compression of ["gzip", "none"] as const) {
+    for (const content of [entries, [...entries, bytesEntry("big", big)]]) {
+      const { descriptor, diffId } = await writeLayer(layout, content, { mtime: 5, compression });
+      const known = [...(await ImageFiles.open(layout, { layers: [descriptor] })).entries()];
+      await rm(layout.cachePath("indexes"), { recursive: true, force: true });
+      const again = await ImageLayout.open(layout.directory);
+      assert.deepEqual(known, [...(await ImageFiles.open(again, { layers: [descriptor] })).entries()]);
+      const blob = await layout.read(descriptor.digest);
+      const tar = compression === "gzip" ? gunzipSync(blob) : blob;
+      assert.equal(digestOf(tar), diffId);
+    }
+  }
+});
+
+test("packed in one piece or as a stream, a layer has the same bytes", async () => {
+  const lines = Array.from({ length: 60_000 }, (_, line) => `${line} ${(line * 7919) % 10_007}\n`).join("");
+  const entries = [file("a", lines), bytesEntry("b", randomBytes(300_000))];
+  const { descriptor } = await writeLayer(layout, entries, { mtime: 5, compression: "gzip" });
+  const written = await layout.read(descriptor.digest);
+  const stream = createGzip({ level: 6, memLevel: 8 });
+  const tar = gunzipSync(written);
+  const packed: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => packed.push(chunk));
+  for (let at = 0; at < tar.length; at += 5_001) stream.write(tar.subarray(at, at + 5_001));
+  stream.end();
+  await once(stream, "end");
+  const expected = Buffer.concat(packed);
+  expected[9] = 255;
+  assert.ok(written.equals(expected));
 });

@@ -13,15 +13,13 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { readCache, SlipwayError, writeCache } from "@slipway/base";
+import { SlipwayError } from "@slipway/base";
+import { keepIndex, keptIndex } from "./layer-index.ts";
 import type { ImageLayout } from "./layout.ts";
 import type { Descriptor, ImageManifest } from "./oci.ts";
 import { HeaderWalk, normalPath, type PlacedEntry, padding, readerOf, readTar } from "./tar.ts";
 
 const MAX_SYMLINKS = 40;
-/** Change when the index's form does: old ones are then made anew. */
-const INDEX_VERSION = 3;
-
 /** A file, directory, link or device of the merged file system. */
 export interface FileNode {
   readonly kind: "file" | "directory" | "symlink" | "character" | "block" | "fifo";
@@ -132,9 +130,8 @@ export class ImageFiles {
 
 /** The headers of a layer in their order, from the cache when it was indexed before. */
 async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<readonly PlacedEntry[]> {
-  const cache = layout.cachePath("indexes", `${layer.digest.replace(":", "-")}.json`);
-  const kept = await readCache<{ version: number; entries: PlacedEntry[] }>(cache);
-  if (kept?.version === INDEX_VERSION) return kept.entries;
+  const kept = await keptIndex(layout, layer.digest);
+  if (kept !== undefined) return kept;
   const entries: PlacedEntry[] = [];
   if (compressionOf(layer) === "none") {
     if ((await layout.size(layer.digest)) === undefined) await layout.read(layer.digest); // throws the clear error
@@ -148,7 +145,7 @@ async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<reado
     for await (const entry of readTarStream(await openUnpacked(layout, layer), layer.digest))
       entries.push(entry);
   }
-  await writeCache(cache, { version: INDEX_VERSION, entries });
+  await keepIndex(layout, layer.digest, entries);
   return entries;
 }
 

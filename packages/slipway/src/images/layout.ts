@@ -102,12 +102,12 @@ export class ImageLayout {
 
   /** Stores bytes. With `expected`, refuses others: IMAGE_DIGEST_MISMATCH. */
   async put(data: Uint8Array, expected?: string): Promise<StoredBlob> {
-    const digest = expected ?? digestOf(data);
-    const parts = parseDigest(digest);
-    if (parts === undefined) throw invalidDigest(digest);
-    const actual = digestOf(data, parts.algorithm);
-    if (actual !== digest) throw digestMismatch(digest, actual);
-    if ((await this.size(digest)) !== data.byteLength) await writeAtomic(this.blobPath(digest), data);
+    const algorithm = expected === undefined ? "sha256" : parseDigest(expected)?.algorithm;
+    if (algorithm === undefined) throw invalidDigest(expected as string);
+    const digest = digestOf(data, algorithm);
+    if (expected !== undefined && digest !== expected) throw digestMismatch(expected, digest);
+    if ((await this.size(digest)) === data.byteLength) await this.touch(digest);
+    else await writeAtomic(this.blobPath(digest), data);
     return { digest, size: data.byteLength };
   }
 
