@@ -16,7 +16,7 @@ import { join } from "node:path";
  * @param {string} path from there
  */
 export function stampOf(root, path) {
-  const facts = statSync(join(root, path), { throwIfNoEntry: false });
+  const facts = statSync(`${root}/${path}`, { throwIfNoEntry: false });
   if (facts === undefined) return undefined;
   return [facts.size, facts.mtimeMs, path.startsWith("node_modules/") ? 0 : facts.ctimeMs];
 }

@@ -14,11 +14,14 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { openProject, shippableVersion } = await import("./project.ts");
     const { builderOf } = await import("./builder.ts");
-    const { buildStep, outputOf, pushStep } = await import("./steps.ts");
-    const { versionTag } = await import("./git.ts");
     const builder = builderOf(context, input);
     const project = await openProject(context, input);
-    const version = await shippableVersion(context, input, project.config);
+    // git looks while the rest is loaded.
+    const [version, { buildStep, outputOf, pushStep }, { versionTag }] = await Promise.all([
+      shippableVersion(context, input, project.config),
+      import("./steps.ts"),
+      import("./git.ts"),
+    ]);
     const output = outputOf(context, isSet(input, "json"));
     if (isSet(input, "dryRun")) {
       for (const image of project.config.images) {

@@ -56,13 +56,13 @@ export async function buildStep(
   const ignore = join(project.paths.root, ".gitignore");
   if ((await readTextIfExists(ignore)) === undefined) await writeAtomic(ignore, "*\n");
   const registry = registryClientOf(context, project);
-  const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
-  const [versions, source] = await Promise.all([
+  const [versions, source, layout, { buildImages }] = await Promise.all([
     imageVersions(context, project),
     sourceOf(config.root, context.env),
+    ImageLayout.open(layoutPath(project), { clock: context.clock }),
+    import("../images/build.ts"), // the steps after it start without
   ]);
   let imageStartedAt = context.clock.monotonic();
-  const { buildImages } = await import("../images/build.ts"); // the steps after it start without
   const images = await buildImages({
     images: config.images,
     layout,
@@ -211,16 +211,14 @@ export async function pushStep(
     const target = targetOf(prefix, image, record);
     const startedAt = context.clock.monotonic();
     // Images of one service share their base: the registry already has its layers under the one pushed before.
-    const result = await registry.push(layout, descriptor, target, { mountFrom: repositories });
-    for (const document of await attachedTo(layout, image.name, image.digest)) {
-      const place = `${target.slice(0, target.lastIndexOf(":"))}@${document.digest}`;
-      await registry.push(layout, document, place).catch((error: unknown) => {
-        if (!(error instanceof SlipwayError)) throw error;
-        output.say(
-          `  warning: ${image.name}: the registry does not take ${document.artifactType}: ${error.message}`,
-        );
-      });
-    }
+    const result = await registry.push(layout, descriptor, target, {
+      mountFrom: repositories,
+      attached: await attachedTo(layout, image.name, image.digest),
+    });
+    for (const { document, error } of result.refused)
+      output.say(
+        `  warning: ${image.name}: the registry does not take ${document.artifactType}: ${error.message}`,
+      );
     repositories.push(target.slice(target.indexOf("/") + 1, target.lastIndexOf(":")));
     pushed.push({ ...image, reference: result.reference });
     output.emit({

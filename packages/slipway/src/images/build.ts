@@ -18,7 +18,7 @@ import { join, relative } from "node:path";
 import { exec, readTextIfExists, SlipwayError } from "@slipway/base";
 import type { ImageSourceConfig } from "../config/types.ts";
 import { importArchive } from "./archive.ts";
-import { attachDocuments } from "./attest/attach.ts";
+import { makeDocuments } from "./attest/attach.ts";
 import {
   completeHistory,
   nameOf,
@@ -197,9 +197,9 @@ class ImageBuild {
     const { layout, onProgress } = this.#options;
     onProgress?.({ kind: "started", image: image.name });
     const descriptor = await this.#descriptor(image, path);
-    await layout.hold(image.name, descriptor, ["latest"]);
     const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
-    await this.#attach(image, descriptor, manifest);
+    const attached = await this.#documents(image, descriptor, manifest);
+    await layout.hold(image.name, descriptor, ["latest"], attached === undefined ? {} : { attached });
     onProgress?.({
       kind: "built",
       image: image.name,
@@ -210,13 +210,17 @@ class ImageBuild {
   }
 
   /** Documents about what was made here; an image that somebody else built has its own. */
-  async #attach(image: ImageSourceConfig, descriptor: Descriptor, manifest: ImageManifest): Promise<void> {
+  async #documents(
+    image: ImageSourceConfig,
+    descriptor: Descriptor,
+    manifest: ImageManifest,
+  ): Promise<readonly Descriptor[] | undefined> {
     const { layout, root, source } = this.#options;
-    if (image.from.kind === "ref" || image.from.kind === "archive") return;
+    if (image.from.kind === "ref" || image.from.kind === "archive") return undefined;
     const { config } = await layout.readJson<ImageConfigFile>(manifest.config.digest);
     const name = config?.Labels?.["org.opencontainers.image.base.name"];
     const digest = config?.Labels?.["org.opencontainers.image.base.digest"];
-    await attachDocuments(layout, descriptor, {
+    return makeDocuments(layout, descriptor, {
       image: image.name,
       from: image.from,
       root,
@@ -565,7 +569,8 @@ class ImageBuild {
     if (kept !== undefined && reference.digest !== undefined) return kept;
     try {
       const descriptor = await registry.pull(text, layout, { platform });
-      await layout.hold(repository, descriptor, reference.tag === undefined ? [] : [reference.tag]);
+      if (kept?.digest !== descriptor.digest)
+        await layout.hold(repository, descriptor, reference.tag === undefined ? [] : [reference.tag]);
       return descriptor;
     } catch (error) {
       const isOffline = error instanceof SlipwayError && error.code === "REGISTRY_UNREACHABLE";

@@ -5,6 +5,8 @@ const REF_NAME = "org.opencontainers.image.ref.name";
 const REPOSITORY = "dev.slipway.repository";
 /** When this name was last pushed, ISO 8601. */
 const PUSHED_AT = "dev.slipway.pushed-at";
+/** The digest of what the manifest is about; empty for one that is known to be about nothing. */
+const SUBJECT = "dev.slipway.subject";
 
 export function repositoryOf(entry: Descriptor): string | undefined {
   const named = entry.annotations?.[REPOSITORY];
@@ -28,6 +30,7 @@ export function entryFor(
   repository: string,
   pushedAtMs: number,
   tag?: string,
+  subject?: string,
 ): Descriptor {
   return {
     ...bare(descriptor),
@@ -35,6 +38,7 @@ export function entryFor(
       ...(tag === undefined ? {} : { [REF_NAME]: `${repository}:${tag}` }),
       [REPOSITORY]: repository,
       [PUSHED_AT]: new Date(pushedAtMs).toISOString(),
+      ...(subject === undefined ? {} : { [SUBJECT]: subject }),
     },
   };
 }
@@ -43,6 +47,11 @@ export function entryFor(
 export function untagged(entry: Descriptor): Descriptor {
   const { [REF_NAME]: _tag, ...kept } = entry.annotations ?? {};
   return { ...bare(entry), annotations: { ...kept, [REPOSITORY]: repositoryOf(entry) ?? "" } };
+}
+
+/** Undefined where only the manifest itself knows. */
+export function subjectOf(entry: Descriptor): string | undefined {
+  return entry.annotations?.[SUBJECT];
 }
 
 /** Milliseconds since the epoch; undefined for entries of other programs. */

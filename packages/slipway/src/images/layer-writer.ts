@@ -134,19 +134,24 @@ const descriptorOf = (blob: StoredBlob, compression: LayerOptions["compression"]
 export function inOrder(entries: readonly LayerEntry[]): readonly LayerEntry[] {
   const byPath = new Map<string, LayerEntry>();
   for (const entry of entries) byPath.set(entry.path, entry);
-  for (const entry of entries) {
-    const parts = entry.path.split("/");
-    for (let depth = 1; depth < parts.length; depth += 1) {
-      const parent = parts.slice(0, depth).join("/");
+  for (const { path } of entries) {
+    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
+      const parent = path.slice(0, slash);
       if (!byPath.has(parent)) byPath.set(parent, directoryEntry(parent));
     }
   }
   // A hard link must come after its target, so links go last; otherwise byte order, where "a/b" follows "a".
   const rank = (entry: LayerEntry): number => (entry.kind === "link" ? 1 : 0);
-  return [...byPath.values()].sort(
-    (a, b) => rank(a) - rank(b) || Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)),
-  );
+  const all = [...byPath.values()];
+  return all.sort((a, b) => rank(a) - rank(b) || compareBytes(a.path, b.path));
 }
+
+/** By UTF-8, as every other builder sorts: UTF-16, JavaScript's own order, differs only beyond U+FFFF. */
+function compareBytes(a: string, b: string): number {
+  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+const SURROGATE = /[\ud800-\udfff]/;
 
 export function directoryEntry(
   path: string,

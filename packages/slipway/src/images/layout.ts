@@ -34,6 +34,7 @@ import {
   entryFor,
   pushedAtOf,
   repositoryOf,
+  subjectOf,
   tagOf,
   untagged,
   withoutRedundant,
@@ -49,6 +50,8 @@ export interface HeldManifest {
   readonly tags: readonly string[];
   /** When it was last pushed under any of its names, in milliseconds since the epoch; undefined when unknown. */
   readonly pushedAtMs: number | undefined;
+  /** The digest of what it is about, empty for nothing; undefined when only the manifest itself knows. */
+  readonly subject: string | undefined;
 }
 
 export class ImageLayout {
@@ -202,11 +205,22 @@ export class ImageLayout {
   async manifests(repository: string): Promise<readonly HeldManifest[] | undefined> {
     const held = new Map<
       string,
-      { descriptor: Descriptor; tags: string[]; pushedAtMs: number | undefined }
+      {
+        descriptor: Descriptor;
+        tags: string[];
+        pushedAtMs: number | undefined;
+        subject: string | undefined;
+      }
     >();
     for (const entry of await this.#entries()) {
       if (repositoryOf(entry) !== repository) continue;
-      const one = held.get(entry.digest) ?? { descriptor: bare(entry), tags: [], pushedAtMs: undefined };
+      const one = held.get(entry.digest) ?? {
+        descriptor: bare(entry),
+        tags: [],
+        pushedAtMs: undefined,
+        subject: undefined,
+      };
+      one.subject ??= subjectOf(entry);
       const tag = tagOf(entry);
       const pushedAtMs = pushedAtOf(entry);
       if (pushedAtMs !== undefined) one.pushedAtMs = Math.max(one.pushedAtMs ?? 0, pushedAtMs);
@@ -224,15 +238,18 @@ export class ImageLayout {
   /**
    * Makes a repository hold a manifest, under these tags (atomically: all or none). A tag that pointed elsewhere
    * moves; the manifest it left stays in the repository by digest, so what runs by digest can still be pulled. With
-   * `mayMoveTags: false` such a tag rejects with IMAGE_TAG_TAKEN, and nothing is changed.
+   * `mayMoveTags: false` such a tag rejects with IMAGE_TAG_TAKEN, and nothing is changed. `attached`: manifests about this
+   * one, to be held without tags in the same change; given, it also says that this one is about nothing itself.
    */
   async hold(
     repository: string,
     descriptor: Descriptor,
     tags: readonly string[] = [],
-    options: { readonly mayMoveTags?: boolean } = {},
+    options: { readonly mayMoveTags?: boolean; readonly attached?: readonly Descriptor[] } = {},
   ): Promise<void> {
     const now = this.#clock.now();
+    const { attached } = options;
+    const subject = attached === undefined ? undefined : "";
     await this.#change((entries) => {
       const kept: Descriptor[] = [];
       for (const entry of entries) {
@@ -244,17 +261,12 @@ export class ImageLayout {
         else if (options.mayMoveTags === false) throw tagTaken(repository, tag, entry.digest);
         else kept.push(untagged(entry));
       }
-      for (const tag of tags) kept.push(entryFor(descriptor, repository, now, tag));
-      if (tags.length === 0) kept.push(entryFor(descriptor, repository, now));
+      for (const tag of tags) kept.push(entryFor(descriptor, repository, now, tag, subject));
+      if (tags.length === 0) kept.push(entryFor(descriptor, repository, now, undefined, subject));
+      for (const one of attached ?? [])
+        kept.push(entryFor(one, repository, now, undefined, descriptor.digest));
       return withoutRedundant(kept);
     });
-  }
-
-  /** Makes a repository hold several manifests without tags, in one change. */
-  async holdAll(repository: string, descriptors: readonly Descriptor[]): Promise<void> {
-    const now = this.#clock.now();
-    const added = descriptors.map((descriptor) => entryFor(descriptor, repository, now));
-    await this.#change((entries) => withoutRedundant([...entries, ...added]));
   }
 
   /** Removes a tag, or (by digest) a manifest with all its tags. Returns whether there was one. */

@@ -13,7 +13,7 @@ import type { ImageLayout } from "./layout.ts";
 /** Coarser than the times of any file system in use (FAT has 2 s). */
 const REST_MS = 2_000;
 /** Change when layers of the same entries are made in another way. */
-const VERSION = 1;
+const VERSION = 2;
 
 export interface LayerIds {
   readonly diffId: string;
@@ -37,13 +37,13 @@ export function stampOf(facts: BigIntStats, nowMs: number): string | undefined {
 
 /** Names a layer by all that goes into it; undefined when something in it must be read. `mtime`: seconds, of all. */
 export function entriesKey(entries: readonly Ingredient[], mtime: number): string | undefined {
-  const hash = createHash("sha256").update(JSON.stringify([VERSION, mtime]));
+  const seen: unknown[] = [VERSION, mtime];
   for (const { content, ...facts } of entries) {
     const what = content === undefined ? null : identityOf(content);
     if (what === undefined) return undefined;
-    hash.update(JSON.stringify([facts, what]));
+    seen.push(facts, what);
   }
-  return hash.digest("hex");
+  return createHash("sha256").update(JSON.stringify(seen)).digest("hex");
 }
 
 function identityOf(content: NonNullable<Ingredient["content"]>): string | undefined {

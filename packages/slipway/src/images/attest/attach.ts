@@ -24,12 +24,12 @@ const RECIPE = 1;
 /** The empty configuration that every artifact shares. */
 const EMPTY = { mediaType: "application/vnd.oci.empty.v1+json", body: Buffer.from("{}") };
 
-/** Makes the documents of an image in the layout and attaches them; once for each image and set of facts. */
-export async function attachDocuments(
+/** Makes the documents of an image in the layout, once for each image and set of facts; whoever holds the image holds them. */
+export async function makeDocuments(
   layout: ImageLayout,
   image: Descriptor,
   facts: Omit<ProvenanceFacts, "digest">,
-): Promise<void> {
+): Promise<readonly Descriptor[]> {
   const statement = provenance({ ...facts, digest: image.digest });
   const key = digestOf(JSON.stringify([RECIPE, image.digest, facts.image, statement.toString("utf8")])).slice(
     7,
@@ -51,7 +51,7 @@ export async function attachDocuments(
     ]);
     await writeCache(record, made);
   }
-  await layout.holdAll(facts.image, made);
+  return made;
 }
 
 async function attach(
@@ -82,8 +82,8 @@ export async function attachedTo(
   digest: string,
 ): Promise<readonly Descriptor[]> {
   const found: Descriptor[] = [];
-  for (const { descriptor } of (await layout.manifests(repository)) ?? []) {
-    if (descriptor.mediaType !== MEDIA.manifest) continue;
+  for (const { descriptor, subject: known } of (await layout.manifests(repository)) ?? []) {
+    if (descriptor.mediaType !== MEDIA.manifest || (known !== undefined && known !== digest)) continue;
     const { subject, artifactType } = await layout.readJson<ImageManifest>(descriptor.digest);
     if (subject?.digest === digest && artifactType !== undefined) found.push({ ...descriptor, artifactType });
   }

@@ -68,20 +68,30 @@ async function copyFolder(
   copied: Map<string, LayerEntry>,
 ): Promise<void> {
   if (target !== "") putFolder(request, copied, target);
+  // Most folders are new to the image: then nothing below can be in it, and no link can lead elsewhere.
+  const isNew = target !== "" && existingNode(request.files, target) === undefined;
   for (const name of await request.tree.list(source)) {
     const path = source === "" ? name : `${source}/${name}`;
     const node = await request.tree.get(path, false);
     if (node === undefined) continue;
-    const inImage = realTarget(request.files, `/${join(target, name)}`, node.kind !== "directory");
+    const inImage = isNew
+      ? join(target, name)
+      : realTarget(request.files, `/${join(target, name)}`, node.kind !== "directory");
     if (node.kind === "directory") await copyFolder(request, path, inImage, copied);
-    else put(request, copied, node, inImage);
+    else put(request, copied, node, inImage, isNew);
   }
 }
 
-function put(request: CopyRequest, copied: Map<string, LayerEntry>, node: SourceNode, target: string): void {
+function put(
+  request: CopyRequest,
+  copied: Map<string, LayerEntry>,
+  node: SourceNode,
+  target: string,
+  isNew = false,
+): void {
   if (node.kind === "other")
     throw request.fail(`${node.path} is a socket, pipe or device, which an image cannot hold`);
-  if (target === "" || existingNode(request.files, target)?.kind === "directory") {
+  if (target === "" || (!isNew && existingNode(request.files, target)?.kind === "directory")) {
     throw request.fail(`/${target} is a folder in the image and cannot be replaced by the file ${node.path}`);
   }
   const mode =
@@ -106,9 +116,8 @@ function putFolder(request: CopyRequest, copied: Map<string, LayerEntry>, target
 function parentEntries(request: CopyRequest, copied: ReadonlyMap<string, LayerEntry>): readonly LayerEntry[] {
   const parents = new Map<string, LayerEntry>();
   for (const path of copied.keys()) {
-    const parts = path.split("/");
-    for (let depth = 1; depth < parts.length; depth += 1) {
-      const folder = parts.slice(0, depth).join("/");
+    for (let slash = path.indexOf("/"); slash > 0; slash = path.indexOf("/", slash + 1)) {
+      const folder = path.slice(0, slash);
       if (copied.has(folder) || parents.has(folder)) continue;
       const kept = sameFolder(folder, existingNode(request.files, folder));
       parents.set(folder, kept ?? directoryEntry(folder, request.owner));

@@ -56,15 +56,26 @@ export function parseIgnore(text: string): IgnoreRules {
       const pattern = cleanPattern(isException ? line.slice(1).trim() : line);
       return pattern === "" ? [] : [{ isException, expression: globToRegExp(pattern, { isDeep: true }) }];
     });
+  // By folder: which rules match it or a folder above it. Thousands of files share a few folders.
+  const folders = new Map<string, readonly boolean[]>();
+  const matchesAt = (path: string): readonly boolean[] => {
+    const slash = path.lastIndexOf("/");
+    const above = slash < 0 ? undefined : ofFolder(path.slice(0, slash));
+    return rules.map(({ expression }, index) => above?.[index] === true || expression.test(path));
+  };
+  const ofFolder = (path: string): readonly boolean[] => {
+    const known = folders.get(path);
+    if (known !== undefined) return known;
+    const matches = matchesAt(path);
+    folders.set(path, matches);
+    return matches;
+  };
   return {
     hasExceptions: rules.some((rule) => rule.isException),
     isIgnored: (path) => {
-      const ways = withParents(path);
+      const matches = matchesAt(path);
       let isIgnored = false;
-      for (const rule of rules) {
-        if (rule.isException !== isIgnored) continue; // it could not change the answer
-        if (ways.some((one) => rule.expression.test(one))) isIgnored = !rule.isException;
-      }
+      for (const [index, rule] of rules.entries()) if (matches[index]) isIgnored = !rule.isException;
       return isIgnored;
     },
   };
@@ -79,12 +90,6 @@ function cleanPattern(pattern: string): string {
     else if (part !== "..") parts.push(part);
   }
   return parts.join("/");
-}
-
-/** `a/b/c` → `a`, `a/b`, `a/b/c`. */
-function withParents(path: string): readonly string[] {
-  const parts = path.split("/");
-  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 function classEnd(glob: string, start: number): number | undefined {

@@ -2,8 +2,8 @@
  * Where COPY takes files from: a folder on disk behind its .dockerignore, or the files of another image. Nothing is
  * listed before it is asked for, so that a huge folder beside the sources costs nothing.
  */
-import { lstatSync } from "node:fs";
-import { lstat, readdir, readlink, realpath } from "node:fs/promises";
+import { lstatSync, readdirSync } from "node:fs";
+import { lstat, readlink, realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { systemCode } from "@slipway/base";
@@ -73,6 +73,8 @@ function cleanSource(source: string): string {
  */
 export function contextTree(root: string, what: string, ignore: IgnoreRules, now?: number): SourceTree {
   let realRoot: Promise<string> | undefined;
+  /** What `list` gave: not to be held against the rules again. */
+  const listed = new Set<string>();
   const get = async (path: string, follow: boolean): Promise<SourceNode | undefined> => {
     let target = join(root, path);
     try {
@@ -84,7 +86,7 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules, now
       }
       // Thousands of them: handing each to another thread would take longer than the look itself.
       const facts = lstatSync(target, { bigint: true });
-      if (!(await isVisible(path, facts.isDirectory()))) return undefined;
+      if (!listed.has(path) && !isVisible(path, facts.isDirectory())) return undefined;
       return {
         path,
         kind: facts.isFile()
@@ -107,11 +109,11 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules, now
     }
   };
   /** An ignored folder is still there when an exception brings back something in it. */
-  const isVisible = async (path: string, isFolder: boolean): Promise<boolean> => {
+  const isVisible = (path: string, isFolder: boolean): boolean => {
     if (path === "" || !ignore.isIgnored(path)) return true;
     if (!isFolder || !ignore.hasExceptions) return false;
-    for (const entry of await readdir(join(root, path), { withFileTypes: true })) {
-      if (await isVisible(`${path}/${entry.name}`, entry.isDirectory())) return true;
+    for (const entry of readdirSync(join(root, path), { withFileTypes: true })) {
+      if (isVisible(`${path}/${entry.name}`, entry.isDirectory())) return true;
     }
     return false;
   };
@@ -121,9 +123,11 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules, now
     get,
     list: async (path) => {
       const names: string[] = [];
-      for (const entry of await readdir(join(root, path), { withFileTypes: true })) {
+      for (const entry of readdirSync(join(root, path), { withFileTypes: true })) {
         const child = path === "" ? entry.name : `${path}/${entry.name}`;
-        if (await isVisible(child, entry.isDirectory())) names.push(entry.name);
+        if (!isVisible(child, entry.isDirectory())) continue;
+        names.push(entry.name);
+        listed.add(child);
       }
       return names.sort();
     },

@@ -54,12 +54,15 @@ export interface RegistryClient {
     layout: ImageLayout,
     options?: { readonly platform?: Platform },
   ): Promise<Descriptor>;
-  /** `mountFrom`: repositories of the same registry that may already hold some of the blobs. */
+  /**
+   * `mountFrom`: repositories of the same registry that may already hold some of the blobs. `attached`: manifests about the
+   * image, for the same repository.
+   */
   push(
     layout: ImageLayout,
     image: Descriptor,
     reference: string,
-    options?: { readonly mountFrom?: readonly string[] },
+    options?: { readonly mountFrom?: readonly string[]; readonly attached?: readonly Descriptor[] },
   ): Promise<PushResult>;
   close(): Promise<void>;
 }
@@ -89,8 +92,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       await pullManifest(http, reference, descriptor, layout);
       return descriptor;
     },
-    push: (layout, image, text, { mountFrom = [] } = {}) =>
-      pushImage({ http, layout, reference: parseReference(text), mountFrom, chunkBytes }, image),
+    push: (layout, image, text, { mountFrom = [], attached = [] } = {}) =>
+      pushImage({ http, layout, reference: parseReference(text), mountFrom, chunkBytes }, image, attached),
     close: () => http.close(),
   };
 }

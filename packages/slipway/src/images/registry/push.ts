@@ -15,17 +15,37 @@ import { type UploadTarget, uploadBlob } from "./upload.ts";
 export interface PushResult {
   /** `host/repository:tag@sha256:…` */
   readonly reference: string;
-  /** Bytes of blobs that went over the wire, those of failed tries included. */
+  /** Bytes of the image's blobs that went over the wire, those of failed tries included. */
   readonly uploadedBytes: number;
   readonly uploadedBlobs: number;
   /** Blobs that the registry took over from another of its repositories. */
   readonly mountedBlobs: number;
+  /** Of what was to be attached, what the registry did not take, and why. */
+  readonly refused: readonly { readonly document: Descriptor; readonly error: SlipwayError }[];
 }
 
-export async function pushImage(target: UploadTarget, image: Descriptor): Promise<PushResult> {
+/**
+ * `attached`: manifests about the image. Their blobs go along with the image's; a registry that does not take one of them
+ * has the image all the same.
+ */
+export async function pushImage(
+  target: UploadTarget,
+  image: Descriptor,
+  attached: readonly Descriptor[] = [],
+): Promise<PushResult> {
   const contents = await contentsOf(target.layout, image);
+  const documents = await Promise.all(attached.map((document) => contentsOf(target.layout, document)));
+  const others = new Map(documents.flatMap(({ blobs }) => [...blobs]));
+  for (const digest of contents.blobs.keys()) others.delete(digest);
   const counts = { bytes: 0, uploaded: 0, mounted: 0 };
-  await inParallel([...contents.blobs.values()], async (blob) => {
+  let broken: SlipwayError | undefined;
+  await inParallel([...contents.blobs.values(), ...others.values()], async (blob) => {
+    if (others.has(blob.digest)) {
+      await uploadBlob(target, blob).catch((error: unknown) => {
+        broken = onlyOurs(error);
+      });
+      return;
+    }
     const { how, sentBytes } = await uploadBlob(target, blob);
     counts.bytes += sentBytes;
     if (how === "uploaded") counts.uploaded += 1;
@@ -38,12 +58,28 @@ export async function pushImage(target: UploadTarget, image: Descriptor): Promis
     const name = isLast ? (target.reference.tag ?? image.digest) : manifest.descriptor.digest;
     await pushManifest(target, manifest, name, mayBeThere);
   }
+  const refused: { document: Descriptor; error: SlipwayError }[] = [];
+  for (const [index, document] of attached.entries()) {
+    try {
+      if (broken !== undefined) throw broken;
+      for (const manifest of documents[index]?.manifests ?? [])
+        await pushManifest(target, manifest, manifest.descriptor.digest, true);
+    } catch (error) {
+      refused.push({ document, error: onlyOurs(error) });
+    }
+  }
   return {
+    refused,
     reference: formatReference({ ...target.reference, digest: image.digest }),
     uploadedBytes: counts.bytes,
     uploadedBlobs: counts.uploaded,
     mountedBlobs: counts.mounted,
   };
+}
+
+function onlyOurs(error: unknown): SlipwayError {
+  if (error instanceof SlipwayError) return error;
+  throw error;
 }
 
 interface Manifest {

@@ -19,6 +19,7 @@ const held = (letter: string, daysAgo: number | undefined, ...tags: string[]): H
   descriptor: { mediaType: MEDIA.manifest, digest: letter, size: 1 },
   tags,
   pushedAtMs: daysAgo === undefined ? undefined : NOW - daysAgo * DAY,
+  subject: undefined,
 });
 
 const manifests = [
