@@ -17,26 +17,26 @@ export const command: CommandDeclaration = {
     const builder = builderOf(context, input);
     const project = await openProject(context, input);
     // git looks while the rest is loaded.
-    const [version, { buildStep, outputOf, pushStep }, { versionTag }] = await Promise.all([
-      shippableVersion(context, input, project.config),
-      import("./steps.ts"),
-      import("./git.ts"),
-    ]);
+    const looking = shippableVersion(context, input, project.config);
+    looking.catch(() => {}); // thrown where it is awaited
+    const { buildStep, outputOf, pushStep } = await import("./steps.ts");
     const output = outputOf(context, isSet(input, "json"));
     if (isSet(input, "dryRun")) {
+      const { versionTag } = await import("./git.ts");
+      const tag = versionTag(await looking);
       for (const image of project.config.images) {
         output.emit({
           step: "build",
           kind: "would-build",
           image: image.name,
           from: image.from,
-          tag: versionTag(version),
+          tag,
         });
-        output.say(`would build ${image.name}:${versionTag(version)} from ${image.from.kind}`);
+        output.say(`would build ${image.name}:${tag} from ${image.from.kind}`);
       }
       return 0;
     }
-    const built = await buildStep(context, project, version, output, builder);
+    const built = await buildStep(context, project, looking, output, builder);
     if (!isSet(input, "push")) return 0;
     const { requireWorld } = await import("./project.ts");
     const world = project.config.registry === undefined ? await requireWorld(project) : undefined;

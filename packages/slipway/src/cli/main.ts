@@ -65,9 +65,13 @@ const program = new Command("slipway")
   .showHelpAfterError("(see --help)")
   // What stands after a command's name is its own: `logs import --cluster` is not the `--cluster` of `logs`.
   .enablePositionalOptions();
+// Making a command costs time, and there are dozens: one that is named is enough.
+const named = Object.entries(commands).filter(([path]) => path.split(" ")[0] === process.argv[2]);
+const made = named.length > 0 ? named : Object.entries(commands);
 for (const [group, summary] of Object.entries(groups))
-  program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
-for (const [path, declaration] of Object.entries(commands)) add(path.split(" "), declaration);
+  if (named.length === 0 || group === process.argv[2])
+    program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
+for (const [path, declaration] of made) add(path.split(" "), declaration);
 
 process.exitCode = await run();
 // Sockets kept alive for reuse and the like must not hold the process once the command has answered.

@@ -45,23 +45,25 @@ export function outputOf(context: CliContext, json: boolean): StepOutput {
 export const buildRecordPath = ({ paths }: Project): string => join(paths.root, "build", "images.json");
 const layoutPath = ({ paths }: Project): string => join(paths.root, "build", "layout");
 
+/** `looking`: the version, or the promise of it; nothing is written before it is known. */
 export async function buildStep(
   context: CliContext,
   project: Project,
-  version: Version,
+  looking: Version | Promise<Version>,
   output: StepOutput,
   builder: Builder = "auto",
 ): Promise<BuildRecord> {
   const { config } = project;
+  const [version, versions, source, { buildImages }] = await Promise.all([
+    looking,
+    imageVersions(context, project),
+    sourceOf(config.root, context.env),
+    import("../images/build.ts"), // the steps after it start without
+  ]);
   const ignore = join(project.paths.root, ".gitignore");
   if ((await readTextIfExists(ignore)) === undefined) await writeAtomic(ignore, "*\n");
   const registry = registryClientOf(context, project);
-  const [versions, source, layout, { buildImages }] = await Promise.all([
-    imageVersions(context, project),
-    sourceOf(config.root, context.env),
-    ImageLayout.open(layoutPath(project), { clock: context.clock }),
-    import("../images/build.ts"), // the steps after it start without
-  ]);
+  const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   let imageStartedAt = context.clock.monotonic();
   const images = await buildImages({
     images: config.images,

@@ -1,6 +1,6 @@
 /** The section `observe`: which logs are read, how they are kept, what is promised (SLO) and who is told when it breaks. */
 import { parseDuration } from "@slipway/base";
-import { z } from "zod";
+import * as z from "zod";
 import { duration } from "./duration.ts";
 
 const sloSchema = z.strictObject({
