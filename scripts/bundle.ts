@@ -31,15 +31,23 @@ const SHARED: Entries = {
 
 /** Processes of their own: one file each, which runs wherever it is copied, and as long as it likes. */
 const ALONE: Entries = {
-  "world/main": "packages/slipway/src/world/main.ts",
-  "observer/main": "packages/slipway/src/observer/main.ts",
   "verify/engines/inside/helper-main": "packages/slipway/src/verify/engines/inside/helper-main.ts",
   "cluster/runtimes/sandbox/agent": "packages/cluster/src/runtimes/sandbox/agent.ts",
   "cluster/runtimes/sandbox/unpack-main": "packages/cluster/src/runtimes/sandbox/unpack-main.ts",
 };
 
+/** The world, and what runs beside it: each folder's `main.ts` is a process. */
+function processes(root: string): Entries {
+  const files = globSync("*/main.ts", { cwd: join(root, "packages/slipway/src") });
+  const names = files.map((file) => dirname(file)).filter((name) => name !== "cli");
+  return Object.fromEntries(names.map((name) => [`${name}/main`, `packages/slipway/src/${name}/main.ts`]));
+}
+
 /** Packages that stay where npm put them: native code, or so much that is seldom used that it would only be in the way. */
-const EXTERNAL = ["dockerode", "@duckdb/*", "@kubernetes/client-node", "@slack/*", "xmlbuilder2"];
+const EXTERNAL = [
+  ...["dockerode", "@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"],
+  ...["@kubernetes/client-node", "@slack/*", "xmlbuilder2"],
+];
 
 /** Coarser than the times of any file system in use: a file that changed just now could change again unseen. */
 const REST_MS = 2_000;
@@ -64,7 +72,10 @@ export async function bundle({ root, dist, isAlone = false }: BundleOptions): Pr
   await mkdir(unfinished, { recursive: true });
   try {
     const metafiles: Metafile[] = [];
-    for (const [entries, isShared] of [[SHARED, true] as const, [ALONE, false] as const]) {
+    for (const [entries, isShared] of [
+      [SHARED, true] as const,
+      [{ ...ALONE, ...processes(root) }, false] as const,
+    ]) {
       const { metafile } = await build({
         absWorkingDir: root,
         entryPoints: { ...entries },

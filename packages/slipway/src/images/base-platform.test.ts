@@ -40,7 +40,7 @@ before(async () => {
   const manifests = [ATTESTATION];
   for (const platform of [AMD64, ARM64])
     manifests.push({ ...(await imageFor(platform, registry.layout)), platform });
-  await registry.layout.holdAll("base", manifests.slice(1));
+  for (const manifest of manifests.slice(1)) await registry.layout.hold("base", manifest);
   const document = encodeDocument({ schemaVersion: 2, mediaType: MEDIA.index, manifests });
   index = { mediaType: MEDIA.index, ...(await registry.layout.put(document)) };
   await registry.layout.hold("base", index, ["1"]);
