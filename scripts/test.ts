@@ -49,7 +49,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   local: {
     suffix: /\.local\.test\.ts$/,
     concurrency: 1,
-    inPairs: /^(?:stories|docs)\//,
+    inPairs: /^(?:stories|docs|packages\/slipway\/src\/(?:cli|verify))\//,
     longest: /^stories\/stories\./,
   },
   // Three whole demos that must fail: too long for every run of `npm test`.
