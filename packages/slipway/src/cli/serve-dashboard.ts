@@ -2,10 +2,12 @@
 import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
 import { SlipwayError } from "@slipway/base";
+import { type Collectors, findCollectors } from "../observer/pages/collectors.ts";
 import { PAGES_FOLDER } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
 import type { RollBack } from "../observer/pages/ports.ts";
 import { newToken } from "../observer/pages/token.ts";
+import { createQueries } from "../observer/queries.ts";
 import { createDeeds } from "../server/deeds.ts";
 import { findWorld, type WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet } from "./command.ts";
@@ -57,10 +59,22 @@ export async function serveDashboard(
     );
   }
   const targets = await targetsOf(context, project);
+  const collectors =
+    project.config.isLocal || project.config.observe === undefined
+      ? undefined
+      : await findCollectors(targets, context.clock);
+  const rows = (): ReturnType<Collectors["rows"]> =>
+    collectors?.rows() ?? { sources: [], nothing: nothingCollected(project) };
+  const queries = createQueries({
+    root: project.config.root,
+    clock: context.clock,
+    sources: () => rows().sources,
+  });
   const pages = await startPages({
     release: releaseContextOf(context, project, targets),
     place: project.config.isLocal ? "world" : "clusters",
-    rows: () => ({ sources: [], nothing: nothingCollected(project) }),
+    rows,
+    queries,
     rollBack: rollBackOf(context, project, log),
     token: tokenOf(context),
     host,
@@ -74,6 +88,7 @@ export async function serveDashboard(
     await new Promise((resolve) => context.signal.addEventListener("abort", resolve, { once: true }));
   }
   await pages.close();
+  collectors?.close();
   await Promise.allSettled(targets.map(({ client }) => client.close()));
   return 0;
 }
@@ -98,9 +113,7 @@ async function worldLink(
 
 function nothingCollected({ config }: Project): string {
   if (config.observe === undefined) return "observe is false in the configuration: nothing is collected";
-  return config.isLocal
-    ? "the observer of the local world does not run: see slipway local status"
-    : "no collector is reached in these clusters";
+  return "the observer of the local world does not run: see slipway local status";
 }
 
 function servedAlready(url: string): SlipwayError {

@@ -49,7 +49,7 @@ export interface PagesOptions {
   /** Its clients live as long as the pages. */
   readonly release: ReleaseContext;
   readonly place: "world" | "clusters";
-  /** The warehouses that answer at the moment, and why there is none where there is none. */
+  /** The warehouses that answer at the moment, and why those of the other clusters do not; empty when all do. */
   readonly rows: () => { readonly sources: readonly Rows[]; readonly nothing: string };
   /** Calls back after each commit, where that can be known. */
   readonly onCommit?: ((listener: (committed: number) => void) => void) | undefined;
@@ -122,7 +122,8 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
       release: summariesOf(known)[0],
       alerts: alerts.open,
       lines,
-      problems: counted.problems,
+      // Of some clusters there may be nothing, while there are numbers of others.
+      problems: [...counted.problems, ...(sources.length === 0 || nothing === "" ? [] : [nothing])],
     });
   };
 
