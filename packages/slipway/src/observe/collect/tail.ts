@@ -47,6 +47,8 @@ export interface TailFigures {
   readonly unread: number;
 }
 
+/** A first line after silence is taken at the next look; while lines go on coming, each commit takes more of them. */
+const RESTS = 2;
 const BACK_OFF_MS = { first: 250, most: 15_000 } as const;
 /** File systems stamp changes by the tick of the kernel: a folder that changed just now may change again unseen. */
 const TICK_MS = 50;
@@ -78,6 +80,7 @@ export class Tail {
   #watchers: FSWatcher[] = [];
   #wake = new AbortController();
   #turn = 0;
+  #hasTaken = false;
 
   constructor(options: TailOptions) {
     this.#options = options;
@@ -98,7 +101,8 @@ export class Tail {
         try {
           const isBehind = await this.round();
           backOff = 0;
-          wait = isBehind ? 0 : Math.max(0, this.#everyMs - (clock.monotonic() - began));
+          const every = this.#hasTaken ? RESTS * this.#everyMs : this.#everyMs;
+          wait = isBehind ? 0 : Math.max(0, every - (clock.monotonic() - began));
         } catch (error) {
           if (signal.aborted) return;
           onProblem(error);
@@ -120,28 +124,34 @@ export class Tail {
     return random === undefined ? ms : ms / 2 + random.int(Math.ceil(ms / 2) + 1);
   }
 
-  /** One look and one passage of each log. True when more is there to be read already. */
+  /** One look and one passage of each log. True when they were cut: more is there. */
   async round(): Promise<boolean> {
     await this.look();
     const logs = this.#logs().filter((log) => log.unread() > 0);
     const passages: Passage[] = [];
     let left = this.#roundBytes;
+    let isCut = false;
     // A loud log must not keep the others from their turn.
     this.#turn += 1;
     for (let index = 0; index < logs.length && left > 0; index += 1) {
       const log = logs[(index + this.#turn) % logs.length] as FollowedLog;
-      const passage = await log.next(Math.min(left, this.#passageBytes));
+      const room = Math.min(left, this.#passageBytes);
+      const passage = await log.next(room);
       if (passage === undefined) continue;
       passages.push(passage);
-      for (const { bytes } of passage.pieces) left -= bytes.length;
+      const length = passage.pieces.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      left -= length;
+      isCut ||= length === room;
     }
     let hasMoved = false;
+    this.#hasTaken = passages.length > 0;
     if (passages.length > 0) {
       const stored = await this.#options.taker.take(passages);
       for (const log of logs) hasMoved = log.taken(stored) || hasMoved;
     }
     this.#release();
-    return hasMoved && this.#logs().some((log) => log.unread() > 0);
+    // What was written meanwhile is for the next round: else each line would be a commit of its own.
+    return hasMoved && isCut;
   }
 
   /** Finds what is new and what is gone. */
