@@ -1,4 +1,9 @@
 /** The table of contents of the command line, in the order help shows it. */
+
+import { command as alertsMute } from "./alerts/mute.ts";
+import { command as alertsTest } from "./alerts/test.ts";
+import { command as alertsUnmute } from "./alerts/unmute.ts";
+import { command as alerts } from "./alerts.ts";
 import { command as build } from "./build.ts";
 import type { CommandDeclaration } from "./command.ts";
 import { command as composeDown } from "./compose/down.ts";
@@ -49,6 +54,10 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   logs,
   "logs import": logsImport,
   dashboard,
+  alerts,
+  "alerts mute": alertsMute,
+  "alerts unmute": alertsUnmute,
+  "alerts test": alertsTest,
   serve,
   "release approve": releaseApprove,
   lock,

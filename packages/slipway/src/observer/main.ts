@@ -13,6 +13,9 @@ import { openDuckWarehouse } from "../observe/warehouse/duckdb/open.ts";
 import type { FromCompanion } from "../world/companion.ts";
 import { serveControl } from "../world/control.ts";
 import { worldPaths } from "../world/state.ts";
+import { alertAnswers } from "./alerts/answers.ts";
+import { countedMinutes } from "./alerts/restore.ts";
+import { startAlerts } from "./alerts/start.ts";
 import { answersOf } from "./answers.ts";
 import { type ImportFiles, importInto } from "./import-files.ts";
 import { startObserver } from "./observer.ts";
@@ -48,6 +51,11 @@ try {
     name,
     client: createHttpClient({ name, url, token, ca }),
   }));
+  // Before the first line is stored by this process: the counts go on from here.
+  const restored = await countedMinutes(warehouse, systemClock.now()).catch((error: unknown) => {
+    log(`alerts begin without what was counted before: ${String(error)}`);
+    return [];
+  });
   const observer = startObserver({
     service: config.name,
     namespace: config.namespace,
@@ -59,12 +67,29 @@ try {
     clock: systemClock,
     log,
   });
+  let link: string | undefined;
+  const alerts = await startAlerts({
+    config,
+    observe,
+    observer,
+    restored,
+    folder: paths.observe,
+    outbox: join(paths.root, "outbox"),
+    clock: systemClock,
+    link: () => link,
+    log,
+  }).catch((error: unknown) => {
+    // What is wrong with a rule must not cost the logs.
+    log(`no alerts: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  });
   // Without pages it still collects, and says why there are none.
   const pages = await startWorldPages({
     config,
     observe,
     targets,
     observer,
+    alerts: alerts?.port,
     clock: systemClock,
     random: systemRandom(),
     env: process.env,
@@ -73,11 +98,13 @@ try {
     log(error instanceof Error ? error.message : String(error));
     return undefined;
   });
+  link = pages === undefined ? undefined : `${pages.url}/#/alerts`;
   process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
   const token = systemRandom().name(32);
   const control = await serveControl(
     {
       ...answersOf(observer),
+      ...alertAnswers(alerts?.alerts),
       import: (what) => importInto(warehouse, observe, what as ImportFiles, { clock: systemClock }),
     },
     token,
@@ -92,6 +119,7 @@ try {
   await Promise.race([worldIsGone, asked]);
   control.close();
   await pages?.close();
+  await alerts?.close();
   await observer.close();
   process.exit(0);
 } catch (error) {

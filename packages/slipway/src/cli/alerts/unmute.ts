@@ -1,0 +1,16 @@
+import { type CommandDeclaration, isSet } from "../command.ts";
+
+export const command: CommandDeclaration = {
+  summary: "end a mute",
+  arguments: [{ flags: "<what>", description: "the rule's name or incident's id that was muted" }],
+  examples: ["slipway alerts unmute availability"],
+  async run(context, input) {
+    const { whoAmI } = await import("../../config/who-am-i.ts");
+    const { askObserver } = await import("./ask.ts");
+    const [id = ""] = input.arguments;
+    const body = { id, forMs: 0, reason: "", who: whoAmI(context.env) };
+    const answer = await askObserver(context, input, "alerts-mute", body);
+    context.write(isSet(input, "json") ? `${JSON.stringify(answer)}\n` : `${id} is not muted\n`);
+    return 0;
+  },
+};

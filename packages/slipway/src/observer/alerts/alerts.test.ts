@@ -1,0 +1,59 @@
+/** From a line in a log file to a message in Slack, with every real part between but Slack itself. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { until } from "@slipway/base";
+import { type FakeSlack, startFakeSlack } from "../../notify/slack/testing.ts";
+import { type WatchedLog, watchLog } from "./testing.ts";
+
+let slack: FakeSlack;
+let folder: string;
+let watched: WatchedLog | undefined;
+beforeEach(async () => {
+  slack = await startFakeSlack();
+  folder = await mkdtemp(join(tmpdir(), "slipway-alerts-"));
+});
+afterEach(async () => {
+  await watched?.close();
+  watched = undefined;
+  await slack.close();
+  await rm(folder, { recursive: true });
+});
+const bot = () => ({ botToken: "xoxb-1", channel: "#deploys", apiUrl: slack.url });
+
+test("a 5xx in a log is a message with its route and its redacted line; a test arrives; a mute is known", async () => {
+  watched = await watchLog({ folder, slack: bot() });
+  await watched.append([200, 502]);
+  await until("the message", () => slack.messages.length === 1, { timeoutMs: 20_000 });
+  const told = JSON.stringify(slack.messages[0]?.blocks);
+  assert.match(slack.messages[0]?.text ?? "", /first 5xx of a release that is not known/);
+  assert.match(told, /GET \/pay\?token=\S+ → 502 in 31 ms/);
+  assert.doesNotMatch(told, /secret/);
+  assert.match(told, /top route\* {2}\/pay \(1\)/);
+  const { open } = await watched.running.port.list();
+  assert.equal(open.length, 1);
+  await watched.running.port.mute({ id: open[0]?.id ?? "", forMs: 60_000, reason: "known" }, "aki");
+  assert.equal((await watched.running.port.list()).muted[0]?.mutedUntil !== undefined, true);
+  assert.deepEqual(await watched.running.alerts.test(), {
+    delivered: true,
+    text: "slack #deploys: it arrived",
+  });
+});
+
+test("after a start counts go on where the warehouse is: nothing twice, nothing missing, and no second message", async () => {
+  watched = await watchLog({ folder, slack: bot() });
+  await watched.append([...Array<number>(30).fill(200), 500, 500]);
+  await until("the message", () => slack.messages.length === 1, { timeoutMs: 20_000 });
+  await watched.close();
+  watched = await watchLog({ folder, slack: bot() });
+  await watched.append([500]);
+  const five = async () =>
+    (await watched?.running.port.list())?.open[0]?.facts.find(({ name }) => name === "5xx")?.value;
+  await until("all of them", async () => (await five()) === "3 of 33 requests in 5 min", {
+    timeoutMs: 20_000,
+    describe: () => slack.messages.map(({ text }) => text).join(" | "),
+  });
+  assert.equal(slack.messages.length, 1);
+});

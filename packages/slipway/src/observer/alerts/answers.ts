@@ -1,0 +1,48 @@
+/** What the command line asks of alerts: `POST /NAME` with JSON, beside what `../answers.ts` answers. */
+import { SlipwayError } from "@slipway/base";
+import { z } from "zod";
+import type { Alerts } from "../../observe/alerts/alerts.ts";
+import type { AlertsAnswer } from "../../server/api.ts";
+import { alertsAnswer } from "../pages/alerts-port.ts";
+
+const muteSchema = z.object({
+  id: z.string().min(1).max(200),
+  /** 0 ends it. */
+  forMs: z.number().min(0),
+  reason: z.string().max(1000),
+  who: z.string().max(200),
+});
+
+export interface TestAnswer {
+  readonly delivered: boolean;
+  readonly text: string;
+}
+
+/** A type and not an interface, so that it is a record of handlers as well. */
+export type AlertAnswers = {
+  readonly alerts: () => Promise<AlertsAnswer>;
+  readonly "alerts-mute": (body: unknown) => Promise<AlertsAnswer>;
+  readonly "alerts-test": () => Promise<TestAnswer>;
+};
+
+export function alertAnswers(alerts: Alerts | undefined): AlertAnswers {
+  const here = (): Alerts => {
+    if (alerts !== undefined) return alerts;
+    throw new SlipwayError({
+      code: "ALERTS_NONE",
+      where: "alerts",
+      message: "are not watched: they could not be started",
+      hint: "The reason is in .slipway/world.log.",
+      exitCode: 3,
+    });
+  };
+  return {
+    alerts: async () => alertsAnswer(here().standing()),
+    "alerts-mute": async (body) => {
+      const { id, forMs, reason, who } = muteSchema.parse(body);
+      await here().mute(id, forMs, reason, who);
+      return alertsAnswer(here().standing());
+    },
+    "alerts-test": () => here().test(),
+  };
+}
