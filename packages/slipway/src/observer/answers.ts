@@ -1,5 +1,5 @@
 /** What the command line asks an observer: `POST /NAME` with JSON, beside a local world and of a collector alike. */
-import { z } from "zod";
+import * as z from "zod";
 import type { QueryAnswer } from "../observe/warehouse/warehouse.ts";
 import type { Observer, ObserverFigures } from "./observer.ts";
 

@@ -4,7 +4,7 @@
  * over when the group is.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { Signal } from "./alert.ts";
 import type { Alerts } from "./alerts.ts";
 import type { Severity } from "./rules.ts";

@@ -15,7 +15,7 @@
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import { SlipwayError } from "@slipway/base";
-import { z } from "zod";
+import * as z from "zod";
 import type { Offsets, Passage } from "./passage.ts";
 
 const compress = promisify(zstdCompress);

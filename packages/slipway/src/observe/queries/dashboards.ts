@@ -7,7 +7,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { SlipwayError } from "@slipway/base";
-import { z } from "zod";
+import * as z from "zod";
 import { bindSlipwayImports } from "../../config/load.ts";
 import type { QueryLibrary } from "./load.ts";
 import { resolveParameters } from "./parameters.ts";

@@ -19,7 +19,7 @@
 import { nearest, SlipwayError } from "@slipway/base";
 import { Cron } from "croner";
 import { parse as parseYaml } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 export const DIALECTS = ["duckdb", "bigquery"] as const;
 export type Dialect = (typeof DIALECTS)[number];

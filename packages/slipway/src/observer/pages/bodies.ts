@@ -1,5 +1,5 @@
 /** Bodies of POSTs, parsed once. What is not as it should be is told with its place. */
-import { z } from "zod";
+import * as z from "zod";
 import { badRequest } from "./http/route.ts";
 
 const cell = z.union([z.string().max(100_000), z.number(), z.boolean(), z.null()]);
