@@ -19,8 +19,11 @@ import { startAlerts } from "./alerts/start.ts";
 import { answersOf } from "./answers.ts";
 import { type ImportFiles, importInto } from "./import-files.ts";
 import { startObserver } from "./observer.ts";
+import { warehouseRows } from "./pages/warehouse-rows.ts";
 import type { ObserverInput } from "./process.ts";
+import { createQueries } from "./queries.ts";
 import { readersOf } from "./readers.ts";
+import { openScheduled, runScheduled } from "./scheduled.ts";
 import { startWorldPages } from "./world-pages.ts";
 
 const log = (line: string): void =>
@@ -83,6 +86,27 @@ try {
     log(`no alerts: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
   });
+  const rows = warehouseRows("world", warehouse, {
+    clock: systemClock,
+    unread: () => observer.figures().unread,
+  });
+  const queries = createQueries({
+    root: config.root,
+    clock: systemClock,
+    sources: () => [rows],
+    committed: () => warehouse.figures().committed,
+    lastRun: (name) => scheduler.lastRun(name),
+  });
+  const scheduler = await openScheduled({
+    queries,
+    alerts: alerts?.alerts,
+    slack: config.notify.slack,
+    file: join(paths.observe, "scheduled.json"),
+    clock: systemClock,
+    log,
+  });
+  const closing = new AbortController();
+  const scheduled = runScheduled(scheduler, { clock: systemClock, log, signal: closing.signal });
   // Without pages it still collects, and says why there are none.
   const pages = await startWorldPages({
     config,
@@ -90,6 +114,8 @@ try {
     targets,
     observer,
     alerts: alerts?.port,
+    rows,
+    queries,
     clock: systemClock,
     random: systemRandom(),
     env: process.env,
@@ -117,9 +143,11 @@ try {
   });
   if (pages === undefined) say({ kind: "problem", text: "the pages cannot be served; see world.log" });
   await Promise.race([worldIsGone, asked]);
+  closing.abort();
   control.close();
   await pages?.close();
   await alerts?.close();
+  await scheduled;
   await observer.close();
   process.exit(0);
 } catch (error) {

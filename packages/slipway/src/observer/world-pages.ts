@@ -8,17 +8,17 @@ import { worldPaths } from "../world/state.ts";
 import type { Observer } from "./observer.ts";
 import { PAGES_FOLDER } from "./pages/folder.ts";
 import { type Pages, type PagesOptions, startPages } from "./pages/pages.ts";
+import type { Rows } from "./pages/rows.ts";
 import { newToken } from "./pages/token.ts";
-import { warehouseRows } from "./pages/warehouse-rows.ts";
-import { createQueries } from "./queries.ts";
 import { releaseContext, rollBackOf } from "./release-context.ts";
 import { readRememberedPages, rememberPages } from "./remembered-pages.ts";
 
-export interface WorldPagesOptions extends Pick<PagesOptions, "alerts" | "use"> {
+export interface WorldPagesOptions extends Pick<PagesOptions, "alerts" | "queries" | "use"> {
   readonly config: Config;
   readonly observe: ObserveConfig;
   readonly targets: readonly Target[];
   readonly observer: Observer;
+  readonly rows: Rows;
   readonly clock: Clock;
   readonly random: Random;
   readonly env: NodeJS.ProcessEnv;
@@ -28,13 +28,12 @@ export interface WorldPagesOptions extends Pick<PagesOptions, "alerts" | "use"> 
 export async function startWorldPages(
   options: WorldPagesOptions,
 ): Promise<Pages & { readonly token: string }> {
-  const { config, observe, observer, clock, log } = options;
+  const { config, observe, observer, log } = options;
   const { warehouse } = observer;
   const file = join(worldPaths(config.root).observe, "pages.json");
   const last = await readRememberedPages(file);
   const token = last?.token ?? newToken();
-  const rows = warehouseRows("world", warehouse, { clock, unread: () => observer.figures().unread });
-  const sources = [rows];
+  const sources = [options.rows];
   const start = (port: number): Promise<Pages> =>
     startPages({
       release: releaseContext(options),
@@ -43,12 +42,7 @@ export async function startWorldPages(
       onCommit: (listener) => warehouse.onCommit(listener),
       alerts: options.alerts,
       use: options.use,
-      queries: createQueries({
-        root: config.root,
-        clock,
-        sources: () => sources,
-        committed: () => warehouse.figures().committed,
-      }),
+      queries: options.queries,
       rollBack: rollBackOf(options, log),
       token,
       host: observe.dashboard.host,

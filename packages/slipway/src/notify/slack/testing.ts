@@ -64,6 +64,8 @@ const NEEDS: Readonly<Record<string, string>> = {
   "conversations.list": "channels:read",
   "conversations.members": "channels:read",
   "users.lookupByEmail": "users:read.email",
+  "files.getUploadURLExternal": "files:write",
+  "files.completeUploadExternal": "files:write",
 };
 
 export async function startFakeSlack(): Promise<FakeSlack> {
@@ -143,6 +145,22 @@ export async function startFakeSlack(): Promise<FakeSlack> {
         const id = users.get(String(body["email"]));
         return id === undefined ? { ok: false, error: "users_not_found" } : { ok: true, user: { id } };
       }
+      case "files.getUploadURLExternal":
+        return {
+          ok: true,
+          upload_url: `http://127.0.0.1:${portOf(server)}/api/upload`,
+          file_id: "F0REPORT",
+        };
+      case "files.completeUploadExternal": {
+        const [file] =
+          typeof body["files"] === "string" ? (JSON.parse(body["files"]) as { id: string }[]) : [];
+        if (file?.id !== "F0REPORT" || body["channel_id"] !== CHANNEL.id)
+          return { ok: false, error: "invalid_arguments" };
+        put({ text: body["initial_comment"] });
+        return { ok: true, files: [{ id: file.id }] };
+      }
+      case "upload":
+        return { ok: true };
       case "apps.connections.open":
         return { ok: true, url: `ws://127.0.0.1:${portOf(server)}/socket` };
       default:

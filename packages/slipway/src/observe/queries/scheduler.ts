@@ -25,6 +25,8 @@ export interface Report {
 /** What the outcome of a run goes to. A rejection of `report` is the failure of the run. */
 export interface ScheduleOutlet {
   failed(query: NamedQuery, problem: string, now: number): void;
+  /** It ran well again, or still. */
+  succeeded?(query: NamedQuery): void;
   /** All rows beyond the threshold; none: what was open is over. */
   beyond(query: NamedQuery, rows: readonly BeyondThreshold[], now: number): void;
   /** Undefined where nobody takes reports. */
@@ -82,6 +84,7 @@ export async function createScheduler(options: {
       const answer = await runner.run(query, resolveParameters(query, {}, at));
       if (query.threshold !== undefined) outlet.beyond(query, beyondThreshold(query.threshold, answer), at);
       if (query.schedule?.report === true) await outlet.report?.(reportOf(query, answer));
+      outlet.succeeded?.(query);
       await remember(query, { at, ok: true, problem: undefined });
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
