@@ -1,6 +1,6 @@
 /** What the command line asks of alerts: `POST /NAME` with JSON, beside what `../answers.ts` answers. */
 import { SlipwayError } from "@slipway/base";
-import { z } from "zod";
+import * as z from "zod";
 import type { Alerts } from "../../observe/alerts/alerts.ts";
 import type { AlertsAnswer } from "../../server/api.ts";
 import { alertsAnswer } from "../pages/alerts-port.ts";
