@@ -2,12 +2,13 @@
  * The built pages as a folder: `await builtPages()`. In a checkout they are built when they are missing or when a source has
  * changed since, about a second; whoever only runs what was packed finds them there and needs no Vite.
  *
- * `node packages/dashboard/build/pages.ts` builds them and says where they are.
+ * `node packages/dashboard/build/pages.ts [FOLDER]` builds them and says where they are; with a folder, a copy of them is put
+ * there, for packing.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -80,4 +81,12 @@ function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== "ENOENT") throw error;
 }
 
-if (import.meta.main) console.log(await builtPages());
+if (import.meta.main) {
+  const built = await builtPages();
+  const [folder] = process.argv.slice(2);
+  if (folder !== undefined) {
+    await rm(folder, { recursive: true, force: true });
+    await cp(built, folder, { recursive: true });
+  }
+  console.log(folder ?? built);
+}

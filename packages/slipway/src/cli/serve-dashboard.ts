@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
 import { SlipwayError } from "@slipway/base";
 import { type Collectors, findCollectors } from "../observer/pages/collectors.ts";
-import { PAGES_FOLDER } from "../observer/pages/folder.ts";
+import { pagesFolder } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
 import type { RollBack } from "../observer/pages/ports.ts";
 import { newToken } from "../observer/pages/token.ts";
@@ -80,7 +80,7 @@ export async function serveDashboard(
     host,
     port,
     names: wish.names,
-    assets: PAGES_FOLDER,
+    assets: await pagesFolder(log),
     log,
   });
   tell(pages.url, pages.link, "Ctrl-C ends it.");

@@ -6,7 +6,7 @@ import type { Config } from "../config/types.ts";
 import type { Target } from "../release/model.ts";
 import { worldPaths } from "../world/state.ts";
 import type { Observer } from "./observer.ts";
-import { PAGES_FOLDER } from "./pages/folder.ts";
+import { pagesFolder } from "./pages/folder.ts";
 import { type Pages, type PagesOptions, startPages } from "./pages/pages.ts";
 import type { Rows } from "./pages/rows.ts";
 import { newToken } from "./pages/token.ts";
@@ -34,6 +34,7 @@ export async function startWorldPages(
   const last = await readRememberedPages(file);
   const token = last?.token ?? newToken();
   const sources = [options.rows];
+  const assets = await pagesFolder(log);
   const start = (port: number): Promise<Pages> =>
     startPages({
       release: releaseContext(options),
@@ -47,7 +48,7 @@ export async function startWorldPages(
       token,
       host: observe.dashboard.host,
       port,
-      assets: PAGES_FOLDER,
+      assets,
       log,
     });
   const wanted = observe.dashboard.port;
