@@ -1,10 +1,11 @@
 /** `slipway verify` in a cluster: the shop's manifests in an embedded one that is made for the run and goes with it. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { cp, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec } from "@slipway/base";
+import { exec, until } from "@slipway/base";
 
 const root = join(import.meta.dirname, "..");
 const bin = join(root, "packages/slipway/bin/slipway");
@@ -98,6 +99,25 @@ describeCluster({ ready: "2s" }, (t) => {
   assert.equal(exitCode, 4, text);
   assert.match(text, /this cluster does not have the kind v1\/ConfigMp/);
   assert.match(text, /✓ v1\/ConfigMap settings/);
+});
+
+test("Ctrl-C ends it at once, and the cluster with it", async () => {
+  const spec = `import { describeCluster } from "slipway/verify";
+describeCluster((t) => t.within("10m").object("v1/ConfigMap", "nobody").exists());
+`;
+  await writeFile(join(folder, "spec/cluster.ts"), spec);
+  const child = spawn(bin, ["verify", "--only", "cluster"], { cwd: folder, stdio: "ignore" });
+  const ended = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)));
+  const clusters = join(folder, ".slipway/verify-clusters");
+  // It may still be starting, or be looked at already: both must end.
+  await until(
+    "the cluster",
+    async () => (await readdir(clusters, { recursive: true }).catch(() => [])).length > 2,
+    { timeoutMs: 60_000 },
+  );
+  child.kill("SIGINT");
+  assert.equal(await ended, 130);
+  assert.deepEqual(await readdir(clusters), [], "nothing is left");
 });
 
 test("a mistake in a spec file is one error with its line", async () => {
