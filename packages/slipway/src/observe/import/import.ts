@@ -26,6 +26,8 @@ export interface ImportOptions {
   /** For lines that do not say when. */
   readonly now: () => number;
   readonly signal?: AbortSignal;
+  /** Rows of one transaction. Default: PART_ROWS. */
+  readonly partRows?: number;
 }
 
 export interface ImportedFile {
@@ -72,7 +74,7 @@ async function importFile(
   context: ParseContext,
   backfill: Backfill,
 ): Promise<ImportedFile> {
-  const batch = newLineBatch(BATCH_LINES);
+  const batch = newLineBatch(Math.min(BATCH_LINES, options.partRows ?? BATCH_LINES));
   const labels = labelsOf(options);
   let parser: LineParser | undefined;
   let skipped = 0;
@@ -83,7 +85,7 @@ async function importFile(
     backfill.add(batch.access);
     batch.access.clear();
     const waiting = batch.logs.length + batch.quarantine.length;
-    if (isEnd || backfill.rows() + waiting >= PART_ROWS || waiting >= BATCH_LINES / 2) {
+    if (isEnd || backfill.rows() + waiting >= (options.partRows ?? PART_ROWS) || waiting >= BATCH_LINES / 2) {
       await backfill.store({
         logs: batch.logs,
         quarantine: batch.quarantine,
