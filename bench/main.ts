@@ -33,6 +33,10 @@ const benchmarks: readonly {
   // Its first part says so and is left out where there is no real Kubernetes.
   { file: "deploy.bench.ts", short: ["1", "clusters"], hasTimedGoal: true },
   { file: "edge.bench.ts", short: ["2", "1"], hasTimedGoal: true },
+  { file: "ingest.bench.ts", short: ["1", "100000"], hasTimedGoal: true },
+  { file: "panels.bench.ts", short: ["500000", "2"], hasTimedGoal: true },
+  // No goal of it is a time.
+  { file: "warehouse-kill.bench.ts", short: ["3", "20000"], hasTimedGoal: false },
   { file: "parse.bench.ts", short: ["1", "200000"], hasTimedGoal: true },
   // Memory is no time; the short form lets time go twenty times faster.
   { file: "dashboard.bench.ts", short: ["0.33", "20"], hasTimedGoal: true },
