@@ -43,7 +43,7 @@ export interface ImportedFile {
   readonly format: string | undefined;
 }
 
-const BATCH_LINES = 32_768;
+const BATCH_LINES = 4_096;
 const CONTAINER = "import";
 
 /** In the order given; `onFile` after each. Rejects with IMPORT_FILE, LOG_FORMAT_INVALID or WAREHOUSE_FULL. */
