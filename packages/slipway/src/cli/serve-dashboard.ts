@@ -80,7 +80,7 @@ export async function serveDashboard(
     host,
     port,
     names: wish.names,
-    assets: await pagesFolder(log),
+    assets: pagesFolder(log),
     log,
   });
   tell(pages.url, pages.link, "Ctrl-C ends it.");

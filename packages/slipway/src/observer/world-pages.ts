@@ -34,7 +34,7 @@ export async function startWorldPages(
   const last = await readRememberedPages(file);
   const token = last?.token ?? newToken();
   const sources = [options.rows];
-  const assets = await pagesFolder(log);
+  const assets = pagesFolder(log);
   const start = (port: number): Promise<Pages> =>
     startPages({
       release: releaseContext(options),

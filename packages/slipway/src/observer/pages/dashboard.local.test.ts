@@ -197,3 +197,23 @@ test("the link outlives a restart of the world, and the session with it", async 
   const text = (await project.ok("local", "status")).text;
   assert.ok(text.includes(told.url) && !text.includes(token), text);
 });
+
+test("the pages themselves come compressed, and a new copy only when they changed", async () => {
+  const page = await ask(port, { path: "/" });
+  assert.equal(page.status, 200);
+  assert.match(page.headers["content-type"] ?? "", /^text\/html/);
+  const again = await ask(port, { path: "/", headers: { "if-none-match": page.headers.etag ?? "" } });
+  assert.deepEqual([again.status, again.text], [304, ""]);
+  const [, script = ""] = /src="([^"]+\.js)"/.exec(page.text) ?? [];
+  const loaded = await ask(port, {
+    path: new URL(script, "http://a/").pathname,
+    headers: { "accept-encoding": "br" },
+  });
+  assert.deepEqual([loaded.status, loaded.headers["content-encoding"]], [200, "br"]);
+  assert.match(loaded.headers["cache-control"] ?? "", /immutable/);
+  assert.doesNotMatch(
+    page.text,
+    /<script(?![^>]*\ssrc=)|\son[a-z]+=|<style/,
+    "nothing that the policy refuses",
+  );
+});

@@ -64,8 +64,8 @@ export interface PagesOptions {
   readonly port: number;
   /** Names under which it is reached, beside localhost and addresses. */
   readonly names?: readonly string[] | undefined;
-  /** Folder of the built pages. */
-  readonly assets: string;
+  /** Folder of the built pages. Everything else is served before it is known. */
+  readonly assets: string | Promise<string>;
   readonly log: (line: string) => void;
 }
 
@@ -317,7 +317,7 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
 
   const server = createPagesServer({
     routes,
-    assets: await readAssets(options.assets),
+    assets: Promise.resolve(options.assets).then(readAssets),
     sessions: createSessions(token, release.random),
     about: { service: release.service, environment: release.environment, place: options.place },
     names: options.names ?? [],

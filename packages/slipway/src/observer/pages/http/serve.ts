@@ -26,7 +26,7 @@ const COOKIE = "slipway-session";
 export interface ServeOptions {
   readonly routes: readonly Route[];
   /** Undefined when the pages are not built. */
-  readonly assets: Assets | undefined;
+  readonly assets: Promise<Assets | undefined>;
   readonly sessions: Sessions;
   readonly about: Omit<SessionAnswer, "csrf">;
   /** Under which it may be asked, beside localhost and addresses. */
@@ -228,20 +228,21 @@ function reply(response: ServerResponse, status: number, value: unknown): void {
 
 const NOT_BUILT = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Slipway</title>
 <h1>The pages are not built</h1><p>The server runs and its answers are below <code>/api/</code>.
-In a checkout, build the pages with <code>npm run build -w packages/dashboard</code> and start it again.</p></html>
+In a checkout, <code>npm run build -w @slipway/dashboard</code> says what is missing.</p></html>
 `;
 
-/** A path without a file is a place inside the pages, which find their way themselves. */
-function sendPage(
-  { assets, log }: ServeOptions,
+/** Places inside the pages stand behind `#`, so each path is a file. */
+async function sendPage(
+  { assets: reading, log }: ServeOptions,
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
-): void {
+): Promise<void> {
   if (request.method === "POST") {
     log(`refused POST ${pathOf(request)}`);
     return reply(response, 405, { error: { code: "METHOD_WRONG", message: "pages are read" } });
   }
+  const assets = await reading;
   if (assets === undefined) {
     response.writeHead(503, {
       ...SECURITY_HEADERS,
@@ -250,8 +251,7 @@ function sendPage(
     });
     return void response.end(request.method === "HEAD" ? undefined : NOT_BUILT);
   }
-  const isPlace = !/\.[a-z0-9]+$/i.test(path) && !path.startsWith("/assets/");
-  const asset = assets.get(path) ?? (isPlace ? assets.get("/") : undefined);
+  const asset = assets.get(path);
   if (asset === undefined)
     return reply(response, 404, { error: { code: "PAGE_NOT_FOUND", message: "no such file" } });
   sendAsset(asset, request, response);
