@@ -4,6 +4,8 @@ import { callWorld } from "../../world/control.ts";
 import type { CliContext, CommandInput } from "../command.ts";
 import { openProject, requireWorld } from "../project.ts";
 
+const START_MS = 20_000;
+
 export async function askObserver<T>(
   context: CliContext,
   input: CommandInput,
@@ -30,7 +32,13 @@ export async function askObserver<T>(
       exitCode: 2,
     });
   }
-  const { observer } = await requireWorld(project);
+  let { observer } = await requireWorld(project);
+  // It starts beside the world, a moment later.
+  const until = context.clock.monotonic() + START_MS;
+  while (observer?.state === "starting" && context.clock.monotonic() < until && !context.signal.aborted) {
+    await context.clock.sleep(100);
+    ({ observer } = await requireWorld(project));
+  }
   if (observer?.control === undefined) {
     throw new SlipwayError({
       code: "ALERTS_AWAY",
