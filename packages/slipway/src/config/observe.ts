@@ -3,17 +3,31 @@ import { parseDuration } from "@slipway/base";
 import * as z from "zod";
 import { duration } from "./duration.ts";
 
+/**
+ * Somebody is called when the budget of 30 days burns this many times too fast. Of a promise of 93 % and less that is
+ * more than all requests: it would look watched and never call.
+ */
+export const HIGHEST_BURN = 14.4;
+const LEAST_PROMISE = 100 * (1 - 1 / HIGHEST_BURN);
+const watchable = {
+  error: `should be above ${LEAST_PROMISE.toFixed(2)}: less cannot be watched by burn rates`,
+};
+
 const sloSchema = z.strictObject({
   availability: z
     .number()
-    .gt(0)
+    .gt(LEAST_PROMISE, watchable)
     .lt(100)
     .optional()
     .describe("Percent of requests that must not end in a 5xx, over 30 days: 99.9."),
   latency: z
     .strictObject({
       target: duration.describe("A request is fast enough up to this time: 300ms."),
-      ratio: z.number().gt(0).lt(100).describe("Percent of requests that must be fast enough: 99."),
+      ratio: z
+        .number()
+        .gt(LEAST_PROMISE, watchable)
+        .lt(100)
+        .describe("Percent of requests that must be fast enough: 99."),
     })
     .optional()
     .describe("How fast the service must be."),

@@ -130,7 +130,7 @@ try {
   const control = await serveControl(
     {
       ...answersOf(observer),
-      ...alertAnswers(alerts?.alerts),
+      ...alertAnswers(alerts?.alerts, systemClock),
       import: (what) => importInto(warehouse, observe, what as ImportFiles, { clock: systemClock }),
     },
     token,

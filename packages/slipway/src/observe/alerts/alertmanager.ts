@@ -41,10 +41,20 @@ export async function receiveAlerts(
 ): Promise<WebhookAnswer> {
   if (!isSame(request.authorization, `Bearer ${token}`))
     return { status: 401, text: "a bearer token is needed" };
-  const parsed = payloadSchema.safeParse(request.body);
+  const problem = await takeGroup(alerts, request.body, now);
+  return problem === undefined ? { status: 200, text: "" } : { status: 400, text: problem };
+}
+
+/** Reports what a group has become; returns what is wrong with a body that is no such payload. */
+export async function takeGroup(
+  alerts: Pick<Alerts, "report">,
+  body: unknown,
+  now: number,
+): Promise<string | undefined> {
+  const parsed = payloadSchema.safeParse(body);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return { status: 400, text: `not a payload of version 4: ${issue?.path.join("/")}: ${issue?.message}` };
+    return `not a payload of version 4: ${issue?.path.join("/")}: ${issue?.message}`;
   }
   const { groupKey, status, commonLabels, commonAnnotations, truncatedAlerts = 0 } = parsed.data;
   const firing = parsed.data.alerts.filter((alert) => alert.status === "firing");
@@ -66,7 +76,7 @@ export async function receiveAlerts(
   const facts = more > 0 ? [...signal.facts, { name: "and", value: `${more} more` }] : signal.facts;
   const isOver = status === "resolved" || firing.length === 0;
   await alerts.report(`alertmanager/${groupKey}`, isOver ? [] : [{ ...signal, facts }], now + EXPIRES_MS);
-  return { status: 200, text: "" };
+  return undefined;
 }
 
 function titleOf(

@@ -216,6 +216,17 @@ test("many at once: five messages of their own, and one for all the others until
   assert.equal(digest()?.title, "7 further alerts are over");
 });
 
+test("two sources that say the same are two incidents", async () => {
+  const { alerts } = await watching();
+  await alerts.report("query a failed", [row("")]);
+  await alerts.report("query b failed", [row("")]);
+  await alerts.report("query a failed", []);
+  assert.deepEqual(
+    alerts.standing().alerts.map(({ state }) => state),
+    ["firing", "resolved"],
+  );
+});
+
 test("muted: an incident that is told says so, one that is not is not told until the mute ends", async () => {
   const { alerts, teller, come, clock } = await watching();
   await come(500);

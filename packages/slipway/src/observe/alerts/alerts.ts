@@ -101,7 +101,10 @@ export async function createAlerts(options: AlertsOptions): Promise<Alerts> {
         ([, { expiresAt }]) => expiresAt === undefined || expiresAt > now,
       ),
     );
-    const signals = Object.values(reported).flatMap((one) => one.signals);
+    // Two sources may use the same words: their rows are not the same.
+    const signals = Object.entries(reported).flatMap(([source, one]) =>
+      one.signals.map((signal) => ({ ...signal, key: `${source}|${signal.key}` })),
+    );
     const { memory, changes } = decide(counts, rules, signals, before.memory, now);
     const mutes = before.mutes.filter(({ until }) => until > now);
     kept = { memory, mutes, reported, places: before.places };

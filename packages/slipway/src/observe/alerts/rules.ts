@@ -11,7 +11,7 @@
  * 99.9 % and every request failing: 14.4 · 0.1 % of an hour is 52 s, so somebody is called within a minute.
  */
 import { SlipwayError } from "@slipway/base";
-import type { AlertRuleConfig, ObserveConfig, Slo } from "../../config/observe.ts";
+import { type AlertRuleConfig, HIGHEST_BURN, type ObserveConfig, type Slo } from "../../config/observe.ts";
 import { percent, span } from "./words.ts";
 
 export type Severity = "page" | "ticket" | "info";
@@ -54,7 +54,7 @@ export type Rule = {
 );
 
 export const PAGE_WINDOWS: readonly BurnWindow[] = [
-  { factor: 14.4, longMinutes: 60, shortMinutes: 5 },
+  { factor: HIGHEST_BURN, longMinutes: 60, shortMinutes: 5 },
   { factor: 6, longMinutes: 360, shortMinutes: 30 },
 ];
 export const TICKET_WINDOWS: readonly BurnWindow[] = [
@@ -129,14 +129,13 @@ function burnRules(
   targetMs: number | undefined,
   where: string,
 ): readonly Unplaced[] {
-  const highest = Math.max(...PAGE_WINDOWS.map(({ factor }) => factor));
   // 14.4 times a budget of 10 % is 144 % of the requests: a rule that looks like one and never calls.
-  if (highest * budget >= 1) {
-    const least = 100 * (1 - 1 / highest);
+  if (HIGHEST_BURN * budget >= 1) {
+    const least = 100 * (1 - 1 / HIGHEST_BURN);
     throw new SlipwayError({
       code: "ALERT_RULE",
       where,
-      message: `${percent(1 - budget)} cannot be watched: it would call at ${percent(highest * budget)} of requests, which is never reached`,
+      message: `${percent(1 - budget)} cannot be watched: it would call at ${percent(HIGHEST_BURN * budget)} of requests, which is never reached`,
       hint: `Promise more than ${least.toFixed(1)} %, or nothing and set a rule with \`errors\` or \`p95\`.`,
       exitCode: 2,
     });

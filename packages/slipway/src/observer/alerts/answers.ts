@@ -1,6 +1,7 @@
 /** What the command line asks of alerts: `POST /NAME` with JSON, beside what `../answers.ts` answers. */
-import { SlipwayError } from "@slipway/base";
+import { type Clock, SlipwayError } from "@slipway/base";
 import * as z from "zod";
+import { takeGroup } from "../../observe/alerts/alertmanager.ts";
 import type { Alerts } from "../../observe/alerts/alerts.ts";
 import type { AlertsAnswer } from "../../server/api.ts";
 import { alertsAnswer } from "../pages/alerts-port.ts";
@@ -23,9 +24,11 @@ export type AlertAnswers = {
   readonly alerts: () => Promise<AlertsAnswer>;
   readonly "alerts-mute": (body: unknown) => Promise<AlertsAnswer>;
   readonly "alerts-test": () => Promise<TestAnswer>;
+  /** Alertmanager's webhook, which asks with the token of whoever serves this. */
+  readonly alertmanager: (body: unknown) => Promise<object>;
 };
 
-export function alertAnswers(alerts: Alerts | undefined): AlertAnswers {
+export function alertAnswers(alerts: Alerts | undefined, clock: Pick<Clock, "now">): AlertAnswers {
   const here = (): Alerts => {
     if (alerts !== undefined) return alerts;
     throw new SlipwayError({
@@ -44,5 +47,10 @@ export function alertAnswers(alerts: Alerts | undefined): AlertAnswers {
       return alertsAnswer(here().standing());
     },
     "alerts-test": () => here().test(),
+    async alertmanager(body) {
+      const problem = await takeGroup(here(), body, clock.now());
+      if (problem === undefined) return {};
+      throw new SlipwayError({ code: "ALERTMANAGER_PAYLOAD", where: "alertmanager", message: problem });
+    },
   };
 }
