@@ -84,7 +84,7 @@ test("the first sentence says whether all is well", async () => {
   const said: Readonly<Record<Scene, RegExp>> = {
     calm: /^All is well\. 2 services in 2 clusters answer/,
     rollout: /^All is well\. .*Release 42 is going out\.$/,
-    broken: /^web answers 6\.3.% of requests in tokyo with a 5xx since release 42, 3.min ago\.$/,
+    broken: /^web answers 6\.3.% of requests in tokyo with a 5xx since release 42, for 3.min\.$/,
     empty: /^Nothing has been released yet\.$/,
     away: /^Cluster osaka does not answer: connect ETIMEDOUT/,
   };

@@ -21,6 +21,9 @@ export interface ChartProps {
   /** Begin of each step, ms. */
   readonly times: readonly number[];
   readonly lines: readonly Line[];
+  /** What the axis spans, ms; else as far as there are values. */
+  readonly from?: number;
+  readonly to?: number;
   readonly format: (value: number) => string;
   readonly markers?: readonly DeployMarker[];
   readonly height?: number;
@@ -34,6 +37,8 @@ export function Chart({
   title,
   times,
   lines,
+  from,
+  to,
   format,
   markers = [],
   height = 168,
@@ -45,8 +50,8 @@ export function Chart({
   const plot = useRef<uPlot | undefined>(undefined);
   const isDark = useIsDark();
   // What the drawing looks at when it draws, so that nothing is made anew for it.
-  const latest = useRef({ markers, format, lines, onZoom });
-  latest.current = { markers, format, lines, onZoom };
+  const latest = useRef({ markers, format, lines, onZoom, from, to });
+  latest.current = { markers, format, lines, onZoom, from, to };
   const shape = lines.map(({ label, colour, isArea }) => `${label}/${colour}/${isArea}`).join();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: only the shape and the colours make a new plot
@@ -109,6 +114,8 @@ interface Latest {
   readonly format: (value: number) => string;
   readonly lines: readonly Line[];
   readonly onZoom: ChartProps["onZoom"];
+  readonly from: number | undefined;
+  readonly to: number | undefined;
 }
 
 function options({
@@ -144,7 +151,13 @@ function options({
       ...(group === undefined ? {} : { sync: { key: group, setSeries: false } }),
     },
     scales: {
-      x: { time: true },
+      x: {
+        time: true,
+        range: (_, min, max) => {
+          const { from, to } = latest.current;
+          return [from === undefined ? min : from / 1_000, to === undefined ? max : to / 1_000];
+        },
+      },
       // From nothing, and never flat: a line of zeros lies on the ground.
       y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] },
     },

@@ -42,9 +42,16 @@ function Inside({
           Open <small>{alerts.open.length}</small>
         </h2>
         {alerts.open.length === 0 ? (
-          <Empty title="Nothing is wrong">
-            {alerts.rules.length} rules are watched. The first 5xx of a release is told at once.
-          </Empty>
+          alerts.rules.length === 0 ? (
+            <Empty title="Nothing is watched">
+              There are no rules: <code>observe.alerts</code> is false in the configuration, or nothing is
+              collected yet.
+            </Empty>
+          ) : (
+            <Empty title="Nothing is wrong">
+              {alerts.rules.length} rules are watched. The first 5xx of a release is told at once.
+            </Empty>
+          )
         ) : (
           alerts.open.map((incident) => (
             <Open
@@ -76,7 +83,7 @@ function Inside({
           </ul>
         </section>
       )}
-      <section>
+      <section hidden={alerts.rules.length === 0}>
         <h2>Rules</h2>
         <ul className="plain-list">
           {alerts.rules.map(({ name, text, state }) => (
@@ -143,7 +150,7 @@ function Open({ incident, onMute }: { readonly incident: Incident; readonly onMu
       </header>
       <dl className="facts">
         {facts.map(({ name, value }) => (
-          <div key={`${name}/${value}`}>
+          <div key={`${name}/${value}`} className={value.length > 48 ? "long" : ""}>
             <dt>{name}</dt>
             <dd>{value}</dd>
           </div>

@@ -1,4 +1,5 @@
 /** What runs where: nodes, pods and what they use, and what the cluster itself says. */
+import { useState } from "react";
 import type { ClustersAnswer } from "../live/api.ts";
 import { useLive } from "../live/store.ts";
 import { useAnswer } from "../live/use-answer.ts";
@@ -199,28 +200,44 @@ function Meter({
   );
 }
 
+const mostEvents = 8;
+
 function Events({ events }: Pick<Cluster, "events">) {
+  const [isWhole, setIsWhole] = useState(false);
   if (events.length === 0) return null;
+  const newest = events.toSorted((a, b) => b.at - a.at);
+  // Warnings are what somebody looks for; the rest is how things go.
+  const warnings = newest.filter(({ type }) => type === "Warning");
+  const shown = isWhole
+    ? newest
+    : [...warnings, ...newest.filter(({ type }) => type !== "Warning")].slice(0, mostEvents);
   return (
     <>
       <h3>Events</h3>
       <ul className="plain-list events">
-        {events
-          .toSorted((a, b) => b.at - a.at)
-          .slice(0, 30)
-          .map(({ at, type, reason, object, message, count }) => (
-            <li key={`${at}/${object}/${reason}`}>
-              <Badge word={reason} tone={type === "Warning" ? "warn" : "quiet"} />
-              <span>
-                <code>{object}</code> {message}
-                {count > 1 ? ` (${count} times)` : ""}{" "}
-                <span className="muted">
-                  <Ago at={at} />
-                </span>
+        {shown.map(({ at, type, reason, object, message, count }) => (
+          <li key={`${at}/${object}/${reason}/${message}`}>
+            <Badge word={reason} tone={type === "Warning" ? "warn" : "quiet"} />
+            <span title={message}>
+              <code>{object}</code> {withoutDigests(message)}
+              {count > 1 ? ` (${count} times)` : ""}{" "}
+              <span className="muted">
+                <Ago at={at} />
               </span>
-            </li>
-          ))}
+            </span>
+          </li>
+        ))}
       </ul>
+      {newest.length > mostEvents ? (
+        <button type="button" onClick={() => setIsWhole(!isWhole)}>
+          {isWhole ? "Fewer" : `All ${newest.length} events`}
+        </button>
+      ) : null}
     </>
   );
+}
+
+/** Seven characters of a digest are enough to tell two images apart. */
+function withoutDigests(message: string): string {
+  return message.replaceAll(/(sha256:[0-9a-f]{7})[0-9a-f]{57}/g, "$1…");
 }

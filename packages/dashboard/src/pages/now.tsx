@@ -2,7 +2,7 @@
 import { useMemo } from "react";
 import { Chart, type Line } from "../charts/chart.tsx";
 import type { NowAnswer, ReleaseSummary, SeriesAnswer, ServiceNow, Traffic } from "../live/api.ts";
-import { useNow } from "../live/clock.ts";
+import { now, useNow } from "../live/clock.ts";
 import { useLive } from "../live/store.ts";
 import { useAnswer } from "../live/use-answer.ts";
 import { Ago } from "../parts/ago.tsx";
@@ -17,15 +17,15 @@ import { count, duration, milliseconds, percent, perSecond } from "../words/unit
 import { rangeOf, ranges, spanOf } from "./ranges.ts";
 
 export function NowPage() {
-  const now = useLive((live) => live.now);
-  const asked = useAnswer<NowAnswer>(now === undefined ? "/api/now" : undefined);
-  if (now === undefined)
+  const live = useLive((live) => live.now);
+  const asked = useAnswer<NowAnswer>(live === undefined ? "/api/now" : undefined);
+  if (live === undefined)
     return (
       <Answered answer={asked} what="the state of your services">
         {(value) => <Inside now={value} />}
       </Answered>
     );
-  return <Inside now={now} />;
+  return <Inside now={live} />;
 }
 
 function Inside({ now }: { readonly now: NowAnswer }) {
@@ -196,10 +196,11 @@ function TrafficCells({ traffic }: { readonly traffic: Traffic }) {
 
 function Traffics({ services }: { readonly services: readonly ServiceNow[] }) {
   const { parameters } = useRoute();
+  const isWorld = useLive((live) => live.session?.place === "world");
   const committed = useLive((live) => live.committed);
   const at = useNow();
   const service = parameters["service"] ?? "";
-  const { from, to, stepMs } = spanOf(parameters, at);
+  const { from, to, stepMs } = spanOf(parameters, at, isWorld ? "15m" : "1h");
   const isZoomed = parameters["from"] !== undefined;
   const question = new URLSearchParams({
     service,
@@ -231,7 +232,7 @@ function Traffics({ services }: { readonly services: readonly ServiceNow[] }) {
         <div data-ranges className="ranges">
           <Choice
             label="Time"
-            value={isZoomed ? "" : rangeOf(parameters).value}
+            value={isZoomed ? "" : rangeOf(parameters, isWorld ? "15m" : "1h").value}
             options={ranges}
             onChoose={(range) => setParameters({ range, from: "", to: "" })}
           />
@@ -243,14 +244,23 @@ function Traffics({ services }: { readonly services: readonly ServiceNow[] }) {
         </div>
       </div>
       <Answered answer={answer} what="traffic over time">
-        {(series) => <Charts series={series} />}
+        {(series) => <Charts series={series} from={from} to={to} />}
       </Answered>
     </section>
   );
 }
 
-function Charts({ series }: { readonly series: SeriesAnswer }) {
-  const drawn = useMemo(() => drawing(series), [series]);
+function Charts({
+  series,
+  from,
+  to,
+}: {
+  readonly series: SeriesAnswer;
+  readonly from: number;
+  readonly to: number;
+}) {
+  // At the moment of its answer: later, the newest step would seem to have lasted longer than what it counts.
+  const drawn = useMemo(() => drawing(series, now()), [series]);
   if (!series.requests.some((requests) => requests > 0)) {
     return (
       <Empty title="No requests in this time">
@@ -262,7 +272,7 @@ function Charts({ series }: { readonly series: SeriesAnswer }) {
     setParameters(
       span === undefined ? { from: "", to: "" } : { from: String(span.from), to: String(span.to) },
     );
-  const common = { times: drawn.times, markers: series.markers, group: "now", onZoom: zoom };
+  const common = { from, to, times: drawn.times, markers: series.markers, group: "now", onZoom: zoom };
   return (
     <div className="charts">
       <Chart {...common} title="Requests" lines={drawn.requests} format={perSecond} />
@@ -272,15 +282,20 @@ function Charts({ series }: { readonly series: SeriesAnswer }) {
   );
 }
 
-/** The newest step is not full yet: as a rate it would fall to nothing each time it begins. */
-function drawing(series: SeriesAnswer): {
+interface Drawing {
   readonly times: readonly number[];
   readonly requests: readonly Line[];
   readonly errors: readonly Line[];
   readonly latency: readonly Line[];
-} {
-  const length = Math.max(1, series.times.length - 1);
-  const seconds = series.stepMs / 1_000;
+}
+
+/** The newest step is not full yet: its rate is of the time that it has lasted, and of a moment there is none. */
+function drawing(series: SeriesAnswer, at: number): Drawing {
+  const { stepMs } = series;
+  const lasted = at - (series.times.at(-1) ?? 0);
+  const length = series.times.length - (lasted < Math.min(stepMs / 4, 10_000) ? 1 : 0);
+  const seconds = (index: number): number =>
+    Math.min(stepMs, index === series.times.length - 1 ? Math.max(1_000, lasted) : stepMs) / 1_000;
   const cut = <T,>(values: readonly T[]): readonly T[] => values.slice(0, length);
   return {
     times: cut(series.times),
@@ -289,7 +304,7 @@ function drawing(series: SeriesAnswer): {
         label: "requests",
         colour: "one",
         isArea: true,
-        values: cut(series.requests).map((n) => n / seconds),
+        values: cut(series.requests).map((n, index) => n / seconds(index)),
       },
     ],
     errors: [

@@ -120,7 +120,7 @@ function isSeen({ spans }: Life, from: number, to: number): boolean {
 }
 
 /** Between the marks of the axis, ms: at most six of them. */
-const axisSteps: readonly number[] = [5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400].map(
+const axisSteps: readonly number[] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400].map(
   (s) => s * 1_000,
 );
 

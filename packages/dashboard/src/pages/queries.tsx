@@ -217,8 +217,8 @@ function Workbench({
       {run.result === undefined ? (
         run.error === undefined && !run.isRunning ? (
           <p className="fine">
-            Tables: {tables.map(({ name }) => name).join(", ")}. One SELECT at a time; it reads and never
-            writes, and is stopped when it takes too long.
+            {tables.length === 0 ? "" : `Tables: ${tables.map(({ name }) => name).join(", ")}. `}One SELECT at
+            a time; it reads and never writes, and is stopped when it takes too long.
           </p>
         ) : null
       ) : (

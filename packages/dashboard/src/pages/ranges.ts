@@ -15,18 +15,27 @@ export interface Span {
 }
 
 /** The chosen range up to now, or what was chosen with the pointer. On round steps, so that a question is not new each second. */
-export function spanOf(parameters: Readonly<Record<string, string>>, now: number): Span {
+export function spanOf(
+  parameters: Readonly<Record<string, string>>,
+  now: number,
+  normal: RangeName = "1h",
+): Span {
   const from = Number(parameters["from"]);
   const to = Number(parameters["to"]);
   if (from > 0 && to > from) {
     const step = ranges.find(({ stepMs }) => (to - from) / stepMs <= 120) ?? ranges[4];
     return { from, to, stepMs: step.stepMs };
   }
-  const range = rangeOf(parameters);
+  const range = rangeOf(parameters, normal);
   const end = Math.ceil(now / range.stepMs) * range.stepMs;
   return { from: end - range.ms, to: end, stepMs: range.stepMs };
 }
 
-export function rangeOf(parameters: Readonly<Record<string, string>>): (typeof ranges)[number] {
-  return ranges.find(({ value }) => value === parameters["range"]) ?? ranges[1];
+/** `normal` when none is chosen. */
+export function rangeOf(
+  parameters: Readonly<Record<string, string>>,
+  normal: RangeName = "1h",
+): (typeof ranges)[number] {
+  const wanted = ranges.some(({ value }) => value === parameters["range"]) ? parameters["range"] : normal;
+  return ranges.find(({ value }) => value === wanted) ?? ranges[1];
 }

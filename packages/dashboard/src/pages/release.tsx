@@ -70,24 +70,26 @@ function Inside({
           {waves.map((clusters, index) => (
             <li key={clusters.join()}>
               <h3>Wave {index + 1}</h3>
-              {clusters.map((name) => {
-                const cluster = release.clusters.find((candidate) => candidate.name === name);
-                const own = pods.filter((pod) => pod.cluster === name);
-                return (
-                  <div key={name} className="wave-cluster">
-                    <div className="wave-head">
-                      <strong>{name}</strong>
-                      <Where cluster={cluster} />
+              <div className="wave-clusters">
+                {clusters.map((name) => {
+                  const cluster = release.clusters.find((candidate) => candidate.name === name);
+                  const own = pods.filter((pod) => pod.cluster === name);
+                  return (
+                    <div key={name} className="wave-cluster">
+                      <div className="wave-head">
+                        <strong>{name}</strong>
+                        <Where cluster={cluster} />
+                      </div>
+                      {own.length === 0 ? (
+                        <p className="muted">no pods are known here</p>
+                      ) : (
+                        <Cells pods={own} />
+                      )}
+                      <Trouble pods={own} />
                     </div>
-                    {own.length === 0 ? (
-                      <p className="muted">no pods are known here</p>
-                    ) : (
-                      <Cells pods={own} />
-                    )}
-                    <Trouble pods={own} />
-                  </div>
-                );
-              })}
+                  );
+                })}
+              </div>
             </li>
           ))}
         </ol>
@@ -105,8 +107,11 @@ function Inside({
             changes={changes}
             clusters={waves.flat()}
             began={release.startedAt}
-            from={release.startedAt - Math.max(4_000, (end - release.startedAt) * 0.04)}
-            to={end + 1}
+            from={release.startedAt - Math.max(300, (end - release.startedAt) * 0.06)}
+            // A pod is seen to be ready a moment after the release has seen it.
+            to={
+              release.finishedAt === undefined ? end : end + Math.max(1_000, (end - release.startedAt) * 0.03)
+            }
           />
         </section>
       )}

@@ -34,8 +34,11 @@ test("all is well when nothing is wrong, and nothing has to be done", () => {
 test("what is not well is the sentence, the worst of it first", () => {
   const ticket = { ...incident, id: "2", severity: "ticket" as const, rollbackTo: undefined };
   const tokyo = { ...calm.clusters[0]!, reachable: false, reason: "connection refused" };
+  const [web] = calm.services;
+  const failing = { ...web!, traffic: { ...web!.traffic, errors: 90, errorRatio: 0.09 } };
+  const muted = { ...incident, state: "muted" as const };
   const table: readonly (readonly [string, Partial<NowAnswer>, string, RegExp])[] = [
-    ["an incident", { alerts: [incident] }, "bad", /^web answers 6 % .*4\u00a0min ago\.$/],
+    ["an incident", { alerts: [incident] }, "bad", /^web answers 6 % .*, for 4\u00a0min\.$/],
     ["a muted one is not said", { alerts: [{ ...incident, state: "muted" }] }, "good", /^All is well/],
     ["a page before a ticket", { alerts: [ticket, incident] }, "bad", /6 %/],
     ["a cluster away", { clusters: [tokyo] }, "bad", /tokyo does not answer: connection refused\./],
@@ -53,6 +56,13 @@ test("what is not well is the sentence, the worst of it first", () => {
     ],
     ["old figures", { at: at - 90_000 }, "bad", /1\u00a0min 30\u00a0s old/],
     ["late lines", { lines: { ...calm.lines, lagMs: 60_000 } }, "warn", /stored 1\u00a0min late/],
+    [
+      "errors that no alert tells of",
+      { services: [failing] },
+      "bad",
+      /^web answers 9.% of requests with a 5xx\.$/,
+    ],
+    ["errors that a muted alert tells of", { services: [failing], alerts: [muted] }, "good", /^All is well/],
     ["silence", { services: [] }, "quiet", /^No request/],
     ["before the first release", { services: [], release: undefined }, "quiet", /^Nothing has been released/],
   ];

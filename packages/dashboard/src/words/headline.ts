@@ -2,9 +2,8 @@
  * The first sentence of the first page, for somebody woken at night: is all well, and if not, what is not, and what to do.
  * Everything that is not well is a point; the worst one is the sentence, the others follow it.
  */
-import type { ClusterNow, Incident, NowAnswer, ReleaseSummary } from "../live/api.ts";
-import { ago } from "./time.ts";
-import { duration, perSecond } from "./units.ts";
+import type { ClusterNow, Incident, NowAnswer, ReleaseSummary, ServiceNow } from "../live/api.ts";
+import { duration, percent, perSecond } from "./units.ts";
 
 export type Tone = "bad" | "warn" | "quiet" | "good";
 
@@ -31,6 +30,7 @@ export function headline(now: NowAnswer, at: number): Headline {
   const points = [
     ...stale(now, at),
     ...now.alerts.filter(({ state }) => state === "firing").map((incident) => ofIncident(incident, at)),
+    ...now.services.flatMap((service) => ofService(service, now.alerts)),
     ...now.clusters.flatMap((cluster) => ofCluster(cluster, now.release)),
     ...ofRelease(now, at),
     ...ofLines(now),
@@ -75,7 +75,7 @@ function stale(now: NowAnswer, at: number): Point[] {
 }
 
 function ofIncident(incident: Incident, at: number): Point {
-  const since = `${incident.title}, ${ago(incident.openedAt, at)}.`;
+  const since = `${incident.title}, for ${duration(at - incident.openedAt)}.`;
   const { release, rollbackTo } = incident;
   const tone = incident.severity === "page" ? "bad" : incident.severity === "ticket" ? "warn" : "quiet";
   if (release !== undefined && rollbackTo !== undefined) {
@@ -83,7 +83,7 @@ function ofIncident(incident: Incident, at: number): Point {
       ...point(
         tone,
         since,
-        `Release ${release} is the newest change there. Going back to release ${rollbackTo} takes no build.`,
+        `It began under release ${release}. Going back to release ${rollbackTo} takes no build.`,
         { href: logsOf(incident), text: "See the failing requests" },
       ),
       rollback: { leaves: release, to: rollbackTo },
@@ -96,7 +96,7 @@ function ofIncident(incident: Incident, at: number): Point {
       ? "For information; nothing has to be done."
       : release === undefined
         ? "No release explains it: look at what the failing requests have in common."
-        : `Release ${release} is the newest change there.`,
+        : `It began under release ${release}.`,
     { href: logsOf(incident), text: "See the failing requests" },
   );
 }
@@ -108,6 +108,36 @@ function logsOf({ service, release }: Incident): string {
     class: "5xx",
   });
   return `#/logs?${parameters}`;
+}
+
+/**
+ * Errors that no alert tells of: alerts are off, or muted by mistake, or their window is not full yet. One per cent, and not a
+ * single chance one; where an incident is open or muted for the service, that one has said it.
+ */
+function ofService({ service, traffic, byRelease }: ServiceNow, alerts: readonly Incident[]): Point[] {
+  if (traffic.errorRatio < 0.01 || traffic.errors < 3) return [];
+  if (alerts.some((incident) => incident.service === service)) return [];
+  const [fresh, before] = byRelease;
+  const isNew =
+    fresh !== undefined && before !== undefined && fresh.traffic.errorRatio > 2 * before.traffic.errorRatio;
+  return [
+    point(
+      traffic.errorRatio >= 0.05 ? "bad" : "warn",
+      `${service} answers ${percent(traffic.errorRatio)} of requests with a 5xx.`,
+      isNew
+        ? `Release ${fresh.release} fails more often than release ${before.release}: compare them.`
+        : "Look at what the failing requests have in common.",
+      isNew
+        ? {
+            href: `#/compare?${new URLSearchParams({ service, a: String(before.release), b: String(fresh.release) })}`,
+            text: "Compare the releases",
+          }
+        : {
+            href: `#/logs?${new URLSearchParams({ service, class: "5xx" })}`,
+            text: "See the failing requests",
+          },
+    ),
+  ];
 }
 
 function ofCluster(cluster: ClusterNow, release: ReleaseSummary | undefined): Point[] {
