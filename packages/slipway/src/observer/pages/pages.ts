@@ -8,7 +8,7 @@ import { SlipwayError } from "@slipway/base";
 import type { Node } from "@slipway/kube";
 import type { QueryLimits } from "../../observe/warehouse/warehouse.ts";
 import type { Seen } from "../../release/judge/judge.ts";
-import type { ReleaseContext, Target } from "../../release/model.ts";
+import type { ReleaseContext, ReleaseRecord, Target } from "../../release/model.ts";
 import type {
   AlertsAnswer,
   CompareAnswer,
@@ -20,6 +20,7 @@ import type {
   ServerEvent,
 } from "../../server/api.ts";
 import { compareAnswer } from "./answers/compare.ts";
+import { releaseDiff } from "./answers/diff.ts";
 import { countsByRelease, countsByRoute, countsByService, countsByTime } from "./answers/figures.ts";
 import { findLogs, logsWish, newestLines } from "./answers/logs.ts";
 import { NOW_MS, nowAnswer } from "./answers/now.ts";
@@ -79,6 +80,7 @@ export interface Pages {
 }
 
 const NOW_EVERY_MS = 1000;
+const NOW_FRESH_MS = 300;
 const LOOK_EVERY_MS = 2000;
 /** Pods change in bursts; what is shorter than this is no step of theirs. */
 const STEP_MS = 100;
@@ -101,12 +103,34 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
   const use = options.use ?? useIn;
   const sights = (): readonly Sight[] => watches.map((watch) => watch.sight());
   let rollingBack = false;
+  let diff: { readonly key: string; readonly text: string } | undefined;
+  let lastNow: { readonly at: number; readonly answer: Promise<NowAnswer> } | undefined;
 
   const limitsOf = (signal: AbortSignal, timeoutMs = 15_000): QueryLimits => ({ signal, timeoutMs });
   const alertsNow = async (): Promise<AlertsAnswer> =>
     (await options.alerts?.list()) ?? { open: [], muted: [], history: [], rules: [] };
 
-  const now = async (signal: AbortSignal): Promise<NowAnswer> => {
+  /** Of a release that is looked at each second only its state changes. */
+  const diffOf = (known: Known, record: ReleaseRecord): string => {
+    const before = beforeOf(known.records, record);
+    const key = `${before?.number} ${record.number} ${record.content}`;
+    if (diff?.key !== key) diff = { key, text: releaseDiff(before, record) };
+    return diff.text;
+  };
+
+  /** One answer for all who ask at the same time. */
+  const now = (): Promise<NowAnswer> => {
+    if (lastNow !== undefined && clock.monotonic() - lastNow.at < NOW_FRESH_MS) return lastNow.answer;
+    const answer = answerNow();
+    const own = { at: clock.monotonic(), answer };
+    lastNow = own;
+    answer.catch(() => {
+      if (lastNow === own) lastNow = undefined;
+    });
+    return answer;
+  };
+  const answerNow = async (): Promise<NowAnswer> => {
+    const { signal } = closing;
     const { sources, nothing } = options.rows();
     const at = clock.now();
     const [counted, known, alerts, lines] = await Promise.all([
@@ -142,7 +166,7 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
     const { answer, memory: next } = lookAtRelease({
       record,
       summary,
-      before: beforeOf(known.records, record),
+      diff: diffOf(known, record),
       sights: sights(),
       changes: changes.of(number),
       kubectl: release.kubectl ?? ((cluster) => `kubectl --context ${cluster}`),
@@ -155,7 +179,7 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
   };
 
   const routes: readonly Route[] = [
-    { path: "/api/now", kind: "read", answer: ({ signal }) => now(signal) },
+    { path: "/api/now", kind: "read", answer: now },
     {
       path: "/api/series",
       kind: "read",
@@ -346,7 +370,7 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
     while (!closing.signal.aborted) {
       await commits.next(LOOK_EVERY_MS, closing.signal);
       if (hub.size === 0 || closing.signal.aborted) continue;
-      await now(closing.signal).then(
+      await now().then(
         (answer) => hub.publish({ kind: "now", now: answer }),
         (error: unknown) => hub.publish({ kind: "problem", text: sentenceOf(error) }),
       );

@@ -10,13 +10,12 @@ import { renderEvidence } from "../../../release/text.ts";
 import type { CauseView, PodChange, ReleaseAnswer, ReleaseSummary } from "../../../server/api.ts";
 import { cellsOf, releaseOf, workloadsOf } from "../clusters/cells.ts";
 import type { Sight } from "../clusters/watch.ts";
-import { releaseDiff } from "./diff.ts";
 
 export interface ReleaseSeen {
   readonly record: ReleaseRecord;
   readonly summary: ReleaseSummary;
-  /** What it followed. */
-  readonly before: ReleaseRecord | undefined;
+  /** To what it followed; see `releaseDiff`. */
+  readonly diff: string;
   readonly sights: readonly Sight[];
   readonly changes: readonly PodChange[];
   /** How a command names a cluster. */
@@ -59,7 +58,7 @@ export function lookAtRelease(seen: ReleaseSeen): ReleaseLook {
         said,
         values,
       })),
-      diff: releaseDiff(seen.before, record),
+      diff: seen.diff,
     },
     memory: new Map(judged.map(({ cluster, seen: next }) => [cluster, next])),
   };

@@ -10,9 +10,9 @@ const wish = (query: Record<string, string>): ReturnType<typeof seriesWish> =>
 test("without a range the last hour, in steps that a chart can show", () => {
   assert.deepEqual(wish({}), {
     service: "",
-    fromMs: NOW - 3_600_000,
+    fromMs: NOW - 3_600_000 - 30_000,
     toMs: NOW,
-    stepMs: 30_000,
+    stepMs: 60_000,
   });
 });
 
@@ -20,7 +20,8 @@ test("steps by the length of the range", () => {
   const cases: readonly [hours: number, stepS: number][] = [
     [1 / 60, 1],
     [0.25, 5],
-    [1, 30],
+    [0.5, 10],
+    [1, 60],
     [3, 60],
     [24, 900],
     [24 * 7, 3600],

@@ -6,6 +6,7 @@ import { CLASSES, classesOf, groupBy, histogramOf, quantileOf } from "./traffic.
 
 const MOST_STEPS = 2000;
 const DEFAULT_MS = 60 * 60_000;
+const SHORT_MS = 30 * 60_000;
 const STEPS_MS = [1, 5, 10, 30, 60, 300, 900, 1800, 3600, 10_800, 21_600, 86_400].map((s) => s * 1000);
 
 export interface SeriesWish {
@@ -30,8 +31,11 @@ export function seriesWish(query: URLSearchParams, now: number): SeriesWish {
   return { service: (query.get("service") ?? "").slice(0, 253), fromMs: begin, toMs, stepMs };
 }
 
+/** Whole minutes are counted already, so whatever is longer than a short look is drawn from them. */
 export function stepFor(spanMs: number): number {
-  return STEPS_MS.find((stepMs) => spanMs / stepMs <= 240) ?? (STEPS_MS.at(-1) as number);
+  const least = spanMs > SHORT_MS ? 60_000 : 0;
+  const step = STEPS_MS.find((stepMs) => stepMs >= least && spanMs / stepMs <= 240);
+  return step ?? (STEPS_MS.at(-1) as number);
 }
 
 /** Undefined when it is not asked for. */
