@@ -9,6 +9,9 @@ import { text } from "node:stream/consumers";
 import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import type { LogPlace } from "../observe/collect/tail.ts";
+import { exposition } from "../observe/prometheus/metrics.ts";
+import { processFamilies } from "../observe/prometheus/process.ts";
+import { serveMetrics } from "../observe/prometheus/serve.ts";
 import { openDuckWarehouse } from "../observe/warehouse/duckdb/open.ts";
 import type { FromCompanion } from "../world/companion.ts";
 import { serveControl } from "../world/control.ts";
@@ -18,6 +21,7 @@ import { countedMinutes } from "./alerts/restore.ts";
 import { startAlerts } from "./alerts/start.ts";
 import { answersOf } from "./answers.ts";
 import { type ImportFiles, importInto } from "./import-files.ts";
+import { observerFamilies } from "./metrics.ts";
 import { startObserver } from "./observer.ts";
 import { warehouseRows } from "./pages/warehouse-rows.ts";
 import type { ObserverInput } from "./process.ts";
@@ -107,6 +111,27 @@ try {
   });
   const closing = new AbortController();
   const scheduled = runScheduled(scheduler, { clock: systemClock, log, signal: closing.signal });
+  const metrics = await serveMetrics({
+    folder: paths.metrics,
+    name: "observer",
+    read: exposition([
+      ...observerFamilies({
+        observer,
+        observe,
+        alerts:
+          alerts === undefined
+            ? undefined
+            : { counts: alerts.counts, standing: () => alerts.alerts.standing() },
+        now: () => systemClock.now(),
+      }),
+      ...processFamilies(process, systemClock.now()),
+    ]),
+    random: systemRandom(),
+    onProblem: (error) => log(`metrics: ${String(error)}`),
+  }).catch((error: unknown) => {
+    log(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  });
   // Without pages it still collects, and says why there are none.
   const pages = await startWorldPages({
     config,
@@ -137,6 +162,7 @@ try {
   );
   say({
     kind: "ready",
+    metrics: metrics?.url,
     url: pages?.url,
     token: pages?.token,
     control: { url: control.url, token },
@@ -145,6 +171,7 @@ try {
   await Promise.race([worldIsGone, asked]);
   closing.abort();
   control.close();
+  metrics?.close();
   await pages?.close();
   await alerts?.close();
   await scheduled;

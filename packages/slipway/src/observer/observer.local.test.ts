@@ -65,6 +65,7 @@ test("it reads the logs of pods, is started again when it dies, and ends with a 
   const { stdout } = await project.ok("local", "status");
   assert.match(stdout, /observer .* 1 lines of 2 logs, 0 bytes to read; started again 1×/);
   assert.ok(!(await project.ok("local", "status", "--json")).stdout.includes('"token"'));
+  await scraped();
 
   const stored = (await project.ok("logs", "--since", "36500d")).stdout;
   assert.equal(stored, "osaka some-uid  one\nosaka some-uid  two\n", "the pod is gone, its lines are not");
@@ -76,6 +77,17 @@ test("it reads the logs of pods, is started again when it dies, and ends with a 
   process.kill((await project.world()).pid, "SIGKILL");
   await until("the observer to end with its world", () => !isAlive(second));
 });
+
+/** As the status tells it: both addresses, one token. */
+async function scraped(): Promise<void> {
+  const { metrics, observer: watching } = JSON.parse((await project.ok("local", "status", "--json")).stdout);
+  const token = await readFile(join(worldPaths(project.folder).metrics, "token"), "utf8");
+  const read = async (url: string): Promise<string> =>
+    (await fetch(url, { headers: { authorization: `Bearer ${token}`, connection: "close" } })).text();
+  assert.match(await read(metrics), /^slipway_cluster_up\{cluster="osaka"\} 1$/m);
+  assert.match(await read(watching.metrics), /^slipway_ingest_lines_total\{kind="logs"\} 1$/m);
+  assert.equal((await fetch(metrics, { headers: { connection: "close" } })).status, 401);
+}
 
 test("a project that wants none has none", async () => {
   await project.edit("slipway.config.ts", 'name: "quiet",', 'name: "quiet",\n  observe: false,');

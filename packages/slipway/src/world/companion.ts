@@ -25,6 +25,8 @@ export interface CompanionState {
   readonly startTicks: string | undefined;
   /** Where the command line asks it. */
   readonly control: { readonly url: string; readonly token: string } | undefined;
+  /** Where Prometheus reads of it. */
+  readonly metrics: string | undefined;
   /** Where its pages are, and what opens them. */
   readonly url: string | undefined;
   readonly token: string | undefined;
@@ -39,6 +41,7 @@ export type FromCompanion =
   | {
       readonly kind: "ready";
       readonly control: { readonly url: string; readonly token: string };
+      readonly metrics?: string | undefined;
       readonly url?: string | undefined;
       readonly token?: string | undefined;
     }
@@ -81,6 +84,7 @@ export function createCompanion(options: CompanionOptions): Companion {
     pid: undefined,
     startTicks: undefined,
     control: undefined,
+    metrics: undefined,
     url: undefined,
     token: undefined,
     deaths: 0,
@@ -127,8 +131,8 @@ export function createCompanion(options: CompanionOptions): Companion {
 
   function hear(message: FromCompanion): void {
     if (message.kind === "ready") {
-      const { control, url, token } = message;
-      change({ state: "running", control, url, token, problem: undefined });
+      const { control, metrics, url, token } = message;
+      change({ state: "running", control, metrics, url, token, problem: undefined });
     } else if (message.kind === "problem") change({ problem: message.text });
     else {
       for (const answer of waitingForFigures) answer(message.figures);
@@ -144,6 +148,7 @@ export function createCompanion(options: CompanionOptions): Companion {
       pid: undefined,
       startTicks: undefined,
       control: undefined,
+      metrics: undefined,
       url: undefined,
       deaths: current.deaths + 1,
     };

@@ -9,6 +9,7 @@
  *   layers/           unpacked image layers, shared by the clusters
  *   images/           the registry: an OCI image layout
  *   buckets/NAME/     static files the edge serves
+ *   metrics/          token and ports of /metrics
  *   observe/          the warehouse: requests and logs, in DuckDB
  */
 import { rm } from "node:fs/promises";
@@ -28,6 +29,7 @@ export interface WorldPaths {
   readonly images: string;
   readonly layers: string;
   readonly observe: string;
+  readonly metrics: string;
   cluster(name: string): string;
   bucket(name: string): string;
 }
@@ -44,6 +46,7 @@ export function worldPaths(projectRoot: string): WorldPaths {
     images: join(root, "images"),
     layers: join(root, "layers"),
     observe: join(root, "observe"),
+    metrics: join(root, "metrics"),
     cluster: (name) => join(root, "clusters", name),
     bucket: (name) => join(root, "buckets", name),
   };
@@ -69,6 +72,8 @@ export interface WorldState {
   /** `127.0.0.1:PORT` */
   readonly registry: string;
   readonly edge: string | undefined;
+  /** Where Prometheus reads of the world itself; the token is in `.slipway/metrics/token`. */
+  readonly metrics?: string | undefined;
   readonly clusters: readonly ClusterState[];
   /** Undefined with `observe: false`. */
   readonly observer?: CompanionState | undefined;

@@ -18,6 +18,7 @@ import { createRegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
 import { createImageSource } from "../images/source.ts";
+import type { MetricsServer } from "../observe/prometheus/serve.ts";
 import { createCompanion } from "./companion.ts";
 import { serveControl } from "./control.ts";
 import { registryOptionsOf } from "./registry-options.ts";
@@ -155,10 +156,47 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
           world: currentState,
           onChange: () => void remember().catch(reportProblem),
         });
+  let metrics: MetricsServer | undefined;
   await remember();
   void watchProject();
 
-  return { state: currentState(), ended: ended.promise, observe: () => observer?.start(), stop };
+  return { state: currentState(), ended: ended.promise, observe, stop };
+
+  function observe(): void {
+    if (observer === undefined) return;
+    observer.start();
+    void openMetrics().catch((error: unknown) =>
+      log(`no metrics: ${error instanceof Error ? error.message : String(error)}`),
+    );
+  }
+
+  /** Loaded when the world is up. */
+  async function openMetrics(): Promise<void> {
+    const { exposition } = await import("../observe/prometheus/metrics.ts");
+    const { processFamilies } = await import("../observe/prometheus/process.ts");
+    const { serveMetrics } = await import("../observe/prometheus/serve.ts");
+    const { worldFamilies } = await import("./metrics.ts");
+    const families = worldFamilies({
+      edge: () => edge?.status(),
+      clusters: () =>
+        [...clusters.values()].map(({ name, isLost, cluster }) => ({
+          name,
+          isLost,
+          pods: isLost ? [] : cluster.store.list("Pod"),
+        })),
+      observer: () => observer?.state(),
+      registryPort: () => registry.port,
+    });
+    metrics = await serveMetrics({
+      folder: paths.metrics,
+      name: "world",
+      read: exposition([...families, ...processFamilies(process, systemClock.now())]),
+      random,
+      onProblem: (error) => log(`metrics: ${String(error)}`),
+    });
+    if (stopping.signal.aborted) return metrics.close();
+    await remember();
+  }
 
   /** Who deletes the project, or `.slipway` in it, means the world as well: nothing else could find and stop it. */
   async function watchProject(): Promise<void> {
@@ -185,6 +223,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       control: { url: control.url, token },
       registry: registry.host,
       edge: edge?.url,
+      metrics: metrics?.url,
       clusters: [...clusters.values()].map(
         ({ name, cluster, isLost }): ClusterState => ({
           name,
@@ -309,6 +348,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   async function stop(): Promise<void> {
     stopping.abort();
     control.close();
+    metrics?.close();
     await edge?.close().catch(reportProblem);
     await Promise.all(
       [...clusters.values()].map(async ({ cluster, client }) => {

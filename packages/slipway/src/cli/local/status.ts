@@ -66,6 +66,9 @@ export function renderWorld(state: WorldState, kubeconfig: string, isTerminal: b
     ...(state.observer === undefined
       ? []
       : [["dashboard", shownDashboard(state, isTerminal) ?? "slipway dashboard", ""]]),
+    ...[state.metrics, state.observer?.metrics].flatMap((url) =>
+      url === undefined ? [] : [["metrics", url, "bearer token: .slipway/metrics/token"]],
+    ),
     ["kubectl", `export KUBECONFIG=${shellLine([kubeconfig])}`, ""],
   ]);
 }

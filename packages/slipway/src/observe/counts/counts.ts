@@ -4,7 +4,7 @@
  * start come from the warehouse (`restore.ts`): there is no second store that could disagree with it.
  */
 import { type AccessBatch, type Dictionaries, METHODS, NO_TIME } from "../access/batch.ts";
-import { isProbe } from "../access/probe.ts";
+import { ProbeAgents } from "../access/probe.ts";
 import type { SourceLabels } from "../access/source.ts";
 import { BUCKETS, bucketOf, upperMs } from "./histogram.ts";
 import {
@@ -61,8 +61,7 @@ export class Counts {
   readonly #labels: (SourceLabels | undefined)[] = [];
   /** Series of single pods whose release is not known yet: when it is, all they counted moves there. */
   readonly #unknown = new Map<Series, { readonly source: number; readonly since: number }>();
-  /** By id of the user agent: 0 not looked at, 1 no, 2 yes. */
-  #probeOf = new Uint8Array(1024);
+  readonly #probes: ProbeAgents;
   /** Lines that were older than every window. */
   tooLate = 0;
   /** Lines from the future. */
@@ -72,6 +71,7 @@ export class Counts {
 
   constructor(options: CountsOptions) {
     this.#options = options;
+    this.#probes = new ProbeAgents(options.dictionaries.userAgent);
   }
 
   /** Says whose lines these are; before the first batch that has them. Imported files are history, not news. */
@@ -129,8 +129,7 @@ export class Counts {
         continue;
       }
       if (written > latest) this.ahead += 1;
-      const agent = userAgent[line] as number;
-      if ((this.#probeOf[agent] ?? 0) !== 1 && this.#isProbe(agent)) {
+      if (this.#probes.has(userAgent[line] as number)) {
         hour.add(at, PROBES, 1);
         continue;
       }
@@ -287,19 +286,6 @@ export class Counts {
     if (from === into) return;
     into.absorb(from);
     for (const [name, series] of this.#series) if (series === from) this.#series.delete(name);
-  }
-
-  #isProbe(agent: number): boolean {
-    if (agent >= this.#probeOf.length) {
-      const larger = new Uint8Array(2 * agent);
-      larger.set(this.#probeOf);
-      this.#probeOf = larger;
-    }
-    if (this.#probeOf[agent] === 0) {
-      const name = agent === 0 ? "" : this.#options.dictionaries.userAgent.valueOf(agent);
-      this.#probeOf[agent] = isProbe(name) ? 2 : 1;
-    }
-    return this.#probeOf[agent] === 2;
   }
 
   #failed(series: Series, batch: AccessBatch, line: number, minute: number): void {

@@ -37,6 +37,8 @@ export interface StartAlertsOptions {
 
 export interface RunningAlerts {
   readonly alerts: Alerts;
+  /** What they are decided from. */
+  readonly counts: Counts;
   readonly port: AlertsPort;
   close(): Promise<void>;
 }
@@ -131,6 +133,7 @@ export async function startAlerts(options: StartAlertsOptions): Promise<RunningA
   ];
   return {
     alerts: made,
+    counts,
     port: alertsPort(made),
     async close() {
       closing.abort();
