@@ -1,7 +1,7 @@
 /**
  * The main job, watched from start to end, on real input: a copy of the shop in a git repository of its own is
  * shipped to two local clusters, updated, broken, rolled back by itself, loses a region, and is taken back by hand,
- * while a separate process sends 200 requests a second and counts every failure.
+ * while a separate process sends 200 requests a second and counts every failure. At the end all of it is on the dashboard.
  *
  *   npm run demo                             the whole story; exit code 0 only if all of it went as it must
  *   npm run demo -- --keep                   leaves the world up, with its URLs and a KUBECONFIG
@@ -96,7 +96,29 @@ async function play(on: Stage): Promise<void> {
       await on.pause(2000);
       return { verdict: "healthy" };
     });
+    await step("look at the dashboard", { expected: "shows v1, v2 and the broken v3" }, () => look(on));
   }
+}
+
+/** Releases 1, 2 and 3 are v1, v2 and the one that crashed; what came after is there as well. */
+async function look(on: Stage): Promise<Result> {
+  const seen = await on.dashboard([1, 2]);
+  const table = seen.map(({ release, requests, errorRatio, p95 }) => [
+    `release ${release.number}`,
+    release.message,
+    release.outcome,
+    `${requests} requests`,
+    requests === 0 ? "" : `${Number((errorRatio * 100).toFixed(2))} % failed, p95 ${p95} ms`,
+    release.cause ?? "",
+  ]);
+  for (const line of renderTable(table).split("\n")) say(line);
+  const broken = seen.find(({ release }) => release.number === 3)?.release;
+  const isShown = broken?.outcome === "rolled-back" && broken.cause !== undefined;
+  return {
+    verdict: isShown
+      ? "shows v1, v2 and the broken v3"
+      : `shows release 3 as ${broken?.outcome ?? "nothing"}`,
+  };
 }
 
 interface Result {

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { exec, shellLine, systemClock, until } from "@slipway/base";
 import { createHttpClient, type KubeClient, type Pod } from "@slipway/kube";
+import { signInLink } from "../../packages/slipway/src/observer/pages/token.ts";
 import { callWorld } from "../../packages/slipway/src/world/control.ts";
 import { findWorld, type WorldState, worldPaths } from "../../packages/slipway/src/world/state.ts";
+import { lookAtDashboard, type SeenRelease } from "./dashboard.ts";
 import type { FromLoad, StepReport, ToLoad } from "./load.ts";
 
 export interface ShipResult {
@@ -36,6 +38,8 @@ export interface Stage {
   restore(cluster: string): Promise<{ verdict: string }>;
   /** The lowest number of ready pods since the last call, of the Deployment that was worst off. */
   takeReadyMin(): { readonly name: string; readonly lowest: number; readonly wanted: number };
+  /** Every release as the dashboard shows it, once it has the requests of these. */
+  dashboard(numbers: readonly number[]): Promise<readonly SeenRelease[]>;
   describe(): Promise<string>;
   /** Leaves the world as it is, and only stops watching it. */
   leave(): void;
@@ -231,10 +235,27 @@ export async function setStage(options: {
       return { verdict: "healthy" };
     },
     takeReadyMin: () => ready.take(),
+    async dashboard(numbers) {
+      let seen: readonly SeenRelease[] = [];
+      await until(
+        "the dashboard to show the requests of each release",
+        async () => {
+          const { observer } = await world();
+          if (observer?.url === undefined || observer.token === undefined) return false;
+          seen = await lookAtDashboard({ url: observer.url, token: observer.token });
+          return numbers.every((number) =>
+            seen.some(({ release, requests }) => release.number === number && requests > 0),
+          );
+        },
+        { timeoutMs: 30_000, everyMs: 500 },
+      );
+      return seen;
+    },
     async describe() {
-      const { edge } = await world();
+      const { edge, observer } = await world();
       return [
         `  edge        ${edge}/  ${edge}/be1/  ${edge}/static/`,
+        `  dashboard   ${observer?.url === undefined ? "does not run" : signInLink(observer.url, observer.token ?? "")}`,
         `  kubectl     export KUBECONFIG=${shellLine([worldPaths(folder).kubeconfig])}`,
         `  project     ${folder}`,
       ].join("\n");
