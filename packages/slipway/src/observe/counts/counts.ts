@@ -57,6 +57,8 @@ const UNKNOWN_FOR_MS = 30 * MINUTE_MS;
 export class Counts {
   readonly #options: CountsOptions;
   readonly #series = new Map<string, Series>();
+  /** By service; undefined when the set of series has changed since it was made. */
+  #byService: ReadonlyMap<string, readonly Series[]> | undefined;
   readonly #bySource: (Series | undefined)[] = [];
   readonly #labels: (SourceLabels | undefined)[] = [];
   /** Series of single pods whose release is not known yet: when it is, all they counted moves there. */
@@ -177,6 +179,7 @@ export class Counts {
     }
     const minute = Math.floor(now / MINUTE_MS);
     const used = new Set(this.#bySource);
+    this.#byService = undefined;
     for (const [name, series] of this.#series) {
       // One that a source still points at stays: its pod may speak again.
       if (series.tidy(minute) && !used.has(series)) this.#series.delete(name);
@@ -247,7 +250,8 @@ export class Counts {
   /** Series of the service's preferred origin: a request through the edge is in the edge's log and in the pod's. */
   #of({ service, cluster, release }: Of): readonly Series[] {
     const { accessLog } = this.#options;
-    const ofService = [...this.#series.values()].filter(({ key }) => key.service === service);
+    this.#byService ??= Map.groupBy(this.#series.values(), ({ key }) => key.service);
+    const ofService = this.#byService.get(service) ?? [];
     const hasEdge = ofService.some(({ key, newest }) => key.origin === "edge" && newest > 0);
     const origin = accessLog === "edge" || (accessLog === "auto" && hasEdge) ? "edge" : "pod";
     return ofService.filter(
@@ -278,6 +282,7 @@ export class Counts {
   #put(name: string, key: SeriesKey): Series {
     const series = new Series(key, this.#options.targetMs(key.service));
     this.#series.set(name, series);
+    this.#byService = undefined;
     return series;
   }
 
@@ -286,6 +291,7 @@ export class Counts {
     if (from === into) return;
     into.absorb(from);
     for (const [name, series] of this.#series) if (series === from) this.#series.delete(name);
+    this.#byService = undefined;
   }
 
   #failed(series: Series, batch: AccessBatch, line: number, minute: number): void {

@@ -1,12 +1,14 @@
 /** From a line in a log file to a message in Slack, with every real part between but Slack itself. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { until } from "@slipway/base";
+import { seededRandom, systemClock, until } from "@slipway/base";
 import { type FakeSlack, startFakeSlack } from "../../notify/slack/testing.ts";
-import { type WatchedLog, watchLog } from "./testing.ts";
+import { lineOf, type WatchedLog, watchLog } from "./testing.ts";
 
 let slack: FakeSlack;
 let folder: string;
@@ -56,4 +58,43 @@ test("after a start counts go on where the warehouse is: nothing twice, nothing 
     describe: () => slack.messages.map(({ text }) => text).join(" | "),
   });
   assert.equal(slack.messages.length, 1);
+});
+
+test("kill -9 at any moment: one message in the end, and every failure counted once", async () => {
+  const random = seededRandom(11);
+  const path = join(folder, "access.log");
+  let written = 0;
+  for (let round = 0; round < 3; round += 1) {
+    // The answer to a post is lost, now and then, too.
+    if (round === 0) slack.fail("chat.postMessage", "lose-reply");
+    const child = spawn(
+      process.execPath,
+      [
+        "--disable-warning=ExperimentalWarning",
+        join(import.meta.dirname, "killed.testing.ts"),
+        folder,
+        slack.url,
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    await once(child.stdout, "data");
+    const lines = 1 + random.int(20);
+    await appendFile(path, lineOf(502, systemClock.now()).repeat(lines));
+    written += lines;
+    // From before the line is seen to after it is told.
+    await systemClock.sleep(random.int(1_500));
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  watched = await watchLog({ folder, slack: bot() });
+  const counted = async () =>
+    (await watched?.running.port.list())?.open.map(
+      ({ facts }) => facts.find(({ name }) => name === "5xx")?.value,
+    );
+  await until("all of them", async () => (await counted())?.[0]?.startsWith(`${written} of ${written} `), {
+    timeoutMs: 30_000,
+  });
+  await until("the message", () => slack.messages.length > 0, { timeoutMs: 30_000 });
+  const messages = slack.messages.filter(({ thread }) => thread === undefined);
+  assert.equal(messages.length, 1, messages.map(({ text }) => text).join(" | "));
 });

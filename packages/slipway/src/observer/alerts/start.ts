@@ -8,6 +8,7 @@ import type { ObserveConfig } from "../../config/observe.ts";
 import type { Config } from "../../config/types.ts";
 import { createTelling } from "../../notify/notify.ts";
 import { createFileStore } from "../../notify/outbox/store.ts";
+import type { AccessBatch } from "../../observe/access/batch.ts";
 import { type Alerts, createAlerts } from "../../observe/alerts/alerts.ts";
 import { createAlertFile } from "../../observe/alerts/kept.ts";
 import { rulesOf, targetOf } from "../../observe/alerts/rules.ts";
@@ -68,7 +69,7 @@ export async function startAlerts(options: StartAlertsOptions): Promise<RunningA
     labelled.set(source, labels.release);
   };
 
-  const count = (batch: Parameters<Parameters<Observer["onLines"]>[0]>[0]["access"]): void => {
+  const count = (batch: AccessBatch): void => {
     let last = -1;
     for (let line = 0; line < batch.length; line += 1) {
       const source = batch.source[line] as number;
@@ -99,7 +100,8 @@ export async function startAlerts(options: StartAlertsOptions): Promise<RunningA
   observer.onLines(({ access }) => {
     if (signal.aborted || access.length === 0) return;
     count(access);
-    void alerts?.evaluate();
+    // The rest is decided every second; a failure may be the first, which is told at once.
+    if (hasFailure(access)) void alerts?.evaluate();
   });
   const made = await createAlerts({
     service: config.name,
@@ -141,6 +143,11 @@ export async function startAlerts(options: StartAlertsOptions): Promise<RunningA
       await telling.notifier.settle(LAST_WORDS_MS);
     },
   };
+}
+
+function hasFailure({ status, length }: AccessBatch): boolean {
+  for (let line = 0; line < length; line += 1) if ((status[line] as number) >= 500) return true;
+  return false;
 }
 
 /** A rollback is offered for what is live: of an older release it would change nothing. */

@@ -90,7 +90,7 @@ export async function watchLog(options: {
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
 
-function lineOf(status: number, at: number): string {
+export function lineOf(status: number, at: number): string {
   const [date = "", time = ""] = new Date(at).toISOString().split("T");
   const [year, month, day] = date.split("-");
   const local = `${day}/${MONTHS[Number(month) - 1]}/${year}:${time.slice(0, 8)} +0000`;
