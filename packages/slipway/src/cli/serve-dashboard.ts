@@ -62,7 +62,11 @@ export async function serveDashboard(
   const collectors =
     project.config.isLocal || project.config.observe === undefined
       ? undefined
-      : await findCollectors(targets, context.clock);
+      : await findCollectors(
+          targets.map(({ name }) => name),
+          async () => undefined,
+          context.clock,
+        );
   const rows = (): ReturnType<Collectors["rows"]> =>
     collectors?.rows() ?? { sources: [], nothing: nothingCollected(project) };
   const queries = createQueries({

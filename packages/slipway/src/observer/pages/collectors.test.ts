@@ -1,24 +1,27 @@
-/** Collectors as they are looked for in clusters; what a forwarded port leads to is a real observer's answers. */
+/** Collectors as they are looked for in clusters; what is reached is a real observer's answers. */
 import assert from "node:assert/strict";
-import { connect } from "node:net";
 import { after, before, test } from "node:test";
-import { systemClock, VirtualClock } from "@slipway/base";
-import type { KubeClient, KubeObject } from "@slipway/kube";
+import { SlipwayError, systemClock, VirtualClock } from "@slipway/base";
 import { openWarehouse } from "../../observe/warehouse/duckdb/open.ts";
+import { sampleLabels, sampleLines } from "../../observe/warehouse/sample.ts";
 import type { Warehouse } from "../../observe/warehouse/warehouse.ts";
-import { apiClient } from "../../release/testing.ts";
-import { type Control, serveControl } from "../../world/control.ts";
+import { type Control, callWorld, serveControl } from "../../world/control.ts";
 import { answersOf } from "../answers.ts";
-import { COLLECTOR } from "../collector-place.ts";
-import { findCollectors } from "./collectors.ts";
+import { countsByService } from "./answers/figures.ts";
+import { type CollectorClient, findCollectors } from "./collectors.ts";
+import { linesOfAll } from "./rows.ts";
 
+const NOON = Date.UTC(2026, 10, 28, 12);
 const TOKEN = "a-token-of-this-test";
 
 let warehouse: Warehouse;
 let control: Control;
 before(async () => {
   warehouse = await openWarehouse({ folder: undefined });
-  const figures = () => ({ lines: 0, unread: 0, logs: 0, gaps: 0 });
+  const source = warehouse.sourceOf(sampleLabels());
+  const lines = sampleLines(warehouse, { count: 700, source, fromMs: NOON, status: 200, timeMs: 30 });
+  await warehouse.commit({ lines, offsets: [] });
+  const figures = () => ({ lines: 700, unread: 0, logs: 1, gaps: 0 });
   control = await serveControl(answersOf({ warehouse, figures }), TOKEN);
 });
 after(async () => {
@@ -26,76 +29,71 @@ after(async () => {
   await warehouse.close();
 });
 
-const { namespace, secret, labels, port } = COLLECTOR;
-
-async function install(client: KubeClient, isReady = true): Promise<void> {
-  const status = isReady ? "True" : "False";
-  await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } } as KubeObject);
-  await client.create({
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { namespace, name: secret.name },
-    data: { [secret.key]: Buffer.from(TOKEN).toString("base64") },
-  } as unknown as KubeObject);
-  const pod = {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { namespace, name: "collector-0", labels },
-    spec: { containers: [{ name: "collector", image: "collector" }] },
-  };
-  const made = await client.create(pod as unknown as KubeObject);
-  const ready = { ...made, status: { phase: "Running", conditions: [{ type: "Ready", status }] } };
-  await client.replace(ready as unknown as KubeObject, { subresource: "status" });
-}
-
-/** Its pod's port leads to the observer of this test. */
-function reaching(client: KubeClient): KubeClient {
+function client(token = TOKEN): CollectorClient {
+  const to = { control: { url: control.url, token } };
   return {
-    ...client,
-    async portForward(pod, asked) {
-      assert.deepEqual([pod, asked], [{ namespace, name: "collector-0" }, port]);
-      return connect(Number(new URL(control.url).port), "127.0.0.1");
-    },
+    query: (sql, parameters, { maxRows, timeoutMs } = {}) =>
+      callWorld(to, "query", { sql, parameters, maxRows, timeoutMs }),
+    figures: () => callWorld(to, "figures"),
   };
 }
 
-test("a cluster with a collector is asked, one without says so", async () => {
-  const [tokyo, osaka, kyoto] = ["tokyo", "osaka", "kyoto"].map((name) => apiClient(name)) as [
-    KubeClient,
-    KubeClient,
-    KubeClient,
-  ];
-  await install(tokyo);
-  await install(kyoto, false);
+test("counts of the clusters that have one are added, the others are named with the reason", async () => {
   const collectors = await findCollectors(
-    [
-      { name: "tokyo", client: reaching(tokyo) },
-      { name: "osaka", client: osaka },
-      { name: "kyoto", client: kyoto },
-    ],
+    ["tokyo", "osaka", "kyoto", "nara"],
+    async (name) => {
+      if (name === "kyoto") throw new Error("pods is forbidden");
+      return name === "nara" ? undefined : client();
+    },
     systemClock,
   );
   try {
     const { sources, nothing } = collectors.rows();
     assert.deepEqual(
       sources.map(({ name }) => name),
-      ["tokyo"],
+      ["tokyo", "osaka"],
     );
-    assert.equal(nothing, "osaka: no collector is installed; kyoto: its collector is not ready");
-    assert.deepEqual((await sources[0]?.query("SELECT count(*) FROM requests"))?.rows, [[0]]);
+    assert.match(nothing, /^kyoto: pods is forbidden; nara: no collector is installed/);
+    const { counts, problems } = await countsByService(sources, { fromMs: NOON, toMs: NOON + 60_000 }, {});
+    assert.deepEqual(problems, []);
+    assert.equal(
+      counts.reduce((sum, { requests }) => sum + requests, 0),
+      1400,
+    );
+    const lines = await linesOfAll(sources, "");
+    assert.deepEqual([lines.read, lines.requests, lines.problem], [1400, 1400, undefined]);
+    await assert.rejects(
+      sources[0]?.query("DROP TABLE hot_access") as Promise<unknown>,
+      (error: unknown) => error instanceof SlipwayError && error.code === "QUERY_NOT_SELECT",
+    );
   } finally {
     collectors.close();
   }
 });
 
-test("one that is installed later is found", async () => {
+test("one that is installed later is found, one that goes is missed, one with another token is asked with that", async () => {
   const clock = new VirtualClock();
-  const client = apiClient("tokyo", clock);
-  const collectors = await findCollectors([{ name: "tokyo", client: reaching(client) }], clock);
+  let reached: (() => CollectorClient | undefined) | undefined;
+  const collectors = await findCollectors(["tokyo"], async () => reached?.(), clock);
   assert.deepEqual(collectors.rows().sources, []);
-  await install(client);
-  await clock.advance(20_000);
-  assert.equal(collectors.rows().sources.length, 1);
-  assert.equal(collectors.rows().nothing, "");
+  reached = () => client();
+  await turn(clock, () => collectors.rows().sources.length === 1);
+  const [rows] = collectors.rows().sources;
+  assert.deepEqual((await rows?.query("SELECT count(*) FROM requests"))?.rows, [[700]]);
+  reached = () => client("wrong");
+  await turn(clock, () => /wrong token/.test(collectors.rows().nothing));
+  reached = () => client();
+  await turn(clock, () => collectors.rows().nothing === "");
+  reached = undefined;
+  await turn(clock, () => /no collector is installed/.test(collectors.rows().nothing));
   collectors.close();
 });
+
+/** Virtual time goes on until real answers have come. */
+async function turn(clock: VirtualClock, condition: () => boolean): Promise<void> {
+  for (let time = 0; time < 500 && !condition(); time += 1) {
+    await clock.advance(100);
+    await systemClock.sleep(1);
+  }
+  assert.ok(condition());
+}

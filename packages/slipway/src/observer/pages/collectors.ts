@@ -1,19 +1,28 @@
 /**
  * The collectors of an environment's clusters, looked for again and again: one may be installed, or come back, while the
- * pages are open. Needs the rights to get the collector's Secret, to list its Pod and to forward to it; without them, or
- * without a collector, the pages show clusters and releases all the same and say what is missing.
+ * pages are open. Without one, or without the rights to reach it, the pages show clusters and releases all the same and say
+ * what is missing.
  */
-import { type Clock, SlipwayError } from "@slipway/base";
-import { isReason, type Pod, type Secret } from "@slipway/kube";
-import { isTrue } from "../../release/judge/finding.ts";
-import type { Target } from "../../release/model.ts";
-import { COLLECTOR } from "../collector-place.ts";
+import type { Clock } from "@slipway/base";
+import type {
+  QueryAnswer,
+  QueryLimits,
+  QueryParameters,
+  WarehouseFigures,
+} from "../../observe/warehouse/warehouse.ts";
+import type { ObserverFigures } from "../observer.ts";
 import { atMost } from "./at-most.ts";
-import { collectorRows } from "./collector-rows.ts";
 import { type Rows, sentenceOf } from "./rows.ts";
+import { warehouseRows } from "./warehouse-rows.ts";
 
-const LOOK_EVERY_MS = 15_000;
-const LOOK_AT_MOST_MS = 5_000;
+/** What `answers.ts` answers, from wherever it is asked. */
+export interface CollectorClient {
+  query(sql: string, parameters?: QueryParameters, limits?: QueryLimits): Promise<QueryAnswer>;
+  figures(): Promise<unknown>;
+}
+
+/** Undefined where none is installed; rejects when it cannot be reached. */
+export type ReachCollector = (cluster: string) => Promise<CollectorClient | undefined>;
 
 export interface Collectors {
   /** Those that were found, and why the others were not. */
@@ -21,30 +30,36 @@ export interface Collectors {
   close(): void;
 }
 
-/** Resolves when each cluster was looked at once, or took too long. */
-export async function findCollectors(targets: readonly Target[], clock: Clock): Promise<Collectors> {
-  const closing = new AbortController();
-  const found = new Map<string, ReturnType<typeof collectorRows>>();
-  const missing = new Map<string, string>();
+const LOOK_EVERY_MS = 15_000;
+const LOOK_AT_MOST_MS = 5_000;
+const FIGURES_FRESH_MS = 1_000;
 
-  const look = async (target: Target): Promise<void> => {
+type Figures = ObserverFigures & { readonly warehouse: WarehouseFigures };
+
+/** Resolves when each cluster was looked at once, or took too long. */
+export async function findCollectors(
+  clusters: readonly string[],
+  reach: ReachCollector,
+  clock: Clock,
+): Promise<Collectors> {
+  const closing = new AbortController();
+  const found = new Map<string, Rows>();
+  const missing = new Map<string, string>(clusters.map((name) => [name, "its collector was not found yet"]));
+
+  const look = async (name: string): Promise<void> => {
     try {
-      const token = await tokenOf(target);
-      await podOf(target);
-      missing.delete(target.name);
-      if (found.has(target.name) || closing.signal.aborted) return;
-      const connect = async (): ReturnType<Target["client"]["portForward"]> =>
-        target.client.portForward(await podOf(target), COLLECTOR.port);
-      found.set(target.name, collectorRows({ name: target.name, connect, token, clock }));
+      const client = await reach(name);
+      if (client === undefined) throw new Error("no collector is installed (slipway observe install)");
+      await client.figures();
+      missing.delete(name);
+      if (!found.has(name)) found.set(name, collectorRows(name, reach, clock));
     } catch (error) {
-      missing.set(target.name, sentenceOf(error));
-      found.get(target.name)?.close();
-      found.delete(target.name);
+      missing.set(name, sentenceOf(error));
+      found.delete(name);
     }
   };
   const lookAtAll = async (): Promise<void> => {
-    const looks = targets.map((target) => atMost(clock, LOOK_AT_MOST_MS, look(target), () => undefined));
-    await Promise.all(looks);
+    await Promise.all(clusters.map((name) => atMost(clock, LOOK_AT_MOST_MS, look(name), () => undefined)));
   };
   await lookAtAll();
   void (async () => {
@@ -56,53 +71,43 @@ export async function findCollectors(targets: readonly Target[], clock: Clock): 
 
   return {
     rows: () => ({
-      sources: targets.flatMap(({ name }) => found.get(name) ?? []),
+      sources: clusters.flatMap((name) => found.get(name) ?? []),
       nothing: [...missing].map(([cluster, reason]) => `${cluster}: ${reason}`).join("; "),
     }),
-    close() {
-      closing.abort();
-      for (const rows of found.values()) rows.close();
-    },
+    close: () => closing.abort(),
   };
 }
 
-async function tokenOf({ client, name }: Target): Promise<string> {
-  const { namespace, secret } = COLLECTOR;
-  const ref = { apiVersion: "v1", kind: "Secret", namespace, name: secret.name };
-  const found = await client.get<Secret>(ref).catch((error: unknown) => {
-    throw isReason(error, "NotFound") ? notInstalled(name) : error;
-  });
-  const token = Buffer.from(found.data?.[secret.key] ?? "", "base64").toString("utf8");
-  if (token === "") throw notInstalled(name);
-  return token;
-}
-
-async function podOf({
-  client,
-  name,
-}: Target): Promise<{ readonly namespace: string; readonly name: string }> {
-  const { namespace, labels } = COLLECTOR;
-  const labelSelector = Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");
-  const { items } = await client.list<Pod>({ apiVersion: "v1", kind: "Pod" }, { namespace, labelSelector });
-  const pod = items.find((one) => one.metadata.deletionTimestamp === undefined && isTrue(one, "Ready"));
-  if (pod === undefined) {
-    throw new SlipwayError({
-      code: "COLLECTOR_NOT_READY",
-      where: `clusters/${name}`,
-      message: items.length === 0 ? "its collector has no pod" : "its collector is not ready",
-      hint: `Look at the pods of namespace ${namespace}.`,
-    });
-  }
-  return { namespace, name: pod.metadata.name };
-}
-
-function notInstalled(cluster: string): SlipwayError {
-  return new SlipwayError({
-    code: "COLLECTOR_ABSENT",
-    where: `clusters/${cluster}`,
-    message: "no collector is installed",
-    hint: "Install it with `slipway observe install`.",
-  });
+function collectorRows(name: string, reach: ReachCollector, clock: Clock): Rows {
+  let known: Promise<CollectorClient | undefined> | undefined;
+  let seen: { readonly at: number; readonly figures: Figures } | undefined;
+  /** Its certificate and token are read once, and again after a failure: it may have been installed anew. */
+  const asking = async <T>(question: (client: CollectorClient) => Promise<T>): Promise<T> => {
+    known ??= reach(name);
+    try {
+      const client = await known;
+      if (client === undefined) throw new Error("its collector is gone");
+      return await question(client);
+    } catch (error) {
+      known = undefined;
+      throw error;
+    }
+  };
+  const query: Rows["query"] = (sql, parameters, limits) =>
+    asking((client) => client.query(sql, parameters, limits));
+  return {
+    name,
+    query,
+    async lines() {
+      if (seen === undefined || clock.monotonic() - seen.at >= FIGURES_FRESH_MS) {
+        seen = { at: clock.monotonic(), figures: (await asking((client) => client.figures())) as Figures };
+      }
+      const { warehouse, unread } = seen.figures;
+      return warehouseRows(
+        name,
+        { query, figures: () => warehouse },
+        { clock, unread: () => unread },
+      ).lines();
+    },
+  };
 }
