@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { type Scene, scenes } from "../fixture/story.ts";
-import { open, openBrowser, visit, widths } from "./browser.ts";
+import { moment, open, openBrowser, visit, widths } from "./browser.ts";
 import { paleTexts } from "./contrast.ts";
 import { small } from "./picture.ts";
 
@@ -156,6 +156,15 @@ test("what happens is shown without a reload, and a stream that breaks comes bac
   await open(page, "#/now");
   fixture.tick();
   await shows(page, /^All is well/);
+});
+
+test("a clock that is an hour off changes nothing: the server's counts", async () => {
+  await using v = await visit(browser, { scene: "broken" });
+  const { page, fixture } = v;
+  await page.clock.setFixedTime(moment + 3_600_000);
+  fixture.tick();
+  await page.getByText("by ci, 4").waitFor();
+  assert.doesNotMatch((await page.locator("h1").textContent()) ?? "", /old/);
 });
 
 test("pods are followed over time, cell by cell", async () => {

@@ -1,8 +1,18 @@
 /** The browser's clock and timers: the only place of the pages that knows them. */
 import { useSyncExternalStore } from "react";
 
+/** Ms that the server's clock is ahead of the browser's. */
+let ahead = 0;
+
+/** The server's now: what it tells of is dated by its clock, and a laptop's may be minutes off. */
 export function now(): number {
-  return Date.now();
+  return Date.now() + ahead;
+}
+
+/** The server says what time it is. A difference within the time that a message takes is none. */
+export function serverSays(at: number): void {
+  const difference = at - Date.now();
+  ahead = Math.abs(difference) < 5_000 ? 0 : difference;
 }
 
 /** Calls once, later; returns how to forget it. */

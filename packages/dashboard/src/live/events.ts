@@ -1,7 +1,7 @@
 /** The server's events into the store. A stream that breaks is opened again, later each time up to ten seconds. */
 import { withCells } from "../pages/life.ts";
 import type { ServerEvent } from "./api.ts";
-import { later, now } from "./clock.ts";
+import { later, now, serverSays } from "./clock.ts";
 import { store } from "./store.ts";
 
 /** Opens `path` for as long as it is wanted; returns how to end it. */
@@ -48,6 +48,7 @@ function take(event: ServerEvent): void {
     case "committed":
       return store.set({ committed: live.committed + 1 });
     case "now":
+      serverSays(event.now.at);
       return store.set({ now: event.now });
     case "release": {
       const { number, release: answer } = event;

@@ -97,8 +97,10 @@ function Row({ release }: { readonly release: ReleaseSummary }) {
         </a>
       </th>
       <td data-label="Outcome">
-        <Badge word={release.outcome} />
-        {release.held ? <Badge word="held" tone="warn" /> : null}
+        <span className="verdicts">
+          <Badge word={release.outcome} />
+          {release.held ? <Badge word="held" tone="warn" /> : null}
+        </span>
       </td>
       <td data-label="Change" className="wide">
         {release.kind === "rollback" ? <em>rollback to </em> : null}
@@ -106,7 +108,7 @@ function Row({ release }: { readonly release: ReleaseSummary }) {
         {release.cause === undefined ? null : <p className="row-cause">{release.cause}</p>}
       </td>
       <td data-label="Clusters">
-        <span className="verdicts">
+        <span className={`verdicts ${release.clusters.length <= 3 ? "few" : ""}`}>
           {release.clusters.map(({ name, verdict }) => (
             <span key={name} title={`${name}: ${verdict}`}>
               <Badge word={name} tone={toneOf(verdict)} />

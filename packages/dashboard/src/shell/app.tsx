@@ -1,6 +1,7 @@
 import { type ComponentType, useCallback, useEffect, useState } from "react";
 import type { NowAnswer } from "../live/api.ts";
 import { get } from "../live/client.ts";
+import { serverSays } from "../live/clock.ts";
 import { follow } from "../live/events.ts";
 import { store, useLive } from "../live/store.ts";
 import { AlertsPage } from "../pages/alerts.tsx";
@@ -51,7 +52,11 @@ function Inside() {
   useEffect(() => {
     // The first picture must not wait for the first event.
     get<NowAnswer>("/api/now").then(
-      (now) => store.set({ now: store.get().now ?? now }),
+      (now) => {
+        if (store.get().now !== undefined) return;
+        serverSays(now.at);
+        store.set({ now });
+      },
       () => {},
     );
   }, []);
