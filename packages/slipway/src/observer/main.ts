@@ -23,6 +23,7 @@ import { answersOf } from "./answers.ts";
 import { type ImportFiles, importInto } from "./import-files.ts";
 import { observerFamilies } from "./metrics.ts";
 import { startObserver } from "./observer.ts";
+import { sentenceOf } from "./pages/rows.ts";
 import { warehouseRows } from "./pages/warehouse-rows.ts";
 import type { ObserverInput } from "./process.ts";
 import { createQueries } from "./queries.ts";
@@ -75,6 +76,7 @@ try {
     log,
   });
   let link: string | undefined;
+  let noAlerts = "";
   const alerts = await startAlerts({
     config,
     observe,
@@ -87,7 +89,9 @@ try {
     log,
   }).catch((error: unknown) => {
     // What is wrong with a rule must not cost the logs.
-    log(`no alerts: ${error instanceof Error ? error.message : String(error)}`);
+    const where = error instanceof SlipwayError && error.where !== undefined ? `${error.where}: ` : "";
+    noAlerts = `${where}${sentenceOf(error)}`;
+    log(`no alerts: ${noAlerts}`);
     return undefined;
   });
   const rows = warehouseRows("world", warehouse, {
@@ -155,7 +159,7 @@ try {
   const control = await serveControl(
     {
       ...answersOf(observer),
-      ...alertAnswers(alerts?.alerts, systemClock),
+      ...alertAnswers(alerts?.alerts, noAlerts, systemClock),
       import: (what) => importInto(warehouse, observe, what as ImportFiles, { clock: systemClock }),
     },
     token,

@@ -18,8 +18,8 @@ export async function askObserver<T>(
     throw new SlipwayError({
       code: "ALERTS_NOT_HERE",
       where: `environments/${config.environment}`,
-      message: "is watched in its clusters, and this command asks a local world only",
-      hint: "Choose an environment whose clusters are local() with --env, or open the page Alerts of slipway dashboard.",
+      message: "has no local world, and alerts are watched beside one only",
+      hint: "Choose an environment whose clusters are local() with --env.",
       exitCode: 2,
     });
   }

@@ -28,14 +28,19 @@ export type AlertAnswers = {
   readonly alertmanager: (body: unknown) => Promise<object>;
 };
 
-export function alertAnswers(alerts: Alerts | undefined, clock: Pick<Clock, "now">): AlertAnswers {
+/** `problem`: why there are none. */
+export function alertAnswers(
+  alerts: Alerts | undefined,
+  problem: string,
+  clock: Pick<Clock, "now">,
+): AlertAnswers {
   const here = (): Alerts => {
     if (alerts !== undefined) return alerts;
     throw new SlipwayError({
       code: "ALERTS_NONE",
       where: "alerts",
-      message: "are not watched: they could not be started",
-      hint: "The reason is in .slipway/world.log.",
+      message: `are not watched: ${problem}`,
+      hint: "Once that is repaired, `slipway local down` and `slipway local up`.",
       exitCode: 3,
     });
   };
@@ -48,9 +53,9 @@ export function alertAnswers(alerts: Alerts | undefined, clock: Pick<Clock, "now
     },
     "alerts-test": () => here().test(),
     async alertmanager(body) {
-      const problem = await takeGroup(here(), body, clock.now());
-      if (problem === undefined) return {};
-      throw new SlipwayError({ code: "ALERTMANAGER_PAYLOAD", where: "alertmanager", message: problem });
+      const reason = await takeGroup(here(), body, clock.now());
+      if (reason === undefined) return {};
+      throw new SlipwayError({ code: "ALERTMANAGER_PAYLOAD", where: "alertmanager", message: reason });
     },
   };
 }
