@@ -127,6 +127,23 @@ test("an incident says its release and since when, a line, and where a rollback 
   assert.equal(alerts.standing().alerts[0]?.rollbackTo, 1);
 });
 
+test("a release that becomes known after its first failure is named in the same incident", async () => {
+  const { teller, come, alerts, counts, clock } = await watching();
+  counts.label(9, labelsForTests({ pod: "web-9", release: 0 }), clock.now());
+  await come(500, 1, 9);
+  assert.equal(teller.shown[0]?.story.title, "web: first 5xx of a release that is not known");
+  assert.equal(teller.shown[0]?.story.rollback, undefined);
+  counts.relabel(9, 3, "abc");
+  await clock.advance(31_000);
+  await come(500, 1, 9);
+  assert.deepEqual(
+    alerts.standing().alerts.map(({ title, release }) => ({ title, release })),
+    [{ title: "web: first 5xx of release 3", release: 3 }],
+  );
+  assert.equal(new Set(teller.shown.map(({ id }) => id)).size, 1);
+  assert.deepEqual(teller.shown.at(-1)?.story.rollback, { leaves: 3, to: 2 });
+});
+
 test("10,000 failures in a minute: one message, shown anew at most every 30 s, and its end", async () => {
   const { teller, come, clock, past } = await watching();
   past();
