@@ -1,5 +1,6 @@
 /** What all parsers of one process share: where ids come from, the formats, what is redacted, the routes of services. */
 import type { Dictionaries } from "./batch.ts";
+import { CombinedLines } from "./combined.ts";
 import { compileFormat, type LogFormat, NAMED_FORMATS, type TextFormat } from "./format.ts";
 import { Redactor } from "./redact.ts";
 import { RouteTable } from "./route.ts";
@@ -26,6 +27,7 @@ export class ParseContext {
   readonly rows: RowWriter;
   readonly row = new Row();
   readonly texts = new TextRequests();
+  readonly combined: CombinedLines;
   readonly named: readonly TextFormat[];
   readonly #formats: ReadonlyMap<string, LogFormat>;
   readonly #dictionaries: Dictionaries;
@@ -38,6 +40,7 @@ export class ParseContext {
     this.redactor = new Redactor(options.redact);
     this.#dictionaries = options.dictionaries;
     this.rows = new RowWriter(options.dictionaries, this.redactor, options.truncateIp ?? false);
+    this.combined = new CombinedLines(this.rows, this.redactor, this.texts);
     this.named = Object.entries(NAMED_FORMATS).map(([name, text]) => compileFormat(name, text) as TextFormat);
     this.#formats = new Map(
       Object.entries(options.formats ?? {}).map(([container, text]) => [

@@ -78,6 +78,8 @@ export interface TextFormat {
   readonly name: string;
   readonly prefix: string;
   readonly steps: readonly Step[];
+  /** Begins with the whole of `combined` and says nothing else but times behind it. */
+  readonly isCombined: boolean;
 }
 
 /** A log_format that writes a JSON object: which variable is at which key. */
@@ -91,6 +93,10 @@ export type LogFormat = TextFormat | JsonFormat;
 
 const COMBINED =
   '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"';
+
+export const COMBINED_FIELDS = 8;
+const AFTER_COMBINED = new Set<Field>([FIELD.skip, FIELD.skipList, FIELD.requestTime, FIELD.upstreamTime]);
+AFTER_COMBINED.add(FIELD.upstreamStatus);
 
 /** Recognised by themselves. */
 export const NAMED_FORMATS: Readonly<Record<string, string>> = {
@@ -149,6 +155,9 @@ function compileText(name: string, format: string): TextFormat {
     kind: "text",
     name,
     prefix: format.slice(0, found[0]?.start),
+    isCombined:
+      format.startsWith(COMBINED) &&
+      fields.slice(COMBINED_FIELDS).every((field) => AFTER_COMBINED.has(field)),
     steps: fields.map((field, index) => ({
       field,
       literal: literals[index] as string,

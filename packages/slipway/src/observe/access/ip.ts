@@ -1,5 +1,8 @@
 /** Addresses of clients: who it was, or, when that must not be kept, roughly from where. */
 
+/** Of an IPv6 address written out. */
+export const MAX_ADDRESS = 39;
+
 /**
  * The first of an X-Forwarded-For list; `-` for what cannot be an address (or `unix:`, or a name), because clients may
  * write anything there.

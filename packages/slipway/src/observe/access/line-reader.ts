@@ -25,6 +25,8 @@ export interface LineOrigin {
   end: number;
   /** In the stream. */
   position: number;
+  /** Of text in which every character is one byte: its bytes, at the same positions. */
+  view: DataView | undefined;
 }
 
 export class LineReader {
@@ -73,6 +75,7 @@ export class LineReader {
     origin: LineOrigin,
     batch: LineBatch,
   ): void {
+    if (this.#isUsual(text, start, end, origin, batch)) return;
     if (text.charCodeAt(start) === BRACE) {
       this.#object(text.slice(start, end), ts, isStderr, origin, batch);
       return;
@@ -104,6 +107,24 @@ export class LineReader {
       }
     }
     this.#quarantine(problem, ts, origin, batch);
+  }
+
+  #isUsual(text: string, start: number, end: number, { view }: LineOrigin, batch: LineBatch): boolean {
+    const format = this.#format;
+    if (view === undefined || format === undefined || !format.isCombined) return false;
+    const isRead = this.#context.combined.read(
+      format,
+      this.#times,
+      view,
+      text,
+      start,
+      end,
+      this.#source,
+      this.#routes,
+      batch.access,
+    );
+    if (isRead) this.#misses = 0;
+    return isRead;
   }
 
   quarantine(reason: string, ts: number, origin: LineOrigin, batch: LineBatch): void {

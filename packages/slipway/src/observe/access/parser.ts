@@ -94,7 +94,13 @@ export class LineParser {
   readonly #reader: LineReader;
   readonly #times = new Times();
   readonly #cri = new CriPrefix();
-  readonly #origin: LineOrigin = { bytes: Buffer.alloc(0), start: 0, end: 0, position: 0 };
+  readonly #origin: LineOrigin = {
+    bytes: Buffer.alloc(0),
+    start: 0,
+    end: 0,
+    position: 0,
+    view: undefined,
+  };
   readonly #files: readonly File[];
   readonly #file: File;
   /** The line that has no end yet, as far as it is kept, and all its bytes. */
@@ -201,6 +207,7 @@ export class LineParser {
     const text = window.toString("latin1");
     const isPlain = isAscii(window);
     const base = this.#file.read;
+    const view = new DataView(window.buffer, window.byteOffset, window.length);
     this.#context.texts.newText();
     let at = 0;
     while (!hasNoRoom(batch)) {
@@ -211,7 +218,7 @@ export class LineParser {
         break;
       }
       if (isPlain || isAscii(window.subarray(at, newline))) {
-        this.#setOrigin(window, at, newline, base + at);
+        this.#setOrigin(window, at, newline, base + at, view);
         this.#takeLine(text, at, newline, batch);
       } else {
         this.#takeBytes(window.subarray(at, newline), base + at, batch);
@@ -223,12 +230,13 @@ export class LineParser {
     return at;
   }
 
-  #setOrigin(bytes: Buffer, start: number, end: number, position: number): void {
+  #setOrigin(bytes: Buffer, start: number, end: number, position: number, view?: DataView): void {
     const origin = this.#origin;
     origin.bytes = bytes;
     origin.start = start;
     origin.end = end;
     origin.position = position;
+    origin.view = view;
   }
 
   #takeLine(text: string, start: number, end: number, batch: LineBatch): void {

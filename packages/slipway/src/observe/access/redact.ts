@@ -6,6 +6,7 @@
 const ALWAYS = ["token", "password", "code", "key"];
 const WHOLE_ONLY = new Set(["code"]);
 export const REDACTED = "REDACTED";
+const EQUALS = 61;
 
 export class Redactor {
   readonly #names: ReadonlySet<string>;
@@ -44,6 +45,14 @@ export class Redactor {
       } else equals = text.indexOf("=", equals + 1);
     }
     return copied === 0 ? text : result + text.slice(copied);
+  }
+
+  /** False when `apply` would change nothing in the bytes from `from` (the first `?`) to `end`, seen without a string. */
+  mayChange(view: DataView, from: number, end: number): boolean {
+    for (let at = from + 1; at < end; at += 1) {
+      if (view.getUint8(at) === EQUALS && this.#lastCharacters[view.getUint8(at - 1)] === 1) return true;
+    }
+    return false;
   }
 
   #isSecret(text: string, from: number, equals: number): boolean {

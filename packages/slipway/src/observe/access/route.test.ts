@@ -32,6 +32,8 @@ const routes: readonly (readonly [string, string])[] = [
 
 for (const [path, route] of routes) test(`${path} → ${route}`, () => assert.equal(routeOf(path), route));
 
+const viewOf = (text: string): DataView => new DataView(new TextEncoder().encode(text).buffer);
+
 test("the table finds the same routes, by hash as well as at first", () => {
   const dictionary = new Dictionary("route", 100);
   const table = new RouteTable(dictionary);
@@ -39,8 +41,9 @@ test("the table finds the same routes, by hash as well as at first", () => {
   for (let turn = 0; turn < 2; turn += 1) {
     for (const [path, route] of routes) {
       const text = `GET ${path}?x=/1 HTTP/1.1`;
-      const id = table.idOf(text, 4, 4 + path.length + 5, 200);
+      const id = table.idOf(viewOf(text), text, 4, 4 + path.length + 5, 200);
       assert.equal(table.pathEnd, 4 + path.length, path);
+      assert.equal(table.idOfText(`${path}?x=/1`, 200), id);
       assert.equal(seen.get(id) ?? route, route);
       seen.set(id, route);
     }
@@ -52,7 +55,7 @@ test("the table finds the same routes, by hash as well as at first", () => {
 test("routes are capped for each service, and paths that do not exist teach none", () => {
   const dictionary = new Dictionary("route", 100);
   const table = new RouteTable(dictionary, 3);
-  const idOf = (path: string, status: number): number => table.idOf(path, 0, path.length, status);
+  const idOf = (path: string, status: number): number => table.idOfText(path, status);
   assert.equal(idOf("/wp-login.php", 404), 0);
   const first = idOf("/a", 200);
   assert.notEqual(first, 0);

@@ -10,6 +10,9 @@ const MAX_SEGMENTS = 8;
 const MAX_LENGTH = 200;
 export const MAX_ROUTES = 500;
 
+/** Of a path that is looked up as text; a longer one is found without the hash. */
+const TEXT_BYTES = 1024;
+
 /** Routes of one service. */
 export class RouteTable {
   readonly #dictionary: Dictionary;
@@ -21,7 +24,7 @@ export class RouteTable {
    * routes collide has his requests counted under the other one, as if he had asked for that.
    */
   readonly #hashes = new Map<number, number>();
-  /** Where the path of the last call ended: at its `?` or at its end. */
+  /** Where the path of the last call of `idOf` ended: at its `?` or at its end. */
   pathEnd = 0;
 
   constructor(dictionary: Dictionary, max = MAX_ROUTES) {
@@ -30,12 +33,27 @@ export class RouteTable {
     this.#none = dictionary.idOf("-");
   }
 
-  /** Of the URL from `start` to `end`, with or without a query. 0 is `other`. */
-  idOf(text: string, start: number, end: number, status: number): number {
-    const hash = this.#hash(text, start, end);
-    const known = hash === 0 ? undefined : this.#hashes.get(hash);
-    if (known !== undefined) return known;
-    const route = routeOf(text.slice(start, this.pathEnd));
+  /**
+   * Of the URL whose bytes are in `view` from `start` to `end`, with or without a query; `text` has it at the same
+   * place. 0 is `other`. Behind `end` there are at least 4 more bytes.
+   */
+  idOf(view: DataView, text: string, start: number, end: number, status: number): number {
+    const hash = this.#hash(view, start, end);
+    return (
+      (hash === 0 ? undefined : this.#hashes.get(hash)) ??
+      this.#find(text.slice(start, this.pathEnd), hash, status)
+    );
+  }
+
+  idOfText(url: string, status: number): number {
+    const query = url.indexOf("?");
+    const path = query < 0 ? url : url.slice(0, query);
+    const hash = path.length > MAX_LENGTH ? 0 : this.#hash(scratchView, 0, scratch.write(path));
+    return (hash === 0 ? undefined : this.#hashes.get(hash)) ?? this.#find(path, hash, status);
+  }
+
+  #find(path: string, hash: number, status: number): number {
+    const route = routeOf(path);
     if (route === "-") return this.#none;
     let id = this.#ids.get(route);
     if (id === undefined) {
@@ -50,45 +68,58 @@ export class RouteTable {
   }
 
   /** Of the route, by segments, and the end of the path with it; 0 for what is not a plain path. */
-  #hash(text: string, start: number, end: number): number {
+  #hash(view: DataView, start: number, end: number): number {
     let hash = 7;
     let segments = 0;
-    let isPlain = text.charCodeAt(start) === SLASH;
+    const isPath = start < end && view.getUint8(start) === SLASH;
     let at = start;
-    while (at < end && text.charCodeAt(at) !== QUESTION) {
+    while (at < end && view.getUint8(at) !== QUESTION) {
       // `at` is at the slash before the segment.
       const segment = at + 1;
-      const kind = segmentKind.read(text, segment, end);
+      const kind = segmentKind.read(view, segment, end);
       at = segmentKind.end;
       segments += 1;
       hash = Math.imul(hash ^ kind, 0x01000193) + SLASH;
-      if (kind === KIND.literal || kind === KIND.file) {
-        for (let index = kind === KIND.file ? segmentKind.lastDot : segment; index < at; index += 1) {
-          hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-        }
-      }
-      if (segments > MAX_SEGMENTS) isPlain = false;
+      if (kind === KIND.literal) hash = hashOf(view, segment, at, hash);
+      else if (kind === KIND.file) hash = hashOf(view, segmentKind.lastDot, at, hash);
     }
     this.pathEnd = at;
-    return isPlain && at - start <= MAX_LENGTH ? hash : 0;
+    return isPath && segments <= MAX_SEGMENTS && at - start <= MAX_LENGTH ? hash : 0;
   }
+}
+
+const scratch = Buffer.alloc(TEXT_BYTES + 4);
+const scratchView = new DataView(scratch.buffer, scratch.byteOffset, scratch.length);
+
+/** Four bytes at a time; of the last ones only those before `end`. */
+function hashOf(view: DataView, start: number, end: number, seed: number): number {
+  let hash = seed;
+  for (let at = start; at < end; at += 4) {
+    const word = view.getInt32(at, true);
+    const isWhole = at + 4 <= end;
+    hash = Math.imul(hash ^ (isWhole ? word : word & ((1 << ((end - at) * 8)) - 1)), 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  return hash;
 }
 
 /** `-` for what is no path: garbage, `CONNECT host:port`. */
 export function routeOf(url: string): string {
   const path = url.charCodeAt(0) === SLASH ? url : afterHost(url);
   if (path === undefined) return url === "*" ? url : "-";
+  const bytes = Buffer.from(path);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let route = "";
   let segments = 0;
-  for (let at = 0; at < path.length; segments += 1) {
+  for (let at = 0; at < bytes.length; segments += 1) {
     const segment = at + 1;
-    const kind = segmentKind.read(path, segment, path.length);
+    const kind = segmentKind.read(view, segment, bytes.length);
     if (segments === MAX_SEGMENTS || segmentKind.end > MAX_LENGTH) return `${route}/…`;
     at = segmentKind.end;
     const text =
       kind === KIND.literal
-        ? path.slice(segment, at)
-        : `${PLACEHOLDERS[kind]}${kind === KIND.file ? path.slice(segmentKind.lastDot, at) : ""}`;
+        ? bytes.toString("latin1", segment, at)
+        : `${PLACEHOLDERS[kind]}${kind === KIND.file ? bytes.toString("latin1", segmentKind.lastDot, at) : ""}`;
     route += `/${text}`;
   }
   return route;
@@ -132,12 +163,12 @@ CLASS[61] = BASE64;
 CLASS[SLASH] = ENDS;
 CLASS[QUESTION] = ENDS;
 
-/** Reads one segment; what it found stands in its fields until the next call. */
+/** Reads one segment, which may be UTF-8; what it found stands in its fields until the next call. */
 class SegmentKind {
   end = 0;
   lastDot = 0;
 
-  read(text: string, start: number, limit: number): Kind {
+  read(view: DataView, start: number, limit: number): Kind {
     let seen = 0;
     let digits = 0;
     let dashes = 0;
@@ -148,7 +179,7 @@ class SegmentKind {
     let at = start;
     this.lastDot = start;
     for (; at < limit; at += 1) {
-      const code = text.charCodeAt(at);
+      const code = view.getUint8(at);
       const kind = code < 128 ? (CLASS[code] as number) : OTHER;
       if (kind === ENDS) break;
       seen |= kind;

@@ -1,6 +1,6 @@
 /** One request on its way into the batch: readers fill it, `RowWriter` stores it, and it is used again for the next. */
 import { type AccessBatch, type Dictionaries, NO_TIME } from "./batch.ts";
-import { clientAddress, isPlain, truncateAddress } from "./ip.ts";
+import { clientAddress, isPlain, MAX_ADDRESS, truncateAddress } from "./ip.ts";
 import type { Redactor } from "./redact.ts";
 import type { RouteTable } from "./route.ts";
 
@@ -65,8 +65,7 @@ export class RowWriter {
 
   write(row: Row, source: number, routes: RouteTable, batch: AccessBatch): void {
     const at = batch.length;
-    const { text, pathStart, pathEnd } = row;
-    const path = text.slice(pathStart, pathEnd);
+    const path = row.text.slice(row.pathStart, row.pathEnd);
     batch.ts[at] = row.ts;
     batch.source[at] = source;
     batch.ip[at] = this.#address(row.ip);
@@ -74,11 +73,10 @@ export class RowWriter {
     batch.protocol[at] = row.protocol;
     batch.status[at] = row.status;
     batch.bytes[at] = row.bytes;
-    batch.referer[at] = this.#refererId(row.referer);
-    batch.userAgent[at] = this.#dictionaries.userAgent.idOf(short(row.userAgent));
-    batch.route[at] = routes.idOf(text, pathStart, pathEnd, row.status);
-    batch.path[at] =
-      routes.pathEnd === pathEnd ? path : this.#redactor.apply(path, routes.pathEnd - pathStart);
+    batch.referer[at] = this.refererId(row.referer);
+    batch.userAgent[at] = this.userAgentId(row.userAgent);
+    batch.route[at] = routes.idOfText(path, row.status);
+    batch.path[at] = this.#redactor.apply(path);
     batch.time[at] = Math.min(row.time, NO_TIME);
     batch.upstreamTime[at] = Math.min(row.upstreamTime, NO_TIME);
     batch.attempts[at] = row.attempts;
@@ -86,13 +84,17 @@ export class RowWriter {
   }
 
   #address(written: string): string {
-    const isAddress = written.length > 0 && written.length <= 39 && isPlain(written);
-    const address = isAddress ? written : clientAddress(written);
+    const isAddress = written.length > 0 && written.length <= MAX_ADDRESS && isPlain(written);
+    return this.plainAddress(isAddress ? written : clientAddress(written));
+  }
+
+  /** Of what can be an address as it stands. */
+  plainAddress(address: string): string {
     return this.#truncateIp ? truncateAddress(address) : address;
   }
 
   /** Of the referer as it came; it is redacted once. */
-  #refererId(referer: string): number {
+  refererId(referer: string): number {
     if (referer.length === 1 && referer === "-") return this.#noReferer;
     if (referer.length > MAX_VALUE)
       return this.#dictionaries.referer.idOf(short(this.#redactor.apply(referer)));
@@ -102,6 +104,10 @@ export class RowWriter {
     const id = this.#dictionaries.referer.idOf(this.#redactor.apply(referer));
     this.#referers.set(Buffer.from(referer, "utf8").toString("utf8"), id);
     return id;
+  }
+
+  userAgentId(userAgent: string): number {
+    return this.#dictionaries.userAgent.idOf(short(userAgent));
   }
 }
 
