@@ -85,6 +85,18 @@ function without(name: string): () => Readonly<Record<string, string>> {
   return () => Object.fromEntries(Object.entries(own()).filter(([header]) => header !== name));
 }
 
+test("the cookie is no script's, no other site's, and behind TLS no plain connection's", async () => {
+  for (const scheme of ["http", "https"]) {
+    const headers = { ...own(), origin: `${scheme}://127.0.0.1:${pages.port}` };
+    const body = JSON.stringify({ token: TOKEN });
+    const answer = await ask(pages.port, { method: "POST", path: "/api/session", headers, body });
+    const [cookie = ""] = answer.headers["set-cookie"] ?? [];
+    assert.match(cookie, /; Path=\/; HttpOnly; SameSite=Strict; Max-Age=43200/);
+    assert.equal(cookie.endsWith("; Secure"), scheme === "https");
+    assert.ok(!answer.text.includes(cookie.split(";")[0] as string));
+  }
+});
+
 test("the comment names all of them", () => {
   assert.ok(paths.length >= 17, JSON.stringify(paths));
   assert.ok(posts.length >= 4, JSON.stringify(posts));

@@ -96,19 +96,28 @@ function choiceIn(query: URLSearchParams, name: string, choices: readonly string
   return text;
 }
 
-/** Columns of both kinds of lines, those of one kind empty in the other. */
-function linesSql({ requests, logs }: LogsWish): string | undefined {
-  const parts: string[] = [];
-  if (requests !== undefined) {
-    parts.push(`SELECT ts, cluster, service, pod, container, release, 'request' AS stream, '' AS severity, class,
-      ${REQUEST_TEXT} AS text, CAST(status AS INTEGER) AS status FROM requests WHERE ${requests}`);
-  }
-  if (logs !== undefined) {
-    parts.push(`SELECT ts, cluster, service, pod, container, release, stream, severity, '' AS class, text,
-      CAST(NULL AS INTEGER) AS status FROM logs WHERE ${logs}`);
-  }
+/** Of both kinds of lines these columns, those of one kind empty in the other; undefined when neither is asked for. */
+function linesSql(
+  { requests, logs }: LogsWish,
+  columns: { readonly [kind in "requests" | "logs"]: string },
+): string | undefined {
+  const parts = [
+    ...(requests === undefined ? [] : [`SELECT ${columns.requests} FROM requests WHERE ${requests}`]),
+    ...(logs === undefined ? [] : [`SELECT ${columns.logs} FROM logs WHERE ${logs}`]),
+  ];
   return parts.length === 0 ? undefined : parts.join(" UNION ALL ");
 }
+
+const PLACE = "ts, cluster, service, pod, container, release";
+/** A request's text is made for those lines alone that are shown. */
+const SHOWN = {
+  requests: `${PLACE}, 'request' AS stream, '' AS severity, '' AS line, method, path, CAST(status AS INTEGER) AS status, rt_ms`,
+  logs: `${PLACE}, stream, severity, text AS line, '' AS method, '' AS path, CAST(NULL AS INTEGER) AS status, CAST(NULL AS UINTEGER) AS rt_ms`,
+};
+const COUNTED = {
+  requests: "service, cluster, pod, release, class, '' AS severity",
+  logs: "service, cluster, pod, release, '' AS class, severity",
+};
 
 export interface FoundLogs extends LogsAnswer {
   readonly problems: readonly string[];
@@ -119,17 +128,18 @@ export async function findLogs(
   wish: LogsWish,
   limits: QueryLimits = {},
 ): Promise<FoundLogs> {
-  const lines = linesSql(wish);
+  const lines = linesSql(wish, COUNTED);
   if (lines === undefined) return { entries: [], isTruncated: false, facets: {}, problems: [] };
   const [found, counted] = await Promise.all([
     newestLines(sources, wish, limits),
     askAll(
       sources,
-      `WITH lines AS (${lines})
+      // Counted once by all of them together, which leaves few rows for each facet's own sum.
+      `WITH counted AS (SELECT *, count(*) AS n FROM (${lines}) GROUP BY ALL)
        SELECT ${facetName()} AS facet, coalesce(${FACETS.map((name) => `CAST(${name} AS VARCHAR)`).join(", ")}) AS value,
-         count(*) AS n
-       FROM lines GROUP BY GROUPING SETS (${FACETS.map((name) => `(${name})`).join(", ")})
-       QUALIFY row_number() OVER (PARTITION BY facet ORDER BY n DESC) <= 50`,
+         CAST(sum(n) AS DOUBLE) AS n
+       FROM counted GROUP BY GROUPING SETS (${FACETS.map((name) => `(${name})`).join(", ")})
+       QUALIFY row_number() OVER (PARTITION BY facet ORDER BY sum(n) DESC) <= 50`,
       wish.parameters,
       { maxRows: 1000, ...limits },
     ),
@@ -152,12 +162,14 @@ export async function newestLines(
   wish: LogsWish,
   limits: QueryLimits = {},
 ): Promise<Pick<FoundLogs, "entries" | "isTruncated" | "problems">> {
-  const lines = linesSql(wish);
+  const lines = linesSql(wish, SHOWN);
   if (lines === undefined) return { entries: [], isTruncated: false, problems: [] };
   // One more than wanted tells that there are more.
   const found = await askAll(
     sources,
-    `SELECT CAST(epoch_us(ts) AS DOUBLE) / 1000 AS at, * EXCLUDE (ts) FROM (${lines}) ORDER BY ts DESC LIMIT ${wish.limit + 1}`,
+    `SELECT CAST(epoch_us(ts) AS DOUBLE) / 1000 AS at, * EXCLUDE (ts, line, method, path, rt_ms),
+       CASE WHEN stream = 'request' THEN ${REQUEST_TEXT} ELSE line END AS text
+     FROM (SELECT * FROM (${lines}) ORDER BY ts DESC LIMIT ${wish.limit + 1})`,
     wish.parameters,
     { maxRows: wish.limit + 1, ...limits },
   );

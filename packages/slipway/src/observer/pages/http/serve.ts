@@ -162,10 +162,11 @@ async function openSession(
       });
     case "admitted": {
       const name = `${COOKIE}-${request.socket.localPort ?? 0}`;
-      const seconds = SESSION_MS / 1000;
+      // Behind somebody who ends TLS the browser must not send it over plain HTTP, as it must on loopback.
+      const secure = request.headers.origin?.startsWith("https:") === true ? "; Secure" : "";
       response.setHeader(
         "set-cookie",
-        `${name}=${admission.cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}`,
+        `${name}=${admission.cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${SESSION_MS / 1000}${secure}`,
       );
       return reply(response, 200, sessionAnswer(options, admission.session));
     }
