@@ -248,6 +248,17 @@ test("the token signs in, is not left in the address, and a reload keeps the ses
   await page.getByLabel("Token").waitFor();
 });
 
+test("a session that has ended leads back to the token, and from there to where one was", async () => {
+  await using v = await visit(browser, { scene: "calm" });
+  const { page, fixture } = v;
+  await open(page, "#/history");
+  await page.context().clearCookies();
+  fixture.drop();
+  await page.getByLabel("Token").fill(fixture.token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "History" }).waitFor();
+});
+
 test("logs are searched, narrowed down and followed", async () => {
   await using v = await visit(browser);
   const { page, fixture } = v;

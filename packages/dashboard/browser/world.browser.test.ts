@@ -81,6 +81,13 @@ test("a query is answered, and a line comes while the log is followed", async ()
     .fill("select release, count(*) as n from requests group by release");
   await page.keyboard.press("Control+Enter");
   await page.getByText(/^\d+ rows? in/).waitFor();
+  const editor = page.getByRole("textbox", { name: "SQL: one SELECT" });
+  await editor.fill("");
+  await editor.pressSequentially("select * from req");
+  await page.getByRole("option", { name: /^requests/ }).waitFor();
+  // One of those that every project has.
+  await page.getByRole("link", { name: "Response times by minute" }).click();
+  await page.locator(".result .uplot canvas").waitFor();
   await open(page, "#/logs");
   await page.locator(".line").first().waitFor();
   const before = await page.locator(".line").count();

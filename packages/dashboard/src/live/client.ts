@@ -53,7 +53,7 @@ async function ask<T>(path: string, init: RequestInit, signal?: AbortSignal): Pr
     | (T & { error?: { code: string; message: string; where?: string; hint?: string } })
     | undefined;
   if (response.ok && body !== undefined) return body;
-  if (response.status === 401 && path !== "/api/session") store.set({ session: undefined });
+  if (response.status === 401) store.set({ session: undefined });
   const error = body?.error;
   throw new AnswerError(
     response.status,

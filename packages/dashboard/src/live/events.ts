@@ -1,6 +1,7 @@
 /** The server's events into the store. A stream that breaks is opened again, later each time up to ten seconds. */
-import { withCells } from "../pages/life.ts";
+import { since, withCells } from "../pages/life.ts";
 import type { ServerEvent } from "./api.ts";
+import { get } from "./client.ts";
 import { later, now, serverSays } from "./clock.ts";
 import { store } from "./store.ts";
 
@@ -37,7 +38,11 @@ export function listen(
 export function follow(): () => void {
   return listen("/api/events", {
     open: () => store.set({ lostSince: undefined, committed: store.get().committed + 1 }),
-    lost: () => store.set({ lostSince: store.get().lostSince ?? now() }),
+    lost: () => {
+      store.set({ lostSince: store.get().lostSince ?? now() });
+      // A stream does not say why it ended. If it is the session that has ended, this takes one back to the token.
+      get("/api/session").catch(() => undefined);
+    },
     data: (data) => take(JSON.parse(data) as ServerEvent),
   });
 }
@@ -54,13 +59,15 @@ function take(event: ServerEvent): void {
       const { number, release: answer } = event;
       const known = live.release?.number === number ? live.release.changes : [];
       const told = answer.changes ?? [];
-      const changes = withCells(told.length >= known.length ? told : known, answer.pods, now());
+      const all = withCells(told.length >= known.length ? told : known, answer.pods, now());
+      const changes = since(all, answer.release.startedAt);
       return store.set({ release: { number, answer, changes }, releases: live.releases + 1 });
     }
     case "incident": {
       store.set({ incidents: live.incidents + 1 });
       const { incident } = event;
-      if (incident.state === "firing" && incident.changedAt === incident.openedAt) {
+      const isKnown = live.now?.alerts.some(({ id }) => id === incident.id) ?? false;
+      if (incident.state === "firing" && !isKnown) {
         store.notify(incident.severity === "page" ? "bad" : "quiet", incident.title);
       }
       return;

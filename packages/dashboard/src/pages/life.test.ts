@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PodCell, PodChange } from "../live/api.ts";
-import { lives, mostChanges, withCells } from "./life.ts";
+import { lives, mostChanges, since, withCells } from "./life.ts";
 
 const cell = (name: string, state: PodCell["state"], since: number): PodCell => ({
   cluster: "tokyo",
@@ -37,6 +37,25 @@ test("each new state of a pod is one step, and a pod that is not there any more 
     },
     { cluster: "tokyo", name: "old-1", revision: "old", spans: [{ state: "ready", from: 0, to: 12 }] },
   ]);
+});
+
+test("of what was before the release, only the state at its begin is kept", () => {
+  const change = (at: number, name: string, state: PodCell["state"]): PodChange => ({
+    at,
+    cluster: "tokyo",
+    name,
+    revision: "old",
+    state,
+  });
+  const all = [
+    change(1, "a", "pending"),
+    change(2, "a", "ready"),
+    change(3, "b", "ready"),
+    change(4, "b", "gone"),
+    change(9, "a", "terminating"),
+  ];
+  assert.deepEqual(since(all, 5), [change(2, "a", "ready"), change(9, "a", "terminating")]);
+  assert.equal(since(all, 0), all);
 });
 
 test("a crash loop of a day is bounded", () => {

@@ -39,6 +39,16 @@ export function withCells(
   return added.length === 0 ? changes : [...changes, ...added].slice(-mostChanges);
 }
 
+/** What is shown of a release that began then: its own steps, and in which state each pod was at its begin. */
+export function since(changes: readonly PodChange[], began: number): readonly PodChange[] {
+  if (changes.every(({ at }) => at >= began)) return changes;
+  const atBegin = new Map<string, PodChange>();
+  for (const change of changes) if (change.at < began) atBegin.set(key(change), change);
+  return changes.filter(
+    (change) => change.at >= began || (atBegin.get(key(change)) === change && change.state !== "gone"),
+  );
+}
+
 /** New pods first, then by when they began; each pod's spans in order of time. */
 export function lives(changes: readonly PodChange[]): readonly Life[] {
   const byPod = Map.groupBy(changes, key);

@@ -211,6 +211,11 @@ function Workbench({
           <div>
             <strong>{run.error.message}</strong>
             <span>{run.error.hint ?? "Nothing was changed."}</span>
+            {!isKept && /\$[A-Za-z_]/.test(sql) ? (
+              <span>
+                Parameters are known of kept queries only: write the value instead, or save it first.
+              </span>
+            ) : null}
           </div>
         </div>
       )}

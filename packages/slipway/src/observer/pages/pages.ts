@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, isIP } from "node:net";
 import { SlipwayError } from "@slipway/base";
 import type { Node } from "@slipway/kube";
+import { VIEWS } from "../../observe/warehouse/duckdb/schema.ts";
 import type { QueryLimits } from "../../observe/warehouse/warehouse.ts";
 import type { Seen } from "../../release/judge/judge.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../../release/model.ts";
@@ -444,18 +445,17 @@ async function nodesOf({ client }: Target): Promise<readonly Node[]> {
   );
 }
 
-const TABLES_SQL = `SELECT table_name AS name, column_name AS "column" FROM information_schema.columns
-  WHERE table_schema = 'main' AND table_name IN (SELECT view_name FROM duckdb_views() WHERE NOT internal)
-  ORDER BY table_name, ordinal_position`;
-
-/** What a query may name, for completion. */
+/** What a query may name, for completion: the catalogue itself is not for queries, but each table tells its columns. */
 async function tablesOf(sources: readonly Rows[]): Promise<QueriesAnswer["tables"]> {
-  const answer = await sources[0]?.query(TABLES_SQL, {}, { timeoutMs: 2000 }).catch(() => undefined);
-  const tables = new Map<string, string[]>();
-  for (const [name, column] of answer?.rows ?? []) {
-    tables.set(String(name), [...(tables.get(String(name)) ?? []), String(column)]);
-  }
-  return [...tables].map(([name, columns]) => ({ name, columns }));
+  const tables = await Promise.all(
+    VIEWS.map(async (name) => {
+      const answer = await sources[0]
+        ?.query(`SELECT * FROM ${name} LIMIT 0`, {}, { timeoutMs: 2000 })
+        .catch(() => undefined);
+      return { name, columns: (answer?.columns ?? []).map((column) => column.name) };
+    }),
+  );
+  return tables.filter(({ columns }) => columns.length > 0);
 }
 
 function wholeNumber(where: string, text: string | null): number {
