@@ -65,14 +65,15 @@ test("requests are counted by minute, series, class, probe and bucket", () => {
 
 test("a log of many minutes needs no more memory than its counts", () => {
   const rollup = new Rollup({ seriesOf: () => 1, isProbe: () => false });
-  const batch = new AccessBatch(5000);
-  for (let row = 0; row < 5000; row += 1) {
+  const batch = new AccessBatch(20_000);
+  for (let row = 0; row < 20_000; row += 1) {
     batch.ts[row] = row * 60_000;
     batch.status[row] = 200;
   }
-  batch.length = 5000;
+  batch.length = 20_000;
   const before = process.memoryUsage().arrayBuffers;
   rollup.add(batch);
-  assert.ok(process.memoryUsage().arrayBuffers - before < 60_000_000);
-  assert.equal(rollup.take().length, 5000);
+  // All of their cells would be 640 MB; what is drained may still wait for the collector.
+  assert.ok(process.memoryUsage().arrayBuffers - before < 320_000_000);
+  assert.equal(rollup.take().length, 20_000);
 });
