@@ -12,10 +12,11 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Browser, CDPSession, Page } from "playwright-core";
-import { writeAtomic } from "../packages/base/src/index.ts";
+import { until, writeAtomic } from "../packages/base/src/index.ts";
 import { open, openBrowser, visit } from "../packages/dashboard/browser/browser.ts";
 import { builtPages } from "../packages/dashboard/build/pages.ts";
 import { startFixture } from "../packages/dashboard/fixture/server.ts";
+import { jsonLines, smallShop } from "../stories/testing.ts";
 
 const minutes = Number(process.argv[2] ?? 10);
 const speed = Number(process.argv[3] ?? 1);
@@ -25,11 +26,20 @@ const slackBytes = 1_500_000;
 
 const browser = await openBrowser();
 const size = bundleBytes(await builtPages());
-const paints = await firstPaints(browser, 7);
+const isWhole = minutes >= 10 && speed === 1;
+const fixture = await startFixture({ pages: await builtPages(), scene: "broken", now: Date.now });
+const paints = await firstPaints(browser, `${fixture.url}/#token=${fixture.token}`, 7);
+await fixture.stop();
+const worldPaints = isWhole ? await overLocalWorld(browser) : [];
 const tabs = await memory(browser);
 await browser.close();
 
-const paint = paints[Math.floor(paints.length / 2)] as number;
+const median = (sorted: readonly number[]): number => sorted[Math.floor(sorted.length / 2)] as number;
+const paint = isWhole ? median(worldPaints) : median(paints);
+const painted = (sorted: readonly number[]): string =>
+  sorted.length === 0
+    ? "not measured"
+    : `${median(sorted).toFixed(0)} ms (${(sorted.at(-1) as number).toFixed(0)} ms)`;
 const grown = tabs.filter(({ first, last }) => last > first * (1 + goals.growth) + slackBytes);
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 const text = `# Dashboard
@@ -38,7 +48,8 @@ const text = `# Dashboard
 
 | | measured | goal |
 |---|---|---|
-| first page says how things are, nothing cached, median of ${paints.length} (slowest) | ${paint.toFixed(0)} ms (${(paints.at(-1) as number).toFixed(0)} ms) | ≤ ${goals.paintMs} ms |
+| first page says how things are, over a local world, nothing cached: median of 7 (slowest) | ${painted(worldPaints)} | ≤ ${goals.paintMs} ms |
+| the same over the fixture | ${painted(paints)} | |
 | size, gzipped | ${(size / 1e3).toFixed(0)} kB | ≤ ${goals.bytes / 1e3} kB |
 
 Memory of three tabs while 60 pods come and go, one event a second, ${minutes} min, after a forced collection (goal: no growth):
@@ -48,7 +59,7 @@ Memory of three tabs while 60 pods come and go, one event a second, ${minutes} m
 ${tabs.map(({ name, first, last, nodes }) => `| ${name} | ${mb(first)} | ${mb(last)} | ${nodes[0]} → ${nodes[1]} |`).join("\n")}
 `;
 console.log(text);
-if (minutes >= 10 && speed === 1) await writeAtomic(join(import.meta.dirname, "results/dashboard.md"), text);
+if (isWhole) await writeAtomic(join(import.meta.dirname, "results/dashboard.md"), text);
 if (paint > goals.paintMs || size > goals.bytes || grown.length > 0) process.exitCode = 1;
 
 function bundleBytes(folder: string): number {
@@ -58,8 +69,7 @@ function bundleBytes(folder: string): number {
 }
 
 /** From the request of the page until the sentence stands there, sorted. Each in a browser profile that knows nothing yet. */
-async function firstPaints(browser: Browser, times: number): Promise<number[]> {
-  const fixture = await startFixture({ pages: await builtPages(), scene: "broken", now: Date.now });
+async function firstPaints(browser: Browser, link: string, times: number): Promise<number[]> {
   const found: number[] = [];
   for (let time = 0; time < times; time += 1) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
@@ -77,13 +87,24 @@ async function firstPaints(browser: Browser, times: number): Promise<number[]> {
       });
       seen.observe(document, { childList: true, subtree: true });
     });
-    await page.goto(`${fixture.url}/#token=${fixture.token}`);
+    await page.goto(link);
     await page.waitForFunction(() => document.documentElement.dataset["seenAt"] !== undefined);
     found.push(Number(await page.evaluate(() => document.documentElement.dataset["seenAt"])));
     await context.close();
   }
-  await fixture.stop();
   return found.sort((a, b) => a - b);
+}
+
+async function overLocalWorld(browser: Browser): Promise<number[]> {
+  const project = await smallShop();
+  try {
+    await project.ok("ship");
+    await until("the dashboard", async () => (await project.world()).observer?.url);
+    const [{ link }] = jsonLines(await project.ok("dashboard", "--json")) as [{ link: string }];
+    return await firstPaints(browser, link, 7);
+  } finally {
+    await project.remove();
+  }
 }
 
 interface Tab {

@@ -300,7 +300,7 @@ test("a query is completed, run, drawn, saved as a file, and refused when it wou
   await page.keyboard.press("Control+Enter");
   await shows(page, "60 rows in 14 ms");
   await page.getByLabel("Picture").selectOption("line");
-  await page.locator(".result .uplot canvas").waitFor();
+  await page.getByRole("img", { name: /requests: now 4.\d+.*Releases: 42 at 13:59/ }).waitFor();
   const [download] = await Promise.all([
     page.waitForEvent("download"),
     page.getByRole("button", { name: "CSV" }).click(),

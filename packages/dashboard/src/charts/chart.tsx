@@ -100,7 +100,12 @@ export function Chart({
           ))}
         </div>
       </figcaption>
-      <div ref={box} className="plot" role="img" aria-label={summary(title, lines, format)} />
+      <div
+        ref={box}
+        className="plot"
+        role="img"
+        aria-label={summary({ title, lines, format, times, markers })}
+      />
     </figure>
   );
 }
@@ -265,11 +270,22 @@ function say(
 }
 
 /** For whoever hears the page. */
-function summary(title: string, lines: readonly Line[], format: (value: number) => string): string {
+function summary({
+  title,
+  lines,
+  format,
+  times,
+  markers,
+}: Pick<ChartProps, "title" | "lines" | "format" | "times"> & {
+  readonly markers: readonly DeployMarker[];
+}): string {
   const parts = lines.map(({ label, values }) => {
     const known = values.filter((value) => value !== null);
     if (known.length === 0) return `${label}: no values`;
     return `${label}: now ${format(known.at(-1) as number)}, highest ${format(Math.max(...known))}`;
   });
-  return `${title}. ${parts.join("; ")}`;
+  const begin = times[0] ?? 0;
+  const releases = markers.filter(({ at }) => at >= begin).toSorted((a, b) => b.at - a.at);
+  const began = releases.slice(0, 3).map(({ release, at }) => `${release} at ${hourMinute(at)}`);
+  return `${title}. ${parts.join("; ")}${began.length === 0 ? "" : `. Releases: ${began.join(", ")}`}`;
 }

@@ -2,7 +2,8 @@
 import { useMemo, useState } from "react";
 import { Chart, type Line } from "../charts/chart.tsx";
 import type { ColourName } from "../charts/colours.ts";
-import type { Cell, ChartView, QueryAnswerView } from "../live/api.ts";
+import type { Cell, ChartView, QueryAnswerView, ReleasesAnswer } from "../live/api.ts";
+import { useAnswer } from "../live/use-answer.ts";
 import { Empty } from "../parts/state.tsx";
 import { absolute } from "../words/time.ts";
 import { count, milliseconds } from "../words/units.ts";
@@ -102,6 +103,17 @@ function moment(cell: Cell): number {
 const palette: readonly ColourName[] = ["one", "two", "three", "four", "bad"];
 
 function Picture({ result, chart }: { readonly result: QueryAnswerView; readonly chart: ChartView }) {
+  const releases = useAnswer<ReleasesAnswer>("/api/releases");
+  const markers = useMemo(
+    () =>
+      (releases.value?.releases ?? []).map(({ startedAt, number, kind, outcome }) => ({
+        at: startedAt,
+        release: number,
+        kind,
+        outcome,
+      })),
+    [releases.value],
+  );
   const { x, ys, times, lines } = useMemo(() => drawing(result, chart), [result, chart]);
   const [y] = ys;
   if (x < 0 || y === undefined) {
@@ -112,7 +124,7 @@ function Picture({ result, chart }: { readonly result: QueryAnswerView; readonly
     );
   }
   if (chart.kind === "line" && result.columns[x]?.type === "time") {
-    return <Chart title="" times={times} lines={lines} format={count} height={220} />;
+    return <Chart title="" times={times} lines={lines} markers={markers} format={figure} height={220} />;
   }
   return <Bars result={result} x={x} y={y} />;
 }
@@ -157,6 +169,11 @@ function Bars({
       ))}
     </ul>
   );
+}
+
+/** Of any query: a count below a hundred may have a fraction. */
+function figure(value: number): string {
+  return Math.abs(value) < 100 ? String(Number(value.toFixed(2))) : count(value);
 }
 
 function numeric(cell: Cell): number | null {

@@ -1,4 +1,4 @@
-import { type ComponentType, useCallback, useEffect, useState } from "react";
+import { type ComponentType, useCallback, useEffect, useRef, useState } from "react";
 import type { NowAnswer } from "../live/api.ts";
 import { get } from "../live/client.ts";
 import { serverSays } from "../live/clock.ts";
@@ -43,7 +43,7 @@ export function App() {
 }
 
 function Inside() {
-  const { page } = useRoute();
+  const { page, id } = useRoute();
   const [isHelp, setIsHelp] = useState(false);
   const help = useCallback(() => setIsHelp(true), []);
   const session = useLive((live) => live.session);
@@ -63,6 +63,15 @@ function Inside() {
   useEffect(() => {
     document.title = `${titles[page]} · ${session?.service ?? "Slipway"}`;
   }, [page, session]);
+  const isFirst = useRef(true);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another page or another release begins at its top
+  useEffect(() => {
+    if (!isFirst.current) {
+      scrollTo(0, 0);
+      document.getElementById("main")?.focus({ preventScroll: true });
+    }
+    isFirst.current = false;
+  }, [page, id]);
   const Page = pages[page];
   return (
     <>
