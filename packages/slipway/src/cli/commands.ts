@@ -21,6 +21,7 @@ import { command as localUp } from "./local/up.ts";
 import { command as lock } from "./lock.ts";
 import { command as logsImport } from "./logs/import.ts";
 import { command as logs } from "./logs.ts";
+import { command as observePrometheus } from "./observe/prometheus.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
 import { command as queriesList } from "./queries/list.ts";
@@ -72,6 +73,7 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   "queries show": queriesShow,
   "queries run": queriesRun,
   "queries sql": queriesSql,
+  "observe prometheus": observePrometheus,
   "registry gc": registryGc,
   "compose up": composeUp,
   "compose down": composeDown,
@@ -83,6 +85,7 @@ export const groups: Readonly<Record<string, string>> = {
   release: "a release that is going on, or was, and its images",
   local: "the local world: clusters, registry and edge on this machine",
   queries: "named queries over the requests that were stored",
+  observe: "what watches a service, for other programs",
   registry: "the registry of the local world",
   compose: "services of a Compose file, without Docker",
   config: "the configuration",

@@ -27,20 +27,20 @@ export interface Seen {
 
 const MINUTE_MS = 60_000;
 /** With fewer in the short window a ratio says nothing: 1 of 3 is 33 %. */
-const LEAST_REQUESTS = 10;
+export const LEAST_REQUESTS = 10;
 /** One error in 50 requests is 2 %, over the 1.44 % of 14.4× at 99.9 %: errors must be several. */
-const LEAST_ERRORS = 3;
+export const LEAST_ERRORS = 3;
 /** A release's first failures are news for so long; what goes on is the matter of what is promised. */
 const NEWS_MS = 30 * MINUTE_MS;
 /** After a day without any, a failure is news again. */
 export const NEWS_AGAIN_MS = 24 * 60 * MINUTE_MS;
 export const QUIET_MINUTES = 5;
 /** A ticket is about what goes on: an outage that is over within the hour has called somebody already. */
-const TICKET_FOR_MS = 60 * MINUTE_MS;
-const STILL_MINUTES = [5, 30, 120];
+export const TICKET_FOR_MS = 60 * MINUTE_MS;
+export const STILL_MINUTES = [5, 30, 120];
 const REOPEN_MS = 15 * MINUTE_MS;
 /** Below it, the burn rates' guard (10 requests in 5 min) keeps them silent most of the time: 72 · 10 in 6 h. */
-const LOW_TRAFFIC = 720;
+export const LOW_TRAFFIC = 720;
 
 export function findingsOf(
   counts: CountsView,
