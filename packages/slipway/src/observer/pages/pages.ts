@@ -174,8 +174,11 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
       memory: memory.get(number) ?? new Map(),
       now: clock.now(),
     });
-    memory.clear(); // of one release at a time
-    memory.set(number, next);
+    // Of the one that runs: to look at another meanwhile must not make its waiting begin anew.
+    if (summary.outcome === "in-progress") {
+      memory.clear();
+      memory.set(number, next);
+    }
     return answer;
   };
 

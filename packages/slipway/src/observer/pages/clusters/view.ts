@@ -39,17 +39,25 @@ export interface Use {
 export function clusterNow(sight: Sight, service: string, known: Known): ClusterNow {
   const { name, away, seen } = sight;
   const reason = away ?? known.unreachable.get(name);
-  const own = [...seen.deployments, ...seen.statefulSets].filter(
-    ({ metadata }) => metadata.labels?.[SERVICE_LABEL] === service,
-  );
+  const isOwn = ({ metadata }: KubeObject): boolean => metadata.labels?.[SERVICE_LABEL] === service;
+  const own = [
+    ...[...seen.deployments, ...seen.statefulSets].filter(isOwn).map(({ spec, status }) => ({
+      ready: status?.readyReplicas ?? 0,
+      wanted: spec.replicas ?? 1,
+    })),
+    ...seen.daemonSets.filter(isOwn).map(({ status }) => ({
+      ready: status?.numberAvailable ?? 0,
+      wanted: status?.desiredNumberScheduled ?? 0,
+    })),
+  ];
   return {
     name,
     reachable: reason === undefined,
     reason,
     release: runningIn(known.records, name)?.number,
     pods: {
-      ready: own.reduce((sum, { status }) => sum + (status?.readyReplicas ?? 0), 0),
-      wanted: own.reduce((sum, { spec }) => sum + (spec.replicas ?? 1), 0),
+      ready: own.reduce((sum, { ready }) => sum + ready, 0),
+      wanted: own.reduce((sum, { wanted }) => sum + wanted, 0),
     },
   };
 }
