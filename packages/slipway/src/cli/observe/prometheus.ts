@@ -25,7 +25,6 @@ export const command: CommandDeclaration = {
     );
     const { ruleGroups } = await import("../../observe/prometheus/rules.ts");
     const { metricsPaths } = await import("../../observe/prometheus/serve.ts");
-    const { METRICS } = await import("../../observer/collector-place.ts");
 
     const format = textOption(input, "format");
     if (format !== undefined && !isFormat(format)) {
@@ -49,8 +48,9 @@ export const command: CommandDeclaration = {
       });
     }
     const groups = ruleGroups(observe);
+    const cluster = { service: config.name, namespace: config.namespace };
     const scrape = async (): Promise<string> => {
-      if (!config.isLocal) return scrapeFile({ kind: "cluster" }, METRICS);
+      if (!config.isLocal) return scrapeFile({ kind: "cluster" }, cluster);
       const addresses: Record<string, string> = {};
       for (const name of ["world", "observer", "serve"]) {
         const port = (await readTextIfExists(metricsPaths(paths.metrics, name).port))?.trim();
@@ -67,13 +67,13 @@ export const command: CommandDeclaration = {
       }
       return scrapeFile(
         { kind: "local", addresses, tokenFile: metricsPaths(paths.metrics, "").token },
-        METRICS,
+        cluster,
       );
     };
     const texts: Readonly<Record<Format, { readonly file: string; readonly text: () => Promise<string> }>> = {
       rules: { file: RULES_FILE, text: async () => rulesFile(groups) },
       scrape: { file: "prometheus.yml", text: scrape },
-      operator: { file: "slipway-operator.yml", text: async () => operatorFile(groups, METRICS) },
+      operator: { file: "slipway-operator.yml", text: async () => operatorFile(groups, cluster) },
     };
     const out = textOption(input, "out");
     if (out === undefined) {

@@ -12,19 +12,27 @@ export type ScrapePlace =
     }
   | { readonly kind: "cluster" };
 
-/** What `slipway observe install` makes, as far as Prometheus must know it. */
+/** Where `slipway observe install` puts the collector and the agents of a service. */
 export interface ClusterPlace {
+  readonly service: string;
   readonly namespace: string;
-  readonly collector: string;
-  readonly agent: string;
-  /** Name of the port of both that answers `/metrics`. */
-  readonly port: string;
-  readonly secret: { readonly name: string; readonly tokenKey: string; readonly caKey: string };
 }
 
 export const RULES_FILE = "slipway-rules.yml";
 
-const NAME_LABEL = "app.kubernetes.io/name";
+/** As `slipway observe install` makes them. The agents have no certificate: their figures go in the clear. */
+const PARTS = {
+  collector: { port: "https", scheme: "https" },
+  agent: { port: "metrics", scheme: "http" },
+} as const;
+type Part = keyof typeof PARTS;
+const SERVICE_LABEL = "slipway.dev/observe";
+const PART_LABEL = "app.kubernetes.io/component";
+/** Of the collector's Secret: a token that opens nothing but /metrics, and who signed the certificate. */
+const TOKEN_KEY = "metrics-token";
+const CA_KEY = "ca.crt";
+/** The certificate is the same wherever it runs, and says so. */
+const SERVER_NAME = "localhost";
 const EVERY = "15s";
 
 export function rulesFile(groups: readonly RuleGroup[]): string {
@@ -39,7 +47,7 @@ export function scrapeFile(place: ScrapePlace, cluster: ClusterPlace): string {
           authorization: { credentials_file: place.tokenFile },
           static_configs: [{ targets: [address] }],
         }))
-      : [clusterJob("collector", cluster.collector, cluster), clusterJob("agent", cluster.agent, cluster)];
+      : [clusterJob("collector", cluster), clusterJob("agent", cluster)];
   return `${header("a configuration of Prometheus", undefined)}${yaml({
     global: { scrape_interval: EVERY, evaluation_interval: EVERY },
     rule_files: [RULES_FILE],
@@ -47,19 +55,22 @@ export function scrapeFile(place: ScrapePlace, cluster: ClusterPlace): string {
   })}`;
 }
 
-/** For a Prometheus inside the cluster. */
-function clusterJob(job: string, app: string, { namespace, port, secret }: ClusterPlace): unknown {
-  const mounted = `/etc/prometheus/secrets/${secret.name}`;
+/** For a Prometheus inside the cluster, with the collector's Secret mounted. */
+function clusterJob(part: Part, { service, namespace }: ClusterPlace): unknown {
+  const { port, scheme } = PARTS[part];
+  const mounted = `/etc/prometheus/secrets/${secretOf(service)}`;
   const meta = "__meta_kubernetes_pod_";
   return {
-    job_name: `slipway-${job}`,
-    scheme: "https",
-    authorization: { credentials_file: `${mounted}/${secret.tokenKey}` },
-    // The certificate is the same wherever it runs, and says so.
-    tls_config: { ca_file: `${mounted}/${secret.caKey}`, server_name: "localhost" },
+    job_name: `slipway-${part}`,
+    scheme,
+    authorization: { credentials_file: `${mounted}/${TOKEN_KEY}` },
+    ...(scheme === "http"
+      ? {}
+      : { tls_config: { ca_file: `${mounted}/${CA_KEY}`, server_name: SERVER_NAME } }),
     kubernetes_sd_configs: [{ role: "pod", namespaces: { names: [namespace] } }],
     relabel_configs: [
-      { source_labels: [`${meta}label_app_kubernetes_io_name`], regex: app, action: "keep" },
+      { source_labels: [`${meta}label_slipway_dev_observe`], regex: service, action: "keep" },
+      { source_labels: [`${meta}label_app_kubernetes_io_component`], regex: part, action: "keep" },
       { source_labels: [`${meta}container_port_name`], regex: port, action: "keep" },
       { source_labels: [`${meta}name`], target_label: "pod" },
       { source_labels: [`${meta}node_name`], target_label: "node" },
@@ -68,48 +79,49 @@ function clusterJob(job: string, app: string, { namespace, port, secret }: Clust
 }
 
 /** ServiceMonitor, PodMonitor and PrometheusRule of the Prometheus operator. */
-export function operatorFile(groups: readonly RuleGroup[], cluster: ClusterPlace): string {
-  const { namespace, collector, agent, port, secret } = cluster;
-  const metadata = (name: string): unknown => ({ name, namespace, labels: { [NAME_LABEL]: "slipway" } });
-  const endpoint = {
-    port,
+export function operatorFile(groups: readonly RuleGroup[], { service, namespace }: ClusterPlace): string {
+  const object = (kind: string, name: string, spec: unknown): unknown => ({
+    apiVersion: "monitoring.coreos.com/v1",
+    kind,
+    metadata: { name, namespace, labels: { "app.kubernetes.io/managed-by": "slipway" } },
+    spec,
+  });
+  const selector = (part: Part): unknown => ({
+    matchLabels: { [SERVICE_LABEL]: service, ...(part === "agent" ? { [PART_LABEL]: part } : {}) },
+  });
+  const endpoint = (part: Part): unknown => ({
+    port: PARTS[part].port,
     path: "/metrics",
-    scheme: "https",
+    scheme: PARTS[part].scheme,
     interval: EVERY,
-    authorization: { credentials: { name: secret.name, key: secret.tokenKey } },
-    tlsConfig: {
-      ca: { secret: { name: secret.name, key: secret.caKey } },
-      serverName: "localhost",
-    },
-  };
-  // `service` and `cluster` are what our figures are about; the operator would give the target's own the name.
+    // `service` and `cluster` are what our figures are about; the target's own would take the names.
+    honorLabels: true,
+    authorization: { credentials: { name: secretOf(service), key: TOKEN_KEY } },
+    ...(part === "agent"
+      ? {}
+      : {
+          tlsConfig: {
+            ca: { secret: { name: secretOf(service), key: CA_KEY } },
+            serverName: SERVER_NAME,
+          },
+        }),
+  });
   const documents = [
-    {
-      apiVersion: "monitoring.coreos.com/v1",
-      kind: "ServiceMonitor",
-      metadata: metadata("slipway-collector"),
-      spec: {
-        selector: { matchLabels: { [NAME_LABEL]: collector } },
-        endpoints: [{ ...endpoint, honorLabels: true }],
-      },
-    },
-    {
-      apiVersion: "monitoring.coreos.com/v1",
-      kind: "PodMonitor",
-      metadata: metadata("slipway-agent"),
-      spec: {
-        selector: { matchLabels: { [NAME_LABEL]: agent } },
-        podMetricsEndpoints: [{ ...endpoint, honorLabels: true }],
-      },
-    },
-    {
-      apiVersion: "monitoring.coreos.com/v1",
-      kind: "PrometheusRule",
-      metadata: metadata("slipway"),
-      spec: { groups },
-    },
+    object("ServiceMonitor", `slipway-${service}-collector`, {
+      selector: selector("collector"),
+      endpoints: [endpoint("collector")],
+    }),
+    object("PodMonitor", `slipway-${service}-agent`, {
+      selector: selector("agent"),
+      podMetricsEndpoints: [endpoint("agent")],
+    }),
+    object("PrometheusRule", `slipway-${service}`, { groups }),
   ];
   return `${header("ServiceMonitor, PodMonitor and PrometheusRule", undefined)}${documents.map(yaml).join("---\n")}`;
+}
+
+function secretOf(service: string): string {
+  return `slipway-${service}-collector`;
 }
 
 function header(what: string, where: string | undefined): string {

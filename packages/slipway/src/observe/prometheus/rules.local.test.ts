@@ -16,13 +16,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 const configOf = (written: Parameters<typeof observeOf>[0]): ObserveConfig =>
   observeOf(written) as ObserveConfig;
 
-const cluster = {
-  namespace: "slipway-observe",
-  collector: "slipway-collector",
-  agent: "slipway-agent",
-  port: "metrics",
-  secret: { name: "slipway-metrics", tokenKey: "token", caKey: "ca.crt" },
-};
+const cluster = { service: "shop", namespace: "shop-production" };
 
 async function promtool(...args: readonly string[]): Promise<void> {
   const { exitCode, stdout, stderr } = await exec(["promtool", ...args], { cwd: folder });
