@@ -36,9 +36,9 @@ export interface ServeOptions {
 }
 
 export function createPagesServer(options: ServeOptions): Server {
-  const state = { streams: 0 };
+  const state: State = { streams: 0, told: new Map() };
   const server = http.createServer((request, response) => {
-    answer(options, state, request, response).catch((error: unknown) => {
+    answer({ options, state }, request, response).catch((error: unknown) => {
       if (response.headersSent) return void response.destroy();
       const known = error instanceof SlipwayError;
       if (!known) options.log(`${pathOf(request)}: ${error instanceof Error ? error.stack : String(error)}`);
@@ -56,27 +56,34 @@ export function createPagesServer(options: ServeOptions): Server {
   return server;
 }
 
-async function answer(
-  options: ServeOptions,
-  state: { streams: number },
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+interface Serving {
+  readonly options: ServeOptions;
+  readonly state: State;
+}
+
+interface State {
+  streams: number;
+  /** When a refusal of this kind was last told. */
+  readonly told: Map<string, number>;
+}
+
+async function answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { options, state } = serving;
   const { clock, sessions } = options;
   const refusal = refusalOf({ method: request.method ?? "", headers: request.headers }, options.names);
-  if (refusal !== undefined) return refuse(options, request, response, refusal);
+  if (refusal !== undefined) return refuse(serving, request, response, refusal);
   const url = urlOf(request);
-  if (url === undefined) return refuse(options, request, response, notFound());
+  if (url === undefined) return refuse(serving, request, response, notFound());
   const { pathname } = url;
   if (!pathname.startsWith("/api/")) return sendPage(options, request, response, pathname);
 
   const address = request.socket.remoteAddress ?? "";
   const port = request.socket.localPort ?? 0;
   if (pathname === "/api/session" && request.method === "POST")
-    return openSession(options, request, response, address);
+    return openSession(serving, request, response, address);
   const session = sessions.of(cookieOf(request, port), clock.now());
   if (session === undefined) {
-    return refuse(options, request, response, {
+    return refuse(serving, request, response, {
       status: 401,
       code: "SESSION_MISSING",
       message: "not signed in, or the session is over",
@@ -87,7 +94,7 @@ async function answer(
     return reply(response, 200, sessionAnswer(options, session));
 
   if (request.method === "POST" && !sessions.isCsrf(session, request.headers[CSRF_HEADER])) {
-    return refuse(options, request, response, {
+    return refuse(serving, request, response, {
       status: 403,
       code: "CSRF_WRONG",
       message: `the header ${CSRF_HEADER} is not the one of this session`,
@@ -99,9 +106,9 @@ async function answer(
     return reply(response, 200, {});
   }
   const found = findRoute(options.routes, request.method ?? "", pathname);
-  if (found === undefined) return refuse(options, request, response, notFound());
+  if (found === undefined) return refuse(serving, request, response, notFound());
   if (found === "wrong-method")
-    return refuse(options, request, response, {
+    return refuse(serving, request, response, {
       status: 405,
       code: "METHOD_WRONG",
       message: `${pathname} is not asked with ${request.method}`,
@@ -115,7 +122,7 @@ async function answer(
       return reply(response, 200, await route.answer(call));
     case "stream": {
       if (state.streams >= MOST_STREAMS)
-        return refuse(options, request, response, {
+        return refuse(serving, request, response, {
           status: 503,
           code: "STREAMS_FULL",
           message: `${MOST_STREAMS} pages are open already`,
@@ -130,10 +137,10 @@ async function answer(
     case "ask":
     case "change": {
       const body = await jsonOf(request);
-      if (body === undefined) return refuse(options, request, response, badBody());
+      if (body === undefined) return refuse(serving, request, response, badBody());
       if (route.kind === "change") {
         const confirmed = sessions.confirm(body["confirm"], address, clock.now());
-        if (confirmed !== "right") return refuse(options, request, response, unconfirmed(confirmed));
+        if (confirmed !== "right") return refuse(serving, request, response, unconfirmed(confirmed));
       }
       return reply(response, 200, await route.answer({ ...call, body }));
     }
@@ -141,20 +148,21 @@ async function answer(
 }
 
 async function openSession(
-  options: ServeOptions,
+  serving: Serving,
   request: IncomingMessage,
   response: ServerResponse,
   address: string,
 ): Promise<void> {
+  const { options } = serving;
   const body = await jsonOf(request);
-  if (body === undefined) return refuse(options, request, response, badBody());
+  if (body === undefined) return refuse(serving, request, response, badBody());
   const admission = options.sessions.admit(body["token"], address, options.clock.now());
   switch (admission.kind) {
     case "limited":
       response.setHeader("retry-after", Math.ceil(admission.retryAfterMs / 1000));
-      return refuse(options, request, response, tooManyWrong());
+      return refuse(serving, request, response, tooManyWrong());
     case "wrong":
-      return refuse(options, request, response, {
+      return refuse(serving, request, response, {
         status: 401,
         code: "TOKEN_WRONG",
         message: "this is not the token of this dashboard",
@@ -200,15 +208,22 @@ function unconfirmed(kind: "wrong" | "limited"): Refusal {
   };
 }
 
+const TELL_EVERY_MS = 1000;
+
+/** Told in the log at most once a second for each kind: whoever is refused chooses how often. */
 function refuse(
-  { log }: ServeOptions,
+  { options: { log, clock }, state: { told } }: Serving,
   request: IncomingMessage,
   response: ServerResponse,
   refusal: Refusal,
 ): void {
   const { status, ...facts } = refusal;
-  if (status !== 404 && facts.code !== "SESSION_MISSING")
+  const now = clock.monotonic();
+  const isNews = now - (told.get(facts.code) ?? Number.NEGATIVE_INFINITY) >= TELL_EVERY_MS;
+  if (isNews && status !== 404 && facts.code !== "SESSION_MISSING") {
+    told.set(facts.code, now);
     log(`refused ${request.method} ${pathOf(request)}: ${facts.code}`);
+  }
   // What is left of its body is not read.
   if (!request.complete) response.setHeader("connection", "close");
   reply(response, status, { error: facts });
@@ -234,13 +249,12 @@ In a checkout, <code>npm run build -w @slipway/dashboard</code> says what is mis
 
 /** Places inside the pages stand behind `#`, so each path is a file. */
 async function sendPage(
-  { assets: reading, log }: ServeOptions,
+  { assets: reading }: ServeOptions,
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
 ): Promise<void> {
   if (request.method === "POST") {
-    log(`refused POST ${pathOf(request)}`);
     return reply(response, 405, { error: { code: "METHOD_WRONG", message: "pages are read" } });
   }
   const assets = await reading;
