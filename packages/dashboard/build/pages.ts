@@ -48,15 +48,7 @@ async function build(sources: string): Promise<void> {
     const vite = join(dirname(createRequire(import.meta.url).resolve("vite/package.json")), "bin/vite.js");
     await promisify(execFile)(
       process.execPath,
-      // Vite lets one build run at a time, because two would write one folder; each of ours has its own.
-      [
-        vite,
-        "build",
-        "--bypass-lock",
-        "--logLevel=error",
-        `--outDir=${join(beside, "new")}`,
-        "--emptyOutDir",
-      ],
+      [vite, "build", "--logLevel=error", `--outDir=${join(beside, "new")}`, "--emptyOutDir"],
       // React has a build for development, too, which is chosen by this variable.
       { cwd: home, env: { ...process.env, NODE_ENV: "production" } },
     );
