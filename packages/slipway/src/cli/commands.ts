@@ -22,6 +22,9 @@ import { command as lock } from "./lock.ts";
 import { command as logsImport } from "./logs/import.ts";
 import { command as logs } from "./logs.ts";
 import { command as observePrometheus } from "./observe/prometheus.ts";
+import { command as observeInstall } from "./observe/install.ts";
+import { command as observeStatus } from "./observe/status.ts";
+import { command as observeUninstall } from "./observe/uninstall.ts";
 import { command as plan } from "./plan.ts";
 import { command as push } from "./push.ts";
 import { command as queriesList } from "./queries/list.ts";
@@ -74,6 +77,9 @@ export const commands: Readonly<Record<string, CommandDeclaration>> = {
   "queries run": queriesRun,
   "queries sql": queriesSql,
   "observe prometheus": observePrometheus,
+  "observe install": observeInstall,
+  "observe uninstall": observeUninstall,
+  "observe status": observeStatus,
   "registry gc": registryGc,
   "compose up": composeUp,
   "compose down": composeDown,
@@ -85,7 +91,7 @@ export const groups: Readonly<Record<string, string>> = {
   release: "a release that is going on, or was, and its images",
   local: "the local world: clusters, registry and edge on this machine",
   queries: "named queries over the requests that were stored",
-  observe: "what watches a service, for other programs",
+  observe: "what stores logs in clusters that are not local, and what other programs need to watch a service",
   registry: "the registry of the local world",
   compose: "services of a Compose file, without Docker",
   config: "the configuration",

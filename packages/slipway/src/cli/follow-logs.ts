@@ -35,6 +35,8 @@ export interface PodLogs {
 
 const pods = { apiVersion: "v1", kind: "Pod" } as const;
 const AGAIN_MS = { first: 250, most: 5000 } as const;
+/** A kubelet may also go on following the file that it has rotated away, for ever and in silence. */
+const SILENT_MS = 15_000;
 
 export async function readPodLogs(options: PodLogsOptions): Promise<PodLogs> {
   const clusters = await Promise.all(options.targets.map((target) => readCluster(target, options)));
@@ -148,19 +150,47 @@ async function followLog(
     let isSilent = true;
     log.seen.reopen();
     const { since } = log.seen;
-    await readLog(
-      log,
-      { follow: true, ...(since === undefined ? {} : { sinceTime: since }) },
-      options,
-      (line) => {
-        isSilent = false;
-        onLine(line);
-      },
-    );
+    const watched = watchSilence(options);
+    const how = { follow: true, ...(since === undefined ? {} : { sinceTime: since }) };
+    await readLog(log, how, { ...options, signal: watched.signal }, (line) => {
+      isSilent = false;
+      watched.heard();
+      onLine(line);
+    });
+    watched.end();
     if (signal.aborted || !(await goesOn(log))) return;
     wait = isSilent ? Math.min(AGAIN_MS.most, wait * 2) : AGAIN_MS.first;
     await clock.sleep(wait, signal).catch(() => {});
   }
+}
+
+/** A signal that aborts with the other one, and when nothing was heard for long. */
+function watchSilence({ clock, signal }: PodLogsOptions): {
+  readonly signal: AbortSignal;
+  heard(): void;
+  end(): void;
+} {
+  const watched = new AbortController();
+  const abort = (): void => watched.abort();
+  signal.addEventListener("abort", abort, { once: true });
+  let lastAt = clock.monotonic();
+  void (async () => {
+    while (!watched.signal.aborted) {
+      const left = lastAt + SILENT_MS - clock.monotonic();
+      if (left <= 0) return watched.abort();
+      await clock.sleep(left, watched.signal).catch(() => {});
+    }
+  })();
+  return {
+    signal: watched.signal,
+    heard() {
+      lastAt = clock.monotonic();
+    },
+    end() {
+      signal.removeEventListener("abort", abort);
+      watched.abort();
+    },
+  };
 }
 
 async function goesOn({ client, pod, container }: ContainerLog): Promise<boolean> {

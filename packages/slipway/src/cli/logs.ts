@@ -1,3 +1,4 @@
+import type { Target } from "../release/model.ts";
 import {
   type CliContext,
   type CommandDeclaration,
@@ -68,7 +69,7 @@ export const command: CommandDeclaration = {
     const asksHistory = wish.sinceMs !== undefined || wish.release !== undefined;
     const stored =
       asksHistory && !isSet(input, "previous")
-        ? await historyOf(context, project, { ...wish, deployment, cluster: only })
+        ? await historyOf(context, project, { ...wish, targets, deployment, cluster: only })
         : [];
     const print = await printer(context, isSet(input, "json"));
     for (const line of inOrder([...olderThan(stored, live), ...live])) print(line);
@@ -145,11 +146,15 @@ async function podsOf(
 async function historyOf(
   context: CliContext,
   project: Project,
-  wish: Wish & { readonly deployment: string | undefined; readonly cluster: string | undefined },
+  wish: Wish & {
+    readonly targets: readonly Target[];
+    readonly deployment: string | undefined;
+    readonly cluster: string | undefined;
+  },
 ): Promise<readonly LogLine[]> {
   const { openHistory } = await import("./open-history.ts");
   const { readHistory } = await import("./log-history.ts");
-  const histories = await openHistory(context, project);
+  const histories = await openHistory(context, project, wish.targets);
   const ask = async (history: LogHistory): Promise<readonly LogLine[]> => {
     try {
       return await readHistory(history, { ...wish, sinceMs: wish.sinceMs ?? 0, grep: wish.grep?.source });

@@ -1,14 +1,21 @@
-/** Whom to ask for what is stored: the observer of the running local world. */
+/** Whom to ask for what is stored: the observer of the running local world, or the collectors of the clusters. */
+import type { Config } from "../config/types.ts";
+import type { Target } from "../release/model.ts";
 import type { CliContext } from "./command.ts";
 import type { LogHistory } from "./log-history.ts";
 import type { Project } from "./project.ts";
 
 /** Empty where nothing is stored. */
 export async function openHistory(
-  _context: CliContext,
-  { config, paths }: Project,
+  context: CliContext,
+  project: Project,
+  targets?: readonly Target[],
 ): Promise<readonly LogHistory[]> {
-  if (!config.isLocal) return [];
+  const { config, paths } = project;
+  if (!config.isLocal) {
+    const { targetsOf } = await import("./compose.ts");
+    return collectorsOf(context, config, targets ?? (await targetsOf(context, project)));
+  }
   const { findWorld } = await import("../world/state.ts");
   const { callWorld } = await import("../world/control.ts");
   const world = await findWorld(paths);
@@ -24,4 +31,24 @@ export async function openHistory(
       },
     },
   ];
+}
+
+/** A cluster without a collector, or whose collector may not be reached with these rights, has nothing to say. */
+async function collectorsOf(
+  context: CliContext,
+  { name: service, namespace, observe }: Config,
+  targets: readonly Target[],
+): Promise<readonly LogHistory[]> {
+  if (observe === undefined) return [];
+  const { reachCollector } = await import("../observer/reach-collector.ts");
+  const found = await Promise.all(
+    targets.map(({ name, client }) =>
+      reachCollector(name, client, { namespace, service }).catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        context.writeError(`${name}: no stored lines: ${why}\n`);
+        return undefined;
+      }),
+    ),
+  );
+  return found.filter((one) => one !== undefined);
 }

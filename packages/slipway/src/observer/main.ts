@@ -24,6 +24,7 @@ import { type ImportFiles, importInto } from "./import-files.ts";
 import { observerFamilies } from "./metrics.ts";
 import { startObserver } from "./observer.ts";
 import { sentenceOf } from "./pages/rows.ts";
+import { newToken } from "./pages/token.ts";
 import { warehouseRows } from "./pages/warehouse-rows.ts";
 import type { ObserverInput } from "./process.ts";
 import { createQueries } from "./queries.ts";
@@ -157,7 +158,7 @@ try {
   });
   link = pages === undefined ? undefined : `${pages.url}/#/alerts`;
   process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
-  const token = systemRandom().name(32);
+  const token = newToken();
   const control = await serveControl(
     {
       ...answersOf(observer),

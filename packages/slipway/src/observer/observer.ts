@@ -19,6 +19,8 @@ export interface ObserverOptions {
   readonly namespace: string;
   readonly config: ObserveConfig;
   readonly targets: readonly Target[];
+  /** What may be read of the clusters, where that is not everything. */
+  readonly scope?: { readonly namespace: string; readonly readsReleases: boolean };
   /** Log files of this machine; none for a collector, to which agents send. */
   readonly places: readonly LogPlace[];
   readonly warehouse: Warehouse;
@@ -66,6 +68,7 @@ export function startObserver(options: ObserverOptions): Observer {
 
   const pods = new Pods({
     clock,
+    namespace: options.scope?.namespace,
     onProblem: (cluster, error) => tell(`pods of ${cluster}`, error),
     onLearned: (known) => void sources.learn(known).catch((error) => tell("releases of pods", error)),
   });
@@ -91,7 +94,7 @@ export function startObserver(options: ObserverOptions): Observer {
     followRecords({
       service: options.service,
       namespace: options.namespace,
-      targets,
+      targets: options.scope?.readsReleases === false ? [] : targets,
       clock,
       signal,
       onProblem: (cluster, error) => tell(`releases in ${cluster}`, error),

@@ -1,0 +1,67 @@
+import { type CommandDeclaration, dryRunOption, isSet, textOption } from "../command.ts";
+
+export const command: CommandDeclaration = {
+  summary: "put a collector of logs and its agents into the clusters",
+  description:
+    "Builds one image with both programs, pushes it to the environment's registry, and applies a collector (one pod with a volume)\nand an agent for each node to the service's namespace. Doing it again brings them up to date; stored lines are kept.",
+  options: [
+    { flags: "--cluster <name>", description: "only this cluster" },
+    {
+      flags: "--base <image>",
+      description: "base image with Node 24; default: this machine's Node, where the environment allows it",
+    },
+    { flags: "--storage <size>", description: "size of the collector's volume", default: "20Gi" },
+    { flags: "--storage-class <name>", description: "class of the volume; default: the cluster's" },
+    { flags: "--ephemeral", description: "no volume: stored lines go with the collector's pod" },
+    {
+      flags: "--without-releases",
+      description:
+        "the collector may not read Secrets, where release records are; lines then have the image's tag and no release number",
+    },
+    dryRunOption,
+  ],
+  examples: [
+    "slipway observe install --env production --base docker.io/library/node:24-bookworm-slim",
+    "slipway observe install --env production --dry-run > observe.yaml",
+  ],
+  async run(context, input) {
+    const { observedTargets } = await import("./targets.ts");
+    const { install, plannedObjects } = await import("../../observer/install/install.ts");
+    const { stringify } = await import("yaml");
+    const { project, observe, targets } = await observedTargets(context, input);
+    const { accessLog, formats, keepForMs, maxBytes, redact, truncateIp } = observe;
+    const wishFor = (cluster: string, image: string) => ({
+      collector: {
+        service: project.config.name,
+        namespace: project.config.namespace,
+        cluster,
+        readsReleases: !isSet(input, "withoutReleases"),
+        observe: { accessLog, formats: { ...formats }, keepForMs, maxBytes, redact: [...redact], truncateIp },
+      },
+      image,
+      storage: isSet(input, "ephemeral") ? undefined : textOption(input, "storage"),
+      storageClass: textOption(input, "storageClass"),
+    });
+    const { pushObserveImage, tagOfImage } = await import("./image.ts");
+    if (isSet(input, "dryRun")) {
+      const image = await tagOfImage(context, project);
+      for (const { name } of targets) {
+        const objects = plannedObjects(wishFor(name, image));
+        if (isSet(input, "json")) context.write(`${JSON.stringify({ cluster: name, objects })}\n`);
+        else context.write(`# ${name}\n${objects.map((object) => `---\n${stringify(object)}`).join("")}`);
+      }
+      return 0;
+    }
+    const say = (line: string): void => {
+      if (isSet(input, "json")) context.write(`${JSON.stringify({ step: "observe", text: line })}\n`);
+      else context.write(`${line}\n`);
+    };
+    const image = await pushObserveImage(context, project, textOption(input, "base"), say);
+    const { clock, signal } = context;
+    for (const { name, client } of targets) {
+      const sayOf = (line: string): void => say(`${name}: ${line}`);
+      await install({ client, clock, signal, say: sayOf }, wishFor(name, image));
+    }
+    return 0;
+  },
+};

@@ -1,0 +1,44 @@
+/**
+ * Entry of the agent on each node: follows the log files of the namespace's pods and sends them to the collector. It asks
+ * no API server and keeps nothing: the node's files are its spool. Installed by `slipway observe install`.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
+import { createSender } from "../../observe/collect/sender.ts";
+import { Tail } from "../../observe/collect/tail.ts";
+import { MOUNTED, PODS_LOGS } from "../collector/input.ts";
+
+const {
+  SLIPWAY_COLLECTOR: url,
+  SLIPWAY_NODE: node,
+  SLIPWAY_NAMESPACE: namespace,
+  SLIPWAY_CLUSTER: cluster,
+} = process.env;
+if (url === undefined || node === undefined || namespace === undefined || cluster === undefined)
+  throw new SlipwayError({ code: "AGENT_OUTSIDE", message: "runs in no cluster: it is for pods" });
+
+const ending = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => ending.abort());
+
+const mounted = (name: string): string => readFileSync(join(MOUNTED, name), "utf8").trim();
+// Read anew for each batch: a new token takes no restart.
+const sender = createSender({ url, token: () => mounted("agent-token"), ca: mounted("ca.crt") });
+let said = "";
+const tail = new Tail({
+  places: [{ kind: "kubelet", directory: PODS_LOGS, cluster, node }],
+  taker: sender,
+  clock: systemClock,
+  random: systemRandom(),
+  // What it and the collector say about lines must not become lines.
+  wants: (log) => log.namespace === namespace && !/^slipway-.+-(?:agent|collector)-/.test(log.pod),
+  onProblem(error) {
+    const line = error instanceof Error ? error.message : String(error);
+    if (line !== said) console.log(line);
+    said = line;
+  },
+});
+console.log(`follows the logs of ${namespace} on ${node}, sends to ${url}`);
+await tail.run(ending.signal);
+sender.close();
+process.exit(0);

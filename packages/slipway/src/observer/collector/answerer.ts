@@ -1,0 +1,39 @@
+/** Questions to a collector, over HTTPS with the token for reading: a handler for an HTTP server. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
+import { SlipwayError } from "@slipway/base";
+import { ZodError } from "zod";
+import { tokenCheck } from "../../observe/collect/receiver.ts";
+import type { Answers } from "../answers.ts";
+
+/** Answers true when the request was a question, and is being answered. */
+export function createAnswerer(
+  answers: Answers,
+  token: string,
+): (request: IncomingMessage, response: ServerResponse) => boolean {
+  const mayRead = tokenCheck(token);
+  const handlers: Readonly<Record<string, (body: unknown) => Promise<unknown>>> = answers;
+  return (request, response) => {
+    const name = (request.url ?? "/").slice(1);
+    const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
+    if (handler === undefined || request.method !== "POST") return false;
+    const send = (status: number, value: unknown): void =>
+      void response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+    if (!mayRead(request)) {
+      send(401, { error: { code: "COLLECTOR_TOKEN", message: "wrong token" } });
+      return true;
+    }
+    void (async () => {
+      try {
+        const body = await text(request);
+        send(200, { result: (await handler(body === "" ? undefined : JSON.parse(body))) ?? null });
+      } catch (error) {
+        const known = error instanceof SlipwayError;
+        const isWrong = error instanceof ZodError || error instanceof SyntaxError;
+        const facts = known ? error.toJSON() : { code: "COLLECTOR_FAILED", message: String(error) };
+        send(known ? 422 : isWrong ? 400 : 500, { error: facts });
+      }
+    })();
+    return true;
+  };
+}

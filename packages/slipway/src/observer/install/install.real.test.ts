@@ -1,0 +1,225 @@
+/**
+ * Agents and collector on a real Kubernetes: a pod writes through several rotations of its log by kubelet, while the
+ * agent and the collector are killed; every line is stored once. Then people ask, upgrade, and take it away.
+ *
+ * SLIPWAY_REAL_KUBERNETES names the program that starts the cluster (see stories/real-place.ts); cluster `a` is a full
+ * node whose containerd pulls from a registry on localhost:5000.
+ */
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { exec, systemClock, systemRandom, until } from "@slipway/base";
+import type { AnyObject, KubeClient, Pod, Secret } from "@slipway/kube";
+import { emptyProject, type Project } from "../../../../../stories/testing.ts";
+import { openContext } from "../../clusters/context.ts";
+import { dataOrFile, findContext, readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { type Registry, startRegistry } from "../../images/registry/registry.ts";
+import { type CollectorClient, reachCollector } from "../reach-collector.ts";
+
+const program = process.env["SLIPWAY_REAL_KUBERNETES"];
+const skip = program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real cluster" : false;
+const service = `observed-${process.pid}`;
+const collectorName = `slipway-${service}-collector`;
+const cleanups: (() => Promise<unknown>)[] = [];
+let client: KubeClient;
+let project: Project;
+let image = "";
+
+/** About 150 bytes each on the node: 24 MB, which kubelet rotates twice at 10 MiB. */
+const LINES = 160_000;
+const WRITER = `let n = 0; const timer = setInterval(() => { let text = ""; for (let i = 0; i < 200 && n < ${LINES}; i += 1) { n += 1;
+text += "line " + n + " " + "x".repeat(90) + "\\n"; } process.stdout.write(text); if (n >= ${LINES}) { clearInterval(timer); setInterval(() => {}, 1e6); } }, 50);`;
+
+before(async () => {
+  if (program === undefined) return;
+  const status = await exec([program, "status"]);
+  const wasUp = /^a kube-apiserver running$/m.test(status.stdout);
+  const up = await exec([program, "up", "a"]);
+  if (!wasUp) cleanups.push(() => exec([program, "down", "a"]));
+  assert.equal(up.exitCode, 0, up.stdout + up.stderr);
+  const kubeconfig = up.stdout.trim().split("\n").at(-1) as string;
+  const file = readKubeconfig({ KUBECONFIG: kubeconfig });
+  const context = file.contexts[0]?.name ?? "";
+  const options = { env: {}, clock: systemClock, random: systemRandom(), isTerminal: false };
+  client = (await openContext("tokyo", context, file, options)).client;
+  cleanups.push(() => client.close());
+  await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: service } });
+  cleanups.push(() => client.delete({ apiVersion: "v1", kind: "Namespace", name: service }));
+  const images = await mkdtemp(join(tmpdir(), "slipway-registry-"));
+  cleanups.push(() => rm(images, { recursive: true, force: true }));
+  const registry: Registry = await startRegistry({ directory: images, port: 5000 });
+  cleanups.push(() => registry.close());
+  project = await emptyProject();
+  cleanups.push(() => project.remove());
+  project.env["KUBECONFIG"] = kubeconfig;
+  await project.write(
+    "slipway.config.ts",
+    `import { context, defineConfig } from "slipway";
+export default defineConfig({
+  name: "${service}",
+  manifests: ["k8s/"],
+  environments: {
+    real: {
+      clusters: { tokyo: context("${context}") },
+      namespace: "${service}",
+      registry: "localhost:5000/observed",
+      allowHostBases: ["slipway/node"],
+    },
+  },
+});
+`,
+  );
+  await project.write("k8s/settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings }\n");
+});
+
+after(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+});
+
+const slipway = (...args: readonly string[]) => project.ok(...args, "--env", "real");
+const podsOf = async (part: string): Promise<readonly Pod[]> =>
+  (
+    await client.list<Pod>(
+      { apiVersion: "v1", kind: "Pod" },
+      { namespace: service, labelSelector: `app.kubernetes.io/component=${part}` },
+    )
+  ).items;
+const collector = async (): Promise<CollectorClient> =>
+  (await reachCollector("tokyo", client, { namespace: service, service })) as CollectorClient;
+const count = async (sql: string): Promise<number> =>
+  Number((await (await collector()).query(sql)).rows[0]?.[0]);
+
+/**
+ * This cluster's controller manager was started without --root-ca-file: tokens of its ServiceAccounts come without the
+ * authority of the API server, which every other cluster puts beside them.
+ */
+async function trustApiServer(): Promise<void> {
+  const file = readKubeconfig({ KUBECONFIG: project.env["KUBECONFIG"] });
+  const { cluster } = findContext(file, file.contexts[0]?.name ?? "", "test");
+  const ca = dataOrFile(cluster, cluster["certificate-authority-data"], cluster["certificate-authority"]);
+  await client.create({
+    ...{ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: collectorName, namespace: service } },
+  });
+  const token = await until("the account's token", async () => {
+    const { items } = await client.list<Secret>({ apiVersion: "v1", kind: "Secret" }, { namespace: service });
+    return items.find(({ metadata }) => metadata.name.startsWith(`${collectorName}-token-`));
+  });
+  const { name } = token.metadata;
+  const data = { "ca.crt": Buffer.from(ca ?? "").toString("base64") };
+  await client.patch({ apiVersion: "v1", kind: "Secret", namespace: service, name }, "merge", { data });
+}
+
+/** A volume that outlives its pod, on a cluster that makes none by itself. */
+async function makeVolume(): Promise<void> {
+  const path = await mkdtemp(join(tmpdir(), "slipway-volume-"));
+  cleanups.push(() => rm(path, { recursive: true, force: true }));
+  await chmod(path, 0o777);
+  const name = service;
+  await client.create({
+    ...{ apiVersion: "v1", kind: "PersistentVolume", metadata: { name } },
+    spec: {
+      ...{ capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"], storageClassName: service },
+      hostPath: { path },
+    },
+  } as AnyObject);
+  cleanups.push(() => client.delete({ apiVersion: "v1", kind: "PersistentVolume", name }));
+}
+
+test("install brings up the collector and an agent on the node, and says what it did", { skip }, async () => {
+  await makeVolume();
+  await trustApiServer();
+  const planned = await slipway("observe", "install", "--dry-run");
+  assert.match(planned.stdout, /kind: DaemonSet/);
+  assert.deepEqual(await podsOf("collector"), [], "a dry run applies nothing");
+  const { stdout } = await slipway("observe", "install", "--storage", "1Gi", "--storage-class", service);
+  assert.match(stdout, /tokyo: collector ready, agents on 1 of 1 nodes/);
+  image = /pushed (\S+@sha256:\w+)/.exec(stdout)?.[1] ?? "";
+  assert.match(
+    (await slipway("observe", "status")).stdout,
+    /^tokyo {2}collector ready, agents on 1 of 1 nodes/,
+  );
+});
+
+test("every line of a pod is stored once, through rotations and deaths of agent and collector", {
+  skip,
+}, async () => {
+  await client.create({
+    ...{ apiVersion: "apps/v1", kind: "Deployment" },
+    metadata: { name: "web", namespace: service, labels: { "slipway.dev/service": service } },
+    spec: {
+      selector: { matchLabels: { app: "web" } },
+      template: {
+        metadata: { labels: { app: "web" } },
+        spec: { containers: [{ name: "web", image, command: ["node", "-e", WRITER] }] },
+      },
+    },
+  } as AnyObject);
+  const follow = project.start("logs", "web", "-f", "--tail", "200000", "--env", "real");
+  const stored = (): Promise<number> =>
+    count("SELECT count(*) FROM logs WHERE service = 'web'").catch(() => 0);
+  await until("the first lines", async () => (await stored()) > 1000, { timeoutMs: 60_000, everyMs: 500 });
+  for (const part of ["agent", "collector", "agent"]) {
+    const [pod] = await podsOf(part);
+    await client.delete(
+      { apiVersion: "v1", kind: "Pod", namespace: service, name: pod?.metadata.name as string },
+      { gracePeriodSeconds: 0 },
+    );
+    const before = await stored();
+    await until(`lines after the death of the ${part}`, async () => (await stored()) > before, {
+      ...{ timeoutMs: 120_000, everyMs: 500 },
+    });
+  }
+  await until("all lines", async () => (await stored()) >= LINES, {
+    ...{ timeoutMs: 240_000, everyMs: 1000 },
+    describe: () => follow.text().slice(-200),
+  });
+  assert.equal(await stored(), LINES);
+  assert.equal(await count("SELECT count(DISTINCT text) FROM logs WHERE service = 'web'"), LINES);
+  assert.equal(await count("SELECT count(*) FROM gaps"), 0);
+  assert.equal(await count("SELECT count(DISTINCT node) FROM logs WHERE service = 'web' AND node != ''"), 1);
+
+  await until("the follower to have seen the last line", () => follow.text().includes(`line ${LINES} `), {
+    timeoutMs: 60_000,
+  });
+  follow.child.kill("SIGINT");
+  await follow.ended;
+  const told = follow.text().match(/ {2}line \d+ /g) ?? [];
+  assert.equal(new Set(told).size, told.length, "nothing is told twice");
+});
+
+test("stored lines are found when their pod is gone", { skip }, async () => {
+  await client.delete({ apiVersion: "apps/v1", kind: "Deployment", namespace: service, name: "web" });
+  const { stdout } = await slipway("logs", "web", "--since", "1h", "--grep", `line ${LINES} `);
+  assert.match(stdout, new RegExp(`^tokyo web-\\S+ {2}line ${LINES} x+$`, "m"));
+});
+
+test("an upgrade keeps the lines and the tokens", { skip }, async () => {
+  const [before] = await podsOf("collector");
+  await slipway("observe", "install", "--storage", "1Gi", "--storage-class", service);
+  const [after] = await podsOf("collector");
+  assert.equal(after?.metadata.uid, before?.metadata.uid, "nothing changed, so nothing starts anew");
+  assert.equal(await count("SELECT count(*) FROM logs WHERE service = 'web'"), LINES);
+});
+
+test("uninstall keeps the volume until it is told to delete it", { skip }, async () => {
+  assert.match((await slipway("observe", "uninstall")).stdout, /the volume is kept/);
+  const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: service, name: collectorName };
+  await client.get(claim);
+  await until("the pods to be gone", async () => (await podsOf("collector")).length === 0, {
+    timeoutMs: 90_000,
+  });
+  await slipway("observe", "uninstall", "--delete-data");
+  await until("the volume's claim to be gone", async () => {
+    const { items } = await client.list(
+      { apiVersion: "v1", kind: "PersistentVolumeClaim" },
+      { namespace: service },
+    );
+    return items.length === 0;
+  });
+  assert.match(
+    (await project.fails(1, "observe", "status", "--env", "real")).stdout,
+    /tokyo {2}not installed/,
+  );
+});

@@ -1,0 +1,127 @@
+/**
+ * A cluster's collector, from outside: through the API server to its pod (`pods/portforward`), and inside of that over
+ * TLS, with the token for reading. What it takes to be allowed is in docs/guide/rights.md.
+ */
+import { request } from "node:https";
+import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
+import { connect } from "node:tls";
+import { SlipwayError } from "@slipway/base";
+import type { KubeClient, Pod } from "@slipway/kube";
+import type { QueryAnswer, QueryLimits, QueryParameters } from "../observe/warehouse/warehouse.ts";
+import { PORT } from "./collector/input.ts";
+import { selectorOf } from "./install/manifests.ts";
+import { readSecrets } from "./install/secrets.ts";
+
+export interface CollectorClient {
+  /** Of the cluster. */
+  readonly name: string;
+  query(sql: string, parameters?: QueryParameters, limits?: QueryLimits): Promise<QueryAnswer>;
+  figures(): Promise<unknown>;
+}
+
+interface CollectorPlace {
+  readonly namespace: string;
+  readonly service: string;
+}
+
+const TIMEOUT_MS = 60_000;
+
+/** Undefined when none is installed there. */
+export async function reachCollector(
+  cluster: string,
+  client: KubeClient,
+  { namespace, service }: CollectorPlace,
+): Promise<CollectorClient | undefined> {
+  const secrets = await readSecrets(client, namespace, service);
+  if (secrets === undefined) return undefined;
+  const where = `${cluster}/collector`;
+  const ask = async <T>(name: string, body: unknown): Promise<T> => {
+    const pod = await readyPod(client, namespace, service, where);
+    const way = await client.portForward({ namespace, name: pod }, PORT);
+    try {
+      return await post<T>(way, secrets["ca.crt"], secrets["read-token"], name, body, where);
+    } finally {
+      way.destroy();
+    }
+  };
+  return {
+    name: cluster,
+    query: (sql, parameters, { maxRows, timeoutMs } = {}) =>
+      ask("query", { sql, parameters, maxRows, timeoutMs }),
+    figures: () => ask("figures", undefined),
+  };
+}
+
+async function readyPod(
+  client: KubeClient,
+  namespace: string,
+  service: string,
+  where: string,
+): Promise<string> {
+  const labelSelector = Object.entries(selectorOf(service, "collector"))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+  const { items } = await client.list<Pod>({ apiVersion: "v1", kind: "Pod" }, { namespace, labelSelector });
+  const ready = items.find(({ status }) =>
+    status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"),
+  );
+  if (ready !== undefined) return ready.metadata.name;
+  throw new SlipwayError({
+    code: "COLLECTOR_NOT_READY",
+    where,
+    message: items.length === 0 ? "has no pod" : "its pod is not ready",
+    hint: "See `slipway observe status`.",
+    exitCode: 3,
+  });
+}
+
+function post<T>(
+  way: Duplex,
+  ca: string,
+  token: string,
+  name: string,
+  body: unknown,
+  where: string,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error): void =>
+      reject(
+        new SlipwayError({
+          code: "COLLECTOR_UNREACHABLE",
+          where,
+          message: cause.message,
+          cause,
+          exitCode: 3,
+        }),
+      );
+    way.on("error", fail);
+    const sent = body === undefined ? "" : JSON.stringify(body);
+    const outgoing = request({
+      // The authority has signed this one certificate, whose name is the same wherever it runs.
+      createConnection: () => connect({ socket: way, ca, servername: "localhost" }),
+      method: "POST",
+      path: `/${name}`,
+      agent: false,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      headers: {
+        host: "localhost",
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(sent),
+      },
+    });
+    outgoing.on("error", fail);
+    outgoing.on("response", (response) => {
+      text(response).then((answer) => {
+        const { result, error } = JSON.parse(answer) as {
+          result?: T;
+          error?: { code: string; message: string; hint?: string };
+        };
+        if (error === undefined) resolve(result as T);
+        else reject(new SlipwayError({ ...error, where, exitCode: 3 }));
+      }, fail);
+    });
+    outgoing.end(sent);
+  });
+}
