@@ -102,10 +102,10 @@ function post<T>(
       createConnection: () => connect({ socket: way, ca, servername: "localhost" }),
       method: "POST",
       path: `/${name}`,
-      agent: false,
       signal: AbortSignal.timeout(TIMEOUT_MS),
       headers: {
         host: "localhost",
+        connection: "close",
         authorization: `Bearer ${token}`,
         "content-type": "application/json",
         "content-length": Buffer.byteLength(sent),

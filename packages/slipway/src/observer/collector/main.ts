@@ -2,7 +2,7 @@
  * Entry of the collector in a cluster: takes what agents send, knows pods and releases from the API server, owns the
  * warehouse on its volume, and answers questions that come through the API server. Installed by `slipway observe install`.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { createServer } from "node:https";
 import { join } from "node:path";
 import { SlipwayError, systemClock } from "@slipway/base";
@@ -26,8 +26,13 @@ const input = collectorInputSchema.parse(JSON.parse(await mounted("collector.jso
 const defaults = observeOf(undefined);
 if (defaults === undefined) throw new Error("no defaults");
 const observe = { ...defaults, ...input.observe };
+const folder = "/data";
+// Whoever held it was another container, whose process cannot be seen from here. It is gone: this is the only pod
+// (Recreate) with this volume (ReadWriteOnce), and kubelet starts a container when the one before has ended. Should all
+// of that fail, the lock that DuckDB has in the kernel still stands.
+await rm(join(folder, "warehouse.lock"), { force: true });
 const warehouse = await openWarehouse({
-  folder: process.env["SLIPWAY_DATA"] ?? "/data",
+  folder,
   clock: systemClock,
   accessLog: observe.accessLog,
   keepForMs: observe.keepForMs,

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server } from "node:https";
+import { type AddressInfo, connect } from "node:net";
+import { after, before, test } from "node:test";
+import { SlipwayError } from "@slipway/base";
+import type { KubeClient, Pod, Secret } from "@slipway/kube";
+import type { Answers } from "./answers.ts";
+import { createAnswerer } from "./collector/answerer.ts";
+import { newSecrets } from "./install/secrets.ts";
+import { reachCollector } from "./reach-collector.ts";
+
+const secrets = await newSecrets(Date.now());
+const other = await newSecrets(Date.now());
+const place = { namespace: "web", service: "shop" };
+let server: Server;
+
+const answers = {
+  query: async (body: unknown) => {
+    const { sql } = body as { sql: string };
+    if (sql === "wrong")
+      throw new SlipwayError({ code: "QUERY_SYNTAX", message: "no such thing", hint: "think" });
+    return { columns: [], rows: [[sql]], isTruncated: false, elapsedMs: 1, committed: 1 };
+  },
+  figures: async () => ({ lines: 1, unread: 0, logs: 0, gaps: 0, warehouse: {} }),
+} as unknown as Answers;
+
+before(async () => {
+  const answer = createAnswerer(answers, secrets["read-token"]);
+  server = createServer({ key: secrets["tls.key"], cert: secrets["tls.crt"] }, (request, response) => {
+    if (!answer(request, response)) response.writeHead(404).end();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+});
+after(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+/** A cluster whose API server forwards to the collector here. */
+function cluster(changes: { secrets?: Record<string, string>; isReady?: boolean } = {}): KubeClient {
+  const { isReady = true } = changes;
+  const data = Object.fromEntries(
+    Object.entries(changes.secrets ?? secrets).map(([key, text]) => [
+      key,
+      Buffer.from(text).toString("base64"),
+    ]),
+  );
+  return {
+    name: "tokyo",
+    get: async () => ({ data }) as unknown as Secret,
+    list: async () => ({
+      items: [
+        {
+          metadata: { name: "collector-1" },
+          status: { conditions: [{ type: "Ready", status: isReady ? "True" : "False" }] },
+        } as Pod,
+      ],
+    }),
+    async portForward() {
+      const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+      await once(socket, "connect");
+      return socket;
+    },
+  } as unknown as KubeClient;
+}
+
+test("a question goes through the API server and comes back with its answer", async () => {
+  const collector = await reachCollector("tokyo", cluster(), place);
+  assert.deepEqual((await collector?.query("SELECT 1"))?.rows, [["SELECT 1"]]);
+  assert.partialDeepStrictEqual(await collector?.figures(), { lines: 1 });
+  await assert.rejects(collector?.query("wrong") as Promise<unknown>, {
+    ...{ code: "QUERY_SYNTAX", where: "tokyo/collector", hint: "think" },
+  });
+});
+
+test("a cluster where none is installed has none", async () => {
+  assert.equal(await reachCollector("tokyo", cluster({ secrets: {} }), place), undefined);
+});
+
+test("the token of agents opens nothing", async () => {
+  const stolen = cluster({ secrets: { ...secrets, "read-token": secrets["agent-token"] } });
+  const collector = await reachCollector("tokyo", stolen, place);
+  await assert.rejects(collector?.query("SELECT 1") as Promise<unknown>, { code: "COLLECTOR_TOKEN" });
+});
+
+test("who shows another certificate gets no token", async () => {
+  const collector = await reachCollector(
+    "tokyo",
+    cluster({ secrets: { ...secrets, "ca.crt": other["ca.crt"] } }),
+    place,
+  );
+  await assert.rejects(collector?.query("SELECT 1") as Promise<unknown>, { code: "COLLECTOR_UNREACHABLE" });
+});
+
+test("a collector that is not ready says so", async () => {
+  const collector = await reachCollector("tokyo", cluster({ isReady: false }), place);
+  await assert.rejects(collector?.figures() as Promise<unknown>, { code: "COLLECTOR_NOT_READY" });
+});
