@@ -55,7 +55,7 @@ function cluster(changes: { secrets?: Record<string, string>; isReady?: boolean 
         {
           metadata: { name: "collector-1" },
           status: { conditions: [{ type: "Ready", status: isReady ? "True" : "False" }] },
-        } as Pod,
+        } as unknown as Pod,
       ],
     }),
     async portForward() {

@@ -16,8 +16,8 @@ import {
 const SETTLE_MS = 2000;
 /** A last line that nobody has ended for so long is a line: what a program said as it crashed. */
 const QUIET_MS = 5000;
-/** More files than this are not held open for a log when the store is behind: the disk is not ours to fill. */
-const MAX_FILES = 8;
+/** More deleted files than this are not held open for a log when the store is behind: the disk is not ours to fill. */
+const MAX_HELD = 8;
 
 export interface Candidate {
   readonly stream: string;
@@ -104,7 +104,9 @@ export class FollowedLog {
     this.#files = this.#files.toSorted((a, b) => (rank.get(a.stream) ?? -1) - (rank.get(b.stream) ?? -1));
     const now = this.#clock.monotonic();
     for (const file of this.#files.slice(0, -1)) file.supersededAt ??= now;
-    while (this.#files.length > MAX_FILES) this.#drop();
+    // Those that are listed cost nothing; those that are not are on the disk because they are held open here.
+    const isHeld = ({ stream }: LogFile): boolean => !rank.has(stream);
+    while (this.#files.filter(isHeld).length > MAX_HELD) this.#drop();
   }
 
   /** The store could not be asked: the files are found again by the next look. */

@@ -162,6 +162,19 @@ test("a store that is away for long costs the oldest files and says how many byt
   assert.ok((warehouse.gaps[0]?.to ?? 0) > (warehouse.gaps[0]?.from ?? 0));
 });
 
+test("however many files are there, none of them is given up", async (t) => {
+  const { log, follow, stored, warehouse } = stage(t);
+  const web = log();
+  const lines = Array.from({ length: 30 }, (_, number) => `line ${number}`);
+  for (const line of lines) {
+    web.line(line);
+    web.rotate(40);
+  }
+  await drain(follow());
+  assert.deepEqual(stored(), lines);
+  assert.deepEqual(warehouse.gaps, []);
+});
+
 test("a single file is followed with what was rotated away from it", async (t) => {
   const { follow, stored, directory } = stage(t);
   const access = new TestLog(join(directory, "access.log"));
