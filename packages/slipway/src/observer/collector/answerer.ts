@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { SlipwayError } from "@slipway/base";
-import { ZodError } from "zod";
+import * as z from "zod";
 import { tokenCheck } from "../../observe/collect/receiver.ts";
 import type { Answers } from "../answers.ts";
 
@@ -29,7 +29,7 @@ export function createAnswerer(
         send(200, { result: (await handler(body === "" ? undefined : JSON.parse(body))) ?? null });
       } catch (error) {
         const known = error instanceof SlipwayError;
-        const isWrong = error instanceof ZodError || error instanceof SyntaxError;
+        const isWrong = error instanceof z.ZodError || error instanceof SyntaxError;
         const facts = known ? error.toJSON() : { code: "COLLECTOR_FAILED", message: String(error) };
         send(known ? 422 : isWrong ? 400 : 500, { error: facts });
       }

@@ -1,5 +1,5 @@
 /** What the programs in a cluster are told: by the ConfigMap that `slipway observe install` writes, mounted as a file. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Where the Secret and the ConfigMap are mounted in both programs. */
 export const MOUNTED = "/etc/slipway";
