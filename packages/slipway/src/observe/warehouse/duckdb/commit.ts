@@ -4,8 +4,10 @@ import type { AccessBatch } from "../../access/batch.ts";
 import { isProbe } from "../../access/probe.ts";
 import type { Commit, StreamOffset } from "../warehouse.ts";
 import type { Rows } from "./columns.ts";
+import { rowsOf } from "./connection.ts";
 import { Rollup } from "./rollup.ts";
 import type { Series, Source } from "./sources.ts";
+import { isInvalidated } from "./space.ts";
 import { type Counts, DICTIONARIES, type State } from "./state.ts";
 import { accessRows, gapRows, logRows, quarantineRows } from "./tables.ts";
 
@@ -59,11 +61,29 @@ export async function inTransaction(state: State, work: (saved: Saved) => Promis
     await sql.run(`UPDATE meta SET value = ${committed} WHERE key = 'committed'`);
     await sql.run("COMMIT");
   } catch (error) {
-    await sql.run("ROLLBACK").catch(() => undefined);
-    for (const undo of saved.undo.reverse()) undo();
-    throw error;
+    await state.writer.sql.run("ROLLBACK").catch(() => undefined);
+    if (isInvalidated(error)) await state.exchange();
+    const stored = await isStored(state, committed)
+      .catch(async () => {
+        await state.exchange();
+        return isStored(state, committed);
+      })
+      .catch(() => false);
+    if (!stored) {
+      for (const undo of saved.undo.reverse()) undo();
+      throw error;
+    }
   }
   state.counts.committed = committed;
+}
+
+/**
+ * Whether a transaction whose COMMIT failed is there all the same: DuckDB may have written it and then failed at the
+ * checkpoint that follows. Taken for a failure, it would be tried again, and its lines stored twice.
+ */
+async function isStored(state: State, committed: number): Promise<boolean> {
+  const [row] = await rowsOf(state.writer, "SELECT value FROM meta WHERE key = 'committed'");
+  return row?.["value"] === committed;
 }
 
 /** Sources, series and values of dictionaries that are new. */

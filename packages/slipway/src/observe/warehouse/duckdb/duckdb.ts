@@ -55,6 +55,7 @@ export class DuckWarehouse implements Warehouse {
     this.dictionaries = state.dictionaries;
     this.#state = state;
     this.#options = options;
+    state.exchange = () => this.#exchange();
   }
 
   sourceOf(labels: SourceLabels): number {
@@ -145,7 +146,8 @@ export class DuckWarehouse implements Warehouse {
         throw this.#told(error);
       }
       this.#problem = undefined;
-      if (this.#state.rollupRows >= MANY_ROLLUP_ROWS) await compactRollup(this.#state);
+      // What was asked for is stored; without memory for this, it is tried again after the next change.
+      if (this.#state.rollupRows >= MANY_ROLLUP_ROWS) await compactRollup(this.#state).catch(() => undefined);
       for (const listener of this.#listeners) listener(this.#state.counts.committed);
     });
   }
@@ -155,10 +157,9 @@ export class DuckWarehouse implements Warehouse {
     try {
       await work();
     } catch (error) {
-      if (isInvalidated(error)) {
-        await this.#exchange();
-        if (isFullError(error)) throw error;
-      } else if (!isOutOfMemory(error)) throw error;
+      // The instance is a new one by now, see `inTransaction`.
+      const isWorthAnother = isOutOfMemory(error) || isInvalidated(error);
+      if (!isWorthAnother || isFullError(error)) throw error;
       // What comes in goes before what people ask: they lose their query, not a line.
       await this.#options.queries.without(work);
     }

@@ -23,6 +23,7 @@ export async function loadState(instance: Instance, sealed: SealedDays, clock: C
     edgeSince: await loadEdgeSince(writer),
     counts: await loadCounts(writer),
     rollupRows: rollup?.["n"] as number,
+    exchange: () => Promise.reject(new Error("not open")),
   };
 }
 

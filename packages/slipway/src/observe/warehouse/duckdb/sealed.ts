@@ -38,12 +38,16 @@ export class SealedDays {
   }
 
   async load(connection: Connection): Promise<void> {
+    await this.#readFiles(connection);
+    await this.writeViews(connection, this.files);
+  }
+
+  async #readFiles(connection: Connection): Promise<void> {
     const rows = await rowsOf(
       connection,
       "SELECT file, kind, day::VARCHAR AS day, rows, bytes, oldest, newest, sealed_at FROM sealed ORDER BY file",
     );
     this.files = rows.map(({ sealed_at, ...row }) => ({ ...row, sealedAt: sealed_at }) as SealedFile);
-    await this.writeViews(connection, this.files);
   }
 
   async removeStrays(): Promise<void> {
@@ -70,7 +74,7 @@ export class SealedDays {
     day: string,
     where: string,
     now: number,
-  ): Promise<SealedFile> {
+  ): Promise<void> {
     const { sql } = connection;
     const number = this.files.filter((one) => one.kind === kind && one.day === day).length + 1;
     const file = `${day}.${kind}.${number}.parquet`;
@@ -103,12 +107,14 @@ export class SealedDays {
       );
       await this.writeViews(connection, [...this.files, made]);
       await sql.run("COMMIT");
-      this.files = [...this.files, made];
-      return made;
     } catch (error) {
       await sql.run("ROLLBACK").catch(() => undefined);
-      rmSync(path, { force: true });
+      // A COMMIT that fails may have been written. Where even this cannot be asked, the next start looks at the file.
+      const [named] = await rowsOf(connection, `SELECT count(*) AS n FROM sealed WHERE file = '${file}'`);
+      if (named?.["n"] === 0) rmSync(path, { force: true });
       throw error;
+    } finally {
+      await this.#readFiles(connection).catch(() => undefined);
     }
   }
 

@@ -24,6 +24,8 @@ export interface State {
   readonly counts: Counts;
   /** Rows in rollup_new. */
   rollupRows: number;
+  /** A new instance in place of one that DuckDB has given up. */
+  exchange(): Promise<void>;
 }
 
 /** Values of one kind that get an id; whoever sends requests chooses them, so there is an end to it. */
