@@ -2,12 +2,14 @@
 import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
 import { SlipwayError } from "@slipway/base";
-import { type Collectors, findCollectors } from "../observer/pages/collectors.ts";
+import { type Collectors, findCollectors, type ReachCollector } from "../observer/pages/collectors.ts";
 import { pagesFolder } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
 import type { RollBack } from "../observer/pages/ports.ts";
 import { newToken } from "../observer/pages/token.ts";
 import { createQueries } from "../observer/queries.ts";
+import { reachCollector } from "../observer/reach-collector.ts";
+import type { Target } from "../release/model.ts";
 import { createDeeds } from "../server/deeds.ts";
 import { findWorld, type WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet } from "./command.ts";
@@ -64,7 +66,7 @@ export async function serveDashboard(
       ? undefined
       : await findCollectors(
           targets.map(({ name }) => name),
-          async () => undefined,
+          reachIn(project, targets),
           context.clock,
         );
   const rows = (): ReturnType<Collectors["rows"]> =>
@@ -118,6 +120,14 @@ async function worldLink(
 function nothingCollected({ config }: Project): string {
   if (config.observe === undefined) return "observe is false in the configuration: nothing is collected";
   return "the observer of the local world does not run: see slipway local status";
+}
+
+function reachIn({ config }: Project, targets: readonly Target[]): ReachCollector {
+  const { name: service, namespace } = config;
+  return async (cluster) => {
+    const target = targets.find(({ name }) => name === cluster);
+    return target === undefined ? undefined : reachCollector(cluster, target.client, { namespace, service });
+  };
 }
 
 function servedAlready(url: string): SlipwayError {

@@ -89,6 +89,28 @@ test("one that is installed later is found, one that goes is missed, one with an
   collectors.close();
 });
 
+test("a collector that hangs is told of, and keeps nobody waiting", async () => {
+  const clock = new VirtualClock();
+  let hangs = false;
+  const hanging: CollectorClient = {
+    query: () => new Promise(() => {}),
+    figures: () => (hangs ? new Promise(() => {}) : client().figures()),
+  };
+  const collectors = await findCollectors(["tokyo"], async () => hanging, clock);
+  const [rows] = collectors.rows().sources;
+  hangs = true;
+  const problems: string[] = [];
+  const note = (error: unknown): void => void problems.push((error as Error).message);
+  void rows?.query("SELECT 1", {}, { timeoutMs: 5000 }).catch(note);
+  void rows?.lines().catch(note);
+  await turn(clock, () => problems.length === 2);
+  assert.deepEqual(
+    problems,
+    [5, 7].map((s) => `its collector did not answer within ${s} s`),
+  );
+  collectors.close();
+});
+
 /** Virtual time goes on until real answers have come. */
 async function turn(clock: VirtualClock, condition: () => boolean): Promise<void> {
   for (let time = 0; time < 500 && !condition(); time += 1) {

@@ -33,6 +33,10 @@ export interface Collectors {
 const LOOK_EVERY_MS = 15_000;
 const LOOK_AT_MOST_MS = 5_000;
 const FIGURES_FRESH_MS = 1_000;
+const QUERY_MS = 30_000;
+/** So that the collector can say by itself that it took too long. */
+const MARGIN_MS = 2_000;
+const LATE = Symbol("late");
 
 type Figures = ObserverFigures & { readonly warehouse: WarehouseFigures };
 
@@ -82,25 +86,34 @@ function collectorRows(name: string, reach: ReachCollector, clock: Clock): Rows 
   let known: Promise<CollectorClient | undefined> | undefined;
   let seen: { readonly at: number; readonly figures: Figures } | undefined;
   /** Its certificate and token are read once, and again after a failure: it may have been installed anew. */
-  const asking = async <T>(question: (client: CollectorClient) => Promise<T>): Promise<T> => {
+  const asking = async <T>(question: (client: CollectorClient) => Promise<T>, ms: number): Promise<T> => {
     known ??= reach(name);
-    try {
-      const client = await known;
+    const own = known;
+    const answer = (async (): Promise<T | typeof LATE> => {
+      const client = await own;
       if (client === undefined) throw new Error("its collector is gone");
-      return await question(client);
+      return question(client);
+    })();
+    try {
+      const answered = await atMost<T | typeof LATE>(clock, ms, answer, () => LATE);
+      if (answered !== LATE) return answered as T;
+      throw new Error(`its collector did not answer within ${ms / 1000} s`);
     } catch (error) {
       known = undefined;
       throw error;
     }
   };
   const query: Rows["query"] = (sql, parameters, limits) =>
-    asking((client) => client.query(sql, parameters, limits));
+    asking((client) => client.query(sql, parameters, limits), (limits?.timeoutMs ?? QUERY_MS) + MARGIN_MS);
   return {
     name,
     query,
     async lines() {
       if (seen === undefined || clock.monotonic() - seen.at >= FIGURES_FRESH_MS) {
-        seen = { at: clock.monotonic(), figures: (await asking((client) => client.figures())) as Figures };
+        seen = {
+          at: clock.monotonic(),
+          figures: (await asking((client) => client.figures(), LOOK_AT_MOST_MS)) as Figures,
+        };
       }
       const { warehouse, unread } = seen.figures;
       return warehouseRows(
