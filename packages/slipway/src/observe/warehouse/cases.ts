@@ -301,6 +301,9 @@ export function warehouseCases(name: string, open: () => Promise<Warehouse>): vo
       withWarehouse(async (warehouse) => {
         for (const sql of [
           "WITH a AS (SELECT 1 AS n) SELECT n FROM a",
+          "WITH a AS (SELECT 1 AS n), b AS (SELECT n FROM a) SELECT (WITH c AS (FROM b) SELECT n FROM c) FROM a",
+          "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT max(n) FROM r",
+          "SELECT regexp_replace(replace(path, '/', ':'), '[0-9]+', ':id', 'g') FROM access",
           "SELECT unnest(range(0, 24))",
           "SELECT lpad('7', 3, '0'), repeat('ab', 3), format('{:>10}', 'x')",
           "SELECT * FROM generate_series(TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', INTERVAL 1 hour)",
@@ -396,6 +399,35 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
     NOT_SELECT,
   ],
   ["a list of any length", "SELECT len(generate_series(1, 1000000000000))", NOT_SELECT],
+  ["a text of a text of a text", "SELECT length(repeat(repeat(repeat('x', 1000), 1000), 1000))", NOT_SELECT],
+  [
+    "a text that each part makes longer",
+    "WITH a AS (SELECT repeat(path, 1000) AS t FROM access), b AS (SELECT replace(t, '/', repeat('x', 1000)) AS t FROM a) SELECT max(t) FROM b",
+    NOT_SELECT,
+  ],
+  ["a list of lists", "SELECT list_transform(range(1000), x -> range(1000))", NOT_SELECT],
+  ["a fold that doubles", "SELECT length(list_reduce(range(45)::VARCHAR[], (a, b) -> a || a))", NOT_SELECT],
+  [
+    "a recursion that multiplies",
+    "WITH RECURSIVE r(t) AS (SELECT 'x' UNION ALL SELECT repeat(t, 1000) FROM r) SELECT max(length(t)) FROM r",
+    NOT_SELECT,
+  ],
+  [
+    "a table under a name that WITH gives elsewhere",
+    "SELECT * FROM off, (WITH off AS (SELECT 1) FROM off)",
+    NOT_SELECT,
+  ],
+  [
+    "a table under a name that WITH gives later",
+    "WITH a AS (FROM off), off AS (SELECT 1) FROM a",
+    NOT_SELECT,
+  ],
+  ["a table under the name that WITH gives it", "WITH off AS (FROM off) FROM off", NOT_SELECT],
+  [
+    "a table as the beginning of a recursion of its name",
+    "WITH RECURSIVE off(a) AS (SELECT stream FROM off UNION ALL SELECT a FROM off WHERE false) FROM off",
+    NOT_SELECT,
+  ],
   ["a wide format", "SELECT format('{:>2000000000}', 'x')", NOT_SELECT],
   ["no such column", "SELECT nothing FROM access", "QUERY_SYNTAX"],
   ["no such function", "SELECT nothing_like_it(1)", "QUERY_SYNTAX"],
