@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { until } from "@slipway/base";
+import { exec, until } from "@slipway/base";
 import type { Deployment, Pod, Service } from "@slipway/kube";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { hostLayer, TestImages } from "./runtimes/sandbox/testing.ts";
@@ -109,6 +109,42 @@ describe("a cluster of real processes", { timeout: 120_000 }, () => {
     );
     assert.equal(exitCode, 0);
     assert.match(stdout, /^v1 web-/);
+  });
+
+  test("kubectl top shows what pods use, of any process in them", async () => {
+    const top = async (...args: readonly string[]): Promise<string> => {
+      const { exitCode, stdout, stderr } = await exec(["kubectl", "top", ...args], {
+        env: { ...process.env, KUBECONFIG: cluster.kubeconfigPath, KUBECACHEDIR: join(directory, "cache") },
+      });
+      assert.equal(exitCode, 0, stderr);
+      return stdout;
+    };
+    const [pod] = podsOf(cluster) as readonly [Pod];
+    const busy = new AbortController();
+    const working = cluster.client
+      .exec(
+        { namespace: "default", name: pod.metadata.name },
+        { command: ["node", "-e", "for (;;);"], signal: busy.signal },
+      )
+      .catch(() => undefined);
+    try {
+      const row = new RegExp(`^${pod.metadata.name} +(\\d+)m +(\\d+)Mi`, "m");
+      await until(
+        "the busy pod",
+        async () => Number(row.exec(await top("pods", "-l", "app=web"))?.[1]) >= 100,
+        {
+          timeoutMs: 30_000,
+        },
+      );
+      const rows = (await top("pods", "--no-headers")).trim().split("\n");
+      assert.equal(rows.length, 3);
+      for (const each of rows) assert.ok(Number(/(\d+)Mi/.exec(each)?.[1]) >= 5, each);
+      assert.match(await top("pods", "--containers", pod.metadata.name), /web +\d+m +\d+Mi/);
+      assert.match(await top("nodes"), /^local-test-1 +\d+m +\d+% +\d+Mi +\d+%/m);
+    } finally {
+      busy.abort();
+      await working;
+    }
   });
 
   test("a rolling update replaces them one by one, and the old ones end with code 0", async () => {

@@ -49,6 +49,7 @@ import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
 import { ensureCertificates } from "./server/certificate.ts";
 import { kubeconfig } from "./server/kubeconfig.ts";
 import { type ApiServer, createApiServer } from "./server/server.ts";
+import { createUsage } from "./usage.ts";
 
 export interface ClusterOptions {
   readonly name: string;
@@ -166,7 +167,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     cleanup.add(() => client.close());
 
     const server = await openServer(directory, options.port ?? 0, (port) =>
-      createApiServer({ api, name: options.name, certificates, port, token, clock, pods: access }),
+      createApiServer({
+        ...{ api, name: options.name, certificates, port, token, clock, pods: access },
+        usage: createUsage(() => runtime.usage(), clock),
+      }),
     );
     cleanup.add(() => server.close());
     const { url } = server;

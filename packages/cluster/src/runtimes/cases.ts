@@ -150,6 +150,22 @@ export function runtimeCases(
         await assert.rejects(runtime.exec("a", "other", options.command, {}));
       }));
 
+    test("what a running container has used is measured, never falls, and ends with it", () =>
+      opened(async (harness) => {
+        const { runtime, images } = harness;
+        const { podIP } = await runtime.startPod(sandboxOf("a"));
+        const started = await runtime.startContainer(specOf("a", images.server));
+        await until("the server", async () => (await harness.answer(podIP).catch(() => 0)) === 200);
+        const [first] = await runtime.usage();
+        assert.deepEqual([first?.podUid, first?.name, first?.id], ["a", "web", started.id]);
+        assert.equal(first?.startedAtMs, started.startedAtMs);
+        await runtime.exec("a", "web", options.command, {});
+        const [second] = await runtime.usage();
+        assert.ok((second?.cpuSeconds ?? -1) >= (first?.cpuSeconds ?? 0));
+        await runtime.stopPod("a");
+        assert.deepEqual(await runtime.usage(), []);
+      }));
+
     test("a log that was never written is refused", () =>
       opened(async (harness) => {
         await harness.runtime.startPod(sandboxOf("a"));

@@ -107,6 +107,19 @@ export interface ContainerExit {
   readonly finishedAtMs: number;
 }
 
+/** What the processes of a running container have used. */
+export interface ContainerUse {
+  readonly podUid: string;
+  readonly name: string;
+  /** Tells attempts apart. */
+  readonly id: string;
+  readonly startedAtMs: number;
+  /** Since its start; never falls. */
+  readonly cpuSeconds: number;
+  /** At the moment. */
+  readonly memoryBytes: number;
+}
+
 /**
  * Why a container could not be started; `reason` is what the kubelet shows as waiting.reason, in its own words:
  * ErrImagePull, ErrImageNeverPull, InvalidImageName, CreateContainerConfigError, CreateContainerError, RunContainerError.
@@ -176,6 +189,8 @@ export interface PodRuntime {
     attempt: number | undefined,
     options: RuntimeLogOptions,
   ): AsyncIterable<Uint8Array>;
+  /** Of every running container, measured now. Empty where nothing runs or the runtime is lost. */
+  usage(): Promise<readonly ContainerUse[]>;
   onExit(listener: (exit: ContainerExit) => void): void;
   /** Called when the whole runtime is lost (agent killed): every pod is gone, the node is NotReady. */
   onLost(listener: (reason: string) => void): void;

@@ -57,6 +57,9 @@ export const ACCESS_REVIEW: GroupVersionKind = {
   kind: "SelfSubjectAccessReview",
 };
 
+/** Measured and never stored (`metrics.ts`). */
+export const METRICS_API = { group: "metrics.k8s.io", version: "v1beta1" } as const;
+
 interface ServedResource {
   readonly gvk: GroupVersionKind;
   readonly plural: string;
@@ -89,6 +92,17 @@ const served: readonly ServedResource[] = [
     categories: [],
     subresources: [],
   },
+  // After everything stored: for kubectl `pods` are those that run, and not what they use.
+  ...(["node", "pod"] as const).map((singular) => ({
+    gvk: { ...METRICS_API, kind: singular === "pod" ? "PodMetrics" : "NodeMetrics" },
+    plural: `${singular}s`,
+    singular,
+    namespaced: singular === "pod",
+    verbs: ["get", "list"],
+    shortNames: [],
+    categories: [],
+    subresources: [],
+  })),
 ];
 
 /** `v1`, `apps/v1`, …: each once, in the order of the table. */

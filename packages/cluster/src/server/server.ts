@@ -17,6 +17,7 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { type Clock, SlipwayError, systemCode } from "@slipway/base";
 import { type Api, KUBERNETES_VERSION, resourceNotFound, statusError } from "@slipway/kube";
+import type { Measurement } from "../usage.ts";
 import { discoveryForm } from "./accept.ts";
 import { serveAccessReview } from "./access-review.ts";
 import { answerError, answerJson, answerText, statusOf } from "./answer.ts";
@@ -24,6 +25,7 @@ import { type Certificates, ensureCertificates } from "./certificate.ts";
 import { aggregatedDiscovery, groupVersions, legacyDiscovery } from "./discovery.ts";
 import { serveExec } from "./exec.ts";
 import { serveLogs } from "./logs.ts";
+import { isMetricsPath, serveMetrics } from "./metrics.ts";
 import { createOpenApi, emptyOpenApiV2, OPENAPI_V2_TYPE, type OpenApi } from "./openapi.ts";
 import type { PodStreams } from "./pods.ts";
 import { servePortForward } from "./port-forward.ts";
@@ -44,6 +46,8 @@ export interface ApiServerOptions {
   readonly token: string;
   readonly clock: Clock;
   readonly pods: PodStreams;
+  /** What containers use; without it nothing is measured. */
+  readonly usage?: (() => Promise<Measurement>) | undefined;
   /** Default `KUBERNETES_VERSION`. */
   readonly version?: string | undefined;
 }
@@ -155,6 +159,10 @@ class RequestHandler {
   }
 
   async #route(exchange: Exchange, pathname: string): Promise<void> {
+    if (isMetricsPath(pathname)) {
+      const { api, usage = nothingMeasured } = this.#options;
+      return serveMetrics({ store: api.store, usage }, exchange, pathname);
+    }
     const path = parsePath(pathname);
     if (path === undefined) return this.#serveDocument(exchange, pathname);
     if (path.kind === "access-review") return serveAccessReview(exchange);
@@ -247,6 +255,10 @@ class RequestHandler {
     }
     answerText(request, response, document.text, { contentType: "application/json", headers });
   }
+}
+
+async function nothingMeasured(): Promise<Measurement> {
+  throw statusError(503, "ServiceUnavailable", "nothing measures what pods use");
 }
 
 /** client-go wants it as protobuf; there is no other form here. */

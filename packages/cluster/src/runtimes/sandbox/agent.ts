@@ -11,10 +11,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { NameServer } from "../../network/dns.ts";
 import { ServiceProxy } from "../../network/service-proxy.ts";
-import { ContainerStartError } from "../runtime.ts";
+import { ContainerStartError, type ContainerUse } from "../runtime.ts";
 import { type Container, Containers, type ExecHandle, type Pod } from "./containers.ts";
 import { rewriteFiles } from "./mounts.ts";
 import { type PodNetwork, PodNetworks, shellEnvironment } from "./pod-networks.ts";
+import { useOf } from "./process-use.ts";
 import type { AgentConfig, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
 import { unpackCommand } from "./unpack-command.ts";
 
@@ -145,6 +146,8 @@ class Agent {
         return this.#execs.get(request.exec)?.command((handle) => handle.write(request.data));
       case "exec-kill":
         return this.#execs.get(request.exec)?.command((handle) => handle.kill());
+      case "usage":
+        return this.#usage();
       case "services": {
         const services = request.services;
         this.#names.setServices(services);
@@ -228,6 +231,18 @@ class Agent {
     for (const key of this.#told) if (key.startsWith(`${uid} `)) this.#told.delete(key);
     rmSync(pod.directory, { recursive: true, force: true });
     await this.#networks.release(pod.network);
+  }
+
+  #usage(): readonly ContainerUse[] {
+    const running = [...this.#pods.values()].flatMap(({ containers }) =>
+      [...containers.values()].filter((container) => container.running),
+    );
+    const used = useOf(running.map(({ pid }) => pid));
+    return running.flatMap(({ pid, spec, startedAtMs }) => {
+      const use = used.get(pid);
+      if (use === undefined) return [];
+      return [{ podUid: spec.podUid, name: spec.name, id: `sandbox://${spec.id}`, startedAtMs, ...use }];
+    });
   }
 
   #pod(uid: string): Pod {

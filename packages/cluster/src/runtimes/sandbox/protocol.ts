@@ -3,7 +3,7 @@
  * bytes stay bytes). The world asks and the agent answers by `id`; notes go one way. A message may carry one
  * connected socket: the answer to `dial`, and the world's answer to an `egress` note.
  */
-import type { ContainerExit, ContainerMount, ServiceRoute } from "../runtime.ts";
+import type { ContainerExit, ContainerMount, ContainerUse, ServiceRoute } from "../runtime.ts";
 
 /** Host programs by name, as absolute paths: nothing is looked up in a container's PATH. */
 export type Tools = Readonly<Record<ToolName, string>>;
@@ -89,6 +89,7 @@ export type Request =
     }
   | { readonly do: "exec-stdin"; readonly exec: number; readonly data: Uint8Array | undefined }
   | { readonly do: "exec-kill"; readonly exec: number }
+  | { readonly do: "usage" }
   | { readonly do: "services"; readonly services: readonly ServiceRoute[] }
   | {
       readonly do: "unpack";
@@ -120,6 +121,7 @@ export interface Answers {
   exec: { readonly exitCode: number };
   "exec-stdin": undefined;
   "exec-kill": undefined;
+  usage: readonly ContainerUse[];
   services: undefined;
   unpack: undefined;
   flatten: undefined;

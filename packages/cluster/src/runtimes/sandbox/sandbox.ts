@@ -20,6 +20,7 @@ import {
   type ContainerMount,
   type ContainerSpec,
   ContainerStartError,
+  type ContainerUse,
   type ImageSource,
   type PodRuntime,
   type ResolvedImage,
@@ -435,6 +436,10 @@ class Runtime implements SandboxRuntime {
 
   get #logs(): string {
     return join(this.#options.directory, "logs");
+  }
+
+  async usage(): Promise<readonly ContainerUse[]> {
+    return this.#running.isGone ? [] : await this.#running.ask({ do: "usage" });
   }
 
   async setServices(services: Parameters<PodRuntime["setServices"]>[0]): Promise<void> {

@@ -177,6 +177,19 @@ export function createSimulatedRuntime(options: {
     logs(podUid, containerName, attempt, options) {
       return readLog(pods.get(podUid), containerName, attempt, options);
     },
+    /** Nothing runs, so that nothing is used. */
+    async usage() {
+      return [...pods].flatMap(([podUid, { containers }]) =>
+        [...containers.values()].map(({ spec, id, startedAtMs }) => ({
+          podUid,
+          name: spec.name,
+          id,
+          startedAtMs,
+          cpuSeconds: 0,
+          memoryBytes: 0,
+        })),
+      );
+    },
     onExit: (listener) => {
       exitListeners.push(listener);
     },
