@@ -147,6 +147,14 @@ test("nodes and pods of each cluster", async () => {
   );
 });
 
+test("what the pods of local clusters use is measured, and shown as that of any cluster", async () => {
+  const { clusters } = await reader.get<ClustersAnswer>("/api/clusters");
+  for (const { resources, pods } of clusters) {
+    assert.equal(resources, "metrics.k8s.io");
+    for (const { cpu, memory } of pods) assert.ok(cpu !== undefined && (memory ?? 0) > 1_000_000);
+  }
+});
+
 test("rolled back from the page, while the pages live on", async () => {
   const { rollbackTo } = await reader.get<ReleasesAnswer>("/api/releases");
   assert.equal(rollbackTo, 1);
