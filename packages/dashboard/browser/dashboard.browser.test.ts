@@ -283,6 +283,10 @@ test("logs are searched, narrowed down and followed", async () => {
   }
   await lines.last().getByRole("button").click();
   await shows(page, "only this");
+  // A line that is open goes with its page.
+  await open(page, "#/queries");
+  await page.getByRole("textbox", { name: "SQL: one SELECT" }).waitFor();
+  assert.deepEqual(v.complaints, []);
 });
 
 test("a query is completed, run, drawn, saved as a file, and refused when it would write", async () => {

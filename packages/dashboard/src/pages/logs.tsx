@@ -259,7 +259,10 @@ function Detail({ entry }: { readonly entry: LogEntry }) {
   const at = useNow();
   const box = useRef<HTMLDivElement>(null);
   // Of the last line it would lie below what is seen.
-  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), []);
+  useEffect(() => {
+    // In braces: it returns a promise, which an effect must not.
+    void box.current?.scrollIntoView({ block: "nearest" });
+  }, []);
   const facts: readonly (readonly [string, string, string | undefined])[] = [
     ["time", `${absolute(entry.ts)}, ${Math.max(0, Math.round((at - entry.ts) / 1_000))} s ago`, undefined],
     ["cluster", entry.cluster, "cluster"],

@@ -12,6 +12,7 @@ import { LogsPage } from "../pages/logs.tsx";
 import { NowPage } from "../pages/now.tsx";
 import { QueriesPage } from "../pages/queries.tsx";
 import { ReleasePage } from "../pages/release.tsx";
+import { Fault } from "./fault.tsx";
 import { Help } from "./help.tsx";
 import { Nav, titles } from "./nav.tsx";
 import { Notices } from "./notices.tsx";
@@ -36,7 +37,13 @@ export function App() {
   const isAsked = useLive((live) => live.isAsked);
   return (
     <>
-      {session !== undefined ? <Inside /> : isAsked ? <SignIn /> : null}
+      {session !== undefined ? (
+        <Fault>
+          <Inside />
+        </Fault>
+      ) : isAsked ? (
+        <SignIn />
+      ) : null}
       <Notices />
     </>
   );
@@ -80,7 +87,9 @@ function Inside() {
       </button>
       <Nav onHelp={help} />
       <main id="main" tabIndex={-1}>
-        <Page key={page} />
+        <Fault key={page}>
+          <Page />
+        </Fault>
       </main>
       {isHelp ? <Help onClose={() => setIsHelp(false)} /> : null}
     </>
