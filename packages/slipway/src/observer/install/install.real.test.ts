@@ -12,10 +12,12 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, systemClock, systemRandom, until } from "@slipway/base";
 import type { AnyObject, KubeClient, Pod, Secret } from "@slipway/kube";
-import { emptyProject, type Project } from "../../../../../stories/testing.ts";
+import { emptyProject, jsonLines, type Project } from "../../../../../stories/testing.ts";
 import { openContext } from "../../clusters/context.ts";
 import { dataOrFile, findContext, readKubeconfig } from "../../clusters/kubeconfig.ts";
 import { type Registry, startRegistry } from "../../images/registry/registry.ts";
+import type { ClustersAnswer, LogsAnswer, NowAnswer } from "../../server/api.ts";
+import { signIn } from "../pages/testing.ts";
 import { type CollectorClient, reachCollector } from "../reach-collector.ts";
 
 const program = process.env["SLIPWAY_REAL_KUBERNETES"];
@@ -193,6 +195,29 @@ test("stored lines are found when their pod is gone", { skip }, async () => {
   await client.delete({ apiVersion: "apps/v1", kind: "Deployment", namespace: service, name: "web" });
   const { stdout } = await slipway("logs", "web", "--since", "1h", "--grep", `line ${LINES} `);
   assert.match(stdout, new RegExp(`^tokyo web-\\S+ {2}line ${LINES} x+$`, "m"));
+});
+
+test("the dashboard of this machine shows what the collector has", { skip }, async () => {
+  const running = project.start("dashboard", "--env", "real", "--json");
+  await running.sees('"link"');
+  const { link } = jsonLines({ code: 0, stdout: running.text(), stderr: "", text: "" }).find(
+    (line) => line["link"] !== undefined,
+  ) as { link: string };
+  const { hash, port } = new URL(link);
+  const reader = await signIn(Number(port), decodeURIComponent(hash.replace("#token=", "")));
+  const { clusters, lines } = await reader.get<NowAnswer>("/api/now");
+  assert.deepEqual([lines.problem, clusters[0]?.reachable], [undefined, true]);
+  assert.ok(lines.logs >= LINES);
+  const grep = encodeURIComponent(`line ${LINES} `);
+  const { entries } = await reader.get<LogsAnswer>(`/api/logs?kind=logs&service=web&grep=${grep}`);
+  assert.deepEqual(
+    entries.map(({ cluster, stream }) => [cluster, stream]),
+    [["tokyo", "stdout"]],
+  );
+  const shown = await reader.get<ClustersAnswer>("/api/clusters");
+  assert.ok((shown.clusters[0]?.nodes.length ?? 0) > 0);
+  running.child.kill("SIGINT");
+  await running.ended;
 });
 
 test("an upgrade keeps the lines and the tokens", { skip }, async () => {
