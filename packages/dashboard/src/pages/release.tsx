@@ -154,6 +154,7 @@ function Head({
   const now = useNow();
   const newest = releases?.releases[0]?.number;
   const to = releases?.rollbackTo;
+  const isBad = answer.causes.length > 0 || release.outcome === "failed";
   return (
     <header className="page-head">
       <div>
@@ -179,7 +180,7 @@ function Head({
           Logs
         </a>
         {release.number !== newest ? null : to !== undefined ? (
-          <RollbackButton leaves={release.number} to={to} />
+          <RollbackButton leaves={release.number} to={to} isUrgent={isBad} />
         ) : releases?.noRollback === undefined ? null : (
           <span className="muted">No rollback: {releases.noRollback}</span>
         )}

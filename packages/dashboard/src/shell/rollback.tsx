@@ -7,11 +7,20 @@ import { Dialog } from "../parts/dialog.tsx";
 import { TokenField } from "../parts/token-field.tsx";
 import { go } from "./use-route.ts";
 
-export function RollbackButton({ leaves, to }: { readonly leaves: number; readonly to: number }) {
+export function RollbackButton({
+  leaves,
+  to,
+  isUrgent = true,
+}: {
+  readonly leaves: number;
+  readonly to: number;
+  /** Where all is well, it is there, but does not shout. */
+  readonly isUrgent?: boolean;
+}) {
   const [isOpen, setIsOpen] = useState(false);
   return (
     <>
-      <button type="button" className="danger" onClick={() => setIsOpen(true)}>
+      <button type="button" className={isUrgent ? "danger" : "danger calm"} onClick={() => setIsOpen(true)}>
         Roll back to release {to}
       </button>
       {isOpen ? <Rollback leaves={leaves} to={to} onClose={() => setIsOpen(false)} /> : null}
