@@ -116,6 +116,7 @@ export async function checkScripts(
             return made;
           };
           let next = 0;
+          let made = pods.length;
           const write = (pod: string, tag: "F" | "P"): void => {
             const here = logs.get(pod) ?? open(pod);
             const text = `${here.name}:${next}${"x".repeat(random.int(40))};`;
@@ -180,7 +181,8 @@ export async function checkScripts(
               await tail.look(); // gone before it was ever seen is for the collector's other end
               rmSync(join(directory, pod), { recursive: true });
               logs.delete(pod);
-              pods[pods.indexOf(pod)] = `uid-${next + 10}`;
+              made += 1;
+              pods[pods.indexOf(pod)] = `uid-${made}`;
               // Whoever deletes a pod does not kill the tail at the same moment: what is held is read first.
               answers = "all";
               warehouse.beforeCommit = () => {};
