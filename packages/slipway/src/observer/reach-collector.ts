@@ -11,7 +11,7 @@ import type { KubeClient, Pod } from "@slipway/kube";
 import type { QueryAnswer, QueryLimits, QueryParameters } from "../observe/warehouse/warehouse.ts";
 import { PORT } from "./collector/input.ts";
 import { selectorOf } from "./install/manifests.ts";
-import { readSecrets } from "./install/secrets.ts";
+import { findSecrets } from "./install/secrets.ts";
 
 export interface CollectorClient {
   /** Of the cluster. */
@@ -33,14 +33,14 @@ export async function reachCollector(
   client: KubeClient,
   { namespace, service }: CollectorPlace,
 ): Promise<CollectorClient | undefined> {
-  const secrets = await readSecrets(client, namespace, service);
-  if (secrets === undefined) return undefined;
+  const { "ca.crt": ca, "read-token": token } = await findSecrets(client, namespace, service);
+  if (ca === undefined || token === undefined) return undefined;
   const where = `${cluster}/collector`;
   const ask = async <T>(name: string, body: unknown): Promise<T> => {
     const pod = await readyPod(client, namespace, service, where);
     const way = await client.portForward({ namespace, name: pod }, PORT);
     try {
-      return await post<T>(way, secrets["ca.crt"], secrets["read-token"], name, body, where);
+      return await post<T>(way, ca, token, name, body, where);
     } finally {
       way.destroy();
     }

@@ -29,14 +29,23 @@ export const command: CommandDeclaration = {
     const { install, plannedObjects } = await import("../../observer/install/install.ts");
     const { stringify } = await import("yaml");
     const { project, observe, targets } = await observedTargets(context, input);
-    const { accessLog, formats, keepForMs, maxBytes, redact, truncateIp } = observe;
+    const { accessLog, formats, keepForMs, maxBytes, redact, slo, sloOf, truncateIp } = observe;
     const wishFor = (cluster: string, image: string) => ({
       collector: {
         service: project.config.name,
         namespace: project.config.namespace,
         cluster,
         readsReleases: !isSet(input, "withoutReleases"),
-        observe: { accessLog, formats: { ...formats }, keepForMs, maxBytes, redact: [...redact], truncateIp },
+        observe: {
+          accessLog,
+          formats: { ...formats },
+          keepForMs,
+          maxBytes,
+          redact: [...redact],
+          slo,
+          sloOf,
+          truncateIp,
+        },
       },
       image,
       storage: isSet(input, "ephemeral") ? undefined : textOption(input, "storage"),

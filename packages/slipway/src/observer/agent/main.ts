@@ -3,11 +3,15 @@
  * no API server and keeps nothing: the node's files are its spool. Installed by `slipway observe install`.
  */
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createSender } from "../../observe/collect/sender.ts";
 import { Tail } from "../../observe/collect/tail.ts";
-import { MOUNTED, PODS_LOGS } from "../collector/input.ts";
+import { exposition, type Family } from "../../observe/prometheus/metrics.ts";
+import { processFamilies } from "../../observe/prometheus/process.ts";
+import { metricsHandler } from "../../observe/prometheus/serve.ts";
+import { AGENT_METRICS_PORT, MOUNTED, PODS_LOGS } from "../collector/input.ts";
 
 const {
   SLIPWAY_COLLECTOR: url,
@@ -38,6 +42,22 @@ const tail = new Tail({
     said = line;
   },
 });
+const read = (name: "logs" | "unread", help: string): Family => {
+  const series = { logs: "slipway_agent_followed_logs", unread: "slipway_agent_unread_bytes" } as const;
+  return { name: series[name], type: "gauge", help, read: () => [{ value: tail.figures()[name] }] };
+};
+const measure = metricsHandler(
+  exposition([
+    read("logs", "Logs that this node's agent follows."),
+    read("unread", "Bytes of logs that are written and that the collector has not stored."),
+    ...processFamilies(process, systemClock.now()),
+  ]),
+  mounted("metrics-token"),
+  (error) => console.log(`metrics: ${String(error)}`),
+);
+createServer((request, response) => {
+  if (!measure(request, response)) response.writeHead(404).end();
+}).listen(AGENT_METRICS_PORT);
 console.log(`follows the logs of ${namespace} on ${node}, sends to ${url}`);
 await tail.run(ending.signal);
 sender.close();

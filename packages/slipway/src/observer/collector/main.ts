@@ -9,12 +9,16 @@ import { SlipwayError, systemClock } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import { observeOf } from "../../config/observe.ts";
 import { createReceiver } from "../../observe/collect/receiver.ts";
+import { exposition } from "../../observe/prometheus/metrics.ts";
+import { processFamilies } from "../../observe/prometheus/process.ts";
+import { metricsHandler } from "../../observe/prometheus/serve.ts";
 import { openWarehouse } from "../../observe/warehouse/duckdb/open.ts";
 import { answersOf } from "../answers.ts";
+import { observerFamilies } from "../metrics.ts";
 import { startObserver } from "../observer.ts";
 import { readersOf } from "../readers.ts";
 import { createAnswerer } from "./answerer.ts";
-import { collectorInputSchema, MOUNTED, PORT } from "./input.ts";
+import { collectorInputSchema, MOUNTED, PORT, sloOf } from "./input.ts";
 
 const log = (line: string): void => console.log(line);
 const ended = new Promise<void>((resolve) => {
@@ -25,7 +29,12 @@ const mounted = async (name: string): Promise<string> => (await readFile(join(MO
 const input = collectorInputSchema.parse(JSON.parse(await mounted("collector.json")));
 const defaults = observeOf(undefined);
 if (defaults === undefined) throw new Error("no defaults");
-const observe = { ...defaults, ...input.observe };
+const observe = {
+  ...defaults,
+  ...input.observe,
+  slo: sloOf(input.observe.slo),
+  sloOf: Object.fromEntries(Object.entries(input.observe.sloOf).map(([name, slo]) => [name, sloOf(slo)])),
+};
 const folder = "/data";
 // Whoever held it was another container, whose process cannot be seen from here. It is gone: this is the only pod
 // (Recreate) with this volume (ReadWriteOnce), and kubelet starts a container when the one before has ended. Should all
@@ -56,6 +65,14 @@ const receive = createReceiver({
   token: await mounted("agent-token"),
   onProblem: (error) => log(error instanceof Error ? (error.stack ?? error.message) : String(error)),
 });
+const measure = metricsHandler(
+  exposition([
+    ...observerFamilies({ observer, observe, alerts: undefined, now: () => systemClock.now() }),
+    ...processFamilies(process, systemClock.now()),
+  ]),
+  await mounted("metrics-token"),
+  (error) => log(`metrics: ${String(error)}`),
+);
 const answer = createAnswerer(answersOf(observer), await mounted("read-token"));
 const server = createServer(
   {
@@ -65,7 +82,7 @@ const server = createServer(
     headersTimeout: 10_000,
   },
   (request, response) => {
-    if (receive(request, response) || answer(request, response)) return;
+    if (receive(request, response) || answer(request, response) || measure(request, response)) return;
     response.writeHead(request.url === "/healthz" ? 200 : 404).end();
   },
 );

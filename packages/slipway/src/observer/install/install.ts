@@ -2,8 +2,15 @@
 import { createHash } from "node:crypto";
 import { type Clock, SlipwayError } from "@slipway/base";
 import { type AnyObject, findObject, isReason, type KubeClient, type Pod } from "@slipway/kube";
-import { type InstallInput, installObjects, namesOf, type SecretKey, selectorOf } from "./manifests.ts";
-import { newSecrets, readSecrets } from "./secrets.ts";
+import {
+  type InstallInput,
+  installObjects,
+  namesOf,
+  SECRET_KEYS,
+  type SecretKey,
+  selectorOf,
+} from "./manifests.ts";
+import { completeSecrets, findSecrets, newSecrets } from "./secrets.ts";
 
 export const FIELD_MANAGER = "slipway-observe";
 const READY_MS = 180_000;
@@ -15,15 +22,7 @@ const HIDDEN = "(made when it is installed)";
 
 /** As they would be applied; what is secret is not shown. */
 export function plannedObjects(wish: InstallWish): readonly AnyObject[] {
-  const secrets = {
-    ...{
-      "agent-token": HIDDEN,
-      "read-token": HIDDEN,
-      "ca.crt": HIDDEN,
-      "tls.crt": HIDDEN,
-      "tls.key": HIDDEN,
-    },
-  } satisfies Record<SecretKey, string>;
+  const secrets = Object.fromEntries(SECRET_KEYS.map((key) => [key, HIDDEN])) as Record<SecretKey, string>;
   return installObjects({ ...wish, secrets, checksum: checksumOf(wish, secrets) }).map((object) =>
     object.kind === "Secret" ? { ...object, data: undefined, stringData: secrets } : object,
   );
@@ -40,7 +39,8 @@ export interface InstallContext {
 export async function install(context: InstallContext, wish: InstallWish): Promise<void> {
   const { client, clock, say } = context;
   const { namespace, service } = wish.collector;
-  const secrets = (await readSecrets(client, namespace, service)) ?? (await newSecrets(clock.now()));
+  const kept = await findSecrets(client, namespace, service);
+  const secrets = completeSecrets(kept, await newSecrets(clock.now()));
   const objects = installObjects({ ...wish, secrets, checksum: checksumOf(wish, secrets) });
   for (const object of objects) {
     if (object.kind === "PersistentVolumeClaim" && (await isThere(client, object))) {

@@ -6,17 +6,33 @@ import { plannedObjects, removals } from "./install.ts";
 import { installObjects, SECRET_KEYS } from "./manifests.ts";
 
 const observe = observeOf(undefined) as NonNullable<ReturnType<typeof observeOf>>;
-const { accessLog, formats, keepForMs, maxBytes, redact, truncateIp } = observe;
+const { accessLog, formats, keepForMs, maxBytes, redact, slo, sloOf, truncateIp } = observe;
 const wish = {
   collector: {
     ...{ service: "shop", namespace: "web", cluster: "tokyo", readsReleases: true },
-    observe: { accessLog, formats: { ...formats }, keepForMs, maxBytes, redact: [...redact], truncateIp },
+    observe: {
+      accessLog,
+      formats: { ...formats },
+      keepForMs,
+      maxBytes,
+      redact: [...redact],
+      slo,
+      sloOf,
+      truncateIp,
+    },
   },
   image: "registry.test/slipway-observe:1@sha256:abc",
   storage: "20Gi",
 };
 const secrets = {
-  ...{ "agent-token": "AGENT", "read-token": "READ", "ca.crt": "CA", "tls.crt": "CRT", "tls.key": "KEY" },
+  ...{
+    "agent-token": "AGENT",
+    "read-token": "READ",
+    "metrics-token": "METRICS",
+    "ca.crt": "CA",
+    "tls.crt": "CRT",
+    "tls.key": "KEY",
+  },
 };
 const objects = installObjects({ ...wish, secrets, checksum: "1" });
 const find = (kind: string, part: string): AnyObject =>
@@ -58,7 +74,7 @@ test("agents have no token of the API server, cannot write, and hold only what t
     '"readOnlyRootFilesystem":true',
     '"drop":["ALL"]',
     '"mountPath":"/var/log/pods","readOnly":true',
-    '"items":[{"key":"agent-token","path":"agent-token"},{"key":"ca.crt","path":"ca.crt"}]',
+    '"items":[{"key":"agent-token","path":"agent-token"},{"key":"metrics-token","path":"metrics-token"},{"key":"ca.crt","path":"ca.crt"}]',
     '"tolerations":[{"operator":"Exists"}]',
     "https://$(SLIPWAY_SHOP_COLLECTOR_SERVICE_HOST):9443",
   ])

@@ -3,7 +3,7 @@
  * docs/guide/rights.md.
  */
 import type { AnyObject } from "@slipway/kube";
-import { type CollectorInput, MOUNTED, PODS_LOGS, PORT } from "../collector/input.ts";
+import { AGENT_METRICS_PORT, type CollectorInput, MOUNTED, PODS_LOGS, PORT } from "../collector/input.ts";
 
 export interface InstallInput {
   readonly collector: CollectorInput;
@@ -19,7 +19,14 @@ export interface InstallInput {
   readonly checksum: string;
 }
 
-export const SECRET_KEYS = ["agent-token", "read-token", "ca.crt", "tls.crt", "tls.key"] as const;
+export const SECRET_KEYS = [
+  "agent-token",
+  "read-token",
+  "metrics-token",
+  "ca.crt",
+  "tls.crt",
+  "tls.key",
+] as const;
 export type SecretKey = (typeof SECRET_KEYS)[number];
 
 export interface Names {
@@ -159,10 +166,12 @@ function collectorSpec(input: InstallInput, name: string): object {
                 {
                   secret: {
                     name,
-                    items: ["agent-token", "read-token", "tls.crt", "tls.key"].map((key) => ({
-                      key,
-                      path: key,
-                    })),
+                    items: ["agent-token", "read-token", "metrics-token", "tls.crt", "tls.key"].map(
+                      (key) => ({
+                        key,
+                        path: key,
+                      }),
+                    ),
                   },
                 },
               ],
@@ -203,6 +212,7 @@ function agentSpec(input: InstallInput, collector: string, name: string): object
               { name: "SLIPWAY_NAMESPACE", value: namespace },
               { name: "SLIPWAY_CLUSTER", value: cluster },
             ],
+            ports: [{ name: "metrics", containerPort: AGENT_METRICS_PORT, protocol: "TCP" }],
             resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { memory: "192Mi" } },
             securityContext: LOCKED,
             volumeMounts: [
@@ -217,7 +227,7 @@ function agentSpec(input: InstallInput, collector: string, name: string): object
             name: "given",
             secret: {
               secretName: collector,
-              items: ["agent-token", "ca.crt"].map((key) => ({ key, path: key })),
+              items: ["agent-token", "metrics-token", "ca.crt"].map((key) => ({ key, path: key })),
             },
           },
         ],

@@ -4,21 +4,32 @@ import { findObject, type KubeClient, type Secret } from "@slipway/kube";
 import { newToken } from "../pages/token.ts";
 import { namesOf, SECRET_KEYS, type SecretKey } from "./manifests.ts";
 
+const TLS_KEYS = ["ca.crt", "tls.crt", "tls.key"] as const;
+
 export type CollectorSecrets = Readonly<Record<SecretKey, string>>;
 
-/** Undefined when there are none, or not all. */
-export async function readSecrets(
+/** Those that are there. */
+export async function findSecrets(
   client: KubeClient,
   namespace: string,
   service: string,
-): Promise<CollectorSecrets | undefined> {
+): Promise<Partial<CollectorSecrets>> {
   const name = namesOf(service).collector;
   const secret = await findObject<Secret>(client, { apiVersion: "v1", kind: "Secret", namespace, name });
-  const entries = SECRET_KEYS.map((key) => [key, secret?.data?.[key]] as const);
-  if (entries.some(([, value]) => value === undefined || value === "")) return undefined;
-  return Object.fromEntries(
-    entries.map(([key, value]) => [key, Buffer.from(value as string, "base64").toString("utf8")]),
-  ) as CollectorSecrets;
+  const entries = SECRET_KEYS.flatMap((key) => {
+    const value = secret?.data?.[key];
+    return value === undefined || value === ""
+      ? []
+      : [[key, Buffer.from(value, "base64").toString("utf8")] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Key, certificate and authority belong together: with one of them missing, all three are new. */
+export function completeSecrets(kept: Partial<CollectorSecrets>, made: CollectorSecrets): CollectorSecrets {
+  const isWhole = TLS_KEYS.every((key) => kept[key] !== undefined);
+  const tls = isWhole ? {} : Object.fromEntries(TLS_KEYS.map((key) => [key, made[key]]));
+  return { ...made, ...kept, ...tls };
 }
 
 export async function newSecrets(now: number): Promise<CollectorSecrets> {
@@ -27,6 +38,7 @@ export async function newSecrets(now: number): Promise<CollectorSecrets> {
   return {
     "agent-token": newToken(),
     "read-token": newToken(),
+    "metrics-token": newToken(),
     "ca.crt": ca,
     "tls.crt": certificate,
     "tls.key": key,
