@@ -5,7 +5,7 @@
 import type { Clock } from "@slipway/base";
 import type { ObserveConfig } from "../config/observe.ts";
 import type { LineBatch } from "../observe/access/batch.ts";
-import type { StreamKey } from "../observe/access/source.ts";
+import type { SourceLabels, StreamKey } from "../observe/access/source.ts";
 import { Collector, type LineReader } from "../observe/collect/collector.ts";
 import { Pods } from "../observe/collect/pods.ts";
 import { Sources } from "../observe/collect/sources.ts";
@@ -89,6 +89,13 @@ export function startObserver(options: ObserverOptions): Observer {
     clock,
     onProblem: (error) => tell("logs", error),
   });
+  void unlabelledSources(warehouse).then(
+    (unlabelled) => {
+      for (const labels of unlabelled) sources.adopt(labels);
+      if (releases.length > 0) pods.setReleases(releaseFactsOf(releases));
+    },
+    (error) => tell("sources of before", error),
+  );
   const running = [
     ...targets.map(({ name, client }) => pods.follow(name, client, signal)),
     followRecords({
@@ -135,6 +142,27 @@ export function startObserver(options: ObserverOptions): Observer {
       if (!signal.aborted) await warehouse.tidy(clock.now()).catch((error) => tell("warehouse", error));
     }
   }
+}
+
+/** Of pods whose release nobody knew when their lines were stored. */
+async function unlabelledSources(warehouse: Warehouse): Promise<readonly SourceLabels[]> {
+  const columns = [
+    "origin",
+    "cluster",
+    "namespace",
+    "node",
+    "pod",
+    "container",
+    "service",
+    "commit",
+  ] as const;
+  const { rows } = await warehouse.query(
+    `SELECT ${columns.join(", ")} FROM sources WHERE release = 0 AND pod != ''`,
+  );
+  return rows.map((row) => {
+    const texts = Object.fromEntries(columns.map((name, index) => [name, String(row[index] ?? "")]));
+    return { ...texts, release: 0 } as unknown as SourceLabels;
+  });
 }
 
 const SAY_AGAIN_MS = 60_000;

@@ -35,13 +35,19 @@ export class Sources {
 
   of(written: SourceLabels): number {
     const labels = this.#complete(written);
+    const source = this.adopt(labels);
+    this.#labels.set(source, labels);
+    return source;
+  }
+
+  /** Takes these labels as they are; also those of an earlier process, whose release was not known then. */
+  adopt(labels: SourceLabels): number {
     const { cluster, pod, release, commit } = labels;
     const source = this.#warehouse.sourceOf(labels);
     const key = `${cluster}/${pod}`;
     const used = this.#byPod.get(key) ?? new Map<number, Used>();
     this.#byPod.set(key, used);
     if (!used.has(source)) used.set(source, { source, release, commit });
-    this.#labels.set(source, labels);
     return source;
   }
 
