@@ -99,16 +99,6 @@ export async function serveDashboard(
   return 0;
 }
 
-function reachIn(
-  { config: { name: service, namespace } }: Project,
-  targets: readonly Target[],
-): Parameters<typeof findCollectors>[1] {
-  return async (cluster) => {
-    const client = targets.find(({ name }) => name === cluster)?.client;
-    return client === undefined ? undefined : reachCollector(cluster, client, { namespace, service });
-  };
-}
-
 const STARTS_WITHIN_MS = 10_000;
 
 /** The observer starts beside the world, a moment later. Undefined when it does not run. */
