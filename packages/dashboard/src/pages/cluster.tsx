@@ -142,6 +142,7 @@ function Pods({ pods, cluster }: { readonly pods: readonly Pod[]; readonly clust
             <td data-label="Node">{pod.node}</td>
             <td data-label="Restarts" className={`number ${pod.restarts > 0 ? "warn" : ""}`}>
               {pod.restarts}
+              {pod.lastHour?.outOfMemory === true ? <span className="warn"> out of memory</span> : null}
             </td>
             <td data-label="Started" className="number">
               {pod.startedAt === undefined ? "–" : <Ago at={pod.startedAt} />}

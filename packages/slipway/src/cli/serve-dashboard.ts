@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
 import { SlipwayError } from "@slipway/base";
+import { useFrom } from "../observer/pages/clusters/prometheus-use.ts";
 import { type Collectors, findCollectors, type ReachCollector } from "../observer/pages/collectors.ts";
 import { pagesFolder } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
@@ -81,6 +82,7 @@ export async function serveDashboard(
     place: project.config.isLocal ? "world" : "clusters",
     rows,
     queries,
+    use: useFrom(project.config.observe, context.env),
     rollBack: rollBackOf(context, project, log),
     token: tokenOf(context),
     host,

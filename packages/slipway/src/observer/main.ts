@@ -23,6 +23,7 @@ import { answersOf } from "./answers.ts";
 import { type ImportFiles, importInto } from "./import-files.ts";
 import { observerFamilies } from "./metrics.ts";
 import { startObserver } from "./observer.ts";
+import { useFrom } from "./pages/clusters/prometheus-use.ts";
 import { sentenceOf } from "./pages/rows.ts";
 import { newToken } from "./pages/token.ts";
 import { warehouseRows } from "./pages/warehouse-rows.ts";
@@ -146,6 +147,7 @@ try {
     targets,
     observer,
     alerts: alerts?.port,
+    use: useFrom(observe, process.env),
     rows,
     queries,
     clock: systemClock,

@@ -307,6 +307,8 @@ export interface ClustersAnswer {
       readonly memory: number | undefined;
       readonly memoryLimit: number | undefined;
       readonly throttled: number | undefined;
+      /** Where Prometheus is asked: restarts, and whether one of them was for want of memory. */
+      readonly lastHour?: { readonly restarts: number; readonly outOfMemory: boolean } | undefined;
     }[];
     readonly events: readonly {
       readonly at: number;

@@ -27,6 +27,10 @@ export interface PodUse {
   readonly memory: number | undefined;
   /** Share of its periods in which it wanted more than its limit, 0 to 1. */
   readonly throttled: number | undefined;
+  /** Within the last hour. */
+  readonly restarts?: number | undefined;
+  /** One of those was for want of memory. */
+  readonly outOfMemory?: boolean | undefined;
 }
 
 export interface Use {
@@ -96,6 +100,10 @@ function podView(pod: Pod, { pods }: Use): ClusterView["pods"][number] {
     memory: use?.memory,
     memoryLimit: memoryLimit(pod),
     throttled: use?.throttled,
+    lastHour:
+      use?.restarts === undefined
+        ? undefined
+        : { restarts: use.restarts, outOfMemory: use.outOfMemory ?? false },
   };
 }
 
