@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { builtPages } from "./pages.ts";
 
@@ -27,15 +26,17 @@ test("nothing stands inline and nothing comes from elsewhere: a strict policy ha
   for (const [, address] of html.matchAll(/(?:src|href)="([^"]+)"/g)) assert.match(address ?? "", /^\.\//);
 });
 
-test("two that find the pages missing at the same time both get them", async () => {
-  await rm(join(await builtPages(), "made-of"));
-  const program = join(import.meta.dirname, "pages.ts");
-  const runs = [1, 2].map(() => promisify(execFile)(process.execPath, [program]));
-  for (const { stdout } of await Promise.all(runs)) assert.ok(existsSync(join(stdout.trim(), "index.html")));
-});
-
-test("pages that are built are not built again", async () => {
-  const made = (folder: string): Promise<number> => stat(join(folder, "made-of")).then(({ ino }) => ino);
-  const first = await made(await builtPages());
-  assert.equal(await made(await builtPages()), first);
+test("two that find the pages missing at the same time both get them, and nothing is left over", async () => {
+  const dist = await mkdtemp(join(tmpdir(), "slipway-dashboard-"));
+  try {
+    const [one, two] = await Promise.all([builtPages(dist), builtPages(dist)]);
+    assert.equal(one, two);
+    assert.ok(existsSync(join(one, "index.html")));
+    assert.equal((await readdir(dist)).length, 1);
+    const { ino } = await stat(one);
+    assert.equal(await builtPages(dist), one);
+    assert.equal((await stat(one)).ino, ino, "what is built is not built again");
+  } finally {
+    await rm(dist, { recursive: true });
+  }
 });

@@ -8,22 +8,24 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 const home = join(import.meta.dirname, "..");
-const dist = join(home, "dist");
-/** Names what the pages were made of; inside the folder, so that it comes and goes with them. */
-const madeOf = "made-of";
+/** Pages of other sources are taken away after this: whoever serves them has read them long ago. */
+const keptMs = 3_600_000;
 
-/** @throws Error when they have to be built and cannot be. */
-export async function builtPages(): Promise<string> {
-  const sources = fingerprint();
-  const built = await readFile(join(dist, madeOf), "utf8").catch(() => undefined);
-  if (built !== sources) await build(sources);
-  return dist;
+/**
+ * A folder in `dist`, named after what it was made of: it is there whole or not at all, whoever else builds meanwhile.
+ *
+ * @throws Error when they have to be built and cannot be.
+ */
+export async function builtPages(dist = join(home, "dist")): Promise<string> {
+  const folder = join(dist, fingerprint());
+  if (!existsSync(folder)) await build(dist, folder);
+  return folder;
 }
 
 /** Of everything that the pages are made of; the versions of the libraries stand in package.json. */
@@ -41,23 +43,23 @@ function fingerprint(): string {
   return hash.digest("hex");
 }
 
-/** Beside, then into its place: whoever reads the folder meanwhile sees the old pages or the new ones. */
-async function build(sources: string): Promise<void> {
-  const beside = await mkdtemp(join(home, ".dist-"));
+async function build(dist: string, folder: string): Promise<void> {
+  await mkdir(dist, { recursive: true });
+  const beside = await mkdtemp(join(dist, ".new-"));
   try {
     const vite = join(dirname(createRequire(import.meta.url).resolve("vite/package.json")), "bin/vite.js");
     await promisify(execFile)(
       process.execPath,
-      [vite, "build", "--logLevel=error", `--outDir=${join(beside, "new")}`, "--emptyOutDir"],
+      // Vite lets one build run at a time, because two would write one folder; each of ours has its own.
+      [vite, "build", "--bypass-lock", "--logLevel=error", `--outDir=${beside}`, "--emptyOutDir"],
       // React has a build for development, too, which is chosen by this variable.
       { cwd: home, env: { ...process.env, NODE_ENV: "production" } },
     );
-    await writeFile(join(beside, "new", madeOf), sources);
-    if (existsSync(dist)) await rename(dist, join(beside, "old")).catch(ignoreMissing);
-    // Another process was faster: its pages were made of the same sources.
-    await rename(join(beside, "new"), dist).catch((error: NodeJS.ErrnoException) => {
+    await rename(beside, folder).catch((error: NodeJS.ErrnoException) => {
+      // Another process was faster: its pages were made of the same sources.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
+    await sweep(dist, folder);
   } catch (error) {
     throw new Error(
       `dashboard: the pages cannot be built: ${error instanceof Error ? error.message : String(error)}\n` +
@@ -69,8 +71,12 @@ async function build(sources: string): Promise<void> {
   }
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== "ENOENT") throw error;
+async function sweep(dist: string, current: string): Promise<void> {
+  for (const name of await readdir(dist)) {
+    const path = join(dist, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (path !== current && mtimeMs < Date.now() - keptMs) await rm(path, { recursive: true, force: true });
+  }
 }
 
 if (import.meta.main) {
