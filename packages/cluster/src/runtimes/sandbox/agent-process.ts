@@ -11,7 +11,7 @@ import { Socket } from "node:net";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { SlipwayError } from "@slipway/base";
+import { SlipwayError, systemCode } from "@slipway/base";
 import { type ContainerExit, ContainerStartError } from "../runtime.ts";
 import type { AgentConfig, Answers, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
 import { childOf, findTool, type Ids } from "./system.ts";
@@ -143,7 +143,7 @@ export class AgentProcess {
     // The agent first: unshare then fetches its exit status and ends too, instead of leaving that to init.
     if (!this.#isGone) {
       if (this.#pid === undefined) this.#child.kill("SIGKILL");
-      else process.kill(this.#pid, "SIGKILL");
+      else killIfThere(this.#pid);
     }
     await this.#gone;
   }
@@ -230,4 +230,13 @@ function agentGone(reason: string, said: string): SlipwayError {
     message: `the node agent is gone (${reason})${lastWords === "" ? "" : `: ${lastWords}`}`,
     exitCode: 3,
   });
+}
+
+/** It may have ended just now: its exit is told a moment later. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (systemCode(error) !== "ESRCH") throw error;
+  }
 }
