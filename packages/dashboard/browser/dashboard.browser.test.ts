@@ -347,7 +347,7 @@ test("an alert is muted for a while, with a reason", async () => {
     reason: "the fix is on its way",
     confirm: fixture.token,
   });
-  await page.getByRole("button", { name: "Unmute" }).click();
+  await page.getByRole("button", { name: "Unmute" }).first().click();
   await dialog.getByLabel(/^The dashboard's token/).fill(fixture.token);
   await dialog.getByRole("button", { name: "Unmute", exact: true }).click();
   await shows(page, "It is heard again.");

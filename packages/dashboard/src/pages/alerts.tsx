@@ -92,15 +92,13 @@ function Inside({
               <span>
                 <strong>{name}</strong> <span className="muted">{text}</span>
               </span>
-              {state === "muted" ? null : (
-                <button
-                  type="button"
-                  className="quiet-button"
-                  onClick={() => setMuting({ id: name, title: `rule ${name}`, isMuted: false })}
-                >
-                  Mute
-                </button>
-              )}
+              <button
+                type="button"
+                className="quiet-button"
+                onClick={() => setMuting({ id: name, title: `rule ${name}`, isMuted: state === "muted" })}
+              >
+                {state === "muted" ? "Unmute" : "Mute"}
+              </button>
             </li>
           ))}
         </ul>
