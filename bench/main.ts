@@ -38,6 +38,7 @@ const benchmarks: readonly {
   // No goal of it is a time.
   { file: "warehouse-kill.bench.ts", short: ["3", "20000"], hasTimedGoal: false },
   { file: "parse.bench.ts", short: ["1", "200000"], hasTimedGoal: true },
+  { file: "steady.bench.ts", short: ["3", "200"], hasTimedGoal: true },
   { file: "alerts.bench.ts", short: ["2", "6"], hasTimedGoal: true },
   // Memory is no time; the short form lets time go twenty times faster.
   { file: "dashboard.bench.ts", short: ["0.33", "20"], hasTimedGoal: true },
