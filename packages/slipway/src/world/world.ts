@@ -2,7 +2,6 @@
  * The world: one background process that holds every local cluster, the registry and the edge. Started by
  * `slipway local up` (see `process.ts`), asked through `control.ts`, stopped by `slipway local down`.
  */
-import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -22,6 +21,7 @@ import type { MetricsServer } from "../observe/prometheus/serve.ts";
 import { createCompanion } from "./companion.ts";
 import { serveControl } from "./control.ts";
 import { registryOptionsOf } from "./registry-options.ts";
+import { RotatedFile } from "./rotated-file.ts";
 import { fetchService, type ServiceRequest } from "./service-fetch.ts";
 import {
   type ClusterState,
@@ -80,7 +80,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   });
   const ended = Promise.withResolvers<void>();
   const stopping = new AbortController();
-  const accessLog = createWriteStream(paths.accessLog, { flags: "a" });
+  const accessLog = new RotatedFile(paths.accessLog, { onProblem: reportProblem });
 
   const optionsOf = (name: string, port: number): ClusterOptions => ({
     name,
@@ -357,7 +357,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       }),
     );
     await registry.close();
-    await new Promise<void>((resolve) => accessLog.end(resolve));
+    await accessLog.end();
     await observer?.stop(); // last: it reads what the others wrote last
     if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
