@@ -16,6 +16,7 @@ export const command: CommandDeclaration = {
     const { outputOf } = await import("./steps.ts");
     const { tellingOf } = await import("./telling.ts");
     const { announcement, serve } = await import("../server/server.ts");
+    const { serveFamilies } = await import("../server/metrics.ts");
     const { openLedger } = await import("../server/ledger.ts");
     const { createDeeds } = await import("../server/deeds.ts");
     const { registryClientOf, releaseContextOf, targetsOf } = await import("./compose.ts");
@@ -32,7 +33,9 @@ export const command: CommandDeclaration = {
     const host = textOption(input, "host") ?? "127.0.0.1";
     const project = await openProject(context, input);
     const output = outputOf(context, isSet(input, "json"));
+    const events = new Map<string, number>();
     const log = (entry: { readonly event: string; readonly message: string }): void => {
+      events.set(entry.event, (events.get(entry.event) ?? 0) + 1);
       const at = new Date(context.clock.now()).toISOString();
       output.emit({ at, step: "serve", ...entry });
       output.say(`${at} ${entry.event}: ${entry.message}`);
@@ -94,10 +97,25 @@ export const command: CommandDeclaration = {
         },
       }),
     });
+    const { exposition } = await import("../observe/prometheus/metrics.ts");
+    const { processFamilies } = await import("../observe/prometheus/process.ts");
+    const { serveMetrics } = await import("../observe/prometheus/serve.ts");
+    const metrics = await serveMetrics({
+      folder: project.paths.metrics,
+      name: "serve",
+      read: exposition([
+        ...serveFamilies(() => telling.notifier.waiting(), events),
+        ...processFamilies(process, context.clock.now()),
+      ]),
+      random: context.random,
+      onProblem: (error) => log({ event: "warning", message: `metrics: ${String(error)}` }),
+    });
+    log({ event: "listening", message: `figures for Prometheus on ${metrics.url}` });
     if (!context.signal.aborted) {
       await new Promise((resolve) => context.signal.addEventListener("abort", resolve, { once: true }));
     }
     log({ event: "stopping", message: "takes nothing new; lets what was begun end" });
+    metrics.close();
     await serving.stop();
     return 0;
   },

@@ -11,6 +11,7 @@ import { batchOf, countsForTests, labelsForTests } from "../observe/counts/testi
 import { exposition } from "../observe/prometheus/metrics.ts";
 import { processFamilies } from "../observe/prometheus/process.ts";
 import type { ReleaseRecord } from "../release/model.ts";
+import { serveFamilies } from "../server/metrics.ts";
 import { worldFamilies } from "../world/metrics.ts";
 import { observerFamilies } from "./metrics.ts";
 
@@ -132,4 +133,12 @@ test("a world tells its clusters, its edge and its observer", async () => {
   ]) {
     assert.ok(text.includes(`${expected}\n`), `${expected}\n\n${text}`);
   }
+});
+
+test("slipway serve tells what waits and what it has been through", async () => {
+  const text = await exposition(serveFamilies(async () => 3, new Map([["failed", 2]])))();
+  await judged(text);
+  assert.match(text, /^slipway_outbox_waiting_messages 3$/m);
+  assert.match(text, /^slipway_serve_events_total\{event="failed"\} 2$/m);
+  assert.match(text, /^slipway_serve_events_total\{event="press"\} 0$/m);
 });

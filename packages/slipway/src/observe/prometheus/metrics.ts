@@ -28,7 +28,7 @@ export type Family = {
   | {
       readonly type: "counter" | "gauge";
       readonly labels?: readonly string[];
-      readonly read: () => Iterable<Sample>;
+      readonly read: () => Iterable<Sample> | Promise<Iterable<Sample>>;
     }
   | {
       readonly type: "histogram";
@@ -58,17 +58,19 @@ function register(registry: Registry, family: Family): void {
   if (family.type === "gauge") {
     new Gauge({
       ...common,
-      collect() {
+      async collect() {
+        const samples = await read();
         this.reset();
-        for (const { labels = {}, value } of atMost(read())) this.set(labels, value);
+        for (const { labels = {}, value } of atMost(samples)) this.set(labels, value);
       },
     });
   } else {
     new Counter({
       ...common,
-      collect() {
+      async collect() {
+        const samples = await read();
         this.reset();
-        for (const { labels = {}, value } of atMost(read())) this.inc(labels, value);
+        for (const { labels = {}, value } of atMost(samples)) this.inc(labels, value);
       },
     });
   }
