@@ -38,6 +38,11 @@ export interface WarehouseOptions {
   readonly threads?: number;
   /** Nothing is written when less than this is free on the disk. Default: 64 MB. */
   readonly reserveBytes?: number;
+  /**
+   * A query heeds no interrupt and takes the machine's memory or goes on for ever. What is stored does not suffer when the
+   * process ends at once. Default: nothing.
+   */
+  readonly onRunaway?: (why: string) => void;
 }
 
 /** Rejects with WAREHOUSE_HELD, WAREHOUSE_NEWER or WAREHOUSE_OPEN. */
@@ -74,7 +79,12 @@ async function open(options: WarehouseOptions, unlock: Unlock): Promise<DuckWare
     return new DuckWarehouse(state, {
       folder,
       unlock,
-      queries: createQueryRunner({ database: () => state.database, clock, atOnce: queriesAtOnce() }),
+      queries: createQueryRunner({
+        database: () => state.database,
+        clock,
+        atOnce: queriesAtOnce(),
+        onRunaway: options.onRunaway ?? (() => undefined),
+      }),
       reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
       keep: {
         keepForMs: options.keepForMs ?? 30 * 86_400_000,

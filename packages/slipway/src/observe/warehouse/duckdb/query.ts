@@ -15,6 +15,9 @@ const TIMEOUT_MS = 30_000;
 const MAX_CHECKED = 500;
 /** DuckDB counts most of its memory against its limit, but not text and lists while they are computed. */
 const MAX_GROWTH_BYTES = 1_000_000_000;
+/** What heeds no interrupt (planning, one step of an expression) may grow so far, or go on so long, before it is given up. */
+const RUNAWAY_BYTES = 3_000_000_000;
+const RUNAWAY_MS = 60_000;
 const WATCH_MS = 50;
 
 export interface QueryRunner {
@@ -28,6 +31,7 @@ interface Running {
   readonly connection: Connection;
   /** Why it was interrupted. */
   stopped: "timeout" | "abort" | "memory" | undefined;
+  stoppedAt: number;
   readonly ended: PromiseWithResolvers<void>;
 }
 
@@ -36,6 +40,8 @@ export function createQueryRunner(options: {
   readonly clock: Clock;
   /** Statements at one time. Each takes a thread of Node's pool, which commits need too. */
   readonly atOnce: number;
+  /** A query was interrupted and does not end, nor can it be made to: only the end of the process frees what it holds. */
+  readonly onRunaway: (why: string) => void;
 }): QueryRunner {
   const { clock } = options;
   const slots = new Slots(options.atOnce);
@@ -46,17 +52,27 @@ export function createQueryRunner(options: {
 
   /** While anything runs. A query whose memory nobody counts is ended before the machine is full. */
   const watchMemory = async (): Promise<void> => {
-    const limit = residentBytes() + MAX_GROWTH_BYTES;
+    const before = residentBytes();
     while (running.size > 0) {
       await clock.sleep(WATCH_MS);
-      if (residentBytes() > limit) interruptAll();
+      const grown = residentBytes() - before;
+      if (grown > MAX_GROWTH_BYTES) interruptAll();
+      const now = clock.monotonic();
+      const stuck = [...running].find(({ stopped, stoppedAt }) => stopped && now - stoppedAt > RUNAWAY_MS);
+      if (running.size === 0 || (grown <= RUNAWAY_BYTES && stuck === undefined)) continue;
+      options.onRunaway(
+        `a query does not heed that it was interrupted, and has ${stuck ? "gone on for another minute" : `taken ${Math.round(grown / 1e6)} MB`}`,
+      );
+      return;
     }
   };
+  const stop = (one: Running, why: NonNullable<Running["stopped"]>): void => {
+    if (one.stopped === undefined) one.stoppedAt = clock.monotonic();
+    one.stopped ??= why;
+    one.connection.sql.interrupt();
+  };
   const interruptAll = (): void => {
-    for (const one of running) {
-      one.stopped ??= "memory";
-      one.connection.sql.interrupt();
-    }
+    for (const one of running) stop(one, "memory");
   };
 
   const check = async (connection: Connection, sql: string): Promise<void> => {
@@ -75,14 +91,11 @@ export function createQueryRunner(options: {
       slots.take(async () => {
         while (isPaused !== undefined) await isPaused;
         const connection = idle.pop() ?? (await connect(options.database()));
-        const one: Running = { connection, stopped: undefined, ended: Promise.withResolvers<void>() };
-        const stop = (why: NonNullable<Running["stopped"]>): void => {
-          one.stopped ??= why;
-          connection.sql.interrupt();
-        };
+        const ended = Promise.withResolvers<void>();
+        const one: Running = { connection, stopped: undefined, stoppedAt: 0, ended };
         const done = new AbortController();
         const timeoutMs = limits.timeoutMs ?? TIMEOUT_MS;
-        const onAbort = (): void => stop("abort");
+        const onAbort = (): void => stop(one, "abort");
         running.add(one);
         if (running.size === 1) void watchMemory();
         const started = clock.monotonic();
@@ -90,7 +103,7 @@ export function createQueryRunner(options: {
           limits.signal?.throwIfAborted();
           limits.signal?.addEventListener("abort", onAbort, { once: true });
           clock.sleep(timeoutMs, done.signal).then(
-            () => stop("timeout"),
+            () => stop(one, "timeout"),
             () => undefined,
           );
           await check(connection, sql);
