@@ -9,8 +9,7 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 
 const home = join(import.meta.dirname, "..");
@@ -30,10 +29,13 @@ export async function builtPages(dist = join(home, "dist")): Promise<string> {
 
 /** Of everything that the pages are made of; the versions of the libraries stand in package.json. */
 function fingerprint(): string {
-  const files = globSync(["src/**/*", "public/*", "index.html", "vite.config.ts", "package.json"], {
-    cwd: home,
-    withFileTypes: true,
-  })
+  const files = globSync(
+    ["src/**/*", "public/*", "index.html", "vite.config.ts", "build/build.ts", "package.json"],
+    {
+      cwd: home,
+      withFileTypes: true,
+    },
+  )
     .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
@@ -47,14 +49,10 @@ async function build(dist: string, folder: string): Promise<void> {
   await mkdir(dist, { recursive: true });
   const beside = await mkdtemp(join(dist, ".new-"));
   try {
-    const vite = join(dirname(createRequire(import.meta.url).resolve("vite/package.json")), "bin/vite.js");
-    await promisify(execFile)(
-      process.execPath,
-      // Vite lets one build run at a time, because two would write one folder; each of ours has its own.
-      [vite, "build", "--bypass-lock", "--logLevel=error", `--outDir=${beside}`, "--emptyOutDir"],
+    await promisify(execFile)(process.execPath, [join(import.meta.dirname, "build.ts"), beside], {
       // React has a build for development, too, which is chosen by this variable.
-      { cwd: home, env: { ...process.env, NODE_ENV: "production" } },
-    );
+      env: { ...process.env, NODE_ENV: "production" },
+    });
     await rename(beside, folder).catch((error: NodeJS.ErrnoException) => {
       // Another process was faster: its pages were made of the same sources.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
