@@ -73,7 +73,10 @@ export async function ensureWorld(project: Project, say: (line: string) => void)
     const missing = spec.clusters.find(
       (name) => !presence.state.clusters.some((cluster) => cluster.name === name),
     );
-    if (missing === undefined) return presence.state;
+    if (missing === undefined) {
+      await tellObserver(presence.state, spec);
+      return presence.state;
+    }
     throw new SlipwayError({
       code: "WORLD_OUTDATED",
       where: `clusters/${missing}`,
@@ -89,6 +92,14 @@ export async function ensureWorld(project: Project, say: (line: string) => void)
   );
   const { launchWorld } = await import("../world/process.ts");
   return launchWorld(spec);
+}
+
+/** A change of `observe` counts from now on; that nothing is observed, or something after all, from the next start on. */
+async function tellObserver(state: WorldState, { observer }: WorldSpec): Promise<void> {
+  if (observer === undefined || state.observer === undefined) return;
+  const { callWorld } = await import("../world/control.ts");
+  // A world of an earlier Slipway does not know this call.
+  await callWorld(state, "observe", { observer }).catch(() => undefined);
 }
 
 /** The running world, or an error that says how to start one. */

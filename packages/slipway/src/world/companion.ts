@@ -63,6 +63,8 @@ export interface Companion {
   state(): CompanionState;
   /** What it says of itself; undefined when it does not answer. */
   figures(): Promise<unknown>;
+  /** Starts it anew when this is something else than what it was started with. */
+  update(spec: CompanionSpec): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -73,7 +75,9 @@ const FIGURES_MS = 1000;
 const STOP_MS = 5000;
 
 export function createCompanion(options: CompanionOptions): Companion {
-  const { spec, clock, log, onChange } = options;
+  const { clock, log, onChange } = options;
+  let { spec } = options;
+  let isAskedToEnd = false;
   const stopping = new AbortController();
   let child: ChildProcess | undefined;
   let gone: Promise<void> = Promise.resolve();
@@ -141,7 +145,7 @@ export function createCompanion(options: CompanionOptions): Companion {
   }
 
   function died(how: string, ranMs: number): void {
-    if (stopping.signal.aborted) return;
+    if (stopping.signal.aborted || isAskedToEnd) return;
     inARow = ranMs >= WELL_AFTER_MS ? 1 : inARow + 1;
     const wait = WAITS_MS[inARow - 1];
     const reset = {
@@ -159,6 +163,19 @@ export function createCompanion(options: CompanionOptions): Companion {
     void clock.sleep(wait, stopping.signal).then(launch, () => undefined);
   }
 
+  async function end(): Promise<void> {
+    if (child === undefined) return;
+    const ending = child;
+    if (ending.connected) ending.disconnect();
+    const timer = new AbortController();
+    void clock.sleep(STOP_MS, timer.signal).then(
+      () => ending.kill("SIGKILL"),
+      () => undefined,
+    );
+    await gone;
+    timer.abort();
+  }
+
   return {
     start: launch,
     state: () => current,
@@ -168,18 +185,19 @@ export function createCompanion(options: CompanionOptions): Companion {
       const answer = new Promise((resolve) => void waitingForFigures.push(resolve));
       return Promise.race([answer, clock.sleep(FIGURES_MS).then(() => undefined)]);
     },
+    async update(next) {
+      if (JSON.stringify(next) === JSON.stringify(spec)) return;
+      spec = next;
+      if (child === undefined || isAskedToEnd) return; // the next start has it
+      log("observer: the configuration has changed, starting it anew");
+      isAskedToEnd = true;
+      await end();
+      isAskedToEnd = false;
+      if (!stopping.signal.aborted) launch();
+    },
     async stop() {
       stopping.abort();
-      if (child === undefined) return;
-      const ending = child;
-      if (ending.connected) ending.disconnect();
-      const timer = new AbortController();
-      void clock.sleep(STOP_MS, timer.signal).then(
-        () => ending.kill("SIGKILL"),
-        () => undefined,
-      );
-      await gone;
-      timer.abort();
+      await end();
     },
   };
 }

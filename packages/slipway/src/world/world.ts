@@ -18,7 +18,7 @@ import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
 import { createImageSource } from "../images/source.ts";
 import type { MetricsServer } from "../observe/prometheus/serve.ts";
-import { createCompanion } from "./companion.ts";
+import { type CompanionSpec, createCompanion } from "./companion.ts";
 import { serveControl } from "./control.ts";
 import { registryOptionsOf } from "./registry-options.ts";
 import { RotatedFile } from "./rotated-file.ts";
@@ -134,6 +134,10 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         await openEdge((body as { config?: EdgeConfig }).config);
         await remember();
         return { url: edge?.url ?? null };
+      },
+      observe: async (body) => {
+        const next = (body as { observer?: CompanionSpec }).observer;
+        if (next !== undefined) void observer?.update(next).catch(reportProblem);
       },
       fetch: async (body) => {
         const wanted = body as ServiceRequest;
