@@ -7,12 +7,19 @@
 const SETS = 4096;
 /** 32 bits of hash → a set. */
 const SHIFT = 32 - Math.log2(SETS);
-/** Longer values are not kept. */
-const VALUE_BYTES = 256;
-const VALUE_WORDS = VALUE_BYTES / 4;
 const QUOTE = 34;
 const QUOTES = 0x22222222;
 const MULTIPLIER = 0x9e3779b1;
+
+/** Of a value in `#slots`: its id, its length, its bytes behind the last whole word, its words. */
+const ID = 0;
+const LENGTH = 1;
+const REST = 2;
+const WORDS = 3;
+/** Two to a set, side by side. */
+const SLOT = 64;
+/** Longer values are not kept. */
+const MAX_BYTES = (SLOT - WORDS) * 4;
 
 export class QuotedIds {
   /** Position of the closing quote of the value that `find` looked at. */
@@ -20,39 +27,35 @@ export class QuotedIds {
   #hash = 0;
   #rest = 0;
   #isSecond = false;
-  readonly #ids = new Uint32Array(SETS * 2);
-  readonly #lengths = new Uint16Array(SETS * 2);
-  /** Bytes behind the last whole word. */
-  readonly #rests = new Int32Array(SETS * 2);
-  readonly #words = new Int32Array(SETS * 2 * VALUE_WORDS);
+  readonly #slots = new Int32Array(SETS * 2 * SLOT);
 
   /** Id of the value that begins at `at`; 0 when it is not here; -1 when no quote ends it before `limit`. */
   find(view: DataView, at: number, limit: number): number {
     this.#measure(view, at, limit);
     if (this.end >= limit) return -1;
-    const place = this.#place();
-    if (this.#isIn(place, view, at)) return this.#ids[place] as number;
-    if (this.#isIn(place + 1, view, at)) return this.#ids[place + 1] as number;
+    const slot = this.#set();
+    if (this.#isIn(slot, view, at)) return this.#slots[slot + ID] as number;
+    if (this.#isIn(slot + SLOT, view, at)) return this.#slots[slot + SLOT + ID] as number;
     return 0;
   }
 
   /** The value that `find` looked at has this id. 0 is none: it may be another one later. */
   keep(view: DataView, at: number, id: number): void {
     const length = this.end - at;
-    if (id === 0 || length > VALUE_BYTES) return;
+    if (id === 0 || length > MAX_BYTES) return;
     this.#isSecond = !this.#isSecond;
-    const place = this.#place() + (this.#isSecond ? 1 : 0);
-    const first = place * VALUE_WORDS;
+    const slot = this.#set() + (this.#isSecond ? SLOT : 0);
+    const slots = this.#slots;
+    slots[slot + ID] = id;
+    slots[slot + LENGTH] = length;
+    slots[slot + REST] = this.#rest;
     for (let word = 0; word < length >> 2; word += 1) {
-      this.#words[first + word] = view.getInt32(at + word * 4, true);
+      slots[slot + WORDS + word] = view.getInt32(at + word * 4, true);
     }
-    this.#ids[place] = id;
-    this.#lengths[place] = length;
-    this.#rests[place] = this.#rest;
   }
 
-  #place(): number {
-    return (Math.imul(this.#hash ^ (this.#hash >>> 15), MULTIPLIER) >>> SHIFT) * 2;
+  #set(): number {
+    return (Math.imul(this.#hash ^ (this.#hash >>> 15), MULTIPLIER) >>> SHIFT) * 2 * SLOT;
   }
 
   /** Finds the quote and hashes what is before it, four bytes at a time. */
@@ -78,12 +81,15 @@ export class QuotedIds {
     this.#hash = (hash + Math.imul(rest + next - at, factor)) | 0;
   }
 
-  #isIn(place: number, view: DataView, at: number): boolean {
+  #isIn(slot: number, view: DataView, at: number): boolean {
+    const slots = this.#slots;
     const length = this.end - at;
-    if (this.#lengths[place] !== length || this.#rests[place] !== this.#rest) return false;
-    const first = place * VALUE_WORDS;
-    for (let word = 0; word < length >> 2; word += 1) {
-      if (this.#words[first + word] !== view.getInt32(at + word * 4, true)) return false;
+    if (slots[slot + LENGTH] !== length || slots[slot + REST] !== this.#rest) return false;
+    const behind = slot + WORDS + (length >> 2);
+    let next = at;
+    for (let word = slot + WORDS; word < behind; word += 1) {
+      if (slots[word] !== view.getInt32(next, true)) return false;
+      next += 4;
     }
     return true;
   }
