@@ -71,6 +71,6 @@ function readAll(bytes: Buffer, cuts: readonly number[]): unknown {
   return {
     logs: batch.logs,
     quarantine: batch.quarantine.map(({ reason, position: at }) => [reason, at]),
-    paths: batch.access.path.slice(0, batch.access.length),
+    paths: Array.from({ length: batch.access.length }, (_, row) => batch.access.path.at(row)),
   };
 }

@@ -3,6 +3,7 @@
  * line. Columns are valid up to `length`.
  */
 import type { Dictionary } from "./dictionary.ts";
+import { TextColumn } from "./text-column.ts";
 
 /** Ids by position; a method that is none of these is `-`. */
 export const METHODS = [
@@ -32,11 +33,11 @@ export class AccessBatch {
   readonly ts: Float64Array;
   /** Id in the warehouse's table `sources`. */
   readonly source: Uint32Array;
-  readonly ip: string[];
+  readonly ip: TextColumn;
   /** Position in METHODS. */
   readonly method: Uint8Array;
   /** Redacted, with its query string. */
-  readonly path: string[];
+  readonly path: TextColumn;
   /** Position in PROTOCOLS. */
   readonly protocol: Uint8Array;
   readonly status: Uint16Array;
@@ -56,9 +57,9 @@ export class AccessBatch {
     this.capacity = capacity;
     this.ts = new Float64Array(capacity);
     this.source = new Uint32Array(capacity);
-    this.ip = new Array<string>(capacity).fill("");
+    this.ip = new TextColumn(capacity);
     this.method = new Uint8Array(capacity);
-    this.path = new Array<string>(capacity).fill("");
+    this.path = new TextColumn(capacity);
     this.protocol = new Uint8Array(capacity);
     this.status = new Uint16Array(capacity);
     this.bytes = new Float64Array(capacity);

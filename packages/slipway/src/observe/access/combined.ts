@@ -6,14 +6,14 @@
  * (`combined.test.ts`) in three times the time.
  */
 import { type AccessBatch, METHODS, NO_TIME, PROTOCOLS } from "./batch.ts";
-import { COMBINED_FIELDS, type Step, type TextFormat } from "./format.ts";
-import { MAX_ADDRESS } from "./ip.ts";
+import { CombinedRest } from "./combined-rest.ts";
+import type { TextFormat } from "./format.ts";
+import { MAX_ADDRESS, truncateAddress } from "./ip.ts";
 import { QuotedIds, quoteAt } from "./quoted-ids.ts";
 import type { Redactor } from "./redact.ts";
 import { RequestLine } from "./request-line.ts";
 import type { RouteTable } from "./route.ts";
-import { Row, type RowWriter } from "./row.ts";
-import type { TextRequests } from "./text-request.ts";
+import type { RowWriter } from "./row.ts";
 import { LOCAL_TIME_LENGTH, type Times } from "./time.ts";
 
 /** Four characters as they are read at once. */
@@ -26,152 +26,146 @@ const AFTER_TIME = word('] "\0') & 0xffffff;
 const NO_REFERER = word('-" "');
 const QUOTE_SPACE_QUOTE = word('" "\0') & 0xffffff;
 const SPACE_QUOTE = half(' "');
-const GET = word("GET ");
 const HTTP = word(" HTT");
 const VERSION_1 = word("P/1.");
 const VERSION_2 = word("P/2.");
+const GET = word("GET ");
+const POST = word("POST");
+const HEAD = word("HEAD");
 const ID_OF_GET = METHODS.indexOf("GET");
+const ID_OF_POST = METHODS.indexOf("POST");
+const ID_OF_HEAD = METHODS.indexOf("HEAD");
 const HTTP_1_1 = PROTOCOLS.indexOf("HTTP/1.1");
 const HTTP_2_0 = PROTOCOLS.indexOf("HTTP/2.0");
 const PROTOCOL_LENGTH = 9;
 const SPACE = 32;
 const COMMA = 44;
-/** So many bytes may be read at once behind a line's end. */
-const BEHIND = 8;
 const MAX_DIGITS = 15;
+/** Address, time and what is around them take no more. */
+const HEAD_BYTES = 96;
+/** So many bytes behind the end of a text may be looked at: two numbers and what is between them. */
+const BEHIND = 64;
 
 export class CombinedLines {
   readonly #rows: RowWriter;
   readonly #redactor: Redactor;
-  readonly #texts: TextRequests;
+  readonly #truncateIp: boolean;
   readonly #request = new RequestLine();
   readonly #referers = new QuotedIds();
   readonly #userAgents = new QuotedIds();
   readonly #noReferer: number;
   readonly #second = new Second();
-  /** Of what stands behind `combined`. */
-  readonly #row = new Row();
+  readonly #rest = new CombinedRest();
   /** Where the last number ended. */
   #next = 0;
 
-  constructor(rows: RowWriter, redactor: Redactor, texts: TextRequests) {
+  constructor(rows: RowWriter, redactor: Redactor, truncateIp: boolean) {
     this.#rows = rows;
     this.#redactor = redactor;
-    this.#texts = texts;
+    this.#truncateIp = truncateIp;
     this.#noReferer = rows.refererId("-");
   }
 
   /**
-   * Puts the line into the batch, or does nothing and answers false. At `end` is the line's newline, or the carriage
-   * return before it: since no text that is looked for has either, nothing is found that goes on behind the end.
+   * Puts the line that begins at `start` into the batch and answers where its newline is; or does nothing and answers
+   * -1. No byte is skipped without a look, so nothing goes on behind a newline.
    */
   read(
-    format: TextFormat,
+    { steps }: TextFormat,
     times: Times,
     view: DataView,
-    text: string,
     start: number,
-    end: number,
     source: number,
     routes: RouteTable,
     batch: AccessBatch,
-  ): boolean {
-    if (end + BEHIND > view.byteLength) return false;
+  ): number {
+    const limit = view.byteLength - BEHIND;
+    if (start + HEAD_BYTES > view.byteLength) return -1;
     const addressEnd = addressAt(view, start);
-    if (addressEnd < 0 || view.getInt32(addressEnd, true) !== DASH_DASH) return false;
+    if (addressEnd < 0 || view.getInt32(addressEnd, true) !== DASH_DASH) return -1;
     const time = addressEnd + 6;
     const request = time + LOCAL_TIME_LENGTH + 3;
-    if (request > end || view.getInt16(time - 2, true) !== BRACKET) return false;
-    if ((view.getInt32(request - 3, true) & 0xffffff) !== AFTER_TIME) return false;
-    const ts = this.#second.at(view, time, times, text);
-    if (Number.isNaN(ts)) return false;
+    if (view.getInt16(time - 2, true) !== BRACKET) return -1;
+    if ((view.getInt32(request - 3, true) & 0xffffff) !== AFTER_TIME) return -1;
+    const ts = this.#second.at(view, time, times);
+    if (Number.isNaN(ts)) return -1;
 
-    const requestEnd = quoteAt(view, request, end);
-    if (requestEnd >= end || view.getUint8(requestEnd + 1) !== SPACE) return false;
+    const requestEnd = quoteAt(view, request, limit);
+    if (requestEnd < 0 || view.getUint8(requestEnd + 1) !== SPACE) return -1;
     const status = statusAt(view, requestEnd + 2);
-    if (status < 0) return false;
+    if (status < 0) return -1;
     const bytes = this.#numberAt(view, requestEnd + 6);
-    if (bytes < 0 || view.getInt16(this.#next, true) !== SPACE_QUOTE) return false;
+    if (bytes < 0 || view.getInt16(this.#next, true) !== SPACE_QUOTE) return -1;
 
     const referer = this.#next + 2;
     let refererId = this.#noReferer;
     let userAgent = referer + 4;
     if (view.getInt32(referer, true) !== NO_REFERER) {
-      refererId = this.#referers.find(view, referer, end);
+      refererId = this.#referers.find(view, referer, limit);
       userAgent = this.#referers.end + 3;
-      if (refererId < 0 || (view.getInt32(userAgent - 3, true) & 0xffffff) !== QUOTE_SPACE_QUOTE)
-        return false;
+      if (refererId < 0 || (view.getInt32(userAgent - 3, true) & 0xffffff) !== QUOTE_SPACE_QUOTE) return -1;
     }
-    let userAgentId = this.#userAgents.find(view, userAgent, end);
-    if (userAgentId < 0 || !this.#isRestRead(format, times, text, end)) return false;
+    let userAgentId = this.#userAgents.find(view, userAgent, limit);
+    if (userAgentId < 0) return -1;
+    const rest = this.#rest;
+    const end = rest.read(steps, view, this.#userAgents.end, limit);
+    if (end < 0) return -1;
 
-    this.#readRequest(view, text, request, requestEnd);
-    const { method, protocol, pathStart, pathEnd } = this.#request;
     if (refererId === 0) {
-      refererId = this.#rows.refererId(present(text, referer, userAgent - 3));
+      refererId = this.#rows.refererId(present(view, referer, userAgent - 3));
       this.#referers.keep(view, referer, refererId);
     }
     if (userAgentId === 0) {
-      userAgentId = this.#rows.userAgentId(present(text, userAgent, this.#userAgents.end));
+      userAgentId = this.#rows.userAgentId(present(view, userAgent, this.#userAgents.end));
       this.#userAgents.keep(view, userAgent, userAgentId);
     }
+    this.#readRequest(view, request, requestEnd);
+    const { method, protocol, pathStart, pathEnd } = this.#request;
     const at = batch.length;
     batch.ts[at] = ts;
     batch.source[at] = source;
-    batch.ip[at] = this.#rows.plainAddress(text.slice(start, addressEnd));
+    if (this.#truncateIp) batch.ip.set(at, truncateAddress(textOf(view, start, addressEnd)));
+    else batch.ip.setBytes(at, view, start, addressEnd);
     batch.method[at] = method;
     batch.protocol[at] = protocol;
     batch.status[at] = status;
     batch.bytes[at] = bytes;
     batch.referer[at] = refererId;
     batch.userAgent[at] = userAgentId;
-    batch.route[at] = routes.idOf(view, text, pathStart, pathEnd, status);
-    const path = text.slice(pathStart, pathEnd);
-    batch.path[at] = this.#redactor.mayChange(view, routes.pathEnd, pathEnd)
-      ? this.#redactor.apply(path, routes.pathEnd - pathStart)
-      : path;
-    batch.time[at] = Math.min(this.#row.time, NO_TIME);
-    batch.upstreamTime[at] = Math.min(this.#row.upstreamTime, NO_TIME);
-    batch.attempts[at] = this.#row.attempts;
+    batch.route[at] = routes.idOf(view, pathStart, pathEnd, status);
+    if (this.#redactor.mayChange(view, routes.pathEnd, pathEnd)) {
+      batch.path.set(at, this.#redactor.apply(textOf(view, pathStart, pathEnd), routes.pathEnd - pathStart));
+    } else batch.path.setBytes(at, view, pathStart, pathEnd);
+    batch.time[at] = Math.min(rest.time, NO_TIME);
+    batch.upstreamTime[at] = Math.min(rest.upstreamTime, NO_TIME);
+    batch.attempts[at] = rest.attempts;
     batch.length = at + 1;
-    return true;
+    return end;
   }
 
-  #isRestRead(format: TextFormat, times: Times, text: string, end: number): boolean {
-    const { literal } = format.steps[COMBINED_FIELDS - 1] as Step;
-    const at = this.#userAgents.end;
-    const row = this.#row;
-    row.time = NO_TIME;
-    row.upstreamTime = NO_TIME;
-    row.attempts = 0;
-    if (literal.length === 1) return at + 1 === end;
-    if (!text.startsWith(literal, at)) return false;
-    // A status that is known: `$upstream_status` says no better.
-    row.status = 0;
-    return this.#texts.readFrom(format, COMBINED_FIELDS, times, text, at + literal.length, end, row) === "";
-  }
-
-  #readRequest(view: DataView, text: string, start: number, end: number): void {
+  #readRequest(view: DataView, start: number, end: number): void {
+    const request = this.#request;
     const pathEnd = end - PROTOCOL_LENGTH;
-    const isUsual =
-      start + 4 <= pathEnd && view.getInt32(start, true) === GET && view.getInt32(pathEnd, true) === HTTP;
-    const protocol = isUsual ? protocolAt(view, pathEnd + 4) : 0;
-    if (protocol === 0) {
-      this.#request.read(text, start, end);
+    const method = methodAt(view, start);
+    const protocol = protocolAt(view, pathEnd);
+    const pathStart = start + (method === ID_OF_GET ? 4 : 5);
+    if (method === 0 || protocol === 0 || pathStart > pathEnd) {
+      request.read(textOf(view, start, end), 0, end - start);
+      request.pathStart += start;
+      request.pathEnd += start;
       return;
     }
-    this.#request.method = ID_OF_GET;
-    this.#request.protocol = protocol;
-    this.#request.pathStart = start + 4;
-    this.#request.pathEnd = pathEnd;
+    request.method = method;
+    request.protocol = protocol;
+    request.pathStart = pathStart;
+    request.pathEnd = pathEnd;
   }
 
   /** Digits, not too many for a number; -1 for anything else. */
   #numberAt(view: DataView, start: number): number {
     let value = 0;
     let at = start;
-    // Ends at the newline at the latest.
-    for (; ; at += 1) {
+    for (; at <= start + MAX_DIGITS; at += 1) {
       const digit = view.getUint8(at) - 48;
       if (digit < 0 || digit > 9) break;
       value = value * 10 + digit;
@@ -186,7 +180,7 @@ class Second {
   readonly #words = new Int32Array(7);
   #ms = Number.NaN;
 
-  at(view: DataView, at: number, times: Times, text: string): number {
+  at(view: DataView, at: number, times: Times): number {
     const words = this.#words;
     // From the end of `05/Jan/2026:13:55:36 +0000`; the last word overlaps the one before it.
     if (
@@ -200,7 +194,7 @@ class Second {
     ) {
       return this.#ms;
     }
-    const ms = times.local(text, at);
+    const ms = times.local(textOf(view, at, at + LOCAL_TIME_LENGTH), 0);
     if (Number.isNaN(ms)) return ms;
     for (let index = 0; index < 6; index += 1) words[index] = view.getInt32(at + index * 4, true);
     words[6] = view.getInt32(at + LOCAL_TIME_LENGTH - 4, true);
@@ -228,15 +222,34 @@ function statusAt(view: DataView, at: number): number {
   return isStatus && view.getUint8(at + 3) === SPACE ? first * 100 + second * 10 + third : -1;
 }
 
-/** Position in PROTOCOLS of the two that nearly all have, whose `P/1.` is at `at`; 0 for any other. */
+/** Position in METHODS of the three that nearly all have, with the space behind; 0 for any other. */
+function methodAt(view: DataView, at: number): number {
+  switch (view.getInt32(at, true)) {
+    case GET:
+      return ID_OF_GET;
+    case POST:
+      return view.getUint8(at + 4) === SPACE ? ID_OF_POST : 0;
+    case HEAD:
+      return view.getUint8(at + 4) === SPACE ? ID_OF_HEAD : 0;
+    default:
+      return 0;
+  }
+}
+
+/** Position in PROTOCOLS of the two that nearly all have, whose ` HTTP/1.1` is at `at`; 0 for any other. */
 function protocolAt(view: DataView, at: number): number {
-  const version = view.getInt32(at, true);
-  const minor = view.getUint8(at + 4) - 48;
+  if (view.getInt32(at, true) !== HTTP) return 0;
+  const version = view.getInt32(at + 4, true);
+  const minor = view.getUint8(at + 8) - 48;
   if (version === VERSION_1 && minor === 1) return HTTP_1_1;
   return version === VERSION_2 && minor === 0 ? HTTP_2_0 : 0;
 }
 
 /** `-` and nothing are the same: the client did not say. */
-function present(text: string, at: number, stop: number): string {
-  return stop === at ? "-" : text.slice(at, stop);
+function present(view: DataView, start: number, end: number): string {
+  return end === start ? "-" : textOf(view, start, end);
+}
+
+function textOf(view: DataView, start: number, end: number): string {
+  return Buffer.from(view.buffer, view.byteOffset + start, end - start).toString("latin1");
 }

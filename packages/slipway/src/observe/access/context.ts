@@ -40,7 +40,7 @@ export class ParseContext {
     this.redactor = new Redactor(options.redact);
     this.#dictionaries = options.dictionaries;
     this.rows = new RowWriter(options.dictionaries, this.redactor, options.truncateIp ?? false);
-    this.combined = new CombinedLines(this.rows, this.redactor, this.texts);
+    this.combined = new CombinedLines(this.rows, this.redactor, options.truncateIp ?? false);
     this.named = Object.entries(NAMED_FORMATS).map(([name, text]) => compileFormat(name, text) as TextFormat);
     this.#formats = new Map(
       Object.entries(options.formats ?? {}).map(([container, text]) => [

@@ -25,8 +25,6 @@ export interface LineOrigin {
   end: number;
   /** In the stream. */
   position: number;
-  /** Of text in which every character is one byte: its bytes, at the same positions. */
-  view: DataView | undefined;
 }
 
 export class LineReader {
@@ -75,7 +73,6 @@ export class LineReader {
     origin: LineOrigin,
     batch: LineBatch,
   ): void {
-    if (this.#isUsual(text, start, end, origin, batch)) return;
     if (text.charCodeAt(start) === BRACE) {
       this.#object(text.slice(start, end), ts, isStderr, origin, batch);
       return;
@@ -109,22 +106,17 @@ export class LineReader {
     this.#quarantine(problem, ts, origin, batch);
   }
 
-  #isUsual(text: string, start: number, end: number, { view }: LineOrigin, batch: LineBatch): boolean {
+  /**
+   * Puts the line that begins at `start` into the batch if it is a usual one of the format that lines have, and answers
+   * where its newline is; -1: it is for `take`.
+   */
+  takeUsual(view: DataView, start: number, batch: LineBatch): number {
     const format = this.#format;
-    if (view === undefined || format === undefined || !format.isCombined) return false;
-    const isRead = this.#context.combined.read(
-      format,
-      this.#times,
-      view,
-      text,
-      start,
-      end,
-      this.#source,
-      this.#routes,
-      batch.access,
-    );
-    if (isRead) this.#misses = 0;
-    return isRead;
+    if (format === undefined || !format.isCombined) return -1;
+    const { combined } = this.#context;
+    const end = combined.read(format, this.#times, view, start, this.#source, this.#routes, batch.access);
+    if (end >= 0) this.#misses = 0;
+    return end;
   }
 
   quarantine(reason: string, ts: number, origin: LineOrigin, batch: LineBatch): void {

@@ -10,8 +10,6 @@
  *
  * Lines in = access + logs + quarantine, always; a line that came in parts is one. When a file was rotated away: feed it
  * to its end, then make the next file's parser with this one as `previous`. When no file follows: `end(batch)`.
- * `batch.access.ip` and `.path` are slices of the text that was read and valid until the batch is cleared; whoever keeps
- * them longer copies them.
  */
 import { isAscii } from "node:buffer";
 import { assert } from "@slipway/base";
@@ -28,6 +26,8 @@ import { Times } from "./time.ts";
  * outside of its heap; both cost more than the parsing.
  */
 const WINDOW_BYTES = 65_536;
+/** Lines of a window that are no usual requests, before all of it is made a text for the others. */
+const LINES_ALONE = 16;
 /** A longer line is quarantined as `too-long`, with its beginning. */
 export const MAX_LINE_BYTES = 262_144;
 const KEPT_OF_TOO_LONG = 65_536;
@@ -99,7 +99,6 @@ export class LineParser {
     start: 0,
     end: 0,
     position: 0,
-    view: undefined,
   };
   readonly #files: readonly File[];
   readonly #file: File;
@@ -204,23 +203,36 @@ export class LineParser {
   }
 
   #feedWindow(window: Buffer, batch: LineBatch): number {
-    const text = window.toString("latin1");
-    const isPlain = isAscii(window);
-    const base = this.#file.read;
     const view = new DataView(window.buffer, window.byteOffset, window.length);
-    this.#context.texts.newText();
+    const isPlainFraming = this.stream.framing === "plain";
+    const base = this.#file.read;
+    let alone = isPlainFraming ? LINES_ALONE : 0;
+    let text: string | undefined;
+    let isPlain = false;
     let at = 0;
     while (!hasNoRoom(batch)) {
-      const newline = text.indexOf("\n", at);
+      const usual = isPlainFraming ? this.#reader.takeUsual(view, at, batch) : -1;
+      if (usual >= 0) {
+        this.counts.lines += 1;
+        at = usual + 1;
+        continue;
+      }
+      const newline = window.indexOf(NEWLINE, at);
       if (newline < 0) {
         this.#keepRest(window.subarray(at));
         at = window.length;
         break;
       }
-      if (isPlain || isAscii(window.subarray(at, newline))) {
-        this.#setOrigin(window, at, newline, base + at, view);
-        this.#takeLine(text, at, newline, batch);
+      if (text === undefined && alone === 0) {
+        text = window.toString("latin1");
+        isPlain = isAscii(window);
+        this.#context.texts.newText();
+      }
+      if (text !== undefined && (isPlain || isAscii(window.subarray(at, newline)))) {
+        this.#setOrigin(window, at, newline, base + at);
+        this.#takeLine(text, at, newline, batch, view);
       } else {
+        alone -= 1;
         this.#takeBytes(window.subarray(at, newline), base + at, batch);
         this.#context.texts.newText();
       }
@@ -230,16 +242,16 @@ export class LineParser {
     return at;
   }
 
-  #setOrigin(bytes: Buffer, start: number, end: number, position: number, view?: DataView): void {
+  #setOrigin(bytes: Buffer, start: number, end: number, position: number): void {
     const origin = this.#origin;
     origin.bytes = bytes;
     origin.start = start;
     origin.end = end;
     origin.position = position;
-    origin.view = view;
   }
 
-  #takeLine(text: string, start: number, end: number, batch: LineBatch): void {
+  /** `view`: the bytes at the same positions as the text, if there is such. */
+  #takeLine(text: string, start: number, end: number, batch: LineBatch, view?: DataView): void {
     if (this.#origin.end - this.#origin.start > MAX_LINE_BYTES) {
       this.#refuse("too-long", Number.NaN, batch);
       return;
@@ -251,6 +263,8 @@ export class LineParser {
     const cri = this.#cri;
     if (!cri.read(this.#times, text, start, end)) this.#refuse("cri", Number.NaN, batch);
     else if (cri.isPartial || this.#held.length > 0) this.#hold(start, batch);
+    else if (view !== undefined && this.#reader.takeUsual(view, cri.start, batch) >= 0)
+      this.counts.lines += 1;
     else this.#takeMessage(text, cri.start, end, cri.ts, cri.isStderr, batch);
   }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { Redactor } from "./redact.ts";
 
 const redactor = new Redactor(["Session"]);
@@ -27,3 +28,36 @@ const cases: readonly (readonly [string, string])[] = [
 ];
 
 for (const [text, redacted] of cases) test(text, () => assert.equal(redactor.apply(text), redacted));
+
+test("bytes that cannot hold a secret are told without a string", () => {
+  const part = fc.constantFrom(
+    "token",
+    "k",
+    "pw",
+    "Key",
+    "%6b",
+    "e",
+    "n",
+    "[",
+    "]",
+    "_",
+    "=",
+    "&",
+    "y",
+    "%",
+    "5",
+    "x",
+  );
+  const names = fc.constantFrom([], ["k"], ["pw", "x5"]);
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 12 }), names, (parts, further) => {
+      const redactor = new Redactor(further);
+      const text = `/?${parts.join("")}=v`;
+      const view = new DataView(new TextEncoder().encode(text).buffer);
+      if (redactor.apply(text) !== text) assert.ok(redactor.mayChange(view, 1, text.length));
+    }),
+    { numRuns: 3000 },
+  );
+  const usual = "/search?q=pasta&page=7&lang=en&fields=a";
+  assert.ok(!new Redactor().mayChange(new DataView(new TextEncoder().encode(usual).buffer), 7, usual.length));
+});

@@ -7,11 +7,15 @@ const ALWAYS = ["token", "password", "code", "key"];
 const WHOLE_ONLY = new Set(["code"]);
 export const REDACTED = "REDACTED";
 const EQUALS = 61;
+const PERCENT = 37;
+const BRACKET = 93;
 
 export class Redactor {
   readonly #names: ReadonlySet<string>;
   /** By character: a secret name can end in it. Most names end otherwise and cost one look. */
   readonly #lastCharacters = new Uint8Array(256);
+  /** By the last two, the last but one first. */
+  readonly #lastPairs = new Uint8Array(65_536);
 
   /** `further`: names beside those that are always secret; compared without case. */
   constructor(further: readonly string[] = []) {
@@ -21,8 +25,22 @@ export class Redactor {
       this.#lastCharacters[last] = 1;
       this.#lastCharacters[String.fromCharCode(last).toUpperCase().charCodeAt(0) & 255] = 1;
     }
+    for (const name of this.#names) this.#learnPairs(name.at(-2), name.at(-1) ?? "");
     // `user[password]`, and names whose last character is written as `%6E`.
     for (const character of "]0123456789ABCDEFabcdef") this.#lastCharacters[character.charCodeAt(0)] = 1;
+  }
+
+  /** Of a name of one letter: any pair that ends in it. */
+  #learnPairs(before: string | undefined, last: string): void {
+    const codes =
+      before === undefined
+        ? Array.from({ length: 256 }, (_, code) => code)
+        : [before, before.toUpperCase()].map((text) => text.charCodeAt(0) & 255);
+    for (const code of codes) {
+      for (const text of [last, last.toUpperCase()]) {
+        this.#lastPairs[(code << 8) | (text.charCodeAt(0) & 255)] = 1;
+      }
+    }
   }
 
   /** Of a URL or of any text with URLs in it; the same string when nothing is secret. `from`: the first `?` or before. */
@@ -50,7 +68,16 @@ export class Redactor {
   /** False when `apply` would change nothing in the bytes from `from` (the first `?`) to `end`, seen without a string. */
   mayChange(view: DataView, from: number, end: number): boolean {
     for (let at = from + 1; at < end; at += 1) {
-      if (view.getUint8(at) === EQUALS && this.#lastCharacters[view.getUint8(at - 1)] === 1) return true;
+      if (view.getUint8(at) !== EQUALS) continue;
+      const last = view.getUint8(at - 1);
+      if (this.#lastCharacters[last] === 0) continue;
+      // Most names that end in such a character do not end in the two.
+      const isOther =
+        at < from + 4 ||
+        last === BRACKET ||
+        view.getUint8(at - 3) === PERCENT ||
+        view.getUint8(at - 4) === PERCENT;
+      if (isOther || this.#lastPairs[(view.getUint8(at - 2) << 8) | last] === 1) return true;
     }
     return false;
   }

@@ -34,14 +34,14 @@ export class RouteTable {
   }
 
   /**
-   * Of the URL whose bytes are in `view` from `start` to `end`, with or without a query; `text` has it at the same
-   * place. 0 is `other`. Behind `end` there are at least 4 more bytes.
+   * Of the URL in ASCII from `start` to `end`, with or without a query. 0 is `other`. Behind `end` there are at least 4
+   * more bytes.
    */
-  idOf(view: DataView, text: string, start: number, end: number, status: number): number {
+  idOf(view: DataView, start: number, end: number, status: number): number {
     const hash = this.#hash(view, start, end);
     return (
       (hash === 0 ? undefined : this.#hashes.get(hash)) ??
-      this.#find(text.slice(start, this.pathEnd), hash, status)
+      this.#find(textOf(view, start, this.pathEnd), hash, status)
     );
   }
 
@@ -90,6 +90,10 @@ export class RouteTable {
 
 const scratch = Buffer.alloc(TEXT_BYTES + 4);
 const scratchView = new DataView(scratch.buffer, scratch.byteOffset, scratch.length);
+
+function textOf({ buffer, byteOffset }: DataView, start: number, end: number): string {
+  return Buffer.from(buffer, byteOffset + start, end - start).toString("latin1");
+}
 
 /** Four bytes at a time; of the last ones only those before `end`. */
 function hashOf(view: DataView, start: number, end: number, seed: number): number {

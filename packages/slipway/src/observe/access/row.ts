@@ -68,7 +68,7 @@ export class RowWriter {
     const path = row.text.slice(row.pathStart, row.pathEnd);
     batch.ts[at] = row.ts;
     batch.source[at] = source;
-    batch.ip[at] = this.#address(row.ip);
+    batch.ip.set(at, this.#address(row.ip));
     batch.method[at] = row.method;
     batch.protocol[at] = row.protocol;
     batch.status[at] = row.status;
@@ -76,7 +76,7 @@ export class RowWriter {
     batch.referer[at] = this.refererId(row.referer);
     batch.userAgent[at] = this.userAgentId(row.userAgent);
     batch.route[at] = routes.idOfText(path, row.status);
-    batch.path[at] = this.#redactor.apply(path);
+    batch.path.set(at, this.#redactor.apply(path));
     batch.time[at] = Math.min(row.time, NO_TIME);
     batch.upstreamTime[at] = Math.min(row.upstreamTime, NO_TIME);
     batch.attempts[at] = row.attempts;
@@ -85,11 +85,7 @@ export class RowWriter {
 
   #address(written: string): string {
     const isAddress = written.length > 0 && written.length <= MAX_ADDRESS && isPlain(written);
-    return this.plainAddress(isAddress ? written : clientAddress(written));
-  }
-
-  /** Of what can be an address as it stands. */
-  plainAddress(address: string): string {
+    const address = isAddress ? written : clientAddress(written);
     return this.#truncateIp ? truncateAddress(address) : address;
   }
 

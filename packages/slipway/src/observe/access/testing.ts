@@ -114,9 +114,9 @@ function rowOf({ access }: LineBatch, at: number, values: ReadonlyMap<string, st
   return {
     ts: instant(access.ts[at] as number),
     source: access.source[at] as number,
-    ip: access.ip[at] as string,
+    ip: access.ip.at(at),
     method: METHODS[access.method[at] as number] ?? "?",
-    path: access.path[at] as string,
+    path: access.path.at(at),
     route: value("route", access.route[at]),
     protocol: PROTOCOLS[access.protocol[at] as number] ?? "?",
     status: access.status[at] as number,

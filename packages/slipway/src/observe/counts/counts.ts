@@ -302,7 +302,7 @@ export class Counts {
     const took = batch.time[line] as number;
     const where = [labels?.cluster, labels?.pod].filter((one) => one !== undefined && one !== "");
     // A copy: a slice would keep the whole chunk that it was read from.
-    const path = Buffer.from((batch.path[line] as string).slice(0, 200), "utf8").toString("utf8");
+    const path = batch.path.at(line).slice(0, 200);
     const method = METHODS[batch.method[line] as number] ?? "-";
     const text = `${method} ${path} → ${batch.status[line]}${took === NO_TIME ? "" : ` in ${took} ms`}`;
     series.addSample({ at, text: where.length === 0 ? text : `${text} (${where.join(", ")})` });

@@ -46,7 +46,7 @@ export function batchOf(requests: readonly WrittenRequest[], dictionaries: Dicti
     batch.source[line] = source;
     batch.status[line] = status;
     batch.time[line] = ms ?? NO_TIME;
-    batch.path[line] = path;
+    batch.path.set(line, path);
     batch.method[line] = METHODS.indexOf("GET");
     batch.userAgent[line] = dictionaries.userAgent.idOf(agent);
     batch.route[line] = dictionaries.route.idOf(path.replace(/\?.*/, ""));

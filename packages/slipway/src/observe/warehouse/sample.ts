@@ -46,9 +46,12 @@ export function fillSample(
     const item = random.int(100_000);
     batch.ts[row] = fromMs + index * everyMs;
     batch.source[row] = source;
-    batch.ip[row] = index % 20 === 0 ? `2001:db8::${item.toString(16)}` : `10.${item % 250}.${index % 250}.7`;
+    batch.ip.set(
+      row,
+      index % 20 === 0 ? `2001:db8::${item.toString(16)}` : `10.${item % 250}.${index % 250}.7`,
+    );
     batch.method[row] = 1 + (index % 3);
-    batch.path[row] = `/recipes/${item}?q=${index % 7 === 0 ? "größe" : "pasta"}`;
+    batch.path.set(row, `/recipes/${item}?q=${index % 7 === 0 ? "größe" : "pasta"}`);
     batch.protocol[row] = 4;
     batch.status[row] = sample.status ?? random.pick(STATUSES);
     batch.bytes[row] = random.int(50_000);

@@ -46,6 +46,8 @@ function plainOf(column: Column, row: number): DuckDBValue {
       return column.names[column.values[row] as number] as string;
     case "boolean":
       return column.values[row] !== 0;
+    case "texts":
+      return column.values.at(row);
     case "blob":
       return blobValue(column.values[row] as Uint8Array);
     case "u32":

@@ -1,4 +1,6 @@
 /** Rows as columns: what the writers append to a table, in the order of its columns. */
+import { TextColumn } from "../../access/text-column.ts";
+
 export type Column =
   /** ms since the epoch → TIMESTAMP. */
   | { readonly kind: "time"; readonly values: Float64Array }
@@ -13,6 +15,7 @@ export type Column =
   | { readonly kind: "i64"; readonly values: Float64Array }
   | { readonly kind: "boolean"; readonly values: Uint8Array }
   | { readonly kind: "text"; readonly values: readonly string[] }
+  | { readonly kind: "texts"; readonly values: TextColumn }
   | { readonly kind: "blob"; readonly values: readonly Uint8Array[] };
 
 export interface Rows {
@@ -30,4 +33,8 @@ export function checkLengths({ table, columns, length }: Rows): void {
       throw new RangeError(`${table}: column ${index} has ${values.length} of ${length} rows`);
     }
   }
+}
+
+export function cellOf({ values }: Column, row: number): number | string | Uint8Array | undefined {
+  return values instanceof TextColumn ? values.at(row) : values[row];
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { AccessBatch, NO_TIME } from "../../access/batch.ts";
 import { bucketOf } from "../../counts/histogram.ts";
+import { cellOf } from "./columns.ts";
 import { closeDatabase, connect, openDatabase, rowsOf } from "./connection.ts";
 import { bucketSql } from "./relabel.ts";
 import { CLASSES, NO_BUCKET, Rollup } from "./rollup.ts";
@@ -48,7 +49,7 @@ test("requests are counted by minute, series, class, probe and bucket", () => {
   add(8, 1, 503, NO_TIME);
   add(8, 2, 200, 8, 9);
   const { columns, length } = rollup.take();
-  const rows = Array.from({ length }, (_, row) => columns.map(({ values }) => values[row]));
+  const rows = Array.from({ length }, (_, row) => columns.map((column) => cellOf(column, row)));
   const class_ = (name: (typeof CLASSES)[number]): number => CLASSES.indexOf(name);
   assert.deepEqual(
     rows.sort((a, b) => (String(a) < String(b) ? -1 : 1)),

@@ -2,9 +2,10 @@
  * Whether the writer of vectors gives back what it was given, with the DuckDB of this process. When a version lays out
  * its strings or masks differently, the slower writer takes its place, and nothing is stored wrong.
  */
+import { TextColumn } from "../../access/text-column.ts";
 import type { Appender } from "./append.ts";
 import { chunkAppender } from "./chunks.ts";
-import type { Rows } from "./columns.ts";
+import { cellOf, type Rows } from "./columns.ts";
 import { type Connection, rowsOf } from "./connection.ts";
 import { vectorAppender } from "./vectors.ts";
 
@@ -34,12 +35,12 @@ export async function chooseAppender(
 export async function isFaithful(connection: Connection, appender: Appender): Promise<boolean> {
   const rows = sample(2100);
   await connection.sql.run(`CREATE OR REPLACE TEMP TABLE self_test (
-    t TIMESTAMP, a UTINYINT, b USMALLINT, c UINTEGER, d UBIGINT, e BIGINT, f BOOLEAN, g VARCHAR, h BLOB)`);
+    t TIMESTAMP, a UTINYINT, b USMALLINT, c UINTEGER, d UBIGINT, e BIGINT, f BOOLEAN, g VARCHAR, h BLOB, i VARCHAR)`);
   try {
     appender.append(connection, rows);
     const read = await rowsOf(
       connection,
-      "SELECT epoch_ms(t) AS t, a, b, c, d, e, f, g, hex(h) AS h FROM self_test ORDER BY rowid",
+      "SELECT epoch_ms(t) AS t, a, b, c, d, e, f, g, hex(h) AS h, i FROM self_test ORDER BY rowid",
     );
     return read.length === rows.length && read.every((row, index) => isSame(row, rows, index));
   } finally {
@@ -50,6 +51,8 @@ export async function isFaithful(connection: Connection, appender: Appender): Pr
 function sample(length: number): Rows {
   const numbers = Array.from({ length }, (_, index) => index);
   const text = (index: number): string => TEXTS[index % TEXTS.length] as string;
+  const column = new TextColumn(length);
+  for (const n of numbers) column.set(n, text(n));
   return {
     table: "self_test",
     length,
@@ -67,14 +70,15 @@ function sample(length: number): Rows {
       { kind: "boolean", values: Uint8Array.from(numbers, (n) => n % 2) },
       { kind: "text", values: numbers.map(text) },
       { kind: "blob", values: numbers.map((n) => Buffer.from([0xff, 0, ...Buffer.from(text(n))])) },
+      { kind: "texts", values: column },
     ],
   };
 }
 
 function isSame(row: Readonly<Record<string, unknown>>, { columns }: Rows, index: number): boolean {
   return columns.every((column, at) => {
-    const value = row["tabcdefgh"[at] as string];
-    const wanted = column.values[index];
+    const value = row["tabcdefghi"[at] as string];
+    const wanted = cellOf(column, index);
     if (column.kind === "blob")
       return (
         value ===

@@ -12,11 +12,9 @@ const ROW_BYTES = 200;
 export function neededBytes({ lines }: Commit): number {
   const texts = lines.logs.reduce((sum, { text }) => sum + text.length * 2, 0);
   const raw = lines.quarantine.reduce((sum, one) => sum + one.raw.length, 0);
-  let paths = 0;
-  for (let row = 0; row < lines.access.length; row += 1) paths += lines.access.path[row]?.length ?? 0;
-  return (
-    (lines.access.length + lines.logs.length + lines.quarantine.length) * ROW_BYTES + texts + raw + paths * 2
-  );
+  const paths = lines.access.path.startOf(lines.access.length);
+  const rows = lines.access.length + lines.logs.length + lines.quarantine.length;
+  return rows * ROW_BYTES + texts + raw + paths;
 }
 
 export function freeBytes(folder: string): number {

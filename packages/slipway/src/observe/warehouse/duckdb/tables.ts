@@ -17,9 +17,9 @@ export function accessRows(batch: AccessBatch): Rows {
     columns: [
       { kind: "time", values: batch.ts },
       { kind: "u32", values: batch.source },
-      { kind: "text", values: batch.ip },
+      { kind: "texts", values: batch.ip },
       { kind: "enum", values: batch.method, names: METHODS },
-      { kind: "text", values: batch.path },
+      { kind: "texts", values: batch.path },
       { kind: "enum", values: batch.protocol, names: PROTOCOLS },
       { kind: "u16", values: batch.status },
       { kind: "u64", values: batch.bytes },

@@ -7,6 +7,7 @@
  * out here (`texts`).
  */
 import duckdb from "@duckdb/node-bindings";
+import { TextColumn } from "../../access/text-column.ts";
 import type { Appender } from "./append.ts";
 import { type Column, checkLengths, type Rows } from "./columns.ts";
 import type { Connection } from "./connection.ts";
@@ -15,18 +16,16 @@ import type { Connection } from "./connection.ts";
 interface Scratch {
   /** Of one vector, at most 16 bytes a row. */
   readonly entries: ArrayBuffer;
-  readonly bytes: Buffer;
+  readonly texts: TextColumn;
 }
 
 /** STANDARD_VECTOR_SIZE. */
 const CHUNK = 2048;
 const STRING_BYTES = 16;
 const INLINE_BYTES = 12;
-/** Three for each character is the most that UTF-8 takes; paths of a chunk are about 100 kB. */
-const TEXT_BYTES = 2_000_000;
 
 export function vectorAppender(): Appender {
-  const scratch = { entries: new ArrayBuffer(CHUNK * STRING_BYTES), bytes: Buffer.alloc(TEXT_BYTES) };
+  const scratch = { entries: new ArrayBuffer(CHUNK * STRING_BYTES), texts: new TextColumn(CHUNK) };
   return {
     name: "vectors",
     append(connection, rows) {
@@ -74,6 +73,9 @@ function fill(vector: duckdb.Vector, column: Column, from: number, count: number
     case "i64":
       return words(vector, column.values, from, count, 1, scratch);
     case "text":
+      for (let row = 0; row < count; row += 1) scratch.texts.set(row, column.values[from + row] as string);
+      return texts(vector, scratch.texts, 0, count, scratch);
+    case "texts":
       return texts(vector, column.values, from, count, scratch);
     case "blob":
       for (let row = 0; row < count; row += 1) {
@@ -145,62 +147,56 @@ function validity(
 }
 
 /**
- * All texts of the chunk as one text, which DuckDB copies to where the vector keeps its strings; where that is stands in
- * the entry that it makes, and the entries of all rows are laid out from there. One call instead of one for each row.
+ * The bytes of all texts of the chunk at once, which DuckDB copies to where the vector keeps its strings; where that is
+ * stands in the entry that it makes, and the entries of all rows are laid out from there. One call instead of one for
+ * each row.
  */
 function texts(
   vector: duckdb.Vector,
-  values: readonly string[],
+  column: TextColumn,
   from: number,
   count: number,
-  { entries, bytes }: Scratch,
+  { entries }: Scratch,
 ): void {
-  const joined = values.slice(from, from + count).join("");
-  const isRoomy = joined.length * 3 <= bytes.length;
-  // As many bytes as characters: all of it is ASCII, and lengths are the same.
-  const isPlain = isRoomy && bytes.write(joined, 0, "utf8") === joined.length;
-  if (!isPlain || joined.length <= INLINE_BYTES) {
+  const bytes = column.bytesOf(from, from + count);
+  if (bytes.length <= INLINE_BYTES) {
     for (let row = 0; row < count; row += 1) {
-      duckdb.vector_assign_string_element(vector, row, values[from + row] as string);
+      duckdb.vector_assign_string_element_len(vector, row, column.bytesOf(from + row, from + row + 1));
     }
     return;
   }
-  duckdb.vector_assign_string_element_len(vector, 0, bytes.subarray(0, joined.length));
+  duckdb.vector_assign_string_element_len(vector, 0, bytes);
   const { buffer, byteOffset } = duckdb.vector_get_data(vector, STRING_BYTES);
   const made = new DataView(buffer, byteOffset, STRING_BYTES);
   const low = made.getUint32(8, true);
   const high = made.getUint32(12, true);
   const words = new Uint32Array(entries, 0, count * 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const start = column.startOf(from);
   let at = 0;
   for (let row = 0; row < count; row += 1) {
-    const { length } = values[from + row] as string;
+    const end = (column.ends[from + row] as number) - start;
+    const length = end - at;
     const word = row * 4;
     words[word] = length;
-    words[word + 1] = fourBytes(bytes, at, length);
+    words[word + 1] = fourBytes(view, at, length);
     if (length <= INLINE_BYTES) {
-      words[word + 2] = fourBytes(bytes, at + 4, length - 4);
-      words[word + 3] = fourBytes(bytes, at + 8, length - 8);
+      words[word + 2] = fourBytes(view, at + 4, length - 4);
+      words[word + 3] = fourBytes(view, at + 8, length - 8);
     } else {
       const address = low + at;
       words[word + 2] = address;
       words[word + 3] = address > 0xffff_ffff ? high + 1 : high;
     }
-    at += length;
+    at = end;
   }
   duckdb.copy_data_to_vector(vector, 0, entries, 0, count * STRING_BYTES);
 }
 
 /** The next four bytes as DuckDB reads a number, zeros beyond the end. */
-function fourBytes(bytes: Buffer, at: number, left: number): number {
-  if (left >= 4) {
-    return (
-      (bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)
-    );
-  }
+function fourBytes(view: DataView, at: number, left: number): number {
+  if (left >= 4) return view.getUint32(at, true);
   let word = 0;
-  for (let index = 0; index < left; index += 1) word |= (bytes[at + index] as number) << (8 * index);
+  for (let index = 0; index < left; index += 1) word |= view.getUint8(at + index) << (8 * index);
   return word;
 }
