@@ -1,13 +1,12 @@
 /** `slipway dashboard`: the pages for clusters that this machine reaches. */
 import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
-import { SlipwayError } from "@slipway/base";
+import { newSecret, SlipwayError } from "@slipway/base";
 import { useFrom } from "../observer/pages/clusters/prometheus-use.ts";
 import { type Collectors, findCollectors, type ReachCollector } from "../observer/pages/collectors.ts";
 import { pagesFolder } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
 import type { RollBack } from "../observer/pages/ports.ts";
-import { newToken } from "../observer/pages/token.ts";
 import { createQueries } from "../observer/queries.ts";
 import { reachCollector } from "../observer/reach-collector.ts";
 import type { Target } from "../release/model.ts";
@@ -156,7 +155,7 @@ function portOf(text: string): number {
 /** One that is chosen outlives a restart, and with it every session. */
 function tokenOf({ env }: CliContext): string {
   const chosen = env["SLIPWAY_DASHBOARD_TOKEN"];
-  if (chosen === undefined || chosen === "") return newToken();
+  if (chosen === undefined || chosen === "") return newSecret();
   if (chosen.length >= 16) return chosen;
   throw new SlipwayError({
     code: "USAGE_TOKEN",

@@ -107,7 +107,6 @@ export const command: CommandDeclaration = {
         ...serveFamilies(() => telling.notifier.waiting(), events),
         ...processFamilies(process, context.clock.now()),
       ]),
-      random: context.random,
       onProblem: (error) => log({ event: "warning", message: `metrics: ${String(error)}` }),
     });
     log({ event: "listening", message: `figures for Prometheus on ${metrics.url}` });

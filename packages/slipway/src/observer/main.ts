@@ -6,7 +6,7 @@
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
+import { newSecret, SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import type { LogPlace } from "../observe/collect/tail.ts";
 import { exposition } from "../observe/prometheus/metrics.ts";
@@ -25,7 +25,6 @@ import { observerFamilies } from "./metrics.ts";
 import { startObserver } from "./observer.ts";
 import { useFrom } from "./pages/clusters/prometheus-use.ts";
 import { sentenceOf } from "./pages/rows.ts";
-import { newToken } from "./pages/token.ts";
 import { warehouseRows } from "./pages/warehouse-rows.ts";
 import type { ObserverInput } from "./process.ts";
 import { createQueries } from "./queries.ts";
@@ -134,7 +133,6 @@ try {
       }),
       ...processFamilies(process, systemClock.now()),
     ]),
-    random: systemRandom(),
     onProblem: (error) => log(`metrics: ${String(error)}`),
   }).catch((error: unknown) => {
     log(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
@@ -160,7 +158,7 @@ try {
   });
   link = pages === undefined ? undefined : `${pages.url}/#/alerts`;
   process.on("message", () => say({ kind: "figures", figures: observer.figures() }));
-  const token = newToken();
+  const token = newSecret();
   const control = await serveControl(
     {
       ...answersOf(observer),

@@ -1,6 +1,8 @@
 /** The dashboard of a local world, served by the process that holds its warehouse. */
+
 import { join } from "node:path";
 import type { Clock, Random } from "@slipway/base";
+import { newSecret } from "@slipway/base";
 import type { ObserveConfig } from "../config/observe.ts";
 import type { Config } from "../config/types.ts";
 import type { Target } from "../release/model.ts";
@@ -9,7 +11,6 @@ import type { Observer } from "./observer.ts";
 import { pagesFolder } from "./pages/folder.ts";
 import { type Pages, type PagesOptions, startPages } from "./pages/pages.ts";
 import type { Rows } from "./pages/rows.ts";
-import { newToken } from "./pages/token.ts";
 import { releaseContext, rollBackOf } from "./release-context.ts";
 import { readRememberedPages, rememberPages } from "./remembered-pages.ts";
 
@@ -32,7 +33,7 @@ export async function startWorldPages(
   const { warehouse } = observer;
   const file = join(worldPaths(config.root).observe, "pages.json");
   const last = await readRememberedPages(file);
-  const token = last?.token ?? newToken();
+  const token = last?.token ?? newSecret();
   const sources = [options.rows];
   const assets = pagesFolder(log);
   const start = (port: number): Promise<Pages> =>

@@ -5,7 +5,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { SlipwayError, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
+import { newSecret, SlipwayError, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
 import { type Cluster, type ClusterOptions, startCluster } from "@slipway/cluster";
 import { createHttpClient, type KubeClient } from "@slipway/kube";
 import { stringify } from "yaml";
@@ -122,7 +122,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   const releases = new Map<string, string>();
   await openEdge(spec.edge);
 
-  const token = random.name(32);
+  const token = newSecret();
   const control = await serveControl(
     {
       status: async () => ({
@@ -195,7 +195,6 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       folder: paths.metrics,
       name: "world",
       read: exposition([...families, ...processFamilies(process, systemClock.now())]),
-      random,
       onProblem: (error) => log(`metrics: ${String(error)}`),
     });
     if (stopping.signal.aborted) return metrics.close();

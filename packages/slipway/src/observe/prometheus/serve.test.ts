@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { seededRandom } from "@slipway/base";
 import { exposition, type Family } from "./metrics.ts";
 import { type MetricsServer, metricsPaths, serveMetrics } from "./serve.ts";
 
@@ -17,7 +16,6 @@ const serve = (name: string, families: readonly Family[] = [up]): Promise<Metric
     folder,
     name,
     read: exposition(families),
-    random: seededRandom(1),
     onProblem: (error) => problems.push(error),
   });
 

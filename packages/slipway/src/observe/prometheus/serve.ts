@@ -9,7 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { type Random, readTextIfExists, writeAtomic } from "@slipway/base";
+import { newSecret, readTextIfExists, writeAtomic } from "@slipway/base";
 import { tokenCheck } from "../collect/receiver.ts";
 import { CONTENT_TYPE, type Exposition } from "./metrics.ts";
 
@@ -58,14 +58,13 @@ export interface ServeMetricsOptions {
   /** Of this process, among those that share the folder: `world`, `observer`, `serve`. */
   readonly name: string;
   readonly read: Exposition;
-  readonly random: Random;
   readonly onProblem: (error: unknown) => void;
 }
 
 /** On loopback. */
 export async function serveMetrics(options: ServeMetricsOptions): Promise<MetricsServer> {
-  const { folder, name, read, random, onProblem } = options;
-  const handle = metricsHandler(read, await ensureToken(folder, random), onProblem);
+  const { folder, name, read, onProblem } = options;
+  const handle = metricsHandler(read, await ensureToken(folder), onProblem);
   const server = createServer((request, response) => {
     if (!handle(request, response)) response.writeHead(404, { "content-length": 0 }).end();
   });
@@ -96,12 +95,12 @@ export function metricsPaths(
 }
 
 /** One for all processes of a project; made by whichever comes first, readable by its owner only. */
-async function ensureToken(folder: string, random: Random): Promise<string> {
+async function ensureToken(folder: string): Promise<string> {
   const path = metricsPaths(folder, "").token;
   const kept = (await readTextIfExists(path))?.trim();
   if (kept !== undefined && kept !== "") return kept;
   await mkdir(folder, { recursive: true });
-  const token = random.name(32);
+  const token = newSecret();
   await writeAtomic(path, token, 0o600);
   return token;
 }

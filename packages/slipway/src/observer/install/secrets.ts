@@ -1,7 +1,7 @@
 /** Tokens and TLS key of a collector, made here once: what is there is kept, so that agents and people keep their way in. */
+import { newSecret } from "@slipway/base";
 import { ensureCertificates } from "@slipway/cluster";
 import { findObject, type KubeClient, type Secret } from "@slipway/kube";
-import { newToken } from "../pages/token.ts";
 import { namesOf, SECRET_KEYS, type SecretKey } from "./manifests.ts";
 
 const TLS_KEYS = ["ca.crt", "tls.crt", "tls.key"] as const;
@@ -36,9 +36,9 @@ export async function newSecrets(now: number): Promise<CollectorSecrets> {
   // The authority's key is thrown away: it has signed this certificate and will sign no other.
   const { ca, certificate, key } = await ensureCertificates({ name: "slipway-collector", now });
   return {
-    "agent-token": newToken(),
-    "read-token": newToken(),
-    "metrics-token": newToken(),
+    "agent-token": newSecret(),
+    "read-token": newSecret(),
+    "metrics-token": newSecret(),
     "ca.crt": ca,
     "tls.crt": certificate,
     "tls.key": key,
