@@ -13,6 +13,7 @@ import { processFamilies } from "../observe/prometheus/process.ts";
 import type { ReleaseRecord } from "../release/model.ts";
 import { serveFamilies } from "../server/metrics.ts";
 import { worldFamilies } from "../world/metrics.ts";
+import { agentFamilies } from "./agent/metrics.ts";
 import { observerFamilies } from "./metrics.ts";
 
 const NOW = Date.parse("2026-11-29T12:00:30Z");
@@ -133,6 +134,19 @@ test("a world tells its clusters, its edge and its observer", async () => {
   ]) {
     assert.ok(text.includes(`${expected}\n`), `${expected}\n\n${text}`);
   }
+});
+
+test("an agent tells what it follows, sends and has to send again", async () => {
+  const failures = { busy: 1, refused: 0, unreachable: 4 };
+  const text = await exposition(
+    agentFamilies(
+      () => ({ logs: 12, unread: 4096 }),
+      () => ({ messages: 7, bytes: 1000, failures }),
+    ),
+  )();
+  await judged(text);
+  assert.match(text, /^slipway_agent_unread_bytes 4096$/m);
+  assert.match(text, /^slipway_agent_send_failures_total\{reason="unreachable"\} 4$/m);
 });
 
 test("slipway serve tells what waits and what it has been through", async () => {

@@ -16,7 +16,16 @@ export interface SenderOptions {
   readonly timeoutMs?: number;
 }
 
+export interface SenderFigures {
+  /** Messages that were stored, and their size as they were sent. */
+  readonly messages: number;
+  readonly bytes: number;
+  readonly failures: { readonly busy: number; readonly refused: number; readonly unreachable: number };
+}
+
 export interface Sender extends Taker {
+  /** Since it was made. */
+  figures(): SenderFigures;
   close(): void;
 }
 
@@ -25,20 +34,27 @@ export function createSender(options: SenderOptions): Sender {
   // The authority has signed this one certificate, so that its name says nothing; it is the same wherever it runs.
   const agent = new Agent({ keepAlive: true, maxSockets: 2, ca: options.ca, servername: "localhost" });
   const where = `collector ${options.url}`;
+  const sent = { messages: 0, bytes: 0 };
+  const failures = { busy: 0, refused: 0, unreachable: 0 };
 
   async function post(path: string, body: Buffer): Promise<Offsets> {
-    const { status, headers, text } = await send(path, body);
+    const { status, headers, text } = await send(path, body).catch((error: unknown) => {
+      failures.unreachable += 1;
+      throw error;
+    });
     if (status === 200 || status === 409) {
       const answer = offsetsSchema.safeParse(parse(text));
       if (answer.success) return new Map(Object.entries(answer.data.offsets));
     }
     if (status === 503 || status === 429) {
+      failures.busy += 1;
       const seconds = Number(headers["retry-after"] ?? 1);
       throw Object.assign(
         new SlipwayError({ code: "COLLECTOR_BUSY", where, message: "cannot take more at the moment" }),
         { retryAfterMs: (Number.isFinite(seconds) ? seconds : 1) * 1000 },
       );
     }
+    failures.refused += 1;
     throw new SlipwayError({
       code: "COLLECTOR_REFUSED",
       where,
@@ -94,7 +110,14 @@ export function createSender(options: SenderOptions): Sender {
       }
       return known;
     },
-    take: async (passages: readonly Passage[]) => post(PASSAGES_PATH, await writeMessage(passages)),
+    async take(passages: readonly Passage[]) {
+      const message = await writeMessage(passages);
+      const offsets = await post(PASSAGES_PATH, message);
+      sent.messages += 1;
+      sent.bytes += message.length;
+      return offsets;
+    },
+    figures: () => ({ ...sent, failures: { ...failures } }),
     close: () => agent.destroy(),
   };
 }

@@ -133,6 +133,7 @@ test("a wrong token, and no token, store nothing", async () => {
     code: "COLLECTOR_REFUSED",
     message: /401/,
   });
+  assert.deepEqual(wrong.sender.figures().failures, { busy: 0, refused: 1, unreachable: 0 });
   await wrong.close();
   assert.deepEqual(texts(), []);
 });
@@ -141,6 +142,10 @@ test("who shows another certificate is not talked to", async () => {
   const other = await ensureCertificates({ name: "collector", now: Date.now() });
   const sender = createSender({ url: end.url, token: () => TOKEN, ca: other.ca });
   await assert.rejects(sender.take([stream()(0, "a\n")]), { code: "COLLECTOR_UNREACHABLE" });
+  assert.deepEqual(sender.figures(), {
+    ...{ messages: 0, bytes: 0 },
+    failures: { busy: 0, refused: 0, unreachable: 1 },
+  });
   sender.close();
 });
 
@@ -159,12 +164,16 @@ test("a commit that fails is answered as such, and the same batch taken later", 
 
 test("a full disk is a reason to wait", async () => {
   const of = stream();
+  const before = end.sender.figures();
   warehouse.beforeCommit = () => {
     warehouse.beforeCommit = () => {};
     throw new SlipwayError({ code: "WAREHOUSE_FULL", message: "the disk is full" });
   };
   await assert.rejects(end.sender.take([of(0, "a\n")]), { code: "COLLECTOR_BUSY", retryAfterMs: 5000 });
   assert.equal(only(await end.sender.take([of(0, "a\n")])), 2);
+  const { messages, bytes, failures } = end.sender.figures();
+  assert.deepEqual([messages, failures.busy], [before.messages + 1, before.failures.busy + 1]);
+  assert.ok(bytes > before.bytes);
   assert.deepEqual(texts(), ["a"]);
 });
 

@@ -260,6 +260,25 @@ function watching(): readonly AlertingRule[] {
       "10m",
     ),
     alert(
+      "SlipwayAgentNotSending",
+      "ticket",
+      lines(
+        "(sum by (instance, job) (increase(slipway_agent_send_failures_total[10m])) > 0)",
+        "and (sum by (instance, job) (increase(slipway_agent_sent_messages_total[10m])) == 0)",
+      ),
+      "{{ $labels.instance }}: the agent gets nothing to its collector",
+      "The collector is away, full or refuses it; lines wait on the node, and only as long as it keeps logs.",
+      "10m",
+    ),
+    alert(
+      "SlipwayMessagesNotSent",
+      "ticket",
+      "slipway_outbox_waiting_messages > 0",
+      "{{ $labels.instance }}: {{ $value }} messages do not get to Slack",
+      "They are kept and sent later; slipway serve says why.",
+      "30m",
+    ),
+    alert(
       "SlipwayLinesLost",
       "ticket",
       "increase(slipway_ingest_gaps_total[15m]) > 0",

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createSender } from "../../observe/collect/sender.ts";
 import { Tail } from "../../observe/collect/tail.ts";
-import { exposition, type Family } from "../../observe/prometheus/metrics.ts";
+import { exposition } from "../../observe/prometheus/metrics.ts";
 import { processFamilies } from "../../observe/prometheus/process.ts";
 import { metricsHandler } from "../../observe/prometheus/serve.ts";
 import { AGENT_METRICS_PORT, MOUNTED, PODS_LOGS } from "../collector/input.ts";
+import { agentFamilies } from "./metrics.ts";
 
 const {
   SLIPWAY_COLLECTOR: url,
@@ -42,14 +43,12 @@ const tail = new Tail({
     said = line;
   },
 });
-const read = (name: "logs" | "unread", help: string): Family => {
-  const series = { logs: "slipway_agent_followed_logs", unread: "slipway_agent_unread_bytes" } as const;
-  return { name: series[name], type: "gauge", help, read: () => [{ value: tail.figures()[name] }] };
-};
 const measure = metricsHandler(
   exposition([
-    read("logs", "Logs that this node's agent follows."),
-    read("unread", "Bytes of logs that are written and that the collector has not stored."),
+    ...agentFamilies(
+      () => tail.figures(),
+      () => sender.figures(),
+    ),
     ...processFamilies(process, systemClock.now()),
   ]),
   mounted("metrics-token"),
