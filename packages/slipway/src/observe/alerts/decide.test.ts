@@ -210,6 +210,24 @@ test("rules of the configuration: a number of failures, p95, silence", () => {
   assert.deepEqual(watched.open(), []);
 });
 
+test("what the edge answered by itself is no cluster that falls silent, and is called so", () => {
+  const watched = new Watched({ alerts: [{ name: "silence", noData: { for: "10m" } }] });
+  watched.run(MINUTE, { perSecond: 10 });
+  watched.run(2 * MINUTE, { perSecond: 10, failing: 1, source: 12 });
+  const facts = watched.memory.alerts.flatMap((alert) =>
+    alert.facts.map(({ name, value }) => `${name}: ${value}`),
+  );
+  assert.ok(
+    facts.some((fact) => /^cluster: none reached \(/.test(fact)),
+    facts.join("\n"),
+  );
+  watched.run(30 * MINUTE, { perSecond: 10 });
+  assert.deepEqual(
+    watched.told.filter(({ alert }) => alert.rule === "silence").map(({ alert }) => alert.title),
+    [],
+  );
+});
+
 test("p95 concludes nothing from too few requests, and nothing that the buckets leave open", () => {
   const slow = { name: "slow", p95: { above: "950ms", within: "5m" as const } };
   const few = new Watched({ alerts: [slow] });

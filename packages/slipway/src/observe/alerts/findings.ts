@@ -306,7 +306,9 @@ function silent(
   { watchedSince }: Seen,
   now: number,
 ): readonly Finding[] {
-  return counts.clusters(service).flatMap((cluster): Finding[] => {
+  // What the edge answers by itself is of no cluster: that it has stopped doing so is no news.
+  const named = counts.clusters(service).filter((cluster) => cluster !== "");
+  return (named.length === 0 ? [""] : named).flatMap((cluster): Finding[] => {
     const newest = counts.newestMs({ service, cluster });
     if (newest === undefined) return [];
     const since = Math.max(newest + MINUTE_MS, watchedSince);
@@ -317,7 +319,7 @@ function silent(
         key: cluster,
         group: undefined,
         cluster,
-        title: `${service}: no request in ${cluster} for ${span(rule.silentMs)}`,
+        title: `${service}: no request${cluster === "" ? "" : ` in ${cluster}`} for ${span(rule.silentMs)}`,
         facts: [{ name: "last request", value: `${last} UTC` }],
         samples: [],
       }),
@@ -393,7 +395,11 @@ function where(counts: CountsView, of: Of, now: number, minutesBack = QUIET_MINU
       : [
           {
             name: clusters.length === 1 ? "cluster" : "clusters",
-            value: clusters.map(({ cluster, errors }) => `${cluster} (${number(errors)})`).join(", "),
+            value: clusters
+              .map(
+                ({ cluster, errors }) => `${cluster === "" ? "none reached" : cluster} (${number(errors)})`,
+              )
+              .join(", "),
           },
         ]),
   ];

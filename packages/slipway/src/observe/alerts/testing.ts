@@ -19,7 +19,7 @@ export interface Traffic {
   readonly failing?: number;
   /** Share that takes a second. */
   readonly slow?: number;
-  /** Source; 1 is release 1. */
+  /** Source; 1 is release 1, 11 another cluster, 12 the edge where it reached none. */
   readonly source?: number;
 }
 
@@ -50,6 +50,7 @@ export class Watched {
     for (const release of [2, 3])
       counts.label(release, labelsForTests({ release, pod: `web-${release}` }), 0);
     counts.label(11, labelsForTests({ cluster: "osaka", pod: "web-o" }), 0);
+    counts.label(12, labelsForTests({ cluster: "", release: 0, pod: "" }), 0);
   }
 
   get now(): number {
