@@ -64,7 +64,7 @@ export class FollowedLog {
         continue;
       }
       const held = this.#files.find(({ inode }) => inode === found.inode);
-      const mark = held === undefined || held.isReplaced() ? fingerprintOf(found) : undefined;
+      const mark = this.#markOf(found, held);
       const stream = mark === undefined ? held?.stream : `${this.key}/${mark}`;
       if (stream === undefined)
         this.wantsLook = true; // its first line is not whole yet
@@ -185,6 +185,17 @@ export class FollowedLog {
   close(): void {
     for (const file of this.#files) file.close();
     this.#files = [];
+  }
+
+  /** Of a file that is not held, or is another one by now. */
+  #markOf(found: Found, held: LogFile | undefined): string | undefined {
+    try {
+      return held === undefined || held.isReplaced() ? fingerprintOf(found) : undefined;
+    } catch (error) {
+      this.#closeFound(found);
+      this.wantsLook = true;
+      throw error;
+    }
   }
 
   #closeFound(found: Found): void {

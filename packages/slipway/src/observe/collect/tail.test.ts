@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readlinkSync, rmSync, truncateSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Taker } from "./passage.ts";
@@ -188,6 +188,16 @@ test("a single file is followed with what was rotated away from it", async (t) =
   access.raw("3}\n");
   await drain(tail);
   assert.deepEqual(stored(), ['{"a":1}', '{"b":2}', '{"c":3}']);
+});
+
+test("a log that cannot be read is told, and keeps no other one waiting", async (t) => {
+  const { log, follow, stored, directory } = stage(t);
+  mkdirSync(join(directory, "uid-0/web/0.log"), { recursive: true });
+  log().line("one");
+  const problems: unknown[] = [];
+  await drain(follow({ onProblem: (error) => problems.push(error) }));
+  assert.deepEqual(stored(), ["one"]);
+  assert.match(String(problems[0]), /EISDIR/);
 });
 
 test("files stored whole are not held open", async (t) => {

@@ -136,7 +136,10 @@ export class Tail {
     for (let index = 0; index < logs.length && left > 0; index += 1) {
       const log = logs[(index + this.#turn) % logs.length] as FollowedLog;
       const room = Math.min(left, this.#passageBytes);
-      const passage = await log.next(room);
+      const passage = await log.next(room).catch((error: unknown) => {
+        this.#options.onProblem(error);
+        return undefined;
+      });
       if (passage === undefined) continue;
       passages.push(passage);
       const length = passage.pieces.reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -248,7 +251,12 @@ export class Tail {
       const log = folder.logs.get(attempt) ?? this.#open(folder, attempt);
       if (log === undefined) return [];
       if (attempt < newest) log.end();
-      return [[log, log.look(folder.path, files)] satisfies Looked];
+      try {
+        return [[log, log.look(folder.path, files)] satisfies Looked];
+      } catch (error) {
+        this.#options.onProblem(error); // one that cannot be opened does not keep the others waiting
+        return [];
+      }
     });
   }
 
