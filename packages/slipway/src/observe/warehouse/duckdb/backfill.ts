@@ -5,6 +5,7 @@
  */
 import type { AccessBatch, LogLine, QuarantinedLine } from "../../access/batch.ts";
 import type { StreamOffset } from "../warehouse.ts";
+import type { OpenAppend } from "./append.ts";
 import {
   countRequests,
   inTransaction,
@@ -49,9 +50,14 @@ export async function openBackfill(
   const stager = await connect(state.database);
   const newTable = (name: string): Promise<unknown> =>
     stager.sql.run(`CREATE OR REPLACE TABLE ${STAGE}.${name} AS FROM hot_access LIMIT 0`);
-  await newTable("a");
-  await newTable("b");
+  /** A transaction for each part: of one for each batch DuckDB would copy the rows once more when it commits. */
+  const begin = async (name: string): Promise<OpenAppend> => {
+    await newTable(name);
+    await stager.sql.run("BEGIN");
+    return state.appender.open(stager, { catalog: STAGE, table: name });
+  };
   let table = "a";
+  let stage: OpenAppend | undefined = await begin(table);
   let rows = 0;
   let storing: Promise<void> = Promise.resolve();
   let counts: RequestCounts = { access: 0, oldestMs: undefined, newestMs: undefined };
@@ -81,19 +87,23 @@ export async function openBackfill(
     rows: () => rows,
     add(batch) {
       state.probes.learn(state.dictionaries.userAgent);
-      state.appender.append(stager, { ...accessRows(batch), catalog: STAGE, table });
+      if (stage === undefined) throw new Error("rows for a backfill that has failed");
+      stage.add(accessRows(batch));
       rollup.add(batch);
       countRequests(counts, batch);
       rows += batch.length;
     },
     async store(part) {
-      const [from, added, counted, count] = [table, rollup.take(), counts, rows];
       const kept = { ...part, logs: [...part.logs], quarantine: [...part.quarantine] };
+      await storing;
+      const [from, added, counted, count] = [table, rollup.take(), counts, rows];
+      stage?.close();
+      stage = undefined;
+      await stager.sql.run("COMMIT");
       table = table === "a" ? "b" : "a";
+      stage = await begin(table);
       rows = 0;
       counts = { access: 0, oldestMs: undefined, newestMs: undefined };
-      await storing;
-      await newTable(table);
       storing = change(count * ROW_BYTES, () => write(from, kept, added)).then(() => {
         const { counts: all } = state;
         all.access += counted.access;
@@ -110,8 +120,10 @@ export async function openBackfill(
       try {
         await storing;
       } finally {
-        await stager.sql.run(`DROP TABLE ${STAGE}.a`).catch(() => undefined);
-        await stager.sql.run(`DROP TABLE ${STAGE}.b`).catch(() => undefined);
+        stage?.abandon();
+        await stager.sql.run("ROLLBACK").catch(() => undefined);
+        await stager.sql.run(`DROP TABLE IF EXISTS ${STAGE}.a`).catch(() => undefined);
+        await stager.sql.run(`DROP TABLE IF EXISTS ${STAGE}.b`).catch(() => undefined);
         stager.sql.disconnectSync();
       }
     },

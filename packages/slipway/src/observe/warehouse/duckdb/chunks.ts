@@ -8,31 +8,42 @@ import {
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
 import type { Appender } from "./append.ts";
-import { type Column, checkLengths } from "./columns.ts";
+import { type Column, checkLengths, type Rows } from "./columns.ts";
+import type { Connection } from "./connection.ts";
 
 export function chunkAppender(): Appender {
   return {
     name: "chunks",
     append(connection, rows) {
-      if (rows.length === 0) return;
-      checkLengths(rows);
-      const { catalog, table, columns, length } = rows;
-      const handle = duckdb.appender_create_ext(connection.handle, catalog ?? null, null, table);
-      const appender = new DuckDBAppender(connection.sql, handle);
-      try {
-        const writer = DuckDBDataChunkWriter.forAppender(appender);
-        for (let row = 0; row < length; row += 1) {
-          writer.appendRow(columns.map((column) => plainOf(column, row)));
-        }
-        writer.flush();
-      } catch (error) {
-        appender.clear();
-        throw error;
-      } finally {
-        appender.closeSync();
-      }
+      if (rows.length > 0) appendAll(connection, rows);
     },
+    open: (connection, into) => ({
+      add(rows) {
+        if (rows.length > 0) appendAll(connection, { ...into, ...rows });
+      },
+      close: () => undefined,
+      abandon: () => undefined,
+    }),
   };
+}
+
+function appendAll(connection: Connection, rows: Rows): void {
+  checkLengths(rows);
+  const { catalog, table, columns, length } = rows;
+  const handle = duckdb.appender_create_ext(connection.handle, catalog ?? null, null, table);
+  const appender = new DuckDBAppender(connection.sql, handle);
+  try {
+    const writer = DuckDBDataChunkWriter.forAppender(appender);
+    for (let row = 0; row < length; row += 1) {
+      writer.appendRow(columns.map((column) => plainOf(column, row)));
+    }
+    writer.flush();
+  } catch (error) {
+    appender.clear();
+    throw error;
+  } finally {
+    appender.closeSync();
+  }
 }
 
 function plainOf(column: Column, row: number): DuckDBValue {

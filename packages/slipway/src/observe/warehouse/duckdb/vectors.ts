@@ -8,8 +8,8 @@
  */
 import duckdb from "@duckdb/node-bindings";
 import { TextColumn } from "../../access/text-column.ts";
-import type { Appender } from "./append.ts";
-import { type Column, checkLengths, type Rows } from "./columns.ts";
+import type { Appender, Into, OpenAppend } from "./append.ts";
+import { type Column, checkLengths } from "./columns.ts";
 import type { Connection } from "./connection.ts";
 
 /** Memory that is used for each chunk again. */
@@ -24,45 +24,71 @@ const CHUNK = 2048;
 const STRING_BYTES = 16;
 const INLINE_BYTES = 12;
 
+/** Of an open append, before DuckDB takes them over: few enough not to block for long, many enough not to pay for each. */
+const FLUSH_ROWS = 10 * CHUNK;
+
 export function vectorAppender(): Appender {
   const scratch = { entries: new ArrayBuffer(CHUNK * STRING_BYTES), texts: new TextColumn(CHUNK) };
+  const open = (connection: Connection, into: Into): OpenAppend => openAppend(connection, into, scratch);
   return {
     name: "vectors",
+    open,
     append(connection, rows) {
       if (rows.length === 0) return;
-      checkLengths(rows);
-      appendAll(connection, rows, scratch);
+      const opened = open(connection, rows);
+      try {
+        opened.add(rows);
+      } catch (error) {
+        opened.abandon();
+        throw error;
+      }
+      opened.close();
     },
   };
 }
 
-function appendAll(
-  connection: Connection,
-  { catalog, table, columns, length }: Rows,
-  scratch: Scratch,
-): void {
+function openAppend(connection: Connection, { catalog, table }: Into, scratch: Scratch): OpenAppend {
   const appender = duckdb.appender_create_ext(connection.handle, catalog ?? null, null, table);
-  try {
-    const types = columns.map((_, index) => duckdb.appender_column_type(appender, index));
-    if (duckdb.appender_column_count(appender) !== columns.length) {
-      throw new RangeError(`${table}: ${columns.length} columns for a table of ${types.length}`);
-    }
-    const chunk = duckdb.create_data_chunk(types);
-    for (let from = 0; from < length; from += CHUNK) {
-      const count = Math.min(CHUNK, length - from);
-      duckdb.data_chunk_reset(chunk);
-      for (const [index, column] of columns.entries()) {
-        fill(duckdb.data_chunk_get_vector(chunk, index), column, from, count, scratch);
+  const types = Array.from({ length: duckdb.appender_column_count(appender) }, (_, index) =>
+    duckdb.appender_column_type(appender, index),
+  );
+  const chunk = duckdb.create_data_chunk(types);
+  let waiting = 0;
+  return {
+    add({ columns, length }) {
+      checkLengths({ table, columns, length });
+      if (types.length !== columns.length) {
+        throw new RangeError(`${table}: ${columns.length} columns for a table of ${types.length}`);
       }
-      duckdb.data_chunk_set_size(chunk, count);
-      duckdb.append_data_chunk(appender, chunk);
-    }
-  } catch (error) {
-    duckdb.appender_clear(appender);
-    throw error;
-  } finally {
-    duckdb.appender_close_sync(appender);
-  }
+      for (let from = 0; from < length; from += CHUNK) {
+        const count = Math.min(CHUNK, length - from);
+        duckdb.data_chunk_reset(chunk);
+        for (const [index, column] of columns.entries()) {
+          fill(duckdb.data_chunk_get_vector(chunk, index), column, from, count, scratch);
+        }
+        duckdb.data_chunk_set_size(chunk, count);
+        duckdb.append_data_chunk(appender, chunk);
+        waiting += count;
+        if (waiting < FLUSH_ROWS) continue;
+        duckdb.appender_flush_sync(appender);
+        waiting = 0;
+      }
+    },
+    close() {
+      try {
+        duckdb.appender_flush_sync(appender);
+      } catch (error) {
+        duckdb.appender_clear(appender);
+        throw error;
+      } finally {
+        duckdb.appender_close_sync(appender);
+      }
+    },
+    abandon() {
+      duckdb.appender_clear(appender);
+      duckdb.appender_close_sync(appender);
+    },
+  };
 }
 
 function fill(vector: duckdb.Vector, column: Column, from: number, count: number, scratch: Scratch): void {
