@@ -24,10 +24,10 @@ export async function openHistory(
   return [
     {
       name: "world",
-      query(sql, parameters, { maxRows, timeoutMs = 30_000 } = {}) {
+      query(sql, parameters, { maxRows, timeoutMs = 30_000, signal } = {}) {
         const body = { sql, parameters, maxRows, timeoutMs };
         // A little longer, so that who is asked can say why.
-        return callWorld({ control }, "query", body, timeoutMs + 5_000);
+        return callWorld({ control }, "query", body, timeoutMs + 5_000, signal);
       },
     },
   ];

@@ -13,17 +13,18 @@ const questionSchema = z.object({
 /** A type and not an interface, so that it is a record of handlers as well. */
 export type Answers = {
   /** One SELECT, with the caps of the warehouse. */
-  readonly query: (body: unknown) => Promise<QueryAnswer>;
+  readonly query: (body: unknown, signal?: AbortSignal) => Promise<QueryAnswer>;
   readonly figures: () => Promise<ObserverFigures & { readonly warehouse: unknown }>;
 };
 
 export function answersOf({ warehouse, figures }: Pick<Observer, "warehouse" | "figures">): Answers {
   return {
-    query(body) {
+    query(body, signal) {
       const { sql, parameters, maxRows, timeoutMs } = questionSchema.parse(body);
       return warehouse.query(sql, parameters, {
         ...(maxRows === undefined ? {} : { maxRows }),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        ...(signal === undefined ? {} : { signal }),
       });
     },
     figures: async () => ({ ...figures(), warehouse: warehouse.figures() }),

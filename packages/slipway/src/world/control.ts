@@ -11,7 +11,8 @@ import type { WorldState } from "./state.ts";
 /** Not imported: an import reads all its exports, and WebSocket among them loads the whole of Node's own fetch. */
 const http = process.getBuiltinModule("node:http");
 
-export type Handlers = Readonly<Record<string, (body: unknown) => Promise<unknown>>>;
+/** `signal` aborts when the caller has left. */
+export type Handlers = Readonly<Record<string, (body: unknown, signal: AbortSignal) => Promise<unknown>>>;
 
 export interface Control {
   readonly url: string;
@@ -33,8 +34,10 @@ export async function serveControl(handlers: Handlers, token: string): Promise<C
       return answer(401, { error: { code: "WORLD_TOKEN", message: "wrong token" } });
     if (request.method !== "POST" || handler === undefined)
       return answer(404, { error: { code: "WORLD_NO_CALL", message: `no call "${name}"` } });
+    const leaving = new AbortController();
+    response.once("close", () => leaving.abort());
     try {
-      answer(200, { result: (await handler(await readJson(request))) ?? null });
+      answer(200, { result: (await handler(await readJson(request), leaving.signal)) ?? null });
     } catch (error) {
       const known = error instanceof SlipwayError;
       answer(known ? 422 : 500, {
@@ -59,12 +62,13 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** Calls a running world. A world that does not answer is reported as such, with what to do. */
+/** Calls a running world. A world that does not answer is reported as such, with what to do. Rejects with INTERRUPTED. */
 export function callWorld<T>(
   state: Pick<WorldState, "control">,
   name: string,
   body?: unknown,
   timeoutMs = 30_000,
+  interrupt?: AbortSignal,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? "" : JSON.stringify(body);
@@ -73,7 +77,10 @@ export function callWorld<T>(
       {
         method: "POST",
         agent: false,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([
+          AbortSignal.timeout(timeoutMs),
+          ...(interrupt === undefined ? [] : [interrupt]),
+        ]),
         headers: {
           authorization: `Bearer ${state.control.token}`,
           "content-type": "application/json",
@@ -95,14 +102,16 @@ export function callWorld<T>(
     );
     request.on("error", (cause) =>
       reject(
-        new SlipwayError({
-          code: "WORLD_NOT_ANSWERING",
-          where: "local world",
-          message: `does not answer on ${state.control.url} (${cause.message})`,
-          hint: "See .slipway/world.log; `slipway local down` stops it for good.",
-          cause,
-          exitCode: 3,
-        }),
+        interrupt?.aborted === true
+          ? new SlipwayError({ code: "INTERRUPTED", message: "interrupted", cause, exitCode: 130 })
+          : new SlipwayError({
+              code: "WORLD_NOT_ANSWERING",
+              where: "local world",
+              message: `does not answer on ${state.control.url} (${cause.message})`,
+              hint: "See .slipway/world.log; `slipway local down` stops it for good.",
+              cause,
+              exitCode: 3,
+            }),
       ),
     );
     request.end(text);

@@ -51,7 +51,9 @@ export async function queryPlaces(
     where: `environments/${config.environment}`,
     message: "nobody stores requests here",
     hint: config.isLocal
-      ? "Start the local world with `slipway local up`; `slipway local status` tells whether its observer runs."
+      ? config.observe === undefined
+        ? "observe is false in slipway.config.ts: take it out, then `slipway local down` and `slipway local up`."
+        : "Start the local world with `slipway local up`; `slipway local status` tells whether its observer runs."
       : "Install the collector with `slipway observe install`, or configure observe.bigquery.",
     exitCode: 3,
   });
