@@ -1,19 +1,21 @@
-import type { AlertsAnswer } from "../server/api.ts";
 import { type CommandDeclaration, isSet } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "show what is wrong, what is muted, and which rules watch",
   description:
-    "Shows the incidents of the local world: what is open, with its numbers, top routes and failed requests; what is muted; what\nis over; and the rules that watch. Ends with 1 while something is open.",
-  examples: ["slipway alerts", "slipway alerts --json"],
+    "Shows the incidents of the local world, or of each cluster as its collector sees them: what is open, with its numbers, top\nroutes and failed requests; what is muted; what is over; and the rules that watch. Ends with 1 while something is open, with 3\nwhen a cluster could not be asked.",
+  examples: ["slipway alerts", "slipway alerts --env production --json"],
   onlyPrints: true,
   async run(context, input) {
-    const { askObserver } = await import("./alerts/ask.ts");
+    const { openAlerts } = await import("./alerts/ask.ts");
     const { renderAlerts } = await import("./alerts/render.ts");
-    const answer = await askObserver<AlertsAnswer>(context, input, "alerts");
+    const { answer, unasked } = await (await openAlerts(context, input)).list();
+    for (const { cluster, reason } of unasked)
+      context.writeError(`${cluster}: alerts cannot be asked for: ${reason}\n`);
     context.write(
       isSet(input, "json") ? `${JSON.stringify(answer)}\n` : renderAlerts(answer, context.clock.now()),
     );
-    return answer.open.length === 0 ? 0 : 1;
+    if (answer.open.length > 0) return 1;
+    return unasked.length > 0 ? 3 : 0;
   },
 };

@@ -2,13 +2,14 @@
 import { spawn } from "node:child_process";
 import { BlockList, isIP } from "node:net";
 import { newSecret, SlipwayError } from "@slipway/base";
+import { type ClusterAlerts, clusterAlerts } from "../observer/pages/cluster-alerts.ts";
 import { useFrom } from "../observer/pages/clusters/prometheus-use.ts";
 import { type Collectors, findCollectors, type ReachCollector } from "../observer/pages/collectors.ts";
 import { pagesFolder } from "../observer/pages/folder.ts";
 import { startPages } from "../observer/pages/pages.ts";
 import type { RollBack } from "../observer/pages/ports.ts";
 import { createQueries } from "../observer/queries.ts";
-import { reachCollector } from "../observer/reach-collector.ts";
+import { collectorIn, reachCollector } from "../observer/reach-collector.ts";
 import type { Target } from "../release/model.ts";
 import { createDeeds } from "../server/deeds.ts";
 import { findWorld, type WorldState } from "../world/state.ts";
@@ -69,6 +70,7 @@ export async function serveDashboard(
           reachIn(project, targets),
           context.clock,
         );
+  const alerts = collectors === undefined ? undefined : alertsIn(project, targets, context);
   const rows = (): ReturnType<Collectors["rows"]> =>
     collectors?.rows() ?? { sources: [], nothing: nothingCollected(project) };
   const queries = createQueries({
@@ -80,6 +82,7 @@ export async function serveDashboard(
     release: releaseContextOf(context, project, targets),
     place: project.config.isLocal ? "world" : "clusters",
     rows,
+    alerts,
     queries,
     use: useFrom(project.config.observe, context.env),
     rollBack: rollBackOf(context, project, log),
@@ -96,6 +99,7 @@ export async function serveDashboard(
   }
   await pages.close();
   collectors?.close();
+  alerts?.close();
   await Promise.allSettled(targets.map(({ client }) => client.close()));
   return 0;
 }
@@ -129,6 +133,14 @@ function reachIn({ config }: Project, targets: readonly Target[]): ReachCollecto
     const target = targets.find(({ name }) => name === cluster);
     return target === undefined ? undefined : reachCollector(cluster, target.client, { namespace, service });
   };
+}
+
+function alertsIn({ config }: Project, targets: readonly Target[], { clock }: CliContext): ClusterAlerts {
+  const place = { namespace: config.namespace, service: config.name };
+  return clusterAlerts(
+    targets.map(({ name, client }) => collectorIn(name, client, place)),
+    clock,
+  );
 }
 
 function servedAlready(url: string): SlipwayError {

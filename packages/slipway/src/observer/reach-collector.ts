@@ -9,6 +9,7 @@ import { connect } from "node:tls";
 import { SlipwayError } from "@slipway/base";
 import type { KubeClient, Pod } from "@slipway/kube";
 import type { QueryAnswer, QueryLimits, QueryParameters } from "../observe/warehouse/warehouse.ts";
+import type { AskedCluster } from "./alerts/clusters.ts";
 import { PORT } from "./collector/input.ts";
 import { selectorOf } from "./install/manifests.ts";
 import { findSecrets } from "./install/secrets.ts";
@@ -18,6 +19,8 @@ export interface CollectorClient {
   readonly name: string;
   query(sql: string, parameters?: QueryParameters, limits?: QueryLimits): Promise<QueryAnswer>;
   figures(): Promise<unknown>;
+  /** What `answers.ts` and `alerts/answers.ts` answer, by name. */
+  ask<T>(name: string, body?: unknown): Promise<T>;
 }
 
 interface CollectorPlace {
@@ -36,7 +39,7 @@ export async function reachCollector(
   const { "ca.crt": ca, "read-token": token } = await findSecrets(client, namespace, service);
   if (ca === undefined || token === undefined) return undefined;
   const where = `${cluster}/collector`;
-  const ask = async <T>(name: string, body: unknown): Promise<T> => {
+  const ask = async <T>(name: string, body?: unknown): Promise<T> => {
     const pod = await readyPod(client, namespace, service, where);
     const way = await client.portForward({ namespace, name: pod }, PORT);
     try {
@@ -49,7 +52,26 @@ export async function reachCollector(
     name: cluster,
     query: (sql, parameters, { maxRows, timeoutMs } = {}) =>
       ask("query", { sql, parameters, maxRows, timeoutMs }),
-    figures: () => ask("figures", undefined),
+    figures: () => ask("figures"),
+    ask,
+  };
+}
+
+/** One of an environment's clusters, whose collector is looked for at each question: it may come and go. */
+export function collectorIn(cluster: string, client: KubeClient, place: CollectorPlace): AskedCluster {
+  return {
+    name: cluster,
+    async ask<T>(name: string, body?: unknown) {
+      const collector = await reachCollector(cluster, client, place);
+      if (collector !== undefined) return collector.ask<T>(name, body);
+      throw new SlipwayError({
+        code: "COLLECTOR_NONE",
+        where: `${cluster}/collector`,
+        message: "no collector is installed",
+        hint: "slipway observe install puts it there.",
+        exitCode: 3,
+      });
+    },
   };
 }
 

@@ -1,37 +1,53 @@
-/** Whom to ask about alerts: the observer of the running local world. */
+/** Whom to ask about alerts: the observer of the running local world, or the collectors of the clusters. */
 import { SlipwayError } from "@slipway/base";
+import type { TestAnswer } from "../../observer/alerts/answers.ts";
+import {
+  listAlerts,
+  type MuteWish,
+  muteAlerts,
+  testAlerts,
+  type Unasked,
+} from "../../observer/alerts/clusters.ts";
+import { collectorIn } from "../../observer/reach-collector.ts";
+import type { AlertsAnswer } from "../../server/api.ts";
 import { callWorld } from "../../world/control.ts";
 import type { CliContext, CommandInput } from "../command.ts";
-import { openProject, requireWorld } from "../project.ts";
+import { openProject, type Project, requireWorld } from "../project.ts";
 
 const START_MS = 20_000;
 
-export async function askObserver<T>(
-  context: CliContext,
-  input: CommandInput,
-  name: "alerts" | "alerts-mute" | "alerts-test",
-  body?: unknown,
-): Promise<T> {
+export interface AskedAlerts {
+  list(): Promise<{ readonly answer: AlertsAnswer; readonly unasked: readonly Unasked[] }>;
+  mute(wish: MuteWish): Promise<void>;
+  test(): Promise<TestAnswer>;
+}
+
+export async function openAlerts(context: CliContext, input: CommandInput): Promise<AskedAlerts> {
   const project = await openProject(context, input);
   const { config } = project;
-  if (!config.isLocal) {
-    throw new SlipwayError({
-      code: "ALERTS_NOT_HERE",
-      where: `environments/${config.environment}`,
-      message: "has no local world, and alerts are watched beside one only",
-      hint: "Choose an environment whose clusters are local() with --env.",
-      exitCode: 2,
-    });
-  }
   if (config.observe === undefined) {
     throw new SlipwayError({
       code: "ALERTS_OFF",
       where: "observe",
       message: "is false: nothing is watched",
-      hint: "Take it out of slipway.config.ts, then `slipway local down` and `slipway local up`.",
+      hint: "Take it out of slipway.config.ts, then start the world again or `slipway observe install`.",
       exitCode: 2,
     });
   }
+  if (config.isLocal) return besideWorld(context, project);
+  const { targetsOf } = await import("../compose.ts");
+  const place = { namespace: config.namespace, service: config.name };
+  const clusters = (await targetsOf(context, project)).map(({ name, client }) =>
+    collectorIn(name, client, place),
+  );
+  return {
+    list: () => listAlerts(clusters),
+    mute: (wish) => muteAlerts(clusters, wish),
+    test: () => testAlerts(clusters),
+  };
+}
+
+async function besideWorld(context: CliContext, project: Project): Promise<AskedAlerts> {
   let { observer } = await requireWorld(project);
   // It starts beside the world, a moment later.
   const until = context.clock.monotonic() + START_MS;
@@ -48,5 +64,10 @@ export async function askObserver<T>(
       exitCode: 3,
     });
   }
-  return callWorld<T>({ control: observer.control }, name, body);
+  const { control } = observer;
+  return {
+    list: async () => ({ answer: await callWorld<AlertsAnswer>({ control }, "alerts"), unasked: [] }),
+    mute: (wish) => callWorld({ control }, "alerts-mute", wish),
+    test: () => callWorld<TestAnswer>({ control }, "alerts-test"),
+  };
 }

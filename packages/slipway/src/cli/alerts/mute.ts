@@ -3,7 +3,7 @@ import { type CommandDeclaration, isSet, textOption } from "../command.ts";
 export const command: CommandDeclaration = {
   summary: "tell nobody of a rule or an incident for some time",
   description:
-    "The message of an incident that is open says by whom it is muted, why and until when. Incidents of a muted rule are not\nsent; those that are still open when the mute ends are sent then.",
+    "The message of an incident that is open says by whom it is muted, why and until when. Incidents of a muted rule are not\nsent; those that are still open when the mute ends are sent then. In real clusters a rule is muted in all of them, behind a\ncluster's name (tokyo/availability) there alone.",
   arguments: [
     { flags: "<what>", description: "a rule's name or an incident's id, as slipway alerts shows them" },
   ],
@@ -15,7 +15,7 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { parseDuration, SlipwayError } = await import("@slipway/base");
     const { whoAmI } = await import("../../config/who-am-i.ts");
-    const { askObserver } = await import("./ask.ts");
+    const { openAlerts } = await import("./ask.ts");
     const [id = ""] = input.arguments;
     const [time, reason] = [textOption(input, "for"), textOption(input, "reason")?.trim() ?? ""];
     if (time === undefined || reason === "") {
@@ -28,11 +28,12 @@ export const command: CommandDeclaration = {
       });
     }
     const forMs = parseDuration(time, "--for");
-    const answer = await askObserver(context, input, "alerts-mute", {
-      ...{ id, forMs, reason, who: whoAmI(context.env) },
-    });
+    const alerts = await openAlerts(context, input);
+    await alerts.mute({ id, forMs, reason, who: whoAmI(context.env) });
     context.write(
-      isSet(input, "json") ? `${JSON.stringify(answer)}\n` : `${id} is muted for ${time}: ${reason}\n`,
+      isSet(input, "json")
+        ? `${JSON.stringify((await alerts.list()).answer)}\n`
+        : `${id} is muted for ${time}: ${reason}\n`,
     );
     return 0;
   },

@@ -1,4 +1,3 @@
-import type { TestAnswer } from "../../observer/alerts/answers.ts";
 import { type CommandDeclaration, isSet } from "../command.ts";
 
 export const command: CommandDeclaration = {
@@ -6,8 +5,8 @@ export const command: CommandDeclaration = {
   description: "Sends it the way that real ones go. Ends with 1 when it did not arrive within 15 seconds.",
   examples: ["slipway alerts test"],
   async run(context, input) {
-    const { askObserver } = await import("./ask.ts");
-    const answer = await askObserver<TestAnswer>(context, input, "alerts-test");
+    const { openAlerts } = await import("./ask.ts");
+    const answer = await (await openAlerts(context, input)).test();
     context.write(isSet(input, "json") ? `${JSON.stringify(answer)}\n` : `${answer.text}\n`);
     return answer.delivered ? 0 : 1;
   },

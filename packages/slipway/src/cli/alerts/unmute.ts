@@ -6,10 +6,11 @@ export const command: CommandDeclaration = {
   examples: ["slipway alerts unmute availability"],
   async run(context, input) {
     const { whoAmI } = await import("../../config/who-am-i.ts");
-    const { askObserver } = await import("./ask.ts");
+    const { openAlerts } = await import("./ask.ts");
     const [id = ""] = input.arguments;
-    const body = { id, forMs: 0, reason: "", who: whoAmI(context.env) };
-    const answer = await askObserver(context, input, "alerts-mute", body);
+    const alerts = await openAlerts(context, input);
+    await alerts.mute({ id, forMs: 0, reason: "", who: whoAmI(context.env) });
+    const { answer } = await alerts.list();
     context.write(isSet(input, "json") ? `${JSON.stringify(answer)}\n` : `${id} is not muted\n`);
     return 0;
   },

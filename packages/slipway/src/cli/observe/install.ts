@@ -1,9 +1,11 @@
+import type { SlackConfig } from "../../config/types.ts";
+import type { SlackGiven } from "../../observer/install/secrets.ts";
 import { type CommandDeclaration, dryRunOption, isSet, textOption } from "../command.ts";
 
 export const command: CommandDeclaration = {
   summary: "put a collector of logs and its agents into the clusters",
   description:
-    "Builds one image with both programs, pushes it to the environment's registry, and applies a collector (one pod with a volume)\nand an agent for each node to the service's namespace. Doing it again brings them up to date; stored lines are kept.",
+    "Builds one image with both programs, pushes it to the environment's registry, and applies a collector (one pod with a volume)\nand an agent for each node to the service's namespace. Doing it again brings them up to date; stored lines are kept.\nIt tells of alerts with SLACK_BOT_TOKEN or SLACK_WEBHOOK_URL, which go to a Secret; without them it keeps those that it has.",
   options: [
     { flags: "--cluster <name>", description: "only this cluster" },
     {
@@ -29,24 +31,20 @@ export const command: CommandDeclaration = {
     const { install, plannedObjects } = await import("../../observer/install/install.ts");
     const { stringify } = await import("yaml");
     const { project, observe, targets } = await observedTargets(context, input);
-    const { accessLog, formats, keepForMs, maxBytes, redact, slo, sloOf, truncateIp } = observe;
+    const { handedOver } = await import("../../observer/collector/input.ts");
+    const { name: service, environment, namespace, notify } = project.config;
+    const slack = slackGiven(notify.slack);
+    if (slack?.secrets["slack-bot-token"] !== undefined && slack.place.channel === null)
+      context.writeError(
+        "warning: SLACK_BOT_TOKEN is used with notify.slack.channel only, and that is not set\n",
+      );
     const wishFor = (cluster: string, image: string) => ({
       collector: {
-        service: project.config.name,
-        namespace: project.config.namespace,
-        cluster,
+        ...{ service, environment, namespace, cluster },
         readsReleases: !isSet(input, "withoutReleases"),
-        observe: {
-          accessLog,
-          formats: { ...formats },
-          keepForMs,
-          maxBytes,
-          redact: [...redact],
-          slo,
-          sloOf,
-          truncateIp,
-        },
+        observe: handedOver(observe),
       },
+      slack,
       image,
       storage: isSet(input, "ephemeral") ? undefined : textOption(input, "storage"),
       storageClass: textOption(input, "storageClass"),
@@ -74,3 +72,16 @@ export const command: CommandDeclaration = {
     return 0;
   },
 };
+
+/** Without what `slipway serve` alone needs: a collector has no buttons. */
+function slackGiven(slack: SlackConfig | undefined): SlackGiven | undefined {
+  if (slack?.botToken === undefined && slack?.webhookUrl === undefined) return undefined;
+  const { apiUrl, botToken, channel, mentions, webhookUrl } = slack;
+  return {
+    place: { channel: channel ?? null, mentions: { ...mentions }, apiUrl: apiUrl ?? null },
+    secrets: {
+      ...(botToken === undefined ? {} : { "slack-bot-token": botToken }),
+      ...(webhookUrl === undefined ? {} : { "slack-webhook-url": webhookUrl }),
+    },
+  };
+}

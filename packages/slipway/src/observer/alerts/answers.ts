@@ -28,11 +28,12 @@ export type AlertAnswers = {
   readonly alertmanager: (body: unknown) => Promise<object>;
 };
 
-/** `problem`: why there are none. */
+/** `problem`: why there are none; `again`: how they are started when that is repaired. */
 export function alertAnswers(
   alerts: Alerts | undefined,
   problem: string,
   clock: Pick<Clock, "now">,
+  again = "`slipway local down` and `slipway local up`",
 ): AlertAnswers {
   const here = (): Alerts => {
     if (alerts !== undefined) return alerts;
@@ -40,7 +41,7 @@ export function alertAnswers(
       code: "ALERTS_NONE",
       where: "alerts",
       message: `are not watched: ${problem}`,
-      hint: "Once that is repaired, `slipway local down` and `slipway local up`.",
+      hint: `Once that is repaired, ${again}.`,
       exitCode: 3,
     });
   };

@@ -3,7 +3,7 @@
  * fails here is told in the log, and the rest goes on.
  */
 import { join } from "node:path";
-import { type Clock, isProcessAlive, thisProcess } from "@slipway/base";
+import { type Clock, isProcessAlive, type ProcessIdentity, thisProcess } from "@slipway/base";
 import type { ObserveConfig } from "../../config/observe.ts";
 import type { Config } from "../../config/types.ts";
 import { createTelling } from "../../notify/notify.ts";
@@ -21,7 +21,9 @@ import type { AlertsPort } from "../pages/ports.ts";
 import { tellerOf } from "./tell.ts";
 
 export interface StartAlertsOptions {
-  readonly config: Pick<Config, "name" | "environment" | "notify" | "clusters">;
+  readonly config: Pick<Config, "name" | "environment" | "notify"> & {
+    readonly clusters: readonly { readonly name: string }[];
+  };
   readonly observe: ObserveConfig;
   /** Started just now, with nothing awaited since. */
   readonly observer: Pick<Observer, "warehouse" | "sources" | "releases" | "onLines">;
@@ -31,6 +33,8 @@ export interface StartAlertsOptions {
   readonly folder: string;
   /** The outbox that the project's other messages are in. */
   readonly outbox: string;
+  /** Whether a process that was sending from it still is; default: as this machine knows. */
+  readonly isAlive?: (sender: ProcessIdentity) => boolean | undefined;
   readonly clock: Clock;
   readonly link: () => string | undefined;
   readonly log: (line: string) => void;
@@ -86,7 +90,7 @@ export async function startAlerts(options: StartAlertsOptions): Promise<RunningA
     store: createFileStore({
       folder: options.outbox,
       self: thisProcess(),
-      isAlive: (sender) => isProcessAlive(sender),
+      isAlive: options.isAlive ?? ((sender) => isProcessAlive(sender)),
       now: () => clock.now(),
     }),
     write: log,
@@ -152,7 +156,7 @@ function hasFailure({ status, length }: AccessBatch): boolean {
 
 /** A rollback is offered for what is live: of an older release it would change nothing. */
 function releaseFacts(
-  { clusters }: Pick<Config, "clusters">,
+  { clusters }: Pick<StartAlertsOptions["config"], "clusters">,
   observer: Pick<Observer, "releases">,
 ): ReleaseFacts {
   return (number) => {

@@ -36,7 +36,7 @@ export function messageOf(about: IncidentRef, story: Story, link: string | undef
     kind: "incident",
     ...{ state, severity, title, since, samples, link },
     facts: facts.map(({ name, value }) => ({ label: name, value })),
-    command: rollback === undefined ? undefined : `slipway rollback ${rollback.to}`,
+    command: rollback === undefined ? undefined : `slipway rollback ${rollback.to} --env ${environment}`,
     actions:
       rollback === undefined
         ? []

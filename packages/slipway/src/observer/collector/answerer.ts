@@ -1,18 +1,18 @@
 /** Questions to a collector, over HTTPS with the token for reading: a handler for an HTTP server. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { text } from "node:stream/consumers";
 import { SlipwayError } from "@slipway/base";
 import * as z from "zod";
 import { tokenCheck } from "../../observe/collect/receiver.ts";
-import type { Answers } from "../answers.ts";
 
-/** Answers true when the request was a question, and is being answered. */
+/** A question is short; Alertmanager's groups of some hundred alerts have their place. */
+const MAX_BYTES = 1_000_000;
+
+/** By name, as in `../answers.ts`. Answers true when the request was a question, and is being answered. */
 export function createAnswerer(
-  answers: Answers,
+  handlers: Readonly<Record<string, (body: unknown) => Promise<unknown>>>,
   token: string,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
   const mayRead = tokenCheck(token);
-  const handlers: Readonly<Record<string, (body: unknown) => Promise<unknown>>> = answers;
   return (request, response) => {
     const name = (request.url ?? "/").slice(1);
     const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
@@ -25,7 +25,7 @@ export function createAnswerer(
     }
     void (async () => {
       try {
-        const body = await text(request);
+        const body = await bodyOf(request);
         send(200, { result: (await handler(body === "" ? undefined : JSON.parse(body))) ?? null });
       } catch (error) {
         const known = error instanceof SlipwayError;
@@ -36,4 +36,16 @@ export function createAnswerer(
     })();
     return true;
   };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > MAX_BYTES)
+      throw new SlipwayError({ code: "COLLECTOR_BODY", message: `longer than ${MAX_BYTES} bytes` });
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString("utf8");
 }

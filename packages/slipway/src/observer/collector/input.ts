@@ -1,6 +1,6 @@
 /** What the programs in a cluster are told: by the ConfigMap that `slipway observe install` writes, mounted as a file. */
 import * as z from "zod";
-import type { Slo } from "../../config/observe.ts";
+import { type ObserveConfig, observeOf, type Slo } from "../../config/observe.ts";
 
 /** Where the Secret and the ConfigMap are mounted in both programs. */
 export const MOUNTED = "/etc/slipway";
@@ -9,14 +9,37 @@ export const PORT = 9443;
 export const AGENT_METRICS_PORT = 9464;
 export const PODS_LOGS = "/var/log/pods";
 
+/** JSON has no undefined, and what is left out would become the default: null says that there is none. */
 const sloSchema = z.object({
-  availability: z.number().optional(),
-  latency: z.object({ targetMs: z.number(), ratio: z.number() }).optional(),
+  availability: z.number().nullable(),
+  latency: z.object({ targetMs: z.number(), ratio: z.number() }).nullable(),
 });
+const named = { name: z.string(), service: z.string().nullable() };
+const ruleSchema = z.discriminatedUnion("kind", [
+  z.object({ ...named, kind: z.literal("errors"), above: z.number(), withinMs: z.number() }),
+  z.object({
+    ...named,
+    kind: z.literal("p95"),
+    aboveMs: z.number(),
+    withinMs: z.number(),
+    minRequests: z.number(),
+  }),
+  z.object({ ...named, kind: z.literal("no-data"), forMs: z.number() }),
+]);
+
+/** Where in Slack, and as whom people are called; the tokens are in the Secret. */
+export const slackPlaceSchema = z.object({
+  channel: z.string().nullable(),
+  mentions: z.record(z.string(), z.string()),
+  apiUrl: z.string().nullable(),
+});
+
+export type SlackPlace = z.output<typeof slackPlaceSchema>;
 
 /** What it collects for, and the part of ObserveConfig that it needs. */
 export const collectorInputSchema = z.object({
   service: z.string(),
+  environment: z.string(),
   namespace: z.string(),
   cluster: z.string(),
   readsReleases: z.boolean(),
@@ -29,12 +52,44 @@ export const collectorInputSchema = z.object({
     maxBytes: z.number(),
     slo: sloSchema,
     sloOf: z.record(z.string(), sloSchema),
+    alerts: z.array(ruleSchema).nullable(),
   }),
+  slack: slackPlaceSchema.nullable(),
 });
 
 export type CollectorInput = z.output<typeof collectorInputSchema>;
 
-/** `undefined` does not survive JSON: what is missing is not promised. */
-export function sloOf({ availability, latency }: z.output<typeof sloSchema>): Slo {
-  return { availability, latency };
+/** The part of a configuration that is handed over. */
+export function handedOver(observe: ObserveConfig): CollectorInput["observe"] {
+  const { accessLog, alerts, formats, keepForMs, maxBytes, redact, slo, sloOf, truncateIp } = observe;
+  return {
+    ...{ accessLog, formats: { ...formats }, keepForMs, maxBytes, redact: [...redact], truncateIp },
+    slo: writtenSlo(slo),
+    sloOf: Object.fromEntries(Object.entries(sloOf).map(([service, one]) => [service, writtenSlo(one)])),
+    alerts: alerts?.map((rule) => ({ ...rule, service: rule.service ?? null })) ?? null,
+  };
+}
+
+/** The configuration again, with defaults for what a collector has no use for. */
+export function observeOfInput({ observe }: Pick<CollectorInput, "observe">): ObserveConfig {
+  const defaults = observeOf(undefined);
+  if (defaults === undefined) throw new Error("no defaults");
+  const { alerts, slo, sloOf } = observe;
+  return {
+    ...defaults,
+    ...observe,
+    slo: readSlo(slo),
+    sloOf: Object.fromEntries(Object.entries(sloOf).map(([service, one]) => [service, readSlo(one)])),
+    alerts: alerts?.map((rule) => ({ ...rule, service: rule.service ?? undefined })),
+  };
+}
+
+type WrittenSlo = z.output<typeof sloSchema>;
+
+function writtenSlo({ availability, latency }: Slo): WrittenSlo {
+  return { availability: availability ?? null, latency: latency ?? null };
+}
+
+function readSlo({ availability, latency }: WrittenSlo): Slo {
+  return { availability: availability ?? undefined, latency: latency ?? undefined };
 }

@@ -5,20 +5,24 @@
 import { readFile, rm } from "node:fs/promises";
 import { createServer } from "node:https";
 import { join } from "node:path";
-import { SlipwayError, systemClock } from "@slipway/base";
+import { SlipwayError, systemClock, systemCode } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
-import { observeOf } from "../../config/observe.ts";
+import type { SlackConfig } from "../../config/types.ts";
 import { createReceiver } from "../../observe/collect/receiver.ts";
 import { exposition } from "../../observe/prometheus/metrics.ts";
 import { processFamilies } from "../../observe/prometheus/process.ts";
 import { metricsHandler } from "../../observe/prometheus/serve.ts";
 import { openWarehouse } from "../../observe/warehouse/duckdb/open.ts";
+import { alertAnswers } from "../alerts/answers.ts";
+import { countedMinutes } from "../alerts/restore.ts";
+import { startAlerts } from "../alerts/start.ts";
 import { answersOf } from "../answers.ts";
 import { observerFamilies } from "../metrics.ts";
 import { startObserver } from "../observer.ts";
+import { sentenceOf } from "../pages/rows.ts";
 import { readersOf } from "../readers.ts";
 import { createAnswerer } from "./answerer.ts";
-import { collectorInputSchema, MOUNTED, PORT, sloOf } from "./input.ts";
+import { type CollectorInput, collectorInputSchema, MOUNTED, observeOfInput, PORT } from "./input.ts";
 
 const log = (line: string): void => console.log(line);
 const ended = new Promise<void>((resolve) => {
@@ -27,14 +31,7 @@ const ended = new Promise<void>((resolve) => {
 
 const mounted = async (name: string): Promise<string> => (await readFile(join(MOUNTED, name), "utf8")).trim();
 const input = collectorInputSchema.parse(JSON.parse(await mounted("collector.json")));
-const defaults = observeOf(undefined);
-if (defaults === undefined) throw new Error("no defaults");
-const observe = {
-  ...defaults,
-  ...input.observe,
-  slo: sloOf(input.observe.slo),
-  sloOf: Object.fromEntries(Object.entries(input.observe.sloOf).map(([name, slo]) => [name, sloOf(slo)])),
-};
+const observe = observeOfInput(input);
 const folder = "/data";
 // Whoever held it was another container, whose process cannot be seen from here. It is gone: this is the only pod
 // (Recreate) with this volume (ReadWriteOnce), and kubelet starts a container when the one before has ended. Should all
@@ -47,17 +44,49 @@ const warehouse = await openWarehouse({
   keepForMs: observe.keepForMs,
   maxBytes: observe.maxBytes,
 });
+const client = await ownCluster(input.cluster);
+const slack = await slackOf(input);
+// Before the first line is stored by this process: the counts go on from here.
+const restored = await countedMinutes(warehouse, systemClock.now()).catch((error: unknown) => {
+  log(`alerts begin without what was counted before: ${String(error)}`);
+  return [];
+});
 const observer = startObserver({
   service: input.service,
   namespace: input.namespace,
   config: observe,
-  targets: [{ name: input.cluster, client: await ownCluster(input.cluster) }],
+  targets: [{ name: input.cluster, client }],
   scope: { namespace: input.namespace, readsReleases: input.readsReleases },
   places: [],
   warehouse,
   readers: (sources) => readersOf(observe, warehouse, sources, () => systemClock.now()),
   clock: systemClock,
   log,
+});
+let noAlerts = "";
+const alerts = await startAlerts({
+  config: {
+    name: input.service,
+    environment: input.environment,
+    // It knows the releases of its own cluster, and what they would go back to there.
+    clusters: [{ name: input.cluster }],
+    notify: { slack },
+  },
+  observe,
+  observer,
+  restored,
+  folder,
+  outbox: join(folder, "outbox"),
+  // As of the warehouse's lock: whoever sent from this volume before is gone.
+  isAlive: () => false,
+  clock: systemClock,
+  link: () => undefined,
+  log,
+}).catch((error: unknown) => {
+  // What is wrong with a rule must not cost the logs.
+  noAlerts = sentenceOf(error);
+  log(`no alerts: ${noAlerts}`);
+  return undefined;
 });
 const receive = createReceiver({
   taker: observer.collector,
@@ -67,13 +96,29 @@ const receive = createReceiver({
 });
 const measure = metricsHandler(
   exposition([
-    ...observerFamilies({ observer, observe, alerts: undefined, now: () => systemClock.now() }),
+    ...observerFamilies({
+      observer,
+      observe,
+      alerts:
+        alerts === undefined
+          ? undefined
+          : { counts: alerts.counts, standing: () => alerts.alerts.standing() },
+      now: () => systemClock.now(),
+    }),
     ...processFamilies(process, systemClock.now()),
   ]),
   await mounted("metrics-token"),
   (error) => log(`metrics: ${String(error)}`),
 );
-const answer = createAnswerer(answersOf(observer), await mounted("read-token"));
+const { alertmanager, ...asked } = alertAnswers(
+  alerts?.alerts,
+  noAlerts,
+  systemClock,
+  "`slipway observe install`",
+);
+const answer = createAnswerer({ ...answersOf(observer), ...asked }, await mounted("read-token"));
+// Who may tell of alerts may not read lines: it has a token of its own.
+const hear = createAnswerer({ alertmanager }, await mounted("alertmanager-token"));
 const server = createServer(
   {
     key: await mounted("tls.key"),
@@ -82,7 +127,8 @@ const server = createServer(
     headersTimeout: 10_000,
   },
   (request, response) => {
-    if (receive(request, response) || answer(request, response) || measure(request, response)) return;
+    if (receive(request, response) || answer(request, response)) return;
+    if (measure(request, response) || hear(request, response)) return;
     response.writeHead(request.url === "/healthz" ? 200 : 404).end();
   },
 );
@@ -91,8 +137,28 @@ server.listen(PORT, () => log(`collects for ${input.service} in ${input.cluster}
 await ended;
 server.close();
 server.closeAllConnections();
+await alerts?.close();
 await observer.close();
 process.exit(0);
+
+/** Undefined without a token: then incidents are told in this pod's log. */
+async function slackOf({ slack: place }: CollectorInput): Promise<SlackConfig | undefined> {
+  const given = (name: string): Promise<string | undefined> =>
+    mounted(name).catch((error: unknown) => {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    });
+  const [botToken, webhookUrl] = [await given("slack-bot-token"), await given("slack-webhook-url")];
+  if (place === null || (botToken === undefined && webhookUrl === undefined)) return undefined;
+  const { channel, apiUrl, mentions } = place;
+  return {
+    mentions,
+    ...(botToken === undefined ? {} : { botToken }),
+    ...(webhookUrl === undefined ? {} : { webhookUrl }),
+    ...(channel === null ? {} : { channel }),
+    ...(apiUrl === null ? {} : { apiUrl }),
+  };
+}
 
 /** As the pod's own ServiceAccount; its token is renewed by kubelet and read anew. */
 async function ownCluster(name: string) {

@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { exec, systemClock, systemRandom, until } from "@slipway/base";
 import type { AnyObject, KubeClient, Pod, Secret } from "@slipway/kube";
@@ -16,7 +17,7 @@ import { emptyProject, jsonLines, type Project } from "../../../../../stories/te
 import { openContext } from "../../clusters/context.ts";
 import { dataOrFile, findContext, readKubeconfig } from "../../clusters/kubeconfig.ts";
 import { type Registry, startRegistry } from "../../images/registry/registry.ts";
-import type { ClustersAnswer, LogsAnswer, NowAnswer } from "../../server/api.ts";
+import type { AlertsAnswer, ClustersAnswer, LogsAnswer, NowAnswer } from "../../server/api.ts";
 import { signIn } from "../pages/testing.ts";
 import { type CollectorClient, reachCollector } from "../reach-collector.ts";
 
@@ -33,6 +34,15 @@ let image = "";
 const LINES = 160_000;
 const WRITER = `let n = 0; const timer = setInterval(() => { let text = ""; for (let i = 0; i < 200 && n < ${LINES}; i += 1) { n += 1;
 text += "line " + n + " " + "x".repeat(90) + "\\n"; } process.stdout.write(text); if (n >= ${LINES}) { clearInterval(timer); setInterval(() => {}, 1e6); } }, 50);`;
+
+/** Takes an incoming webhook's messages, and writes them down. */
+const SLACK = `require("node:http").createServer((request, response) => { let body = ""; request.on("data", (piece) => { body += piece; });
+request.on("end", () => { console.log("told " + body); response.end("ok"); }); }).listen(8080);`;
+
+/** As nginx writes them: one of ten fails. */
+const FAILING = `let n = 0; setInterval(() => { const [, day, month, year, time] = new Date().toUTCString().split(" ");
+console.log("192.0.2.7 - - [" + day + "/" + month + "/" + year + ":" + time + " +0000] \\"GET /pay?token=secret HTTP/1.1\\" " +
+(n++ % 10 === 5 ? 502 : 200) + " 12 \\"-\\" \\"curl/8.5.0\\" 0.031 0.030"); }, 100);`;
 
 before(async () => {
   if (program === undefined) return;
@@ -220,9 +230,61 @@ test("the dashboard of this machine shows what the collector has", { skip }, asy
   await running.ended;
 });
 
-test("an upgrade keeps the lines and the tokens", { skip }, async () => {
-  const [before] = await podsOf("collector");
+test("failed requests of a pod are an incident here and a message there, until somebody mutes it", {
+  skip,
+}, async () => {
+  await client.create({
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name: "slack", namespace: service } },
+    spec: { containers: [{ name: "slack", image, command: ["node", "-e", SLACK] }] },
+  } as AnyObject);
+  const slack = { apiVersion: "v1", kind: "Pod", namespace: service, name: "slack" };
+  const address = await until(
+    "the stand-in's address",
+    async () => (await client.get<Pod>(slack)).status?.podIP,
+    { timeoutMs: 60_000 },
+  );
+  project.env["SLACK_WEBHOOK_URL"] = `http://${address}:8080/very-secret`;
+  const planned = await slipway("observe", "install", "--dry-run");
+  assert.doesNotMatch(planned.stdout, /very-secret/);
   await slipway("observe", "install", "--storage", "1Gi", "--storage-class", service);
+  delete project.env["SLACK_WEBHOOK_URL"];
+  assert.match((await slipway("alerts")).stdout, /nothing is wrong/);
+
+  await client.create({
+    ...{ apiVersion: "apps/v1", kind: "Deployment" },
+    metadata: { name: "pay", namespace: service },
+    spec: {
+      selector: { matchLabels: { app: "pay" } },
+      template: {
+        metadata: { labels: { app: "pay" } },
+        spec: { containers: [{ name: "pay", image, command: ["node", "-e", FAILING] }] },
+      },
+    },
+  } as AnyObject);
+  const open = async () => (await (await collector()).ask<AlertsAnswer>("alerts")).open;
+  await until("the incident", async () => (await open()).length > 0, { timeoutMs: 60_000, everyMs: 500 });
+  const { stdout } = await project.fails(1, "alerts", "--env", "real");
+  const id = /5xx.*\((tokyo\/\w+), for/.exec(stdout)?.[1];
+  assert.ok(id !== undefined, stdout);
+  assert.match(stdout, /GET \/pay\?token=REDACTED → 502/);
+  const told = async (): Promise<string> =>
+    text(await client.logs({ namespace: service, name: "slack" }, { container: "slack" }));
+  await until("the message", async () => /^told .*pay.*5xx/m.test(await told()), {
+    ...{ timeoutMs: 60_000, everyMs: 500 },
+    describe: () => stdout,
+  });
+  assert.doesNotMatch(await told(), /token=secret/);
+  await client.delete({ apiVersion: "apps/v1", kind: "Deployment", namespace: service, name: "pay" });
+  await slipway("alerts", "mute", id, "--for", "1h", "--reason", "a test");
+  assert.match((await slipway("alerts")).stdout, /muted:\n.*tokyo\/\w+/);
+});
+
+test("an upgrade keeps the lines, the tokens, and Slack's, which it was not given again", {
+  skip,
+}, async () => {
+  const [before] = await podsOf("collector");
+  const { stdout } = await slipway("observe", "install", "--storage", "1Gi", "--storage-class", service);
+  assert.match(stdout, /tokyo: keeps what it tells Slack with/);
   const [after] = await podsOf("collector");
   assert.equal(after?.metadata.uid, before?.metadata.uid, "nothing changed, so nothing starts anew");
   assert.equal(await count("SELECT count(*) FROM logs WHERE service = 'web'"), LINES);

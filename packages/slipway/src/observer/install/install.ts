@@ -7,24 +7,33 @@ import {
   installObjects,
   namesOf,
   SECRET_KEYS,
-  type SecretKey,
+  type Secrets,
   selectorOf,
 } from "./manifests.ts";
-import { completeSecrets, findSecrets, newSecrets } from "./secrets.ts";
+import { type SlackGiven, secretsFor } from "./secrets.ts";
 
 export const FIELD_MANAGER = "slipway-observe";
 const READY_MS = 180_000;
 const LOOK_EVERY_MS = 500;
 
-export type InstallWish = Omit<InstallInput, "secrets" | "checksum">;
+export interface InstallWish extends Omit<InstallInput, "secrets" | "checksum" | "collector"> {
+  readonly collector: Omit<InstallInput["collector"], "slack">;
+  /** Undefined: an upgrade keeps what it has. */
+  readonly slack: SlackGiven | undefined;
+}
 
 const HIDDEN = "(made when it is installed)";
+const GIVEN = "(given when it is installed)";
 
 /** As they would be applied; what is secret is not shown. */
 export function plannedObjects(wish: InstallWish): readonly AnyObject[] {
-  const secrets = Object.fromEntries(SECRET_KEYS.map((key) => [key, HIDDEN])) as Record<SecretKey, string>;
-  return installObjects({ ...wish, secrets, checksum: checksumOf(wish, secrets) }).map((object) =>
-    object.kind === "Secret" ? { ...object, data: undefined, stringData: secrets } : object,
+  const secrets = Object.fromEntries([
+    ...SECRET_KEYS.map((key) => [key, HIDDEN]),
+    ...Object.keys(wish.slack?.secrets ?? {}).map((key) => [key, GIVEN]),
+  ]) as Secrets;
+  const collector = { ...wish.collector, slack: wish.slack?.place ?? null };
+  return installObjects({ ...wish, collector, secrets, checksum: checksumOf(collector, secrets) }).map(
+    (object) => (object.kind === "Secret" ? { ...object, data: undefined, stringData: secrets } : object),
   );
 }
 
@@ -39,9 +48,13 @@ export interface InstallContext {
 export async function install(context: InstallContext, wish: InstallWish): Promise<void> {
   const { client, clock, say } = context;
   const { namespace, service } = wish.collector;
-  const kept = await findSecrets(client, namespace, service);
-  const secrets = completeSecrets(kept, await newSecrets(clock.now()));
-  const objects = installObjects({ ...wish, secrets, checksum: checksumOf(wish, secrets) });
+  const { secrets, slack, isKept } = await secretsFor(client, wish.collector, wish.slack, clock.now());
+  if (isKept)
+    say(
+      `keeps what it tells Slack with${slack?.channel == null ? "" : ` (${slack.channel})`}: no token is given`,
+    );
+  const collector = { ...wish.collector, slack };
+  const objects = installObjects({ ...wish, collector, secrets, checksum: checksumOf(collector, secrets) });
   for (const object of objects) {
     if (object.kind === "PersistentVolumeClaim" && (await isThere(client, object))) {
       say(`keeps ${object.kind} ${object.metadata.name}`); // its size is for whoever runs it, and its data stays
@@ -54,7 +67,7 @@ export async function install(context: InstallContext, wish: InstallWish): Promi
 }
 
 /** A change of what the programs read at their start makes their pods anew. */
-function checksumOf({ collector }: InstallWish, secrets: InstallInput["secrets"]): string {
+function checksumOf(collector: InstallInput["collector"], secrets: Secrets): string {
   return createHash("sha256")
     .update(JSON.stringify([collector, secrets]))
     .digest("hex")

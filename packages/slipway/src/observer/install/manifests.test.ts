@@ -2,39 +2,32 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnyObject } from "@slipway/kube";
 import { observeOf } from "../../config/observe.ts";
+import { handedOver } from "../collector/input.ts";
 import { plannedObjects, removals } from "./install.ts";
 import { installObjects, SECRET_KEYS } from "./manifests.ts";
 
 const observe = observeOf(undefined) as NonNullable<ReturnType<typeof observeOf>>;
-const { accessLog, formats, keepForMs, maxBytes, redact, slo, sloOf, truncateIp } = observe;
 const wish = {
   collector: {
-    ...{ service: "shop", namespace: "web", cluster: "tokyo", readsReleases: true },
-    observe: {
-      accessLog,
-      formats: { ...formats },
-      keepForMs,
-      maxBytes,
-      redact: [...redact],
-      slo,
-      sloOf,
-      truncateIp,
+    ...{
+      service: "shop",
+      environment: "production",
+      namespace: "web",
+      cluster: "tokyo",
+      readsReleases: true,
     },
+    observe: handedOver(observe),
   },
   image: "registry.test/slipway-observe:1@sha256:abc",
   storage: "20Gi",
 };
 const secrets = {
-  ...{
-    "agent-token": "AGENT",
-    "read-token": "READ",
-    "metrics-token": "METRICS",
-    "ca.crt": "CA",
-    "tls.crt": "CRT",
-    "tls.key": "KEY",
-  },
+  ...{ "agent-token": "AGENT", "read-token": "READ", "metrics-token": "METRICS" },
+  ...{ "ca.crt": "CA", "tls.crt": "CRT", "tls.key": "KEY" },
+  "alertmanager-token": "ALERTMANAGER",
 };
-const objects = installObjects({ ...wish, secrets, checksum: "1" });
+const given = { ...wish, collector: { ...wish.collector, slack: null } };
+const objects = installObjects({ ...given, secrets, checksum: "1" });
 const find = (kind: string, part: string): AnyObject =>
   objects.find(
     (object) => object.kind === kind && object.metadata.name === `slipway-shop-${part}`,
@@ -61,8 +54,8 @@ test("the collector may read pods and release records, and nothing else", () => 
   });
   assert.deepEqual(rules, [reads("pods"), reads("secrets")]);
   const without = installObjects({
-    ...wish,
-    ...{ secrets, checksum: "1", collector: { ...wish.collector, readsReleases: false } },
+    ...given,
+    ...{ secrets, checksum: "1", collector: { ...given.collector, readsReleases: false } },
   });
   assert.deepEqual((without.find(({ kind }) => kind === "Role") as AnyObject)["rules"], [reads("pods")]);
 });
@@ -90,15 +83,41 @@ test("one collector at a time, with its volume, or without one", () => {
     '"runAsNonRoot":true',
   ])
     assert.ok(spec.includes(part), part);
-  const ephemeral = installObjects({ ...wish, storage: undefined, secrets, checksum: "1" });
+  const ephemeral = installObjects({ ...given, storage: undefined, secrets, checksum: "1" });
   assert.ok(ephemeral.every(({ kind }) => kind !== "PersistentVolumeClaim"));
   assert.ok(JSON.stringify(ephemeral).includes('{"name":"data","emptyDir":{}}'));
 });
 
 test("a dry run shows everything but what is secret", () => {
-  const planned = plannedObjects(wish);
+  const planned = plannedObjects({ ...wish, slack: undefined });
   assert.equal(planned.length, objects.length);
   const secret = planned.find(({ kind }) => kind === "Secret") as AnyObject;
   assert.equal(secret["data"], undefined);
   assert.deepEqual(Object.keys(secret["stringData"] as object), [...SECRET_KEYS]);
+});
+
+test("what Slack is told with is in the Secret and the collector's pod, in no ConfigMap, no agent and no dry run", () => {
+  const slack = {
+    place: { channel: "#deploys", mentions: {}, apiUrl: null },
+    secrets: { "slack-bot-token": "xoxb-hidden" },
+  };
+  const collector = { ...wish.collector, slack: slack.place };
+  const all = installObjects({
+    ...wish,
+    collector,
+    secrets: { ...secrets, ...slack.secrets },
+    checksum: "1",
+  });
+  const holding = all.filter((one) => /slack-bot-token|xoxb|eG94Yi/.test(JSON.stringify(one)));
+  assert.deepEqual(
+    holding.map(({ kind }) => kind),
+    ["Secret", "Deployment"],
+  );
+  assert.match(JSON.stringify(holding[1]), /\{"key":"slack-bot-token","path":"slack-bot-token"\}/);
+  assert.match(JSON.stringify(all.find(({ kind }) => kind === "ConfigMap")), /#deploys/);
+  assert.doesNotMatch(JSON.stringify(find("Deployment", "collector")), /slack/, "none given, none mounted");
+  const planned = plannedObjects({ ...wish, slack });
+  assert.doesNotMatch(JSON.stringify(planned), /xoxb|eG94Yi/);
+  const secret = planned.find(({ kind }) => kind === "Secret") as AnyObject;
+  assert.deepEqual(Object.keys(secret["stringData"] as object), [...SECRET_KEYS, "slack-bot-token"]);
 });

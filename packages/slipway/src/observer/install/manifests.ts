@@ -14,7 +14,7 @@ export interface InstallInput {
   /** Default class of the cluster when undefined. */
   readonly storageClass?: string | undefined;
   /** Texts of the Secret. */
-  readonly secrets: Readonly<Record<SecretKey, string>>;
+  readonly secrets: Secrets;
   /** Of what the programs are given; pods start anew when it changes. */
   readonly checksum: string;
 }
@@ -23,11 +23,16 @@ export const SECRET_KEYS = [
   "agent-token",
   "read-token",
   "metrics-token",
+  "alertmanager-token",
   "ca.crt",
   "tls.crt",
   "tls.key",
 ] as const;
 export type SecretKey = (typeof SECRET_KEYS)[number];
+/** Those that are given and not made: what incidents are told with. */
+export const SLACK_KEYS = ["slack-bot-token", "slack-webhook-url"] as const;
+export type SlackKey = (typeof SLACK_KEYS)[number];
+export type Secrets = Readonly<Record<SecretKey, string> & Partial<Record<SlackKey, string>>>;
 
 export interface Names {
   readonly agent: string;
@@ -63,7 +68,7 @@ export function installObjects(input: InstallInput): readonly AnyObject[] {
     }),
     object("v1", "Secret", {
       type: "Opaque",
-      data: Object.fromEntries(SECRET_KEYS.map((key) => [key, base64(secrets[key])])),
+      data: Object.fromEntries(Object.entries(secrets).map(([key, text]) => [key, base64(text)])),
     }),
     object("v1", "ConfigMap", { data: { "collector.json": JSON.stringify(collector) } }),
     ...(storage === undefined
@@ -166,12 +171,9 @@ function collectorSpec(input: InstallInput, name: string): object {
                 {
                   secret: {
                     name,
-                    items: ["agent-token", "read-token", "metrics-token", "tls.crt", "tls.key"].map(
-                      (key) => ({
-                        key,
-                        path: key,
-                      }),
-                    ),
+                    items: Object.keys(input.secrets)
+                      .filter((key) => key !== "ca.crt")
+                      .map((key) => ({ key, path: key })),
                   },
                 },
               ],

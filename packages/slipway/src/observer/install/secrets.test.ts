@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { completeSecrets, newSecrets } from "./secrets.ts";
+import type { AnyObject, KubeClient } from "@slipway/kube";
+import { completeSecrets, newSecrets, secretsFor } from "./secrets.ts";
 
 const [old, made] = await Promise.all([newSecrets(Date.now()), newSecrets(Date.now())]);
 
@@ -23,4 +24,45 @@ test("tokens are long, different, and readable in a file", () => {
   const tokens = ["agent-token", "read-token", "metrics-token"].map((key) => made[key as "read-token"]);
   assert.equal(new Set(tokens).size, 3);
   for (const token of tokens) assert.match(token, /^[\w-]{43}$/);
+});
+
+const of = { namespace: "web", service: "shop" };
+const slack = { channel: "#deploys", mentions: {}, apiUrl: null };
+
+/** A cluster in which this was installed. */
+function installed(secrets: Readonly<Record<string, string>>): KubeClient {
+  const data = Object.fromEntries(
+    Object.entries(secrets).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
+  );
+  const objects: Readonly<Record<string, unknown>> = {
+    Secret: { data },
+    ConfigMap: { data: { "collector.json": JSON.stringify({ slack }) } },
+  };
+  return { get: async ({ kind }: AnyObject) => objects[kind] } as unknown as KubeClient;
+}
+
+test("an upgrade without Slack's variables keeps token and channel; with them all of the old ones go", async () => {
+  const client = installed({ ...old, "slack-bot-token": "xoxb-1" });
+  assert.deepEqual(await secretsFor(client, of, undefined, Date.now()), {
+    secrets: { ...old, "slack-bot-token": "xoxb-1" },
+    slack,
+    isKept: true,
+  });
+  const given = {
+    place: { ...slack, channel: "#other" },
+    secrets: { "slack-webhook-url": "https://hooks.test/1" },
+  };
+  assert.deepEqual(await secretsFor(client, of, given, Date.now()), {
+    secrets: { ...old, ...given.secrets },
+    slack: given.place,
+    isKept: false,
+  });
+});
+
+test("where nothing was given, nothing is kept", async () => {
+  assert.deepEqual(await secretsFor(installed(old), of, undefined, Date.now()), {
+    secrets: old,
+    slack: null,
+    isKept: false,
+  });
 });

@@ -15,14 +15,16 @@ export function alertsPort(alerts: Pick<Alerts, "standing" | "mute" | "onChange"
 export function alertsAnswer({ alerts, rules }: Standing): AlertsAnswer {
   const all = alerts.map(incidentOf);
   const of = (state: Incident["state"]): Incident[] => all.filter((one) => one.state === state);
-  const byGravity = (a: Incident, b: Incident): number =>
-    GRAVITY[a.severity] - GRAVITY[b.severity] || b.openedAt - a.openedAt;
   return {
     open: of("firing").sort(byGravity),
     muted: of("muted").sort(byGravity),
     history: of("resolved").sort((a, b) => (b.resolvedAt ?? 0) - (a.resolvedAt ?? 0)),
     rules,
   };
+}
+
+export function byGravity(a: Incident, b: Incident): number {
+  return GRAVITY[a.severity] - GRAVITY[b.severity] || b.openedAt - a.openedAt;
 }
 
 const GRAVITY: Readonly<Record<Incident["severity"], number>> = { page: 0, ticket: 1, info: 2 };
