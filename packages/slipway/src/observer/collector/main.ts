@@ -43,6 +43,10 @@ const warehouse = await openWarehouse({
   accessLog: observe.accessLog,
   keepForMs: observe.keepForMs,
   maxBytes: observe.maxBytes,
+  onRunaway(why) {
+    log(`${why}: ends, and is started again`);
+    process.abort(); // the first process of a container heeds no signal of its own, and an orderly end would wait
+  },
 });
 const client = await ownCluster(input.cluster);
 const slack = await slackOf(input);
