@@ -9,7 +9,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderTable, systemClock, writeAtomic } from "../packages/base/src/index.ts";
-import { importFiles } from "../packages/slipway/src/observe/import/import.ts";
+import { importFiles, THREADS_BESIDE_PARSER } from "../packages/slipway/src/observe/import/import.ts";
 import { openDuckWarehouse } from "../packages/slipway/src/observe/warehouse/duckdb/open.ts";
 import { accessLogFile, THREE_MILLION } from "./access-fixture.ts";
 import { machineLine, resultFile } from "./machine.ts";
@@ -32,7 +32,7 @@ else await main();
 /** One import, in its own process: opened, imported, closed. */
 async function one(folder: string, file: string): Promise<void> {
   const began = performance.now();
-  const warehouse = await openDuckWarehouse({ folder });
+  const warehouse = await openDuckWarehouse({ folder, threads: THREADS_BESIDE_PARSER });
   await importFiles([file], { warehouse, service: "web", now: () => systemClock.now() });
   const { access, logs, quarantine } = warehouse.figures();
   await warehouse.close();
@@ -139,7 +139,7 @@ async function tell(
     `- ${lines.toLocaleString("en")} lines, best of ${rounds}: ${figure(perSecond)} lines/s (goal: ${figure(GOAL_PER_SECOND)}), ${figure(rssMb)} MB at most (goal: ${GOAL_RSS_MB})`,
     ratio === undefined || cpuRatio === undefined
       ? "- GoAccess is not installed"
-      : `- ${ratio.toFixed(1)} times GoAccess by the clock (goal: ${GOAL_RATIO}), ${cpuRatio.toFixed(1)} times by CPU seconds`,
+      : `- ${ratio.toFixed(1)} times GoAccess by the clock (goal: ${GOAL_RATIO}), ${cpuRatio.toFixed(1)} times by CPU seconds; it read ${peerLines.toLocaleString("en")} lines of the same kind`,
     `- ${machineLine()}`,
     "- On a machine that is busy with other work the clock measures that work too; the ratios are of one run",
     "",

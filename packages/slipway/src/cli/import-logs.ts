@@ -50,8 +50,13 @@ export async function importLogs(
   }
   const { openDuckWarehouse } = await import("../observe/warehouse/duckdb/open.ts");
   const { importInto } = await import("../observer/import-files.ts");
+  const { THREADS_BESIDE_PARSER } = await import("../observe/import/import.ts");
   const { observe } = config;
-  const warehouse = await openDuckWarehouse({ folder: paths.observe, clock: context.clock });
+  const warehouse = await openDuckWarehouse({
+    folder: paths.observe,
+    clock: context.clock,
+    threads: THREADS_BESIDE_PARSER,
+  });
   try {
     await importInto(warehouse, observe, { ...what, files }, context, onFile);
   } finally {
