@@ -131,7 +131,7 @@ async function importFile(
         if (bytes > skipped) await feed(at >= skipped ? chunk : chunk.subarray(skipped - at));
         continue;
       }
-      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+      head = Buffer.concat([head, chunk]);
       if (head.length >= HEAD_BYTES) await begin();
     }
   } catch (error) {
