@@ -52,7 +52,10 @@ test("garbage is none, whatever it is", () => {
   assert.ok(session !== undefined);
   fc.assert(
     fc.property(fc.anything(), (value) => {
-      assert.equal(sessions.confirm(value, fc.stringify(value).slice(0, 9), NOW) === "right", value === TOKEN);
+      assert.equal(
+        sessions.confirm(value, fc.stringify(value).slice(0, 9), NOW) === "right",
+        value === TOKEN,
+      );
       assert.equal(sessions.isCsrf(session, value), false);
       if (typeof value === "string") assert.equal(sessions.of(value, NOW), undefined);
     }),
