@@ -1,4 +1,5 @@
 import type { SlackConfig } from "../../config/types.ts";
+import type { queriesToHand } from "../../observer/collector/queries.ts";
 import type { SlackGiven } from "../../observer/install/secrets.ts";
 import { type CommandDeclaration, dryRunOption, isSet, textOption } from "../command.ts";
 
@@ -38,11 +39,13 @@ export const command: CommandDeclaration = {
       context.writeError(
         "warning: SLACK_BOT_TOKEN is used with notify.slack.channel only, and that is not set\n",
       );
+    const queries = await scheduledQueries(project.config.root);
     const wishFor = (cluster: string, image: string) => ({
       collector: {
         ...{ service, environment, namespace, cluster },
         readsReleases: !isSet(input, "withoutReleases"),
         observe: handedOver(observe),
+        queries,
       },
       slack,
       image,
@@ -72,6 +75,18 @@ export const command: CommandDeclaration = {
     return 0;
   },
 };
+
+async function scheduledQueries(root: string): Promise<ReturnType<typeof queriesToHand>> {
+  const { loadQueries } = await import("../../observe/queries/load.ts");
+  const { queriesToHand: handed } = await import("../../observer/collector/queries.ts");
+  const { readFile } = await import("node:fs/promises");
+  const { join } = await import("node:path");
+  const library = await loadQueries(root);
+  const texts = new Map<string, string>();
+  for (const { name, file, schedule } of library.queries)
+    if (schedule !== undefined) texts.set(name, await readFile(join(root, file), "utf8"));
+  return handed(library, ({ name }) => texts.get(name) ?? "");
+}
 
 /** Without what `slipway serve` alone needs: a collector has no buttons. */
 function slackGiven(slack: SlackConfig | undefined): SlackGiven | undefined {

@@ -9,7 +9,7 @@ const throughJson = (observe: ObserveConfig): ObserveConfig =>
       JSON.parse(
         JSON.stringify({
           ...{ service: "shop", environment: "production", namespace: "web", cluster: "tokyo" },
-          ...{ readsReleases: true, slack: null, observe: handedOver(observe) },
+          ...{ readsReleases: true, slack: null, queries: [], observe: handedOver(observe) },
         }),
       ),
     ),

@@ -55,6 +55,8 @@ export const collectorInputSchema = z.object({
     alerts: z.array(ruleSchema).nullable(),
   }),
   slack: slackPlaceSchema.nullable(),
+  /** The team's queries with a schedule, as their files are. */
+  queries: z.array(z.object({ name: z.string(), text: z.string() })),
 });
 
 export type CollectorInput = z.output<typeof collectorInputSchema>;

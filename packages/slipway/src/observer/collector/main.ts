@@ -21,8 +21,10 @@ import { observerFamilies } from "../metrics.ts";
 import { startObserver } from "../observer.ts";
 import { sentenceOf } from "../pages/rows.ts";
 import { readersOf } from "../readers.ts";
+import { openScheduled, runScheduled } from "../scheduled.ts";
 import { createAnswerer } from "./answerer.ts";
 import { type CollectorInput, collectorInputSchema, MOUNTED, observeOfInput, PORT } from "./input.ts";
+import { handedQueries } from "./queries.ts";
 
 const log = (line: string): void => console.log(line);
 const ended = new Promise<void>((resolve) => {
@@ -92,6 +94,16 @@ const alerts = await startAlerts({
   log(`no alerts: ${noAlerts}`);
   return undefined;
 });
+const scheduler = await openScheduled({
+  queries: handedQueries(input.queries, warehouse),
+  alerts: alerts?.alerts,
+  slack,
+  file: join(folder, "scheduled.json"),
+  clock: systemClock,
+  log,
+});
+const closing = new AbortController();
+const scheduled = runScheduled(scheduler, { clock: systemClock, log, signal: closing.signal });
 const receive = createReceiver({
   taker: observer.collector,
   cluster: input.cluster,
@@ -141,6 +153,8 @@ server.listen(PORT, () => log(`collects for ${input.service} in ${input.cluster}
 await ended;
 server.close();
 server.closeAllConnections();
+closing.abort();
+await scheduled;
 await alerts?.close();
 await observer.close();
 process.exit(0);

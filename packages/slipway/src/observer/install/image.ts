@@ -15,7 +15,9 @@ import type { BuiltImage } from "../../images/image.ts";
 export const IMAGE = "slipway-observe";
 const PROGRAMS = ["agent", "collector"] as const;
 /** Native code, which cannot be bundled, and what it needs at run time. */
-const PACKAGES = ["@duckdb/node-api", "@duckdb/node-bindings"] as const;
+const PACKAGES = ["@duckdb/node-api", "@duckdb/node-bindings", "@resvg/resvg-wasm"] as const;
+/** Of a package with many of them, those that pictures of reports are written with (`observe/queries/picture/png.ts`). */
+const FONTS = ["package.json", "LICENSE", "ttf/DejaVuSans.ttf", "ttf/DejaVuSans-Bold.ttf"] as const;
 
 export interface ImageOptions
   extends Pick<BuildOptions, "layout" | "registry" | "isLocal" | "allowHostBases" | "bases" | "onProgress"> {
@@ -86,7 +88,7 @@ async function bundle(entry: string, target: string): Promise<void> {
       format: "esm",
       platform: "node",
       target: "node24",
-      external: ["@duckdb/*"],
+      external: ["@duckdb/*", "@resvg/*"],
       banner: {
         js: 'import { createRequire as requireFor } from "node:module"; const require = requireFor(import.meta.url);',
       },
@@ -107,18 +109,22 @@ async function copyPackages(modules: string, architecture: string): Promise<void
   const native = `@duckdb/node-bindings-linux-${architecture === "amd64" ? "x64" : architecture}`;
   const require = createRequire(import.meta.url);
   for (const name of [...PACKAGES, native]) {
-    const folder = packageFolder(require, name);
-    if (folder === undefined) {
-      throw new SlipwayError({
-        code: "OBSERVE_BUNDLE",
-        where: name,
-        message: "is not installed, and the image needs it",
-        hint: `Install it beside Slipway: npm install ${name}`,
-        exitCode: 3,
-      });
-    }
-    await cp(folder, join(modules, name), { recursive: true, dereference: true });
+    await cp(requiredFolder(require, name), join(modules, name), { recursive: true, dereference: true });
   }
+  const fonts = requiredFolder(require, "dejavu-fonts-ttf");
+  for (const file of FONTS) await cp(join(fonts, file), join(modules, "dejavu-fonts-ttf", file));
+}
+
+function requiredFolder(require: NodeJS.Require, name: string): string {
+  const folder = packageFolder(require, name);
+  if (folder !== undefined) return folder;
+  throw new SlipwayError({
+    code: "OBSERVE_BUNDLE",
+    where: name,
+    message: "is not installed, and the image needs it",
+    hint: `Install it beside Slipway: npm install ${name}`,
+    exitCode: 3,
+  });
 }
 
 function packageFolder(require: NodeJS.Require, name: string): string | undefined {

@@ -103,6 +103,11 @@ const collector = async (): Promise<CollectorClient> =>
 const count = async (sql: string): Promise<number> =>
   Number((await (await collector()).query(sql)).rows[0]?.[0]);
 
+const open = async () => (await (await collector()).ask<AlertsAnswer>("alerts")).open;
+/** What the stand-in of Slack was sent. */
+const told = async (): Promise<string> =>
+  text(await client.logs({ namespace: service, name: "slack" }, { container: "slack" }));
+
 /**
  * This cluster's controller manager was started without --root-ca-file: tokens of its ServiceAccounts come without the
  * authority of the API server, which every other cluster puts beside them.
@@ -261,14 +266,11 @@ test("failed requests of a pod are an incident here and a message there, until s
       },
     },
   } as AnyObject);
-  const open = async () => (await (await collector()).ask<AlertsAnswer>("alerts")).open;
   await until("the incident", async () => (await open()).length > 0, { timeoutMs: 60_000, everyMs: 500 });
   const { stdout } = await project.fails(1, "alerts", "--env", "real");
   const id = /5xx.*\((tokyo\/\w+), for/.exec(stdout)?.[1];
   assert.ok(id !== undefined, stdout);
   assert.match(stdout, /GET \/pay\?token=REDACTED → 502/);
-  const told = async (): Promise<string> =>
-    text(await client.logs({ namespace: service, name: "slack" }, { container: "slack" }));
   await until("the message", async () => /^told .*pay.*5xx/m.test(await told()), {
     ...{ timeoutMs: 60_000, everyMs: 500 },
     describe: () => stdout,
@@ -277,6 +279,27 @@ test("failed requests of a pod are an incident here and a message there, until s
   await client.delete({ apiVersion: "apps/v1", kind: "Deployment", namespace: service, name: "pay" });
   await slipway("alerts", "mute", id, "--for", "1h", "--reason", "a test");
   assert.match((await slipway("alerts")).stdout, /muted:\n.*tokyo\/\w+/);
+});
+
+test("a scheduled query runs there: its rows are an incident, its answer is a message", {
+  skip,
+}, async () => {
+  await project.write(
+    "queries/failing.sql",
+    `-- title: Failing paths
+-- schedule: { cron: "* * * * *", report: true }
+-- threshold: { rows: 0 }
+SELECT path, count(*) AS failed FROM requests WHERE status >= 500 GROUP BY path
+`,
+  );
+  await slipway("observe", "install", "--storage", "1Gi", "--storage-class", service);
+  const patience = { timeoutMs: 120_000, everyMs: 1000 };
+  await until(
+    "the incident of its row",
+    async () => (await open()).some(({ rule }) => rule === "query failing"),
+    patience,
+  );
+  await until("the report", async () => /^told .*Failing paths.*REDACTED/m.test(await told()), patience);
 });
 
 test("an upgrade keeps the lines, the tokens, and Slack's, which it was not given again", {

@@ -17,6 +17,7 @@ const wish = {
       readsReleases: true,
     },
     observe: handedOver(observe),
+    queries: [],
   },
   image: "registry.test/slipway-observe:1@sha256:abc",
   storage: "20Gi",
