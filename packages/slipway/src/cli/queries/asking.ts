@@ -2,8 +2,8 @@
 import { parseDuration, SlipwayError } from "@slipway/base";
 import { answerCsv, answerText } from "../../observe/queries/answer-text.ts";
 import { gigabytes } from "../../observe/queries/bigquery/bigquery.ts";
-import { type NamedQuery, parameterNames } from "../../observe/queries/query-file.ts";
-import { createQueryRunner, sqlFor } from "../../observe/queries/run.ts";
+import type { NamedQuery } from "../../observe/queries/query-file.ts";
+import { boundParameters, createQueryRunner, sqlFor } from "../../observe/queries/run.ts";
 import type { QueryAnswer, QueryLimits, QueryParameters } from "../../observe/warehouse/warehouse.ts";
 import { type CliContext, type CommandInput, isSet, listOption, textOption } from "../command.ts";
 import type { NamedPlace } from "./place.ts";
@@ -82,8 +82,7 @@ async function sayCost(
 ): Promise<number> {
   for (const { name, place, cost } of places) {
     const sql = sqlFor(query, place.dialect);
-    const used = parameterNames(place.dialect, sql);
-    const bound = Object.fromEntries(Object.entries(parameters).filter(([key]) => used.includes(key)));
+    const bound = boundParameters(place.dialect, sql, parameters);
     const bytes = await cost?.(sql, bound);
     context.write(
       isSet(input, "json")

@@ -78,7 +78,6 @@ function caller(to: ReportChannel, clock: Clock): Call {
   };
 }
 
-/** Returns the channel's id, which a file is shared by. */
 async function postText(call: Call, channel: string, text: string): Promise<void> {
   await call("chat.postMessage", { channel, text, unfurl_links: false, unfurl_media: false });
 }
@@ -111,6 +110,7 @@ function formOf(png: Uint8Array): FormData {
   return form;
 }
 
+/** A file is shared by the channel's id; a configuration may give its name. */
 async function channelIdOf(call: Call, channel: string): Promise<string> {
   const name = channel.replace(/^#/, "");
   if (/^[CG][A-Z0-9]{6,}$/.test(name)) return name;

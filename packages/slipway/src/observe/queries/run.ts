@@ -26,8 +26,7 @@ export function createQueryRunner(place: QueryPlace): QueryRunner {
   return {
     async run(query, parameters, limits = {}) {
       const sql = sqlFor(query, place.dialect);
-      const used = parameterNames(place.dialect, sql);
-      const bound = Object.fromEntries(Object.entries(parameters).filter(([name]) => used.includes(name)));
+      const bound = boundParameters(place.dialect, sql, parameters);
       const committed = place.committed();
       if (committed === undefined) return place.query(sql, bound, limits);
       if (committed !== keptFor) kept.clear();
@@ -43,6 +42,12 @@ export function createQueryRunner(place: QueryPlace): QueryRunner {
       return asked;
     },
   };
+}
+
+/** Those that the text uses: a place refuses to be given others. */
+export function boundParameters(dialect: Dialect, sql: string, parameters: QueryParameters): QueryParameters {
+  const used = parameterNames(dialect, sql);
+  return Object.fromEntries(Object.entries(parameters).filter(([name]) => used.includes(name)));
 }
 
 /** Throws QUERY_DIALECT when the file has no body for this place. */
