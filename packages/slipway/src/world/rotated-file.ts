@@ -2,7 +2,15 @@
  * A log that cannot fill the disk: when the file is large enough it is renamed to `.1`, and the ones before to `.2` …, as
  * the node agent does with pods' logs. Whoever follows it stays with the renamed file until it was read.
  */
-import { createWriteStream, existsSync, renameSync, rmSync, statSync, type WriteStream } from "node:fs";
+import {
+  createWriteStream,
+  existsSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  type WriteStream,
+} from "node:fs";
 
 export interface RotatedFileOptions {
   /** Default 64 MiB. */
@@ -41,8 +49,9 @@ export class RotatedFile {
     await Promise.all([this.#closing, closed(this.#stream)]);
   }
 
+  /** Opened at once: a file that is not there yet could not be renamed when it is already full. */
   #open(): WriteStream {
-    const stream = createWriteStream(this.#path, { flags: "a" });
+    const stream = createWriteStream(this.#path, { fd: openSync(this.#path, "a") });
     stream.on("error", this.#onProblem);
     return stream;
   }
@@ -50,20 +59,19 @@ export class RotatedFile {
   /** What the old stream still holds goes into the file that it has open, whatever that is called by then. */
   #rotate(): void {
     const old = this.#stream;
-    // Its file is made when it is opened, which may not have happened yet.
-    if (old.pending) return;
+    // Where the next file cannot be opened this one goes on, and it is tried again as much later.
+    this.#size = 0;
     try {
       rmSync(`${this.#path}.${this.#keep}`, { force: true });
       for (let age = this.#keep - 1; age >= 1; age -= 1)
         if (existsSync(`${this.#path}.${age}`))
           renameSync(`${this.#path}.${age}`, `${this.#path}.${age + 1}`);
-      renameSync(this.#path, `${this.#path}.1`);
+      if (existsSync(this.#path)) renameSync(this.#path, `${this.#path}.1`);
+      this.#stream = this.#open();
     } catch (error) {
       this.#onProblem(error);
       return;
     }
-    this.#stream = this.#open();
-    this.#size = 0;
     this.#closing = Promise.all([this.#closing, closed(old)]).then(() => undefined);
   }
 }
