@@ -1,15 +1,14 @@
 /** What is wrong, what was, what is not to be heard for a while, and by which rules. */
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { AlertsAnswer, Incident, MuteAlert } from "../live/api.ts";
-import { AnswerError, post } from "../live/client.ts";
+import { post } from "../live/client.ts";
 import { store, useLive } from "../live/store.ts";
 import { type Answer, useAnswer } from "../live/use-answer.ts";
 import { Ago } from "../parts/ago.tsx";
 import { Badge } from "../parts/badge.tsx";
 import { Choice } from "../parts/choice.tsx";
-import { Dialog } from "../parts/dialog.tsx";
+import { DeedDialog } from "../parts/deed-dialog.tsx";
 import { Answered, Empty } from "../parts/state.tsx";
-import { TokenField } from "../parts/token-field.tsx";
 import { RollbackButton } from "../shell/rollback.tsx";
 import { duration } from "../words/units.ts";
 
@@ -198,55 +197,33 @@ function Mute({
 }: Muting & { readonly onClose: () => void; readonly onDone: () => void }) {
   const [length, setLength] = useState(String(hour));
   const [reason, setReason] = useState("");
-  const [token, setToken] = useState("");
-  const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault();
+  const change = async (confirm: string): Promise<void> => {
     const forMs = isMuted ? 0 : Number(length);
-    try {
-      await post<unknown>("/api/alerts/mute", {
-        id,
-        forMs,
-        reason,
-        confirm: token.trim(),
-      } satisfies MuteAlert);
-      store.notify("good", isMuted ? "It is heard again." : `Muted for ${duration(forMs)}.`);
-      onDone();
-      onClose();
-    } catch (error) {
-      if (error instanceof AnswerError) setProblem(error);
-    }
+    await post<unknown>("/api/alerts/mute", { id, forMs, reason, confirm } satisfies MuteAlert);
+    store.notify("good", isMuted ? "It is heard again." : `Muted for ${duration(forMs)}.`);
+    onDone();
   };
+  const button = isMuted ? "Unmute" : "Mute";
   return (
-    <Dialog title={`${isMuted ? "Unmute" : "Mute"}: ${title}`} onClose={onClose}>
-      <form onSubmit={submit}>
-        {isMuted ? (
-          <p>Whoever is told of alerts is told of it again.</p>
-        ) : (
-          <>
-            <p>It is still watched and kept in the history; nobody is told until the time is over.</p>
-            <Choice label="For how long" options={lengths} value={length} onChoose={setLength} />
-            <label>
-              Why, for whoever wonders tomorrow
-              <input value={reason} onChange={({ target }) => setReason(target.value)} />
-            </label>
-          </>
-        )}
-        <TokenField value={token} onChange={setToken} />
-        {problem === undefined ? null : (
-          <p className="refused" role="alert">
-            Not changed: {problem.message}. {problem.hint}
-          </p>
-        )}
-        <div className="buttons">
-          <button type="button" onClick={onClose}>
-            Leave it
-          </button>
-          <button type="submit" className="primary" disabled={token.trim() === ""}>
-            {isMuted ? "Unmute" : "Mute"}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <DeedDialog
+      title={`${button}: ${title}`}
+      button={button}
+      refused="Not changed"
+      onDo={change}
+      onClose={onClose}
+    >
+      {isMuted ? (
+        <p>Whoever is told of alerts is told of it again.</p>
+      ) : (
+        <>
+          <p>It is still watched and kept in the history; nobody is told until the time is over.</p>
+          <Choice label="For how long" options={lengths} value={length} onChoose={setLength} />
+          <label>
+            Why, for whoever wonders tomorrow
+            <input value={reason} onChange={({ target }) => setReason(target.value)} />
+          </label>
+        </>
+      )}
+    </DeedDialog>
   );
 }

@@ -1,5 +1,5 @@
 /** Questions in SQL: those that the team keeps beside its configuration, and those of the moment. */
-import { type FormEvent, useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import type {
   Cell,
   ChartView,
@@ -15,9 +15,8 @@ import { every } from "../live/clock.ts";
 import { store } from "../live/store.ts";
 import { type Answer, useAnswer } from "../live/use-answer.ts";
 import { Ago } from "../parts/ago.tsx";
-import { Dialog } from "../parts/dialog.tsx";
+import { DeedDialog } from "../parts/deed-dialog.tsx";
 import { Answered } from "../parts/state.tsx";
-import { TokenField } from "../parts/token-field.tsx";
 import { go, useRoute } from "../shell/use-route.ts";
 import { Editor } from "./editor.tsx";
 import { Result } from "./result.tsx";
@@ -313,75 +312,53 @@ function Save({
   const [name, setName] = useState(query?.name ?? "");
   const [title, setTitle] = useState(query?.title ?? "");
   const [schedule, setSchedule] = useState(query?.schedule ?? "");
-  const [token, setToken] = useState("");
-  const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault();
+  const save = async (confirm: string): Promise<void> => {
     const request: SaveQuery = {
       name,
       title: title === "" ? name : title,
       sql,
       chart,
       schedule: schedule.trim() === "" ? undefined : schedule.trim(),
-      confirm: token.trim(),
+      confirm,
     };
-    try {
-      const { file } = await post<{ file: string }>("/api/queries/save", request);
-      store.notify("good", `Saved as ${file}. Commit it, and everybody has it.`);
-      onSaved();
-      onClose();
-      go({ page: "queries", id: name });
-    } catch (error) {
-      if (error instanceof AnswerError) setProblem(error);
-    }
+    const { file } = await post<{ file: string }>("/api/queries/save", request);
+    store.notify("good", `Saved as ${file}. Commit it, and everybody has it.`);
+    onSaved();
+    go({ page: "queries", id: name });
   };
   return (
-    <Dialog title="Save as a file" onClose={onClose}>
-      <form onSubmit={submit}>
-        <label>
-          Name of the file
-          <input
-            required
-            pattern="[a-z0-9](?:[a-z0-9\-]*[a-z0-9])?"
-            title="Small letters, digits and dashes"
-            placeholder="slow-routes"
-            value={name}
-            onChange={({ target }) => setName(target.value)}
-          />
-        </label>
-        <label>
-          Title
-          <input
-            placeholder="Slowest routes"
-            value={title}
-            onChange={({ target }) => setTitle(target.value)}
-          />
-        </label>
-        <label>
-          Schedule, if it is to run by itself
-          <input
-            placeholder="0 9 * * 1 Asia/Tokyo"
-            value={schedule}
-            onChange={({ target }) => setSchedule(target.value)}
-          />
-          <small>Minute, hour, day, month, day of the week, time zone: Mondays at nine in Tokyo.</small>
-        </label>
-        <TokenField value={token} onChange={setToken} />
-        {problem === undefined ? null : (
-          <p className="refused" role="alert">
-            Not saved: {problem.message}. {problem.hint}
-          </p>
-        )}
-        <div className="buttons">
-          <button type="button" onClick={onClose}>
-            Leave it
-          </button>
-          <button type="submit" className="primary">
-            Save queries/{name === "" ? "…" : name}.sql
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <DeedDialog
+      title="Save as a file"
+      button={`Save queries/${name === "" ? "…" : name}.sql`}
+      refused="Not saved"
+      onDo={save}
+      onClose={onClose}
+    >
+      <label>
+        Name of the file
+        <input
+          required
+          pattern="[a-z0-9](?:[a-z0-9\-]*[a-z0-9])?"
+          title="Small letters, digits and dashes"
+          placeholder="slow-routes"
+          value={name}
+          onChange={({ target }) => setName(target.value)}
+        />
+      </label>
+      <label>
+        Title
+        <input placeholder="Slowest routes" value={title} onChange={({ target }) => setTitle(target.value)} />
+      </label>
+      <label>
+        Schedule, if it is to run by itself
+        <input
+          placeholder="0 9 * * 1 Asia/Tokyo"
+          value={schedule}
+          onChange={({ target }) => setSchedule(target.value)}
+        />
+        <small>Minute, hour, day, month, day of the week, time zone: Mondays at nine in Tokyo.</small>
+      </label>
+    </DeedDialog>
   );
 }
 

@@ -1,10 +1,9 @@
 /** Taking a release back: says what will happen, and wants the token again, because it changes what runs. */
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { DeedAnswer, RollbackRequest } from "../live/api.ts";
-import { AnswerError, post } from "../live/client.ts";
+import { post } from "../live/client.ts";
 import { store } from "../live/store.ts";
-import { Dialog } from "../parts/dialog.tsx";
-import { TokenField } from "../parts/token-field.tsx";
+import { DeedDialog } from "../parts/deed-dialog.tsx";
 import { go } from "./use-route.ts";
 
 export function RollbackButton({
@@ -37,46 +36,26 @@ function Rollback({
   readonly to: number;
   readonly onClose: () => void;
 }) {
-  const [token, setToken] = useState("");
-  const [isAsked, setIsAsked] = useState(false);
-  const [problem, setProblem] = useState<AnswerError | undefined>(undefined);
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault();
-    setIsAsked(true);
-    setProblem(undefined);
-    try {
-      const request: RollbackRequest = { release: leaves, to, confirm: token.trim() };
-      const { text } = await post<DeedAnswer>("/api/rollback", request);
-      store.notify("good", text);
-      onClose();
-      go({ page: "release" });
-    } catch (error) {
-      if (error instanceof AnswerError) setProblem(error);
-      setIsAsked(false);
-    }
+  const rollBack = async (confirm: string): Promise<void> => {
+    const request: RollbackRequest = { release: leaves, to, confirm };
+    const { text } = await post<DeedAnswer>("/api/rollback", request);
+    store.notify("good", text);
+    go({ page: "release" });
   };
   return (
-    <Dialog title={`Roll back from release ${leaves} to release ${to}`} onClose={onClose}>
-      <form onSubmit={submit}>
-        <p>
-          Every cluster gets release {to} again, wave by wave in reverse order. Nothing is built: its images
-          are in the registry. Release {leaves} is held, so that it is not deployed again by accident.
-        </p>
-        <TokenField value={token} onChange={setToken} />
-        {problem === undefined ? null : (
-          <p className="refused" role="alert">
-            Not started: {problem.message}. {problem.hint}
-          </p>
-        )}
-        <div className="buttons">
-          <button type="button" onClick={onClose}>
-            Leave it
-          </button>
-          <button type="submit" className="danger" disabled={token.trim() === "" || isAsked}>
-            {isAsked ? "Starting…" : "Roll back"}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <DeedDialog
+      title={`Roll back from release ${leaves} to release ${to}`}
+      button="Roll back"
+      waiting="Starting…"
+      tone="danger"
+      refused="Not started"
+      onDo={rollBack}
+      onClose={onClose}
+    >
+      <p>
+        Every cluster gets release {to} again, wave by wave in reverse order. Nothing is built: its images are
+        in the registry. Release {leaves} is held, so that it is not deployed again by accident.
+      </p>
+    </DeedDialog>
   );
 }
