@@ -1,6 +1,6 @@
-/** Questions to a Prometheus, by its HTTP API (`GET /api/v1/query`, stable since version 2). */
+/** Questions to a Prometheus over HTTP. */
 import { SlipwayError } from "@slipway/base";
-import * as z from "zod";
+import { queryAddress, readAnswer, type Series } from "./answer.ts";
 
 export interface PrometheusServer {
   /** Before `/api/v1/query`. */
@@ -8,29 +8,8 @@ export interface PrometheusServer {
   readonly token: string | undefined;
 }
 
-export interface Series {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-const answerSchema = z.union([
-  z.object({
-    status: z.literal("success"),
-    data: z.object({
-      resultType: z.literal("vector"),
-      result: z.array(
-        z.object({
-          metric: z.record(z.string(), z.string()),
-          value: z.tuple([z.number(), z.string()]),
-        }),
-      ),
-    }),
-  }),
-  z.object({ status: z.literal("error"), error: z.string() }),
-]);
-
-/** Of an instant vector, without what is not a number (0/0). Rejects with PROMETHEUS_QUERY. */
-export async function queryVector(
+/** Without what is no finite number (0/0). Rejects with PROMETHEUS_QUERY. */
+export async function querySeries(
   { url, token }: PrometheusServer,
   query: string,
   signal: AbortSignal,
@@ -43,12 +22,11 @@ export async function queryVector(
       hint: "The address and the token are observe.prometheus in slipway.config.ts.",
       ...(cause === undefined ? {} : { cause }),
     });
-  const address = `${url.replace(/\/+$/, "")}/api/v1/query?${new URLSearchParams({ query })}`;
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   let response: Response;
   let text: string;
   try {
-    response = await fetch(address, { headers, signal, redirect: "manual" });
+    response = await fetch(queryAddress(url, query), { headers, signal, redirect: "manual" });
     text = await response.text();
   } catch (error) {
     // fetch says "fetch failed"; what failed is the cause.
@@ -56,18 +34,15 @@ export async function queryVector(
     throw failed(`does not answer: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   }
   if (response.status === 401 || response.status === 403) throw failed(`refuses us (${response.status})`);
-  const parsed = answerSchema.safeParse(json(text));
-  if (!parsed.success) throw failed(`answers ${response.status}, and not as Prometheus does`);
-  if (parsed.data.status === "error") throw failed(`refuses the query: ${parsed.data.error}`);
-  return parsed.data.data.result
-    .map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
-    .filter(({ value }) => Number.isFinite(value));
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+  const answer = readAnswer(text);
+  switch (answer.kind) {
+    case "series":
+      return answer.series.filter(({ value }) => Number.isFinite(value));
+    case "refused":
+      throw failed(`refuses the query: ${answer.why}`);
+    case "other":
+      throw failed(`answers the query with a ${answer.type}`);
+    case "unreadable":
+      throw failed(`answers ${response.status}, and not as Prometheus does`);
   }
 }

@@ -7,7 +7,7 @@ import { BUCKETS, bucketOf } from "../../observe/counts/histogram.ts";
 import { conclude as concludeRatio, splitServed } from "./error-ratio.ts";
 import type { GatePorts, HttpAnswer } from "./gate.ts";
 import { askHttp, problemOf } from "./http.ts";
-import { askPrometheus, conclude as concludeQuery, samplesOf } from "./prometheus.ts";
+import { askPrometheus, conclude as concludeQuery, seriesOf } from "./prometheus.ts";
 
 const answer = (changes: Partial<HttpAnswer> = {}): HttpAnswer => ({
   status: 200,
@@ -203,7 +203,7 @@ const vector = (...values: readonly string[]): string =>
   });
 
 test("every series of an answer must hold; none, or NaN alone, is no data", () => {
-  const outcome = (...values: readonly string[]) => concludeQuery(query, samplesOf(vector(...values)));
+  const outcome = (...values: readonly string[]) => concludeQuery(query, seriesOf(vector(...values)));
   assert.equal(outcome("0.001", "0").outcome, "passed");
   assert.equal(outcome("0.001", "0.5").outcome, "failed");
   assert.equal(outcome("0.001", "0.5").said, 'errors{pod="p1"} is 0.5 (2 series), expected < 0.01');
@@ -216,11 +216,11 @@ test("every series of an answer must hold; none, or NaN alone, is no data", () =
 
 test("a scalar is an answer, a matrix and an error are not", () => {
   const scalar = '{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}';
-  assert.deepEqual(samplesOf(scalar), [{ labels: "", value: 2 }]);
+  assert.deepEqual(seriesOf(scalar), [{ labels: {}, value: 2 }]);
   const matrix = '{"status":"success","data":{"resultType":"matrix","result":[]}}';
-  assert.throws(() => samplesOf(matrix), /should give a scalar or an instant vector/);
-  assert.throws(() => samplesOf('{"status":"error","error":"parse error"}'), /parse error/);
-  assert.throws(() => samplesOf("<html>"), /no answer of Prometheus: <html>/);
+  assert.throws(() => seriesOf(matrix), /should give a scalar or an instant vector/);
+  assert.throws(() => seriesOf('{"status":"error","error":"parse error"}'), /parse error/);
+  assert.throws(() => seriesOf("<html>"), /no answer of Prometheus: <html>/);
 });
 
 test("no data until the time is over fails, or passes where the gate says so", async () => {

@@ -6,7 +6,8 @@
  * they have none, it is taken to know this one alone.
  */
 import type { ObserveConfig } from "../../../config/observe.ts";
-import { type PrometheusServer, queryVector, type Series } from "../../../observe/prometheus/query.ts";
+import type { Series } from "../../../observe/prometheus/answer.ts";
+import { type PrometheusServer, querySeries } from "../../../observe/prometheus/query.ts";
 import type { Target } from "../../../release/model.ts";
 import { sentenceOf } from "../rows.ts";
 import type { PodUse, Use } from "./view.ts";
@@ -40,7 +41,7 @@ export function prometheusUse(
     const queries = Object.entries(queriesFor(namespaces)) as [Column, string][];
     const signal = AbortSignal.timeout(PATIENCE_MS);
     const answers = await Promise.allSettled(
-      queries.map(async ([column, query]) => [column, await queryVector(server, query, signal)] as const),
+      queries.map(async ([column, query]) => [column, await querySeries(server, query, signal)] as const),
     );
     const [first] = answers;
     if (first?.status === "rejected")
