@@ -310,7 +310,20 @@ test("a mistake in a spec file is one error with its place; a missing image is o
     ],
     ['describeImage("web", (t) => { t.files("**").except; });', /files \*\*: except is not called/],
     ['describeImage("web", (t) => t.files("**").except("a"));', /files \*\*: nothing/],
-    ['describeImage("web", (t) => { t.image; });', /describeImage web: nothing is expected/],
+    ['describeImage("web", (t) => { t.image; });', /^image: nothing is expected/],
+    ['describeImage("web", (t) => { t.image.user("x"); t.user; });', /^t\.user is not called/],
+    ['describeImage("web", ({ image, file }) => { image.user("x"); });', /^t\.file is not called/],
+    ['describeImage("web", (t) => { t.command("true"); t.secure; });', /^t\.secure is not called/],
+    ['describeImage("web", (t) => { t.command("true"); t.log; });', /^log: nothing/],
+    ['describeImage("web", (t) => { t.command("true"); t.log.stderr; });', /^log stderr: nothing/],
+    ['describeImage("web", (t) => { t.command("true"); t.ports; });', /^ports: nothing/],
+    ['describeImage("web", (t) => { t.command("true"); t.container; });', /^container: nothing/],
+    ['describeImage("web", (t) => { t.command("true"); t.within("1s"); });', /^within 1s: nothing/],
+    ['describeImage("web", (t) => { t.command("true"); t.once().container; });', /^container: nothing/],
+    ['describeCompose(".", (t) => { t.in("a").port(80).listening(); t.in; });', /^t\.in is not called/],
+    ['describeCompose(".", (t) => { t.in("a").port(80).listening(); t.in("b").dns; });', /^t\.dns is not/],
+    ['describeCluster((t) => { t.objects("v1/Pod").count(1); t.workload; });', /^t\.workload is not called/],
+    ['describeService("web", (t) => { t.http; });', /^t\.http is not called/],
     ['describeCompose(".", (t) => { t.in("a").port(80).listening(); t.in("b"); });', /in b: nothing/],
     ["describeCluster((t) => {});", /describeCluster: nothing/],
     ['describeCluster((t) => t.workload("deployment/web"));', /workload deployment\/web: nothing/],
@@ -328,6 +341,7 @@ test("a mistake in a spec file is one error with its place; a missing image is o
       /describeCluster has no option "kontext".*"context"/s,
     ],
     ['describeService("web", { clustre: "x" }, (t) => {});', /describeService has no option "clustre"/],
+    ['describeService("web", (t) => t.http("/", { insecure: true }));', /http has no option "insecure"/],
     ['describeService("web", (t) => t.http("/", { deadline: 1 }));', /http has no option "deadline"/],
     [
       'describeImage("web", (t) => t.http("http://a/", { deadlineMs: 1 }));',
@@ -360,10 +374,10 @@ test("a mistake in a spec file is one error with its place; a missing image is o
       },
     );
   }
-  // What is there without being asked for, and what has its check by itself.
+  // What has its check by itself, and words that are kept for later.
   const fine =
-    'describeImage("web", (t) => { t.log; t.log.stderr; t.ports; t.container; t.within("1s"); t.command("true"); });';
-  assert.equal((await verify(fine)).results.length, 1);
+    'describeImage("web", ({ image, command, within, log }) => { const later = within("1s"); command("true"); later.log.stderr.lacks("x"); image.user("x"); log.contains("x"); });';
+  assert.equal((await verify(fine)).results.length, 4);
   await assert.rejects(runVerify({ files: [join(folder, "none")], images, root: folder, clock }), {
     code: "VERIFY_SPEC_MISSING",
   });
@@ -410,6 +424,20 @@ test("a service is asked again until its answer is right, and once for all expec
   assert.equal(attempts, 4);
   assert.deepEqual(seen[0], ["tokyo", "web", 80, "/x", "GET"]);
   assert.equal(report.results.length, 3);
+});
+
+test("a request to a service has the method, the headers and the body that the spec gives it", async () => {
+  const seen: unknown[] = [];
+  const services: ServiceAccess = {
+    fetch: (_cluster, _service, _port, path, { method, headers, body }) => {
+      seen.push({ path, method, headers, body });
+      return Promise.resolve({ status: 201, headers: {}, body: Buffer.from("") });
+    },
+  };
+  const given = '{ method: "post", headers: { "x-a": "1" }, body: "name=web" }';
+  const body = `describeService("web", (t) => t.http("/orders", ${given}).status(201));`;
+  assert.equal((await verify(body, { services })).exitCode, 0);
+  assert.deepEqual(seen, [{ path: "/orders", method: "POST", headers: { "x-a": "1" }, body: "name=web" }]);
 });
 
 test("a service that stays wrong fails after its deadline with what it answered", async () => {

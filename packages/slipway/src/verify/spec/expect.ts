@@ -40,18 +40,11 @@ export class Expectations<K extends Kind> {
   readonly #kind: K;
   readonly #resource: Kinds[K]["resource"];
   readonly #subject: string;
-  readonly #thing: Thing | undefined;
+  readonly #thing: Thing;
 
-  /** `isStanding`: it is there without being asked for (`t.log`), so that nobody need say something of it. */
-  constructor(
-    context: Context,
-    kind: K,
-    subject: string,
-    resource: Kinds[K]["resource"],
-    { isStanding = false }: { readonly isStanding?: boolean } = {},
-  ) {
+  constructor(context: Context, kind: K, subject: string, resource: Kinds[K]["resource"]) {
     noticeUncalled(new.target.prototype);
-    this.#thing = isStanding ? undefined : begin(subject, "thing", context.place);
+    this.#thing = begin(subject, "thing", context.place);
     this.#context = context;
     this.#kind = kind;
     this.#resource = resource;
@@ -82,7 +75,7 @@ export class Expectations<K extends Kind> {
 
   /** It has its check, or another object has taken its place. */
   protected replaced(): void {
-    if (this.#thing !== undefined) this.#thing.isChecked = true;
+    this.#thing.isChecked = true;
   }
 }
 
@@ -106,6 +99,24 @@ function noticeUncalled(prototype: object): void {
     });
   }
   noticeUncalled(Object.getPrototypeOf(prototype));
+}
+
+/** The words of a `t`, remembered in the same way: `t.user;` looks like a check and is none. */
+export function noticed<T extends object>(words: T, place?: string): T {
+  const descriptors = Object.entries(Object.getOwnPropertyDescriptors(words));
+  const properties = descriptors.map(([name, descriptor]): [string, PropertyDescriptor] => {
+    const { value: word, enumerable } = descriptor;
+    if (typeof word !== "function") return [name, descriptor];
+    const get = () => {
+      const written = begin(`t.${name}`, "word", place);
+      return (...given: readonly unknown[]) => {
+        written.isChecked = true;
+        return word.apply(words, given);
+      };
+    };
+    return [name, { get, enumerable }];
+  });
+  return Object.defineProperties({} as T, Object.fromEntries(properties));
 }
 
 /** The same context, in which every check counts for `what` too. */

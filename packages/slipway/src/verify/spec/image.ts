@@ -14,7 +14,7 @@ import {
 
 export class ImageExpectations extends Expectations<"image"> {
   constructor(context: Context) {
-    super(context, "image", "image", {}, { isStanding: true });
+    super(context, "image", "image", {});
   }
 
   /** The USER of the image, exactly as written (`node`, `1000`, `1000:1000`). */

@@ -145,7 +145,7 @@ export class PortExpectations extends Expectations<"port"> {
 
 export class PortsExpectations extends Expectations<"port"> {
   constructor(context: Context) {
-    super(context, "port", "ports", { port: undefined, protocol: "tcp" }, { isStanding: true });
+    super(context, "port", "ports", { port: undefined, protocol: "tcp" });
   }
 
   /** Exactly these and no others: `8080`, `"53/udp"`. Loopback counts too. */
@@ -255,7 +255,7 @@ export class HttpExpectations extends Expectations<"http"> {
 
 export class LogExpectations extends Expectations<"log"> {
   constructor(context: Context, stream: Stream | undefined) {
-    super(context, "log", stream === undefined ? "log" : `log ${stream}`, { stream }, { isStanding: true });
+    super(context, "log", stream === undefined ? "log" : `log ${stream}`, { stream });
   }
 
   contains(expected: Expected): this {
@@ -271,6 +271,28 @@ export class LogExpectations extends Expectations<"log"> {
     const match = textMatch("count", expected, "containing");
     const count = wholeNumber("count", times);
     return this.expect(`has ${showMatch(match)} ${count} times`, { matcher: "count", match, count });
+  }
+}
+
+/** Of both streams together, or of one of them. */
+export class WholeLogExpectations extends LogExpectations {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    super(context, undefined);
+    this.#context = context;
+  }
+
+  get stdout(): LogExpectations {
+    return this.#stream("stdout");
+  }
+  get stderr(): LogExpectations {
+    return this.#stream("stderr");
+  }
+
+  #stream(stream: Stream): LogExpectations {
+    this.replaced();
+    return new LogExpectations(this.#context, stream);
   }
 }
 
@@ -306,7 +328,7 @@ export class ReachExpectations extends Expectations<"reach"> {
 
 export class ContainerExpectations extends Expectations<"container"> {
   constructor(context: Context) {
-    super(context, "container", "container", {}, { isStanding: true });
+    super(context, "container", "container", {});
   }
 
   running(): this {

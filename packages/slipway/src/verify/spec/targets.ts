@@ -1,5 +1,5 @@
 /** The words of a spec file: what `t` is in `describeImage`, `describeCompose` and `stack`, and in `describeService`. */
-import type { Check, ClusterPlace, RunOptions, Stream, Target } from "../check.ts";
+import type { Check, ClusterPlace, RunOptions, Target } from "../check.ts";
 import { specError } from "../collect.ts";
 import {
   CertificateExpectations,
@@ -9,7 +9,7 @@ import {
   UserExpectations,
 } from "./accounts.ts";
 import { ObjectExpectations, ObjectsExpectations, WorkloadExpectations } from "./cluster.ts";
-import { type Context, inBlock, options as optionsOf, parseTime, wordList } from "./expect.ts";
+import { type Context, inBlock, noticed, options as optionsOf, parseTime, wordList } from "./expect.ts";
 import { FileExpectations, FilesExpectations } from "./files.ts";
 import { ImageExpectations } from "./image.ts";
 import {
@@ -18,13 +18,14 @@ import {
   ContainerExpectations,
   DnsExpectations,
   HttpExpectations,
-  LogExpectations,
+  type LogExpectations,
   PortExpectations,
   PortsExpectations,
   ProcessExpectations,
   REQUEST_OPTIONS,
   ReachExpectations,
   type RequestOptions,
+  WholeLogExpectations,
 } from "./running.ts";
 
 /** How long a condition (a port, a process, an answer, a line of a log) may take to become true. */
@@ -96,7 +97,7 @@ export interface ServiceTarget {
   http(path: string, options?: HttpOptions): HttpExpectations;
 }
 
-export interface HttpOptions extends RequestOptions {
+export interface HttpOptions extends Omit<RequestOptions, "insecure"> {
   /** How long the request is repeated until all its expectations hold. Default 10000; 0 asks once. */
   readonly deadlineMs?: number;
 }
@@ -116,8 +117,10 @@ export interface ImageOptions {
   readonly user?: string;
 }
 
-export function containerTarget(context: Context): ContainerTarget {
-  const log = (stream: Stream | undefined): LogExpectations => new LogExpectations(context, stream);
+export const containerTarget = (context: Context): ContainerTarget =>
+  noticed(containerWords(context), context.place);
+
+function containerWords(context: Context): ContainerTarget {
   return {
     file: (path) => new FileExpectations(context, path),
     files: (glob) => new FilesExpectations(context, glob),
@@ -127,7 +130,9 @@ export function containerTarget(context: Context): ContainerTarget {
     certificate: (path) => new CertificateExpectations(context, path),
     command: (command, options = {}) => new CommandExpectations(context, command, options),
     port: (port, protocol = "tcp") => new PortExpectations(context, port, protocol),
-    ports: new PortsExpectations(context),
+    get ports() {
+      return new PortsExpectations(context);
+    },
     process: (name) => new ProcessExpectations(context, name),
     http(url, options = {}) {
       if (!URL.canParse(url) || !/^https?:/.test(url)) {
@@ -136,14 +141,24 @@ export function containerTarget(context: Context): ContainerTarget {
       optionsOf("http", options, REQUEST_OPTIONS);
       return new HttpExpectations(context, url, options, `${(options.method ?? "GET").toUpperCase()} ${url}`);
     },
-    log: Object.assign(log(undefined), { stdout: log("stdout"), stderr: log("stderr") }),
+    get log() {
+      return new WholeLogExpectations(context);
+    },
     dns: (name) => new DnsExpectations(context, name),
     reach: (host, port) => new ReachExpectations(context, host, port),
-    container: new ContainerExpectations(context),
-    within: (deadline) => containerTarget({ ...context, deadlineMs: parseTime(deadline) }) as never,
-    once: () => containerTarget({ ...context, deadlineMs: 0 }) as never,
+    get container() {
+      return new ContainerExpectations(context);
+    },
+    within: (deadline) => containerTarget(withDeadline(context, `within ${deadline}`, deadline)) as never,
+    once: () => containerTarget(withDeadline(context, "once", 0)) as never,
   };
 }
+
+const withDeadline = (context: Context, what: string, deadline: string | number): Context => ({
+  ...context,
+  deadlineMs: parseTime(deadline),
+  push: inBlock(what, context.push),
+});
 
 export function imageTarget(
   name: string,
@@ -166,21 +181,25 @@ export function imageTarget(
 }
 
 function imageTargetOf(context: Context): ImageTarget {
-  const image = new ImageExpectations(context);
-  return {
-    ...containerTarget(context),
-    image,
-    secure(options = {}) {
+  const more = {
+    get image() {
+      return new ImageExpectations(context);
+    },
+    secure(options: SecureOptions = {}) {
       const known = { setuid: true, shell: true, unpinned: true } as const;
       const { setuid = [], shell = false, unpinned = false } = optionsOf("secure", options, known);
+      const image = new ImageExpectations(context);
       image.runsAsNonRoot().noSecretInEnvOrHistory().noSecretInFiles();
       new FilesExpectations(context, "**", setuid).noSetuid().noCapabilities();
       if (!unpinned) image.digestPinned();
       if (!shell) image.noShell();
     },
-    within: (deadline) => imageTargetOf({ ...context, deadlineMs: parseTime(deadline) }) as never,
-    once: () => imageTargetOf({ ...context, deadlineMs: 0 }) as never,
+    within: (deadline: string | number) =>
+      imageTargetOf(withDeadline(context, `within ${deadline}`, deadline)) as never,
+    once: () => imageTargetOf(withDeadline(context, "once", 0)) as never,
   };
+  const words = Object.defineProperties(containerWords(context), Object.getOwnPropertyDescriptors(more));
+  return noticed(words as ImageTarget, context.place);
 }
 
 /** `targetOf` says where the services of the stack run; the checks are the same everywhere. */
@@ -188,13 +207,13 @@ export function stackTarget(
   push: (check: Check) => void,
   targetOf: (service: string) => Target,
 ): StackTarget {
-  return {
+  return noticed<StackTarget>({
     in(service) {
       if (typeof service !== "string" || service === "") throw specError("in expects the name of a service");
       const own = inBlock(`in ${service}`, push);
       return containerTarget({ target: targetOf(service), deadlineMs: DEFAULT_DEADLINE_MS, push: own });
     },
-  };
+  });
 }
 
 export function clusterTarget(
@@ -203,7 +222,7 @@ export function clusterTarget(
   deadlineMs: number = DEFAULT_DEADLINE_MS,
 ): ClusterTarget {
   const context: Context = { target: { kind: "cluster", cluster, service: undefined }, deadlineMs, push };
-  return {
+  return noticed<ClusterTarget>({
     in(service) {
       if (typeof service !== "string" || service === "") throw specError("in expects the name of a workload");
       const own = inBlock(`in ${service}`, push);
@@ -212,8 +231,8 @@ export function clusterTarget(
     workload: (reference) => new WorkloadExpectations(context, reference),
     object: (type, name) => new ObjectExpectations(context, type, name),
     objects: (type, labels = {}) => new ObjectsExpectations(context, type, labels),
-    within: (deadline) => clusterTarget(cluster, push, parseTime(deadline)),
-  };
+    within: (deadline) => clusterTarget(cluster, inBlock(`within ${deadline}`, push), parseTime(deadline)),
+  });
 }
 
 export function serviceTarget(
@@ -222,10 +241,11 @@ export function serviceTarget(
   push: (check: Check) => void,
 ): ServiceTarget {
   const { cluster, port } = options;
-  return {
+  return noticed<ServiceTarget>({
     http(path, http = {}) {
       if (!path.startsWith("/")) throw specError(`a path begins with a slash, got "${path}"`);
-      optionsOf("http", http, { ...REQUEST_OPTIONS, deadlineMs: true });
+      // Requests to a Service are plain HTTP, so there is no certificate to leave unchecked.
+      optionsOf("http", http, { method: true, headers: true, body: true, deadlineMs: true });
       const context: Context = {
         target: { kind: "service", service, cluster, port },
         deadlineMs: http.deadlineMs ?? DEFAULT_DEADLINE_MS,
@@ -239,5 +259,5 @@ export function serviceTarget(
         `${where}${(http.method ?? "GET").toUpperCase()} ${path}`,
       );
     },
-  };
+  });
 }
