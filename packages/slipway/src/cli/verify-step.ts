@@ -125,7 +125,7 @@ const isScaledToNone = (object: AnyObject): boolean =>
 
 function serviceAccess(world: WorldState, namespace: string): ServiceAccess {
   return {
-    async fetch(cluster, service, port, path, { method, headers, signal }) {
+    async fetch(cluster, service, port, path, { method, headers, body, signal }) {
       signal.throwIfAborted();
       const wanted: ServiceRequest = {
         namespace,
@@ -134,6 +134,7 @@ function serviceAccess(world: WorldState, namespace: string): ServiceAccess {
         method,
         headers,
         timeoutMs: 5000,
+        ...(body === undefined ? {} : { body }),
         ...(cluster === undefined ? {} : { cluster }),
         ...(port === undefined ? {} : { port }),
       };

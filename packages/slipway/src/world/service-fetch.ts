@@ -16,6 +16,7 @@ export interface ServiceRequest {
   readonly path: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
   readonly timeoutMs: number;
 }
 
@@ -61,7 +62,7 @@ export async function fetchService(cluster: Cluster, wanted: ServiceRequest): Pr
 
 function send(
   socket: Duplex,
-  { service, path, method, headers, timeoutMs }: ServiceRequest,
+  { service, path, method, headers, body, timeoutMs }: ServiceRequest,
 ): Promise<ServiceAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request({
@@ -83,6 +84,6 @@ function send(
         resolve({ status: answer.statusCode ?? 0, headers: flat, bodyBase64: body.toString("base64") });
       }, reject);
     });
-    outgoing.end();
+    outgoing.end(body);
   });
 }

@@ -18,6 +18,7 @@ export interface ServiceAccess {
     options: {
       readonly method: string;
       readonly headers: Readonly<Record<string, string>>;
+      readonly body: string | undefined;
       readonly signal: AbortSignal;
     },
   ): Promise<{
@@ -83,10 +84,11 @@ async function ask(
   const tookMs = (): number => clock.monotonic() - startedAt;
   try {
     const { cluster, service, port } = target;
-    const { url, method, headers } = resource;
+    const { url, method, headers, body: sent } = resource;
     const response = await services.fetch(cluster, service, port, url, {
       method,
       headers,
+      body: sent,
       signal: giveUp.signal,
     });
     const body = Buffer.from(response.body).toString("utf8");
