@@ -3,7 +3,7 @@
  * container runs is opened again: up to Kubernetes 1.29 following stops when kubelet rotates the file, and connections
  * break.
  */
-import type { Clock } from "@slipway/base";
+import { type Clock, SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type KubeObject, type LogOptions, type Pod } from "@slipway/kube";
 import type { Target } from "../release/model.ts";
 import { type LogLine, Seen, splitStamp } from "./log-lines.ts";
@@ -20,6 +20,8 @@ export interface PodLogsOptions {
   readonly tail: number | undefined;
   /** ms since the epoch. */
   readonly sinceMs: number | undefined;
+  /** Told once of a cluster that cannot be asked, and again when it was there meanwhile. */
+  readonly onProblem: (cluster: string, error: unknown) => void;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -29,12 +31,18 @@ export interface PodLogs {
   readonly pods: number;
   /** What there was. */
   readonly lines: readonly LogLine[];
-  /** What comes, also of pods that start later, until the signal aborts. Returns how many more pods there were. */
+  /** Clusters that could not be asked. */
+  readonly away: number;
+  /**
+   * What comes, also of pods that start later and of clusters that come back, until the signal aborts. Returns how many
+   * more pods there were.
+   */
   follow(onLine: (line: LogLine) => void): Promise<number>;
 }
 
 const pods = { apiVersion: "v1", kind: "Pod" } as const;
 const AGAIN_MS = { first: 250, most: 5000 } as const;
+const PATIENT_MS = 10_000;
 /** A kubelet may also go on following the file that it has rotated away, for ever and in silence. */
 const SILENT_MS = 15_000;
 
@@ -43,6 +51,7 @@ export async function readPodLogs(options: PodLogsOptions): Promise<PodLogs> {
   return {
     pods: clusters.reduce((sum, { found }) => sum + found, 0),
     lines: clusters.flatMap(({ lines }) => lines),
+    away: clusters.filter(({ isAway }) => isAway).length,
     async follow(onLine) {
       const more = await Promise.all(clusters.map((cluster) => cluster.follow(onLine)));
       return more.reduce((sum, count) => sum + count, 0);
@@ -53,64 +62,113 @@ export async function readPodLogs(options: PodLogsOptions): Promise<PodLogs> {
 interface ClusterLogs {
   readonly found: number;
   readonly lines: readonly LogLine[];
+  readonly isAway: boolean;
   follow(onLine: (line: LogLine) => void): Promise<number>;
 }
 
+/** What a cluster has at one moment; a watch tells what comes after `version`. */
+interface Sight {
+  readonly found: number;
+  readonly logs: readonly ContainerLog[];
+  readonly version: string | undefined;
+}
+
 async function readCluster({ name, client }: Target, options: PodLogsOptions): Promise<ClusterLogs> {
-  const owners = await ownersOf(client, options);
+  const { namespace, previous, tail, sinceMs, clock, signal } = options;
+  const owners = new Set<string>();
   const belongs = (pod: Pod): boolean =>
     (pod.metadata.ownerReferences ?? []).some(({ uid }) => owners.has(uid)) && options.wants(name, pod);
-  const listed = await client.list<Pod>(pods, { namespace: options.namespace });
-  const found = listed.items.filter(belongs);
-  const logs = found.flatMap((pod) =>
-    startedContainers(pod).map((container) => logOf(name, client, pod, container)),
-  );
-  const { previous, tail, sinceMs } = options;
+  const logsOf = (pod: Pod): readonly ContainerLog[] =>
+    startedContainers(pod).map((container) => logOf(name, client, pod, container));
+  const learnOwners = async (): Promise<void> => {
+    for (const uid of await ownersOf(client, options)) owners.add(uid);
+  };
+  let isAway = false;
+  const notThere = (error: unknown): void => {
+    if (!isAway) options.onProblem(name, error);
+    isAway = true;
+  };
+  const look = async (): Promise<Sight> => {
+    await learnOwners();
+    const { items, metadata } = await client.list<Pod>(pods, { namespace });
+    isAway = false;
+    const found = items.filter(belongs);
+    return { found: found.length, logs: found.flatMap(logsOf), version: metadata.resourceVersion };
+  };
   const first: LogOptions = {
     previous,
     ...(tail === undefined ? {} : { tailLines: tail }),
     // The API knows whole seconds.
     ...(sinceMs === undefined ? {} : { sinceTime: new Date(sinceMs).toISOString() }),
   };
+  const readAll = (logs: readonly ContainerLog[], onLine: (line: LogLine) => void): Promise<unknown> =>
+    Promise.all(
+      logs.map((log) =>
+        readLog(log, first, options, (line) => {
+          if (sinceMs === undefined || line.at >= sinceMs) onLine(line);
+        }),
+      ),
+    );
+  // One that is away costs no line of the others.
+  let sight: Sight | undefined = await inTime(name, clock, look()).catch((error: unknown) => {
+    notThere(error);
+    return undefined;
+  });
   const lines: LogLine[] = [];
-  await Promise.all(
-    logs.map((log) =>
-      readLog(log, first, options, (line) => {
-        if (sinceMs === undefined || line.at >= sinceMs) lines.push(line);
-      }),
-    ),
-  );
-  return { found: found.length, lines, follow };
+  await readAll(sight?.logs ?? [], (line) => void lines.push(line));
+  return { found: sight?.found ?? 0, lines, isAway, follow };
 
   async function follow(onLine: (line: LogLine) => void): Promise<number> {
     const streams = new Map<string, Promise<void>>();
     const open = (log: ContainerLog): void => {
-      if (streams.has(log.key)) return;
-      streams.set(log.key, followLog(log, options, onLine));
+      if (!streams.has(log.key)) streams.set(log.key, followLog(log, options, onLine));
     };
-    for (const log of logs) open(log);
-    const begun = streams.size;
-    const { signal } = options;
-    try {
-      const { resourceVersion } = listed.metadata;
-      for await (const event of client.watch<Pod>(pods, {
-        namespace: options.namespace,
-        resourceVersion,
-        signal,
-      })) {
-        if (event.type === "BOOKMARK" || event.type === "DELETED") continue;
-        const owner = event.object.metadata.ownerReferences?.find((reference) => reference.controller);
-        if (owner !== undefined && !owners.has(owner.uid))
-          for (const uid of await ownersOf(client, options)) owners.add(uid);
-        if (!belongs(event.object)) continue;
-        for (const container of startedContainers(event.object))
-          open(logOf(name, client, event.object, container));
+    const begun = sight?.logs.length ?? 0;
+    let isRead = sight !== undefined;
+    let wait: number = AGAIN_MS.first;
+    while (!signal.aborted) {
+      try {
+        sight ??= await look();
+        const { logs, version: resourceVersion } = sight;
+        sight = undefined;
+        if (!isRead) await readAll(logs, onLine);
+        isRead = true;
+        for (const log of logs) open(log);
+        // It ends every few minutes, by itself or with its connection; pods that came meanwhile are found by a look.
+        const watched = { namespace, signal, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+        for await (const { type, object } of client.watch<Pod>(pods, watched)) {
+          wait = AGAIN_MS.first;
+          if (type === "BOOKMARK" || type === "DELETED") continue;
+          const owner = object.metadata.ownerReferences?.find((reference) => reference.controller);
+          if (owner !== undefined && !owners.has(owner.uid)) await learnOwners();
+          if (belongs(object)) for (const log of logsOf(object)) open(log);
+        }
+      } catch (error) {
+        if (!signal.aborted && !isReason(error, "Expired")) notThere(error);
       }
-    } catch (error) {
-      if (!signal.aborted) throw error;
+      await clock.sleep(wait, signal).catch(() => {});
+      wait = Math.min(AGAIN_MS.most, wait * 2);
     }
     await Promise.all(streams.values());
     return streams.size - begun;
+  }
+}
+
+/** A request to a cluster that is gone may take a minute to fail; whoever looks at the others does not wait for that. */
+async function inTime<T>(cluster: string, clock: Clock, work: Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const late = clock.sleep(PATIENT_MS, timer.signal).then(() => {
+    throw new SlipwayError({
+      code: "CLUSTER_UNREACHABLE",
+      where: `clusters/${cluster}`,
+      message: `no sign of life for ${PATIENT_MS / 1000} s`,
+      exitCode: 3,
+    });
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    timer.abort();
   }
 }
 

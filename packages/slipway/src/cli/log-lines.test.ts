@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { inOrder, type LogLine, olderThan, Reorder, renderLine, Seen, splitStamp } from "./log-lines.ts";
+import {
+  inOrder,
+  type LogLine,
+  lastOf,
+  olderThan,
+  Reorder,
+  renderLine,
+  Seen,
+  splitStamp,
+} from "./log-lines.ts";
 
 test("a log that is opened again says each line once, whenever it was cut off", () => {
   // Within a second in any order, and several of one time.
@@ -66,6 +75,16 @@ test("what was stored ends where the live log of that container begins", () => {
       ["gone", 6],
     ],
   );
+});
+
+test("the last lines of each container are the newest of what was stored and of what is live", () => {
+  const all = [line("a", 1), line("b", 2), line("a", 3), line("a", 4), line("gone", 5)];
+  assert.deepEqual(
+    lastOf(all, 2).map(({ at }) => at),
+    [2, 3, 4, 5],
+  );
+  assert.deepEqual(lastOf(all, 0), []);
+  assert.deepEqual(lastOf(all, undefined), all);
 });
 
 test("lines that come late are put before those that wait", () => {

@@ -71,6 +71,20 @@ export function olderThan<T extends LogLine>(stored: readonly T[], live: readonl
   return stored.filter((line) => line.at < (begin.get(containerOf(line)) ?? Number.POSITIVE_INFINITY));
 }
 
+/** Of lines in order of time, the last ones of each container. */
+export function lastOf<T extends LogLine>(lines: readonly T[], count: number | undefined): readonly T[] {
+  if (count === undefined) return lines;
+  const left = new Map<string, number>();
+  return lines
+    .toReversed()
+    .filter((line) => {
+      const more = left.get(containerOf(line)) ?? count;
+      left.set(containerOf(line), more - 1);
+      return more > 0;
+    })
+    .reverse();
+}
+
 function containerOf({ cluster, pod, container }: LogLine): string {
   return `${cluster}/${pod}/${container}`;
 }

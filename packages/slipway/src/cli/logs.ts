@@ -14,7 +14,7 @@ import type { Project } from "./project.ts";
 export const command: CommandDeclaration = {
   summary: "print the logs of the service's pods in all clusters",
   description:
-    "Prints the logs of a Deployment's pods, or of all the service's pods, from every cluster of the environment, each line with its cluster and pod,\nin order of time. With --since or --release also what is stored of pods that are gone, where logs are stored.",
+    "Prints the logs of a Deployment's pods, or of all the service's pods, from every cluster of the environment, each line with its cluster and pod,\nin order of time. With --since or --release also what is stored of pods that are gone, where logs are stored.\nA cluster that does not answer is told, and costs no line of the others; without --follow the exit code is 3 then.",
   arguments: [{ flags: "[deployment]", description: "only the pods of this Deployment" }],
   options: [
     { flags: "-f, --follow", description: "go on printing as lines come, also from pods that start later" },
@@ -38,8 +38,8 @@ export const command: CommandDeclaration = {
     const { openProject } = await import("./project.ts");
     const { targetsOf } = await import("./compose.ts");
     const { readPodLogs } = await import("./follow-logs.ts");
-    const { inOrder, olderThan } = await import("./log-lines.ts");
-    const { SlipwayError } = await import("@slipway/base");
+    const { inOrder, lastOf, olderThan } = await import("./log-lines.ts");
+    const { renderError, SlipwayError } = await import("@slipway/base");
     const wish = await readWish(context, input);
     const project = await openProject(context, input);
     const only = textOption(input, "cluster");
@@ -63,21 +63,23 @@ export const command: CommandDeclaration = {
       // Lines that do not match are none: how many there are is only known when all were read.
       ...{ tail: wish.grep === undefined ? wish.tail : undefined, sinceMs: wish.sinceMs },
       ...{ previous: isSet(input, "previous"), clock: context.clock, signal: context.signal },
+      onProblem: (_cluster, error) => context.writeError(`${renderError(error)}\n`),
     });
     const matches = (line: LogLine): boolean => wish.grep?.test(line.text) !== false;
-    const live = lastOf(logs.lines.filter(matches), wish.grep === undefined ? undefined : wish.tail);
+    const live = logs.lines.filter(matches);
     const asksHistory = wish.sinceMs !== undefined || wish.release !== undefined;
     const stored =
       asksHistory && !isSet(input, "previous")
         ? await historyOf(context, project, { ...wish, targets, deployment, cluster: only })
         : [];
     const print = await printer(context, isSet(input, "json"));
-    for (const line of inOrder([...olderThan(stored, live), ...live])) print(line);
+    for (const line of lastOf(inOrder([...olderThan(stored, live), ...live]), wish.tail)) print(line);
     let found = logs.pods;
     if (isFollowed && !context.signal.aborted)
       found += await followAll(context, logs, (line) => matches(line) && print(line));
-    if (found > 0 || stored.length > 0 || context.signal.aborted)
-      return context.signal.aborted && !isFollowed ? 130 : 0;
+    if (context.signal.aborted) return isFollowed ? 0 : 130;
+    if (logs.away > 0) return 3;
+    if (found > 0 || stored.length > 0) return 0;
     throw new SlipwayError({
       code: "LOGS_NO_PODS",
       where: deployment ?? project.config.name,
@@ -164,21 +166,6 @@ async function historyOf(
     }
   };
   return (await Promise.all(histories.map(ask))).flat();
-}
-
-/** The last lines of each pod's container. */
-function lastOf(lines: readonly LogLine[], count: number | undefined): readonly LogLine[] {
-  if (count === undefined) return lines;
-  const left = new Map<string, number>();
-  return lines
-    .toReversed()
-    .filter(({ cluster, pod, container }) => {
-      const key = `${cluster}/${pod}/${container}`;
-      const more = left.get(key) ?? count;
-      left.set(key, more - 1);
-      return more > 0;
-    })
-    .reverse();
 }
 
 const LOOK_EVERY_MS = 100;
