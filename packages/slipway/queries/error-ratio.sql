@@ -8,14 +8,14 @@
 
 -- dialect: duckdb
 SELECT time_bucket(INTERVAL 1 minute, ts) AS minute,
-       release,
+       nullif(release, 0) AS release,
        count(*) AS requests,
        count(*) FILTER (WHERE status >= 500) AS failed,
        count(*) FILTER (WHERE status >= 500) / nullif(count(*), 0) AS ratio
 FROM requests
 WHERE ts >= $from::TIMESTAMP AND ts < $to::TIMESTAMP AND ($service = '' OR service = $service)
-GROUP BY minute, release
-ORDER BY minute, release
+GROUP BY minute, nullif(release, 0)
+ORDER BY minute, release NULLS LAST
 
 -- dialect: bigquery
 SELECT TIMESTAMP_TRUNC(ts, MINUTE) AS minute,
@@ -26,4 +26,4 @@ SELECT TIMESTAMP_TRUNC(ts, MINUTE) AS minute,
 FROM requests
 WHERE ts >= @from AND ts < @to AND (@service = '' OR service = @service)
 GROUP BY minute, release
-ORDER BY minute, release
+ORDER BY minute, release NULLS LAST

@@ -7,7 +7,7 @@
 -- chart: { kind: table }
 
 -- dialect: duckdb
-SELECT ts, cluster, service, release, pod, method, path, status, rt_ms
+SELECT ts, cluster, service, nullif(release, 0) AS release, pod, method, path, status, rt_ms
 FROM requests
 WHERE ts >= $from::TIMESTAMP AND ts < $to::TIMESTAMP AND ($service = '' OR service = $service) AND status >= 500
 ORDER BY ts DESC, pod, path

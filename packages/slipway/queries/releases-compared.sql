@@ -1,5 +1,5 @@
 -- title: Releases side by side
--- about: Is the new version slower? One row for each release that had requests.
+-- about: Is the new version slower? One row for each release that had requests; that of requests without a release is last.
 -- parameters:
 --   from: { type: time, default: "-24h" }
 --   to: { type: time, default: "now" }
@@ -7,7 +7,7 @@
 -- chart: { kind: table }
 
 -- dialect: duckdb
-SELECT release,
+SELECT nullif(release, 0) AS release,
        min(ts) AS first_request,
        max(ts) AS last_request,
        count(*) AS requests,
@@ -17,8 +17,8 @@ SELECT release,
        quantile_disc(rt_ms, 0.99) AS p99
 FROM requests
 WHERE ts >= $from::TIMESTAMP AND ts < $to::TIMESTAMP AND ($service = '' OR service = $service)
-GROUP BY release
-ORDER BY release
+GROUP BY nullif(release, 0)
+ORDER BY release NULLS LAST
 
 -- dialect: bigquery
 SELECT release,
@@ -32,4 +32,4 @@ SELECT release,
 FROM requests
 WHERE ts >= @from AND ts < @to AND (@service = '' OR service = @service)
 GROUP BY release
-ORDER BY release
+ORDER BY release NULLS LAST

@@ -7,7 +7,7 @@
 -- chart: { kind: table }
 
 -- dialect: duckdb
-SELECT rt_ms, urt_ms, ts, cluster, service, release, pod, method, path, status
+SELECT rt_ms, urt_ms, ts, cluster, service, nullif(release, 0) AS release, pod, method, path, status
 FROM requests
 WHERE ts >= $from::TIMESTAMP AND ts < $to::TIMESTAMP AND ($service = '' OR service = $service) AND rt_ms > $above
 ORDER BY rt_ms DESC, ts, path

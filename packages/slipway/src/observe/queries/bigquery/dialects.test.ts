@@ -103,7 +103,7 @@ async function fill(): Promise<void> {
     const service = random.pick(["web", "checkout"]);
     const cluster = random.pick(["tokyo", "osaka"]);
     const pod = `${service}-7d9c5b6f4-${random.pick(["abcde", "fghij", "klmno"])}`;
-    const release = 1 + random.int(3);
+    const release = random.int(4); // 0: none, of which the line says nothing
     const id = random.int(10_000);
     const [path, route] = random.pick([
       ["/", "/"],
@@ -123,7 +123,10 @@ async function fill(): Promise<void> {
       rows.push(
         `(${text(iso)}::TIMESTAMP, ${text(cluster)}, 'default', '', ${text(service)}, ${release}, '', ${text(pod)}, 'nginx', 'pod', ${text(ip)}, 'GET', ${text(path)}, ${text(route)}, 'HTTP/1.1', ${status}, ${bytes}, '', ${text(ua)}, ${rt}, ${urt})`,
       );
-    const payload = JSON.stringify({ release: String(release), upstream_time: upstream });
+    const payload = JSON.stringify({
+      ...(release === 0 ? {} : { release: String(release) }),
+      upstream_time: upstream,
+    });
     const entry = (received: number): string =>
       `(${text(iso)}::TIMESTAMP, TIMESTAMP '2026-01-31' + INTERVAL ${received} second, ${text(`id-${index}`)}, ${text(payload)},
         {labels: {cluster_name: ${text(cluster)}, namespace_name: 'default', pod_name: ${text(pod)}, container_name: 'nginx'}},
@@ -164,6 +167,16 @@ for (const query of queries) {
     assert.deepEqual(there, here);
   });
 }
+
+test("requests without a release have none, not release 0", async () => {
+  const compared = queries.find(({ name }) => name === "releases-compared");
+  assert.ok(compared !== undefined);
+  const rows = await rowsOf(compared.sql.duckdb as string, resolveParameters(compared, {}, now));
+  assert.deepEqual(
+    rows.map((row) => (row as { readonly release: string | null }).release),
+    ["1", "2", "3", null],
+  );
+});
 
 test("the grammar of BigQuery of another program accepts every text", (t) => {
   const python = "/usr/bin/python3";

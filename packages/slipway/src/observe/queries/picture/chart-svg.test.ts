@@ -51,11 +51,13 @@ test("values of a column are lines of their own", () => {
       [minute(1), 1, 0.2],
       [minute(1), 2, 0.3],
       [minute(2), 2, 0.4],
+      [minute(2), null, 0.5],
     ],
   );
   const svg = chartSvg("t", { kind: "line", x: "minute", y: ["ratio"], by: "release" }, answer) ?? "";
   assert.match(svg, />release 1</);
   assert.match(svg, />release 2</);
+  assert.match(svg, />no release</);
 });
 
 test("hostile text stays text", () => {

@@ -54,14 +54,20 @@ function seriesOf(
   const position = new Map(labels.map((label, at) => [label, at]));
   const named = new Map<string, (number | undefined)[]>();
   for (const row of answer.rows) {
+    const group = by === undefined ? undefined : groupName(chart.by as string, row[by]);
     for (const { name, at } of ys) {
-      const key = by === undefined ? name : `${chart.by} ${row[by]}${ys.length > 1 ? `, ${name}` : ""}`;
+      const key = group === undefined ? name : ys.length > 1 ? `${group}, ${name}` : group;
       const values = named.get(key) ?? new Array<number | undefined>(labels.length).fill(undefined);
       values[position.get(String(row[x])) as number] = numberOf(row[at]);
       named.set(key, values);
     }
   }
   return { labels, series: [...named].slice(0, MOST_SERIES).map(([name, values]) => ({ name, values })) };
+}
+
+/** `release 7`, or `no release`. */
+function groupName(column: string, value: CellValue | undefined): string {
+  return value === null ? `no ${column}` : `${column} ${value}`;
 }
 
 function numberOf(value: CellValue | undefined): number | undefined {
