@@ -131,6 +131,9 @@ export async function withProgress(
     write: printer.say,
     onWarning: (message) => printer.say(`  warning: ${message}`),
   });
+  // Local clusters are for whoever sits before them: that Slack hears nothing of them surprises nobody.
+  if (telling.kind === "printed" && telling.missing !== undefined && !project.config.isLocal)
+    printer.say(`  warning: Slack is not told: ${telling.missing}`);
   const announced = announceWith(telling, context.clock, release);
   try {
     return await run((event) => {

@@ -14,6 +14,7 @@ export const command: CommandDeclaration = {
     const { SlipwayError } = await import("@slipway/base");
     const { openProject } = await import("./project.ts");
     const { outputOf } = await import("./steps.ts");
+    const { missingForSlack } = await import("../notify/notify.ts");
     const { tellingOf } = await import("./telling.ts");
     const { announcement, serve } = await import("../server/server.ts");
     const { serveFamilies } = await import("../server/metrics.ts");
@@ -49,10 +50,7 @@ export const command: CommandDeclaration = {
       throw new SlipwayError({
         code: "SERVE_NO_SLACK",
         where: "notify/slack",
-        message:
-          slack?.botToken === undefined
-            ? "neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set"
-            : "SLACK_BOT_TOKEN is set, but no channel",
+        message: missingForSlack(slack) as string,
         hint:
           slack?.botToken === undefined
             ? "Set SLACK_BOT_TOKEN and notify.slack.channel; see docs/guide/slack.md."

@@ -302,6 +302,17 @@ describe("resolving", () => {
     assert.match(shown, /notify\.slack\.botToken +\(set\) +SLACK_BOT_TOKEN/);
   });
 
+  test("what is set for Slack stays without a token, so that its absence can be told", () => {
+    const notify = { slack: { channel: "#deploys" } };
+    const kept = resolve(
+      { notify, environments: { local: { clusters: { a: { kind: "local" } } } } },
+      "local",
+    );
+    assert.deepEqual(kept.config.notify.slack, notify.slack);
+    const none = resolve({ environments: { local: { clusters: { a: { kind: "local" } } } } }, "local");
+    assert.equal(none.config.notify.slack, undefined);
+  });
+
   test("clusters that are not local need a registry", () => {
     assert.throws(
       () =>

@@ -354,7 +354,8 @@ function slackOf(
   for (const [key, value] of Object.entries({ channel, mentions, allow })) {
     if (value !== undefined) sources.set(`notify.slack.${key}`, "slipway.config.ts");
   }
-  if (found.webhookUrl === undefined && found.botToken === undefined) return undefined;
+  const isGiven = found.webhookUrl !== undefined || found.botToken !== undefined;
+  if (!isGiven && parsed.notify?.slack === undefined) return undefined;
   const apiUrl = env["SLACK_API_URL"];
   return {
     ...found,

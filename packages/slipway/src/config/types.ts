@@ -165,6 +165,7 @@ export interface EdgeConfig {
   readonly drainMs: number;
 }
 
+/** What is set for Slack, in the configuration or the environment; whether that is enough: `notify/notify.ts`. */
 export interface SlackConfig {
   readonly channel?: string;
   /** From SLACK_WEBHOOK_URL / SLACK_BOT_TOKEN; never printed. */

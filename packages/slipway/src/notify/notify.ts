@@ -12,7 +12,19 @@ export type Telling =
   | { readonly kind: "bot"; readonly notifier: Outbox; readonly bot: SlackBot }
   | { readonly kind: "webhook"; readonly notifier: Outbox }
   /** Written to the terminal. Details are left out there: whoever reads it has just seen them. */
-  | { readonly kind: "printed"; readonly notifier: Notifier };
+  | {
+      readonly kind: "printed";
+      readonly notifier: Notifier;
+      /** What Slack would need, where something is set for it and that is not enough. */
+      readonly missing: string | undefined;
+    };
+
+/** What is missing for Slack to be told, as a sentence; undefined when it is told. */
+export function missingForSlack(slack: SlackConfig | undefined): string | undefined {
+  if (slack?.webhookUrl !== undefined) return undefined;
+  if (slack?.botToken === undefined) return "neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set";
+  return slack.channel === undefined ? "SLACK_BOT_TOKEN is set, but notify.slack.channel is not" : undefined;
+}
 
 export function createTelling(options: {
   readonly slack: SlackConfig | undefined;
@@ -32,5 +44,9 @@ export function createTelling(options: {
     const transport = createSlackWebhook({ url: slack.webhookUrl, clock, mentions: slack.mentions });
     return { kind: "webhook", notifier: createOutbox({ transport, store, clock, onWarning }) };
   }
-  return { kind: "printed", notifier: createPrinted(options.write, { printDetails: false }) };
+  return {
+    kind: "printed",
+    notifier: createPrinted(options.write, { printDetails: false }),
+    missing: slack === undefined ? undefined : missingForSlack(slack),
+  };
 }

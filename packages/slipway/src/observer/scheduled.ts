@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { type Clock, SlipwayError, writeAtomic } from "@slipway/base";
 import type { SlackConfig } from "../config/types.ts";
+import { missingForSlack } from "../notify/notify.ts";
 import { sendReport } from "../notify/slack/report.ts";
 import type { Signal } from "../observe/alerts/alert.ts";
 import type { Alerts } from "../observe/alerts/alerts.ts";
@@ -56,7 +57,10 @@ export async function openScheduled(options: ScheduledOptions): Promise<Schedule
             .slice(0, ROWS_TOLD)
             .map(({ key, text }) => signalOf(query, query.name, key, `${query.title}: ${text}`, "")),
         ),
-      report: slack === undefined ? undefined : (report) => send(slack, report, clock),
+      report:
+        slack === undefined || missingForSlack(slack) !== undefined
+          ? undefined
+          : (report) => send(slack, report, clock),
     },
   });
 }

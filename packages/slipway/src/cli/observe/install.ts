@@ -33,12 +33,12 @@ export const command: CommandDeclaration = {
     const { stringify } = await import("yaml");
     const { project, observe, targets } = await observedTargets(context, input);
     const { handedOver } = await import("../../observer/collector/input.ts");
+    const { missingForSlack } = await import("../../notify/notify.ts");
     const { name: service, environment, namespace, notify } = project.config;
     const slack = slackGiven(notify.slack);
-    if (slack?.secrets["slack-bot-token"] !== undefined && slack.place.channel === null)
-      context.writeError(
-        "warning: SLACK_BOT_TOKEN is used with notify.slack.channel only, and that is not set\n",
-      );
+    const missing = missingForSlack(notify.slack);
+    if (slack !== undefined && missing !== undefined)
+      context.writeError(`warning: Slack is not told: ${missing}\n`);
     const queries = await scheduledQueries(project.config.root);
     const wishFor = (cluster: string, image: string) => ({
       collector: {

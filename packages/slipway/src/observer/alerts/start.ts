@@ -96,6 +96,8 @@ export async function startAlerts(options: StartAlertsOptions): Promise<RunningA
     write: log,
     onWarning: log,
   });
+  if (telling.kind === "printed" && telling.missing !== undefined)
+    log(`alerts are told here, not in Slack: ${telling.missing}`);
   const problem = (what: string, error: unknown): void =>
     log(`alerts: ${what}: ${error instanceof Error ? error.message : String(error)}`);
   let alerts: Alerts | undefined;

@@ -53,6 +53,7 @@ export async function install(context: InstallContext, wish: InstallWish): Promi
     say(
       `keeps what it tells Slack with${slack?.channel == null ? "" : ` (${slack.channel})`}: no token is given`,
     );
+  else if (slack === null) say("tells of alerts in its own log: no token of Slack is given");
   const collector = { ...wish.collector, slack };
   const objects = installObjects({ ...wish, collector, secrets, checksum: checksumOf(collector, secrets) });
   for (const object of objects) {
