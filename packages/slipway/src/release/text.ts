@@ -299,7 +299,9 @@ export function renderEvidence(evidence: Evidence): string {
   if (log !== undefined && log.head.length + log.tail.length > 0) {
     lines.push(`    log of container ${log.container}${log.previous ? " before its restart" : ""}:`);
     lines.push(...log.head.map((line) => `    | ${line}`));
-    if (log.omittedLines > 0) lines.push(`    | … ${log.omittedLines} lines …`);
+    const { head, omittedLines } = log;
+    if (omittedLines === undefined && head.length > 0) lines.push("    | … many lines …");
+    else if (omittedLines !== undefined && omittedLines > 0) lines.push(`    | … ${omittedLines} lines …`);
     lines.push(...log.tail.map((line) => `    | ${line}`));
   }
   lines.push(...(evidence.notes ?? []).map((note) => `    ${note}`));

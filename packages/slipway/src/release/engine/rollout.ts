@@ -8,6 +8,7 @@ import type { Clock } from "@slipway/base";
 import type { KubeClient, Pod } from "@slipway/kube";
 import type { Progress } from "../events.ts";
 import { keepLastLogs, type LastLogs } from "../evidence/last-logs.ts";
+import type { LogEnds } from "../evidence/log-ends.ts";
 import { type Cause, makeCause } from "../judge/causes.ts";
 import { baselineOf, endsByNode, lastEnd } from "../judge/crash.ts";
 import { type Judged, judge, newPodsOf, type RolloutSnapshot, type Seen } from "../judge/judge.ts";
@@ -24,7 +25,7 @@ export type RolloutFact =
       readonly cause: Cause;
       readonly pod: Pod | undefined;
       /** Logs that were read when containers died, by pod uid and container. */
-      readonly logs?: ReadonlyMap<string, string>;
+      readonly logs?: ReadonlyMap<string, LogEnds>;
     }
   | { readonly kind: "unknown"; readonly reason: string; readonly cause?: Cause };
 
@@ -95,7 +96,7 @@ export async function followRollout(input: RolloutInput): Promise<void> {
     const restarted = isStrict ? restartedSince(snapshot, bakedFrom ?? new Map(), input) : undefined;
     restartSeenAt = restarted === undefined ? undefined : (restartSeenAt ?? now);
     if (restarted?.kind === "doomed" && now - (restartSeenAt ?? now) >= RESTART_PATIENCE_MS) {
-      return input.onFact({ ...restarted, logs: logs.texts });
+      return input.onFact({ ...restarted, logs: logs.ends });
     }
     if (judgement.verdict === "doomed") {
       const confirmed = await confirm(input, { look, logs });
@@ -159,7 +160,7 @@ async function confirm(
   await at.logs.settled(LOG_PATIENCE_MS);
   const { judgement } = at.look().judged;
   return judgement.verdict === "doomed"
-    ? { kind: "doomed", cause: judgement.cause, pod: judgement.pod, logs: at.logs.texts }
+    ? { kind: "doomed", cause: judgement.cause, pod: judgement.pod, logs: at.logs.ends }
     : undefined;
 }
 

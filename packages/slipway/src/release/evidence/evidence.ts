@@ -9,6 +9,7 @@ import type { Cause } from "../judge/causes.ts";
 import { containerKey } from "../judge/crash.ts";
 import { containerOf, statusesOf } from "../judge/finding.ts";
 import { errorLine } from "./last-words.ts";
+import { hasLines, type LogEnds, readLogEnds } from "./log-ends.ts";
 
 /** What was seen when a cluster failed, kept with the release: taken before anything is rolled back. */
 export interface Evidence {
@@ -32,16 +33,8 @@ export interface Evidence {
         readonly memoryLimit?: string | undefined;
       }
     | undefined;
-  /** The log of the container that died; `head` and `tail` do not overlap, `omittedLines` lie between. */
-  readonly log?:
-    | {
-        readonly container: string;
-        readonly previous: boolean;
-        readonly head: readonly string[];
-        readonly omittedLines: number;
-        readonly tail: readonly string[];
-      }
-    | undefined;
+  /** The log of the container that died. */
+  readonly log?: (LogEnds & { readonly container: string; readonly previous: boolean }) | undefined;
   /** What a failed gate compared, what a failed hook said. */
   readonly notes?: readonly string[] | undefined;
   /** What could not be had, and why. */
@@ -49,8 +42,6 @@ export interface Evidence {
 }
 
 const EVENTS_KEPT = 10;
-const HEAD_LINES = 12;
-const TAIL_LINES = 25;
 const LOG_BYTES = 256 * 1024;
 /** Evidence is worth a moment, not the outage: after this the rollback begins with what there is. */
 const TAKE_AT_MOST_MS = 8_000;
@@ -63,7 +54,7 @@ export async function takeEvidence(input: {
   readonly cause: Cause;
   readonly pod: Pod | undefined;
   /** Logs that were read when containers died, by pod uid and container: for what cannot be read any more. */
-  readonly logs?: ReadonlyMap<string, string> | undefined;
+  readonly logs?: ReadonlyMap<string, LogEnds> | undefined;
   /** Events from before the release: uid to their count then. */
   readonly before: ReadonlyMap<string, number>;
 }): Promise<Evidence> {
@@ -89,7 +80,7 @@ export async function takeEvidence(input: {
     timeout.then(() => undefined),
   ]);
   limit.abort();
-  const log = hasLines(fresh) ? fresh : (keptLog(input.logs, pod, container) ?? fresh);
+  const log = fresh !== undefined && hasLines(fresh) ? fresh : (keptLog(input.logs, pod, container) ?? fresh);
   const said = CRASHES.has(input.cause.code) ? errorLine(exit?.message, log) : undefined;
   const cause = said === undefined ? input.cause : { ...input.cause, said };
   return { cluster: cause.cluster, cause, takenAt, events, exit, log, gaps };
@@ -200,21 +191,9 @@ async function readLog(
     if (options.signal.aborted) return undefined;
     try {
       const place = { namespace: pod.metadata.namespace ?? "default", name: pod.metadata.name };
-      const bytes: Uint8Array[] = [];
-      for await (const chunk of input.client.logs(place, {
-        container,
-        previous: previous && attempt < 2,
-        tailLines: 2_000,
-        limitBytes: LOG_BYTES,
-        signal: options.signal,
-      })) {
-        bytes.push(chunk);
-      }
-      return {
-        container,
-        previous: previous && attempt < 2,
-        ...headAndTail(Buffer.concat(bytes).toString()),
-      };
+      const isPrevious = previous && attempt < 2;
+      const from = { container, previous: isPrevious, maxBytes: LOG_BYTES, signal: options.signal };
+      return { container, previous: isPrevious, ...(await readLogEnds(input.client, place, from)) };
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     }
@@ -223,18 +202,14 @@ async function readLog(
   return undefined;
 }
 
-function hasLines(log: Evidence["log"]): boolean {
-  return log !== undefined && log.head.length + log.tail.length > 0;
-}
-
 function keptLog(
-  logs: ReadonlyMap<string, string> | undefined,
+  logs: ReadonlyMap<string, LogEnds> | undefined,
   pod: Pod | undefined,
   container: string | undefined,
 ): Evidence["log"] {
   if (pod === undefined || container === undefined) return undefined;
-  const text = logs?.get(containerKey(pod, container));
-  return text === undefined ? undefined : { container, previous: true, ...headAndTail(text) };
+  const ends = logs?.get(containerKey(pod, container));
+  return ends === undefined ? undefined : { container, previous: true, ...ends };
 }
 
 /** The one that the cause names, else the one that failed. */
@@ -245,19 +220,4 @@ function containerToRead(pod: Pod | undefined, cause: Cause): string | undefined
     (status) => !status.ready && (status.restartCount > 0 || status.state?.terminated),
   );
   return (failed ?? statuses.find((status) => !status.ready) ?? statuses[0])?.name;
-}
-
-function headAndTail(text: string): {
-  readonly head: readonly string[];
-  readonly omittedLines: number;
-  readonly tail: readonly string[];
-} {
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  if (lines.length <= HEAD_LINES + TAIL_LINES) return { head: [], omittedLines: 0, tail: lines };
-  return {
-    head: lines.slice(0, HEAD_LINES),
-    omittedLines: lines.length - HEAD_LINES - TAIL_LINES,
-    tail: lines.slice(-TAIL_LINES),
-  };
 }

@@ -6,9 +6,12 @@ import type { Clock } from "@slipway/base";
 import type { KubeClient, Pod } from "@slipway/kube";
 import { containerKey, terminationsOf } from "../judge/crash.ts";
 import { statusesOf } from "../judge/finding.ts";
+import { hasLines, type LogEnds, readLogEnds } from "./log-ends.ts";
 
 export interface LastLogs {
   /** By pod uid and container. */
+  readonly ends: ReadonlyMap<string, LogEnds>;
+  /** The same lines, to be searched. */
   readonly texts: ReadonlyMap<string, string>;
   /** Reads what is new in these pods, without waiting for it. */
   look(pods: readonly Pod[]): void;
@@ -27,20 +30,22 @@ export function keepLastLogs(input: {
   /** Ends that had happened before. */
   readonly baseline: ReadonlyMap<string, number>;
 }): LastLogs {
+  const all = new Map<string, LogEnds>();
   const texts = new Map<string, string>();
   const read = new Map<string, number>();
   const reading = new Set<Promise<void>>();
 
   const readOne = async (pod: Pod, container: string, previous: boolean): Promise<void> => {
     const place = { namespace: pod.metadata.namespace ?? "default", name: pod.metadata.name };
-    const bytes: Uint8Array[] = [];
-    const options = { container, previous, tailLines: 500, limitBytes: LOG_BYTES, signal: input.signal };
-    for await (const chunk of input.client.logs(place, options)) bytes.push(chunk);
-    const text = Buffer.concat(bytes).toString();
-    if (text !== "") texts.set(containerKey(pod, container), text);
+    const options = { container, previous, maxBytes: LOG_BYTES, signal: input.signal };
+    const ends = await readLogEnds(input.client, place, options);
+    if (!hasLines(ends)) return;
+    all.set(containerKey(pod, container), ends);
+    texts.set(containerKey(pod, container), [...ends.head, ...ends.tail].join("\n"));
   };
 
   return {
+    ends: all,
     texts,
     look: (pods) => {
       for (const pod of pods) {
