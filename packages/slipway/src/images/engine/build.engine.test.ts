@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { SlipwayError } from "@slipway/base";
+import { exec, SlipwayError } from "@slipway/base";
 import type { ImageSourceConfig } from "../../config/types.ts";
 import { type BuildEvent, buildImages } from "../build.ts";
 import { ImageFiles } from "../layers.ts";
@@ -35,6 +35,7 @@ async function build(
   builder: Builder,
   dockerfile: string,
   from: Partial<ImageSourceConfig["from"] & { readonly kind: "context" }> = {},
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<{ events: readonly BuildEvent[]; layout: ImageLayout }> {
   const root = await mkdtemp(join(folder, "project-"));
   await mkdir(join(root, ".slipway"));
@@ -59,6 +60,7 @@ async function build(
     isLocal: true,
     allowHostBases: [],
     builder,
+    env,
     onProgress: (event) => events.push(event),
   });
   return { events, layout };
@@ -106,6 +108,45 @@ for (const builder of ["docker", "podman"] as const) {
     assert.ok((await readImage(layout, "web", "latest")) !== undefined);
   });
 }
+
+/**
+ * Debian has no buildx: in its place a plugin that hands the same words to Docker's classic builder, and refuses what
+ * buildx refuses with its default driver.
+ */
+const PLUGIN = `#!/bin/sh
+case "$1" in
+docker-cli-plugin-metadata)
+  echo '{"SchemaVersion":"0.1.0","Vendor":"test","Version":"v0","ShortDescription":"build"}'; exit ;;
+esac
+shift
+[ "$1" = version ] && { echo test v0; exit; }
+shift
+count=$# loaded=
+while [ "$count" -gt 0 ]; do
+  case "$1" in
+  --load) loaded=1 ;;
+  --output) echo "ERROR: Docker exporter is not supported for the docker driver." >&2; exit 1 ;;
+  *) set -- "$@" "$1" ;;
+  esac
+  shift
+  count=$((count - 1))
+done
+[ -n "$loaded" ] || { echo "WARNING: No output specified" >&2; exit 0; }
+DOCKER_BUILDKIT=0 exec docker build "$@"
+`;
+
+test("buildx: the image comes through Docker's store, and leaves nothing there", async () => {
+  const config = join(folder, "docker-config");
+  await mkdir(join(config, "cli-plugins"), { recursive: true });
+  await writeFile(join(config, "cli-plugins", "docker-buildx"), PLUGIN, { mode: 0o755 });
+  const env = { ...process.env, DOCKER_CONFIG: config };
+  const { layout, events } = await build("buildx", DOCKERFILE, { target: "last" }, env);
+  const image = await readImage(layout, "web", "latest");
+  assert.deepEqual(image?.config.config.Cmd, ["/to/a.txt"]);
+  assert.ok(events.some((event) => event.kind === "note" && /^built by docker buildx /.test(event.message)));
+  const left = await exec(["docker", "image", "ls", "--quiet", "slipway-build"], { env });
+  assert.equal(left.stdout, "");
+});
 
 test("auto takes an engine that answers", async () => {
   const { events } = await build("auto", "FROM scratch\nCOPY a.txt /a\n");

@@ -1,7 +1,7 @@
 /** Builds one Dockerfile with an engine and takes the image out of it by an archive, into the layout. */
 import { copyFile, link, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { exec, SlipwayError, shellLine } from "@slipway/base";
 import type { BuildSecret, ImageSourceConfig } from "../../config/types.ts";
 import { importArchive } from "../archive.ts";
@@ -36,18 +36,37 @@ export async function buildWithEngine(build: EngineBuild): Promise<Descriptor> {
     const isBare = !(await hasState(build.from.context));
     const context = isBare ? build.from.context : await staged(build.context, join(folder, "context"));
     await run(build, buildCommand(build, context, folder));
-    if (build.engine.kind !== "buildx") {
-      const id = (await readFile(join(folder, "id"), "utf8")).trim();
-      const format = build.engine.kind === "podman" ? ["--format", "oci-archive"] : [];
-      await run(build, [build.engine.kind, "save", ...format, "-o", archive, id]);
-    }
+    await save(build, folder, archive);
     return await importArchive(archive, build.layout, build.platform);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** The words of the build; pure. `folder`: where `id` (docker, podman) or `image.tar` (buildx) is left. */
+/** Out of the engine's store. What was loaded there for this build alone goes again; its cache stays. */
+async function save(build: EngineBuild, folder: string, archive: string): Promise<void> {
+  const { kind } = build.engine;
+  if (kind === "podman") {
+    const id = await readFile(join(folder, "id"), "utf8");
+    return run(build, ["podman", "save", "--format", "oci-archive", "-o", archive, id.trim()]);
+  }
+  if (kind === "docker") {
+    const id = await readFile(join(folder, "id"), "utf8");
+    return run(build, ["docker", "save", "-o", archive, id.trim()]);
+  }
+  const tag = loadedTag(folder);
+  await run(build, ["docker", "save", "-o", archive, tag]);
+  await run(build, ["docker", "image", "rm", tag]);
+}
+
+/** Its folder has a random name. By tag, because what buildx writes as an id depends on its driver and Docker's store. */
+const loadedTag = (folder: string): string => `slipway-build:${basename(folder)}`;
+
+/**
+ * The words of the build; pure. `folder`: where `id` is left (docker, podman), or whose name buildx's image gets. With
+ * buildx the image goes through Docker's own store: its default driver cannot write archives ("Docker exporter is not
+ * supported for the docker driver", docker/buildx build/opt.go) unless that store is containerd's.
+ */
 export function buildCommand(build: EngineBuild, context: string, folder: string): readonly string[] {
   const { engine, from, labels, platform } = build;
   const start = {
@@ -68,7 +87,7 @@ export function buildCommand(build: EngineBuild, context: string, folder: string
     ...(isForeign ? ["--platform", text(platform)] : []),
     ...Object.entries(from.secrets ?? {}).flatMap(([id, secret]) => ["--secret", secretFlag(id, secret)]),
     ...(engine.kind === "buildx"
-      ? ["--output", `type=docker,dest=${join(folder, "image.tar")}`]
+      ? ["--load", "--tag", loadedTag(folder)]
       : ["--iidfile", join(folder, "id")]),
     context,
   ];

@@ -50,9 +50,14 @@ export async function findEngine(builder: Builder, ask: Ask): Promise<Engine | u
   const isDocker = server !== undefined && version !== "";
   const hasBuildx =
     isDocker && builder !== "docker" && (await ask(["docker", "buildx", "version"])) !== undefined;
-  if (hasBuildx) return { kind: "buildx", name: `docker buildx ${version}`, isClassic: false, env: {} };
+  if (hasBuildx) {
+    // Provenance of its own would make an index of an image; Slipway attaches one.
+    const env = { BUILDX_NO_DEFAULT_ATTESTATIONS: "1" };
+    return { kind: "buildx", name: `docker buildx ${version}`, isClassic: false, env };
+  }
   if (builder === "buildx") {
-    return missing("buildx", isDocker ? "docker buildx version" : "docker version");
+    if (!isDocker) return missing("buildx", "docker version");
+    return missing("buildx", "docker buildx version", "Debian's docker.io does not bring this plugin");
   }
   if (isDocker) {
     // Clients before 23 have BuildKit built in; later ones only through the buildx plugin.
@@ -76,12 +81,12 @@ async function podman(ask: Ask): Promise<Engine | undefined> {
     : { kind: "podman", name: `podman ${version}`, isClassic: false, env: {} };
 }
 
-function missing(name: string, command: string): never {
+function missing(name: string, command: string, reason?: string): never {
   throw new SlipwayError({
     code: "IMAGES_ENGINE_MISSING",
     where: `--builder ${name}`,
     message: `${name} does not answer`,
-    hint: `\`${command}\` must work here; or build without an engine: --builder slipway.`,
+    hint: `\`${command}\` must work here${reason === undefined ? "" : ` (${reason})`}; or build without an engine: --builder slipway.`,
     exitCode: 3,
   });
 }
