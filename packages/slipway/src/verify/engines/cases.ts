@@ -448,11 +448,14 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         const refused = { code: "ENGINE_UNSUPPORTED", message: /services\/one\/init/ };
         return assert.rejects(engine.createProject({ name: "cases", services }), refused);
       }
-      return running(services, async (project) => {
+      await running(services, async (project) => {
         const [first] = await seen(project.container("one").processes());
         assert.notEqual(first?.comm, "sleep");
         assert.equal((await project.container("one").stop(10_000)).wasKilled, false);
       });
+      // The program's own end, its code and its user are the container's.
+      const ended = await ran({ hasInit: true, user: "1000:1000", command: shell("id -u; exit 7") });
+      assert.deepEqual([ended.exitCode, ended.out], [7, "1000\n"]);
     });
   });
 }

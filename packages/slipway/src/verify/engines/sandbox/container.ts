@@ -14,6 +14,7 @@ import type {
   HealthcheckSpec,
   InsideRequest,
   PublishedPort,
+  ServiceMount,
   ServiceSpec,
 } from "../engine.ts";
 import { HealthWatch } from "../health-watch.ts";
@@ -39,6 +40,8 @@ export interface ContainerOptions {
   readonly runtime: SandboxRuntime;
   readonly clock: Clock;
   readonly podUid: string;
+  /** The process 1 in front of the image's program, where the service wants one. */
+  readonly init: ServiceMount | undefined;
   readonly stopSignal: NodeJS.Signals;
   readonly healthcheck: HealthcheckSpec | undefined;
   readonly looks: Looks;
@@ -96,7 +99,7 @@ export class SandboxContainer implements Container {
   }
 
   async #run(): Promise<void> {
-    const { runtime, podUid, service, healthcheck } = this.#options;
+    const { runtime, podUid, service, healthcheck, init } = this.#options;
     this.#attempt += 1;
     this.#attempted = new AbortController();
     const wasExited = !this.isNamed;
@@ -115,7 +118,7 @@ export class SandboxContainer implements Container {
         group: undefined,
         runAsNonRoot: false,
         readOnlyRootFilesystem: service.isReadOnly,
-        mounts: containerMounts(service.mounts),
+        mounts: containerMounts(init === undefined ? service.mounts : [...service.mounts, init]),
         terminationMessagePath: "",
         keepsFiles: true,
       });

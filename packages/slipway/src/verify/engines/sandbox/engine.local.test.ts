@@ -9,6 +9,7 @@ import { engineCases } from "../cases.ts";
 import { buildCasesImage } from "../cases-image.ts";
 import { aService } from "../testing.ts";
 import { createSandboxEngine } from "./engine.ts";
+import { findInit } from "./init.ts";
 
 engineCases("sandbox", {
   open: async (folder) =>
@@ -18,7 +19,10 @@ engineCases("sandbox", {
       clock: systemClock,
     }),
   // With one uid for all, files do not have their owners.
-  hasNo: findIds().mode === "one-uid" ? ["init", "files"] : ["init"],
+  hasNo: [
+    ...(findIds().mode === "one-uid" ? (["files"] as const) : []),
+    ...((await findInit()) === undefined ? (["init"] as const) : []),
+  ],
 });
 
 test("the name server is where programs know Docker's, and knows only what the asker may see", async () => {

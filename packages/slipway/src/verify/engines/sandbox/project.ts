@@ -7,6 +7,7 @@ import type { Project, ProjectSpec, ServiceSpec } from "../engine.ts";
 import { configOf, healthcheckOf, stopSignalOf } from "../image.ts";
 import type { RunAgent } from "./agent.ts";
 import { CONTAINER, SandboxContainer } from "./container.ts";
+import { behindInit, findInit, initMount } from "./init.ts";
 import { Looks } from "./looks.ts";
 import { makeBindSources } from "./mounts.ts";
 import { namesSeenBy, partedFrom } from "./names.ts";
@@ -49,7 +50,8 @@ export class SandboxProject implements Project {
     const images = new Map(
       await Promise.all(services.map(async (service) => [service.name, await imageOf(service)] as const)),
     );
-    refuseUnsupported(this.spec, images);
+    const init = services.some(({ hasInit }) => hasInit) ? await findInit() : undefined;
+    refuseUnsupported(this.spec, images, init);
     for (const service of services) {
       const image = resolvedImage(service, images.get(service.name) as Image);
       this.#agent.images.set(service.name, { image, layout: service.image.layout });
@@ -81,6 +83,7 @@ export class SandboxProject implements Project {
           runtime: this.#runtime,
           clock: this.#clock,
           podUid: this.#podOf(service.name),
+          init: service.hasInit && init !== undefined ? initMount(init) : undefined,
           stopSignal: stopSignalOf(config.config ?? {}, service) as NodeJS.Signals,
           healthcheck: healthcheckOf(config.config ?? {}, service),
           looks,
@@ -182,7 +185,9 @@ function resolvedImage(service: ServiceSpec, { manifest, config }: Image): Resol
       size,
       diffId: config.rootfs.diff_ids[position] ?? digest,
     })),
-    config: configOf(config.config ?? {}, service),
+    config: service.hasInit
+      ? behindInit(configOf(config.config ?? {}, service))
+      : configOf(config.config ?? {}, service),
   };
 }
 
@@ -200,12 +205,19 @@ async function imageOf(service: ServiceSpec): Promise<Image> {
 }
 
 /** All at once, each with its place. */
-function refuseUnsupported(spec: ProjectSpec, images: ReadonlyMap<string, Image>): void {
+function refuseUnsupported(
+  spec: ProjectSpec,
+  images: ReadonlyMap<string, Image>,
+  init: string | undefined,
+): void {
   const problems: string[] = [];
   for (const service of spec.services) {
     const { name } = service;
     const config = images.get(name)?.config.config ?? {};
-    if (service.hasInit) problems.push(`services/${name}/init: a PID 1 in front of the image's program`);
+    if (service.hasInit && init === undefined)
+      problems.push(
+        `services/${name}/init: no program for it is installed here (Debian's docker.io, tini-static and catatonit have one)`,
+      );
     for (const { port, protocol } of service.published)
       if (protocol === "udp") problems.push(`services/${name}/ports: publishing the UDP port ${port}`);
     if (stopSignalOf(config, service) === undefined)
