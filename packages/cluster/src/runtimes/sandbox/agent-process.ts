@@ -6,6 +6,7 @@
  * channel ends the agent in any case. Nothing of this needs anybody to run code at the right moment.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { Socket as DatagramSocket } from "node:dgram";
 import { getCompileCacheDir } from "node:module";
 import { Socket } from "node:net";
 import { dirname } from "node:path";
@@ -31,8 +32,13 @@ export interface AgentListeners {
   lost(reason: string): void;
 }
 
+interface Answered {
+  readonly value: unknown;
+  readonly socket: Socket | DatagramSocket | undefined;
+}
+
 interface Waiting {
-  resolve(value: { readonly value: unknown; readonly socket: Socket | undefined }): void;
+  resolve(value: Answered): void;
   reject(error: Error): void;
 }
 
@@ -134,8 +140,15 @@ export class AgentProcess {
 
   async dial(ip: string, port: number, timeoutMs: number): Promise<Socket> {
     const { socket } = await this.#request({ do: "dial", ip, port, timeoutMs });
-    if (socket !== undefined) return socket;
+    if (socket instanceof Socket) return socket;
     throw Object.assign(new Error(`connect ECONNRESET ${ip}:${port}`), { code: "ECONNRESET" });
+  }
+
+  /** A UDP socket in the pods' network; whoever gets it closes it. */
+  async datagrams(): Promise<DatagramSocket> {
+    const { socket } = await this.#request({ do: "datagrams" });
+    if (socket instanceof DatagramSocket) return socket;
+    throw new Error("the node agent gave no socket");
   }
 
   /** Ends the agent and with it everything inside; resolves when the kernel is done with that. */
@@ -148,7 +161,7 @@ export class AgentProcess {
     await this.#gone;
   }
 
-  #request(request: Request): Promise<{ readonly value: unknown; readonly socket: Socket | undefined }> {
+  #request(request: Request): Promise<Answered> {
     if (this.#isGone) return Promise.reject(agentGone(this.#fatal ?? "it has ended", this.#said));
     this.#asked += 1;
     const id = this.#asked;
@@ -164,11 +177,11 @@ export class AgentProcess {
   }
 
   #receive(message: FromAgent, handle: unknown): void {
-    const socket = handle instanceof Socket ? handle : undefined;
+    const socket = handle instanceof Socket || handle instanceof DatagramSocket ? handle : undefined;
     if ("re" in message) {
       const waiting = this.#waiting.get(message.re);
       this.#waiting.delete(message.re);
-      if (waiting === undefined) socket?.destroy();
+      if (waiting === undefined) endOf(socket);
       else if (message.error !== undefined) waiting.reject(errorOf(message.error));
       else waiting.resolve({ value: message.value, socket });
       return;
@@ -196,6 +209,11 @@ export class AgentProcess {
       this.#send({ egress: ask, error: error instanceof Error ? error.message : String(error) });
     }
   }
+}
+
+function endOf(socket: Socket | DatagramSocket | undefined): void {
+  if (socket instanceof Socket) socket.destroy();
+  else socket?.close();
 }
 
 /** Waits until the child is in its new user namespace, writes the maps, and lets it go on; `isLast`: it gets no more input. */

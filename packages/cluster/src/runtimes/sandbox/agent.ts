@@ -4,6 +4,7 @@
  * gone, the channel closes and the agent exits; with process 1 the kernel ends every pod, mount and namespace.
  */
 import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { Socket } from "node:net";
@@ -116,7 +117,7 @@ class Agent {
     else waiting.resolve(socket);
   }
 
-  async handle(request: Exclude<Request, { do: "init" | "dial" }>): Promise<unknown> {
+  async handle(request: Exclude<Request, { do: "init" | "dial" | "datagrams" }>): Promise<unknown> {
     switch (request.do) {
       case "start-pod":
         return { podIP: await this.#startPodOnce(request) };
@@ -372,6 +373,19 @@ function dial(id: number, request: Extract<Request, { do: "dial" }>): void {
   socket.connect({ host: request.ip, port: request.port });
 }
 
+/** A UDP socket inside the cluster, given away: what is sent from it comes from the pods' own network. */
+function openDatagrams(id: number): void {
+  const socket = createSocket("udp4");
+  socket.once("error", (error) => {
+    socket.close();
+    send({ re: id, error: wireError(error) });
+  });
+  socket.bind(0, () => {
+    if (!process.connected) return;
+    process.send?.({ re: id } satisfies FromAgent, socket, {}, () => socket.close());
+  });
+}
+
 function wireError(error: unknown): WireError {
   if (error instanceof ContainerStartError) return { message: error.message, reason: error.reason };
   const { code, stderr } = error as { code?: unknown; stderr?: unknown };
@@ -420,6 +434,7 @@ let agent: Agent | undefined;
 
 async function answer(id: number, request: Request): Promise<void> {
   if (request.do === "dial") return dial(id, request);
+  if (request.do === "datagrams") return openDatagrams(id);
   try {
     if (request.do === "init") {
       const rootfs = await prepareWorkspace(request.config);

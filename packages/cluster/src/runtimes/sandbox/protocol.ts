@@ -1,7 +1,8 @@
 /**
  * What the world and the node agent say to each other over Node's IPC channel (advanced serialization, so that
  * bytes stay bytes). The world asks and the agent answers by `id`; notes go one way. A message may carry one
- * connected socket: the answer to `dial`, and the world's answer to an `egress` note.
+ * socket: a connected one in the answer to `dial`, and in the world's answer to an `egress` note; one for UDP in the
+ * answer to `datagrams`.
  */
 import type { ContainerExit, ContainerMount, ContainerUse, ServiceRoute } from "../runtime.ts";
 
@@ -78,6 +79,7 @@ export type Request =
   | { readonly do: "write-files"; readonly podUid: string; readonly mounts: readonly ContainerMount[] }
   | { readonly do: "signal"; readonly podUid: string; readonly name: string; readonly signal: NodeJS.Signals }
   | { readonly do: "dial"; readonly ip: string; readonly port: number; readonly timeoutMs: number }
+  | { readonly do: "datagrams" }
   | {
       readonly do: "exec";
       readonly exec: number;
@@ -118,6 +120,7 @@ export interface Answers {
   "write-files": undefined;
   signal: undefined;
   dial: undefined;
+  datagrams: undefined;
   exec: { readonly exitCode: number };
   "exec-stdin": undefined;
   "exec-kill": undefined;

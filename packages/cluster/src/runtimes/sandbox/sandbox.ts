@@ -10,6 +10,7 @@
  *   DIRECTORY/run/         where the agent mounts its workspace (seen only inside its namespace)
  */
 import { randomBytes } from "node:crypto";
+import type { Socket as DatagramSocket } from "node:dgram";
 import { mkdirSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
@@ -57,6 +58,8 @@ export type SandboxRuntime = Omit<PodRuntime, "exec" | "signal"> & {
   /** Makes these addresses unreachable from the pod, as if it were on another network. */
   partPod(podUid: string, from: readonly string[]): Promise<void>;
   signal(podUid: string, containerName: string, signal: NodeJS.Signals): Promise<void>;
+  /** A UDP socket in the pods' network, from which pods are reached by their addresses; whoever asks closes it. */
+  datagrams(): Promise<DatagramSocket>;
   exec(
     podUid: string,
     containerName: string,
@@ -399,6 +402,10 @@ class Runtime implements SandboxRuntime {
 
   async dial(podIP: string, port: number, options: { readonly timeoutMs?: number } = {}): Promise<Socket> {
     return await this.#running.dial(podIP, port, options.timeoutMs ?? DIAL_TIMEOUT_MS);
+  }
+
+  async datagrams(): Promise<DatagramSocket> {
+    return await this.#running.datagrams();
   }
 
   async *logs(

@@ -138,10 +138,10 @@ async function follow(
 async function publishedBy(project: SandboxProject, names: readonly string[]) {
   const found = await Promise.all(
     names.map(async (service) =>
-      (await project.container(service).published()).map(({ hostIp, hostPort, port }) => ({
+      (await project.container(service).published()).map(({ hostIp, hostPort, port, protocol }) => ({
         service,
         port,
-        url: `http://${hostIp.includes(":") ? `[${hostIp}]` : hostIp}:${hostPort}`,
+        url: `${protocol === "udp" ? "udp" : "http"}://${hostIp.includes(":") ? `[${hostIp}]` : hostIp}:${hostPort}`,
       })),
     ),
   );

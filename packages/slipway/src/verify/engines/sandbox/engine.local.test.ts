@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { systemClock } from "@slipway/base";
+import { systemClock, until } from "@slipway/base";
 import { findIds } from "@slipway/cluster/sandbox";
+import { buildImages } from "../../../images/build.ts";
+import type { BuiltImage } from "../../../images/image.ts";
+import { ImageLayout } from "../../../images/layout.ts";
+import { createRegistryClient } from "../../../images/registry/client.ts";
 import { engineCases } from "../cases.ts";
 import { buildCasesImage } from "../cases-image.ts";
+import { isUnseen } from "../engine.ts";
 import { aService } from "../testing.ts";
 import { createSandboxEngine } from "./engine.ts";
 import { findInit } from "./init.ts";
@@ -54,3 +61,79 @@ test("the name server is where programs know Docker's, and knows only what the a
     await rm(folder, { recursive: true, force: true });
   }
 });
+
+test("a published UDP port takes datagrams to the container, and each sender gets its own answers", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "slipway-udp-"));
+  const engine = createSandboxEngine({
+    stateDirectory: join(folder, "runs"),
+    layersDirectory: join(folder, "layers"),
+    clock: systemClock,
+  });
+  const senders = [createSocket("udp4"), createSocket("udp4")];
+  try {
+    const image = await imageOf(folder, "FROM slipway/node\n");
+    const program =
+      'const s = require("node:dgram").createSocket("udp4"); s.on("message", (data, { address, port }) => s.send("got " + data, port, address)); s.bind(9053);';
+    const published = [{ port: 9053, protocol: "udp", hostPort: 0, hostIp: "127.0.0.1" }] as const;
+    const project = await engine.createProject({
+      name: "udp",
+      services: [aService("echo", { image, command: ["node", "-e", program], published })],
+    });
+    const echo = project.container("echo");
+    await echo.start();
+    await until("the port to be open", async () => {
+      const sockets = await echo.sockets();
+      return !isUnseen(sockets) && sockets.some(({ port, protocol }) => port === 9053 && protocol === "udp");
+    });
+    const [port] = await echo.published();
+    assert.ok(port !== undefined && port.hostPort > 0);
+    const asked = senders.map(async (sender, index) => {
+      const texts: string[] = [];
+      for (const word of ["one", "two"]) {
+        const answer = once(sender, "message");
+        sender.send(`${word} ${index}`, port.hostPort, "127.0.0.1");
+        texts.push(String((await answer)[0]));
+      }
+      return texts;
+    });
+    assert.deepEqual(await Promise.all(asked), [
+      ["got one 0", "got two 0"],
+      ["got one 1", "got two 1"],
+    ]);
+    const again = aService("echo", { image, published: [{ ...published[0], hostPort: port.hostPort }] });
+    const other = await engine.createProject({ name: "other", services: [again] });
+    await assert.rejects(other.container("echo").start(), { code: "ENGINE_PORT_TAKEN" });
+    await project.remove();
+    await other.container("echo").start();
+  } finally {
+    for (const sender of senders) sender.close();
+    await engine.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+async function imageOf(folder: string, dockerfile: string): Promise<BuiltImage> {
+  const context = join(folder, "context");
+  await mkdir(context);
+  await writeFile(join(context, "Dockerfile"), dockerfile);
+  const registry = createRegistryClient({});
+  try {
+    const [built] = await buildImages({
+      images: [
+        {
+          name: "echo",
+          from: { kind: "context", context, dockerfile: join(context, "Dockerfile"), args: {} },
+        },
+      ],
+      layout: await ImageLayout.open(join(folder, "layout")),
+      registry,
+      root: folder,
+      commitTimeMs: 0,
+      isLocal: true,
+      allowHostBases: [],
+    });
+    return built as BuiltImage;
+  } finally {
+    await registry.close();
+  }
+}

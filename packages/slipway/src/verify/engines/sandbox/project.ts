@@ -11,7 +11,7 @@ import { behindInit, findInit, initMount } from "./init.ts";
 import { Looks } from "./looks.ts";
 import { makeBindSources } from "./mounts.ts";
 import { namesSeenBy, partedFrom } from "./names.ts";
-import { publish } from "./published.ts";
+import { publish, publishDatagrams } from "./published.ts";
 
 const POD_PREFIX = "10.244.";
 
@@ -141,9 +141,12 @@ export class SandboxProject implements Project {
 
   #publish(service: ServiceSpec) {
     const ip = this.#ips.get(service.name) as string;
+    const where = `services/${service.name}/ports`;
     return Promise.all(
       service.published.map((port) =>
-        publish(port, `services/${service.name}/ports`, (inside) => this.#runtime.dial(ip, inside)),
+        port.protocol === "udp"
+          ? publishDatagrams(port, ip, where, () => this.#runtime.datagrams())
+          : publish(port, where, (inside) => this.#runtime.dial(ip, inside)),
       ),
     );
   }
@@ -218,8 +221,6 @@ function refuseUnsupported(
       problems.push(
         `services/${name}/init: no program for it is installed here (Debian's docker.io, tini-static and catatonit have one)`,
       );
-    for (const { port, protocol } of service.published)
-      if (protocol === "udp") problems.push(`services/${name}/ports: publishing the UDP port ${port}`);
     if (stopSignalOf(config, service) === undefined)
       problems.push(`services/${name}/stop_signal: ${service.stopSignal ?? config.StopSignal}`);
   }
