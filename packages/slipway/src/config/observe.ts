@@ -87,7 +87,7 @@ export const observeSchema = z.union(
         .array(z.string().min(1))
         .optional()
         .describe(
-          "Further parameters of query strings whose values are not stored, beside token, password, code, key.",
+          "Further names whose values are not stored, in query strings and in what services log, beside token, password, secret, signature and the like.",
         ),
       truncateIp: z
         .boolean()

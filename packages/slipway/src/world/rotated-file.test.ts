@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -33,4 +33,20 @@ test("the newest lines are kept in order over a bounded number of files, whole l
     lines,
     Array.from({ length: 200 - first + 1 }, (_, index) => `line ${first + index}`),
   );
+});
+
+test("nobody else reads it, also when an earlier one was open to all", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "slipway-rotated-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "access.log");
+  writeFileSync(path, "", { mode: 0o644 });
+  const file = new RotatedFile(path, {
+    maxBytes: 1,
+    keep: 1,
+    onProblem: (error) => assert.fail(String(error)),
+  });
+  file.write("line\n");
+  await file.end();
+  for (const name of readdirSync(folder))
+    assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name);
 });

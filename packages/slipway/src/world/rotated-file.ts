@@ -1,10 +1,11 @@
 /**
  * A log that cannot fill the disk: when the file is large enough it is renamed to `.1`, and the ones before to `.2` …, as
- * the node agent does with pods' logs. Whoever follows it stays with the renamed file until it was read.
+ * the node agent does with pods' logs. Only its owner may read it: queries are in it as they came. Whoever follows it stays with the renamed file until it was read.
  */
 import {
   createWriteStream,
   existsSync,
+  fchmodSync,
   openSync,
   renameSync,
   rmSync,
@@ -51,7 +52,9 @@ export class RotatedFile {
 
   /** Opened at once: a file that is not there yet could not be renamed when it is already full. */
   #open(): WriteStream {
-    const stream = createWriteStream(this.#path, { fd: openSync(this.#path, "a") });
+    const descriptor = openSync(this.#path, "a", 0o600);
+    fchmodSync(descriptor, 0o600); // one that was there before may be open to all
+    const stream = createWriteStream(this.#path, { fd: descriptor });
     stream.on("error", this.#onProblem);
     return stream;
   }

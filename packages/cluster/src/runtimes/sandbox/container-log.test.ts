@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -23,6 +23,13 @@ function newLog(rotateBytes?: number): { path: string; writer: LogWriter; at: (m
     },
   };
 }
+
+test("nobody else on the machine reads them", () => {
+  const { path, writer } = newLog(10);
+  writer.write("stdout", Buffer.from("one\ntwo\n"));
+  writer.close();
+  for (const name of [path, `${path}.1`]) assert.equal(statSync(name).mode & 0o777, 0o600);
+});
 
 async function read(
   path: string,

@@ -13,6 +13,8 @@ import type { RuntimeLogOptions } from "../runtime.ts";
 
 export const ROTATE_BYTES = 10 * 1024 * 1024;
 const FILES_MAX = 5;
+/** What applications say is not for everybody on the machine. */
+const MODE = 0o600;
 /** A longer line is stored in parts, as containerd does. */
 const LINE_MAX = 16 * 1024;
 const FOLLOW_EVERY_MS = 50;
@@ -41,7 +43,7 @@ export class LogWriter {
     this.#path = path;
     this.#now = now;
     this.#rotateBytes = rotateBytes;
-    this.#descriptor = openSync(path, "a", 0o644);
+    this.#descriptor = openSync(path, "a", MODE);
   }
 
   /** Written at once and in order: the page cache takes it in microseconds, and nothing is lost with the process. */
@@ -92,7 +94,7 @@ export class LogWriter {
       if (existsSync(`${this.#path}.${age}`)) renameSync(`${this.#path}.${age}`, `${this.#path}.${age + 1}`);
     }
     renameSync(this.#path, `${this.#path}.1`);
-    this.#descriptor = openSync(this.#path, "a", 0o644);
+    this.#descriptor = openSync(this.#path, "a", MODE);
     this.#size = 0;
   }
 }

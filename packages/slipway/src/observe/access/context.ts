@@ -15,7 +15,7 @@ export interface ParseOptions {
   readonly now: () => number;
   /** Container → nginx's log_format; see `compileFormat`. */
   readonly formats?: Readonly<Record<string, string>>;
-  /** Names of parameters beside token, password, code and key. */
+  /** Names beside those that are always secret; see redact.ts and redact-text.ts. */
   readonly redact?: readonly string[];
   readonly truncateIp?: boolean;
 }

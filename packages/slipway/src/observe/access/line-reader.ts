@@ -9,6 +9,7 @@ import type { JsonFormat, TextFormat } from "./format.ts";
 import { type JsonObject, readJsonRequest } from "./json-request.ts";
 import { parseObject } from "./json-text.ts";
 import { plainLine, type Said, structuredLine } from "./log-line.ts";
+import { redactText } from "./redact-text.ts";
 import type { RouteTable } from "./route.ts";
 import type { SourceLabels } from "./source.ts";
 import { Times } from "./time.ts";
@@ -184,7 +185,7 @@ export class LineReader {
       source: this.#source,
       stream: isStderr ? "stderr" : "stdout",
       severity: said.severity,
-      text: this.#context.redactor.apply(own(said.text)),
+      text: this.#redacted(own(said.text)),
     });
   }
 
@@ -194,9 +195,14 @@ export class LineReader {
       ts: this.#timeOr(ts),
       source: this.#source,
       position: origin.position,
-      raw: Buffer.from(this.#context.redactor.apply(raw), "latin1"),
+      raw: Buffer.from(this.#redacted(raw), "latin1"),
       reason,
     });
+  }
+
+  #redacted(text: string): string {
+    const { redactor } = this.#context;
+    return redactText(redactor.apply(text), redactor.further);
   }
 
   #timeOr(ts: number): number {

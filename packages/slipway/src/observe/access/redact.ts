@@ -1,10 +1,18 @@
 /**
  * Values of query strings that must never be stored. A parameter is secret when its name, or the last word of it, is one
- * of the names: `token`, `access_token`, `api-key`, `apiKey`, `user[password]`. `code` alone counts as a whole name
- * only: `country_code` is no secret.
+ * of the names: `token`, `access_token`, `api-key`, `apiKey`, `user[password]`, `X-Amz-Signature`. `code` alone counts as
+ * a whole name only: `country_code` is no secret. What stands elsewhere in a line: redact-text.ts.
  */
-const ALWAYS = ["token", "password", "code", "key"];
+const ALWAYS = [
+  ...["token", "password", "code", "key"],
+  ...["passwd", "pwd", "secret", "authorization", "signature", "sig", "jwt"],
+];
 const WHOLE_ONLY = new Set(["code"]);
+/** Of names that are written as one word: `apikey`, `accesstoken`. Not `key`: `monkey`. */
+const ENDINGS = [
+  ...["token", "password", "passwd", "secret", "signature"],
+  ...["apikey", "accesskey", "secretkey", "authkey"],
+];
 export const REDACTED = "REDACTED";
 const EQUALS = 61;
 const PERCENT = 37;
@@ -12,6 +20,8 @@ const BRACKET = 93;
 
 export class Redactor {
   readonly #names: ReadonlySet<string>;
+  /** As they were given, in lower case. */
+  readonly further: readonly string[];
   /** By character: a secret name can end in it. Most names end otherwise and cost one look. */
   readonly #lastCharacters = new Uint8Array(256);
   /** By the last two, the last but one first. */
@@ -19,7 +29,8 @@ export class Redactor {
 
   /** `further`: names beside those that are always secret; compared without case. */
   constructor(further: readonly string[] = []) {
-    this.#names = new Set([...ALWAYS, ...further].map((name) => name.toLowerCase()));
+    this.further = further.map((name) => name.toLowerCase());
+    this.#names = new Set([...ALWAYS, ...this.further]);
     for (const name of this.#names) {
       const last = name.charCodeAt(name.length - 1) & 255;
       this.#lastCharacters[last] = 1;
@@ -89,8 +100,9 @@ export class Redactor {
     if (!(before === 63 || before === 38 || before === 59)) return false;
     const name = decoded(text.slice(start, equals));
     if (this.#names.has(name)) return true;
-    if (isOneWord(name)) return false;
-    if (this.#names.has(name.toLowerCase())) return true;
+    if (isOneWord(name)) return ENDINGS.some((end) => name.endsWith(end));
+    const lower = name.toLowerCase();
+    if (this.#names.has(lower) || ENDINGS.some((end) => lower.endsWith(end))) return true;
     const last = lastWord(name);
     return last !== name && this.#names.has(last) && !WHOLE_ONLY.has(last);
   }
