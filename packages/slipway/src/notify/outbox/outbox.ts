@@ -52,6 +52,11 @@ export function createOutbox(options: {
 }): Outbox {
   const { transport, store, clock } = options;
   const { can, to } = transport;
+  const index = store.index((thread) => ({
+    isOurs: thread.to === to,
+    isOpen: !isDone(thread, can),
+    createdAt: thread.createdAt,
+  }));
   const all = new Map<string, Held>();
   const stop = new AbortController();
   const told = new Set<string>();
@@ -171,6 +176,15 @@ export function createOutbox(options: {
     await save(held);
     if (after.problem !== undefined) warn(after.problem);
   };
+  /** Of a claimed one. */
+  const drop = async (id: string): Promise<void> => {
+    const thread = await store.read(id);
+    if (thread !== undefined && !isDone(thread, can))
+      warn(
+        `the message of ${id} was never delivered (${thread.message.problem ?? "no answer"}) and is dropped after a week`,
+      );
+    await store.remove(id);
+  };
   const attempt = async (thread: Thread, part: AnyPart, how: How): Promise<Outcome> => {
     try {
       if (how === "find") return await transport.find(thread, part);
@@ -220,19 +234,11 @@ export function createOutbox(options: {
       all.clear();
     },
     async drain() {
-      for (const id of await store.list()) {
+      for (const [id, { isOurs, isOpen, createdAt }] of await index.look()) {
         if (stop.signal.aborted) return;
-        if (all.has(id)) continue;
-        const stored = await store.read(id);
-        if (stored === undefined || stored.to !== to) continue;
-        const isOld = clock.now() - stored.createdAt > KEEP_MS;
-        const isOpen = !isDone(stored, can);
-        if (isOld && (await store.claim(id))) {
-          if (isOpen)
-            warn(
-              `the message of ${id} was never delivered (${stored.message.problem ?? "no answer"}) and is dropped after a week`,
-            );
-          await store.remove(id);
+        if (!isOurs || all.has(id)) continue;
+        if (clock.now() - createdAt > KEEP_MS && (await store.claim(id))) {
+          await drop(id);
           continue;
         }
         if (!isOpen) continue;
@@ -254,9 +260,9 @@ export function createOutbox(options: {
     },
     async waiting() {
       let count = 0;
-      for (const id of await store.list()) {
-        const thread = all.get(id)?.thread ?? (await store.read(id));
-        if (thread !== undefined && thread.to === to && !isDone(thread, can)) count += 1;
+      for (const [id, { isOurs, isOpen }] of await index.look()) {
+        const held = all.get(id)?.thread;
+        if (isOurs && (held === undefined ? isOpen : !isDone(held, can))) count += 1;
       }
       return count;
     },

@@ -13,10 +13,11 @@ import { link, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs
 import { join } from "node:path";
 import { type ProcessIdentity, readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
 import type { Thread } from "./thread.ts";
+import { createThreadIndex, type ThreadIndex } from "./thread-index.ts";
 
 export interface OutboxStore {
-  /** Ids of all threads. */
-  list(): Promise<readonly string[]>;
+  /** Of all threads what `digest` makes of them; it is asked again of those that have changed. */
+  index<Digest>(digest: (thread: Thread) => Digest): ThreadIndex<Digest>;
   read(id: string): Promise<Thread | undefined>;
   /** Durable when it resolves. */
   write(thread: Thread): Promise<void>;
@@ -61,15 +62,7 @@ export function createFileStore(options: {
   };
 
   return {
-    async list() {
-      const names = await readdir(folder).catch(absent([]));
-      const ids: string[] = [];
-      for (const name of names.filter((one) => one.endsWith(".json")).sort()) {
-        const thread = await readThread(join(folder, name));
-        if (thread !== undefined) ids.push(thread.id);
-      }
-      return ids;
-    },
+    index: (digest) => createThreadIndex({ folder, read: readThread, digest, now: options.now }),
     read: (id) => readThread(file(id)),
     async write(thread) {
       const mine = held.get(thread.id);

@@ -276,6 +276,27 @@ test("Slack away for the whole release: nothing is lost, the next command sends 
   assert.equal(await second.waiting(), 0);
 });
 
+test("news of last week is none: it is dropped with a warning, and what was told is forgotten without one", async () => {
+  const first = bot();
+  first.show(release, failed);
+  await first.settle(SETTLE_MS);
+  const { url } = slack;
+  await slack.close();
+  const second = bot({ apiUrl: url });
+  second.show({ ...release, number: 8 }, failed);
+  await until("the warning", () => warnings.some((text) => /cannot be reached \(ECONNREFUSED\)/.test(text)));
+  await second.settle(0);
+  slack = await startFakeSlack();
+  warnings = [];
+  const third = bot({ store: storeOf({ ...self, pid: 2 }, () => false) });
+  await third.clock.sleep(8 * 24 * 3_600_000);
+  await third.drain();
+  assert.deepEqual(texts(), []);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /shop\/production\/8 was never delivered .* dropped after a week/);
+  assert.deepEqual(await readdir(folder), []);
+});
+
 test("blocks that Slack refuses are left out rather than the message", async () => {
   slack.fail("chat.postMessage", { error: "invalid_blocks" });
   const outbox = bot();
