@@ -106,6 +106,15 @@ export async function buildStep(
     images,
   };
   await writeAtomic(buildRecordPath(project), JSON.stringify(record));
+  const { removeOldBuilds } = await import("../images/old-builds.ts");
+  await removeOldBuilds(layout, {
+    images: images.map(({ name }) => name),
+    needed: images.map(({ digest }) => digest),
+  }).catch((error: unknown) => {
+    // The images are built all the same.
+    const why = error instanceof Error ? error.message : String(error);
+    output.say(`  warning: what older builds left could not be removed: ${why}`);
+  });
   return record;
 }
 

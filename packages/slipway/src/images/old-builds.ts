@@ -1,0 +1,48 @@
+/**
+ * What builds leave in their layout: each commit makes new manifests and layers, and nobody asks for those of last month.
+ * An image's newest manifest stays, and what was built or used within a week; so do bases, which would have to be
+ * pulled again. A layer that a build takes again without making it is touched then, and counts as used.
+ */
+import { rm } from "node:fs/promises";
+import { readCache, writeCache } from "@slipway/base";
+import type { Swept } from "./garbage.ts";
+import type { ImageLayout } from "./layout.ts";
+import { tidyRegistry } from "./registry/tidy.ts";
+
+const KEEP_FOR_MS = 7 * 86_400_000;
+/** A build must not become slower by it. */
+const EVERY_MS = 86_400_000;
+
+export interface OldBuilds {
+  /** The images of the configuration. */
+  readonly images: readonly string[];
+  /** Digests of manifests that the next steps need. */
+  readonly needed: readonly string[];
+}
+
+/** Returns what went; undefined when it was looked at within a day. By the layout's own clock. */
+export async function removeOldBuilds(layout: ImageLayout, builds: OldBuilds): Promise<Swept | undefined> {
+  const now = layout.now();
+  const record = layout.cachePath("tidied.json");
+  const last = await readCache<{ readonly atMs: number }>(record);
+  if (last !== undefined && last.atMs <= now && now < last.atMs + EVERY_MS) return undefined;
+  await writeCache(record, { atMs: now });
+  const { swept } = await tidyRegistry(layout, {
+    ruleOf: (name) => (builds.images.includes(name) ? { keepLast: 1, keepForMs: KEEP_FOR_MS } : undefined),
+    needs: { digests: new Set(builds.needed), names: new Set() },
+    now,
+    graceMs: KEEP_FOR_MS,
+    isDryRun: false,
+  });
+  for (const { digest } of swept.blobs) {
+    // What was read from it, and its files where a RUN stood on it. Files of other users stay: they are only a cache.
+    const name = digest.replace(":", "-");
+    const places = [
+      layout.cachePath("indexes", `${name}.json`),
+      layout.cachePath("contents", name),
+      layout.cachePath("unpacked", digest.slice(digest.indexOf(":") + 1).slice(0, 24)),
+    ];
+    for (const place of places) await rm(place, { recursive: true, force: true }).catch(() => {});
+  }
+  return swept;
+}
