@@ -7,8 +7,8 @@ import { SlipwayError } from "@slipway/base";
 import type { ImportedFile } from "../observe/import/import.ts";
 import type { ImportFiles } from "../observer/import-files.ts";
 import { callWorld } from "../world/control.ts";
-import { findWorld } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
+import { observerBeside } from "./local/observer.ts";
 import type { Project } from "./project.ts";
 
 export interface ImportLogsOptions extends Omit<ImportFiles, "files"> {
@@ -34,8 +34,7 @@ export async function importLogs(
     });
   }
   const files = options.files.map((file) => resolve(context.cwd, file));
-  const world = await findWorld(paths);
-  const control = world.kind === "running" ? world.state.observer?.control : undefined;
+  const control = (await observerBeside(paths, context))?.control;
   if (control !== undefined) {
     for (const file of files) {
       const [imported] = await callWorld<ImportedFile[]>(

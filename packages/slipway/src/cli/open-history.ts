@@ -16,10 +16,9 @@ export async function openHistory(
     const { targetsOf } = await import("./compose.ts");
     return collectorsOf(context, config, targets ?? (await targetsOf(context, project)));
   }
-  const { findWorld } = await import("../world/state.ts");
+  const { observerBeside } = await import("./local/observer.ts");
   const { callWorld } = await import("../world/control.ts");
-  const world = await findWorld(paths);
-  const control = world.kind === "running" ? world.state.observer?.control : undefined;
+  const control = (await observerBeside(paths, context))?.control;
   if (control === undefined) return [];
   return [
     {

@@ -12,10 +12,10 @@ import { createQueries } from "../observer/queries.ts";
 import { collectorIn, reachCollector } from "../observer/reach-collector.ts";
 import type { Target } from "../release/model.ts";
 import { createDeeds } from "../server/deeds.ts";
-import { findWorld, type WorldState } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet } from "./command.ts";
 import { registryClientOf, releaseContextOf, targetsOf } from "./compose.ts";
 import { dashboardOf } from "./local/dashboard.ts";
+import { observerBeside } from "./local/observer.ts";
 import { openProject, type Project, requireWorld } from "./project.ts";
 import { outputOf } from "./steps.ts";
 import { tellingOf } from "./telling.ts";
@@ -44,7 +44,8 @@ export async function serveDashboard(
     if (wish.opens) openInBrowser(link);
   };
   const world = project.config.isLocal ? await requireWorld(project) : undefined;
-  const running = world === undefined ? undefined : await worldLink(context, project, world);
+  const running =
+    world === undefined ? undefined : dashboardOf({ observer: await observerBeside(project.paths, context) });
   if (running !== undefined) {
     if (wish.port !== undefined || wish.host !== undefined || wish.names.length > 0)
       throw servedAlready(running.url);
@@ -102,24 +103,6 @@ export async function serveDashboard(
   alerts?.close();
   await Promise.allSettled(targets.map(({ client }) => client.close()));
   return 0;
-}
-
-const STARTS_WITHIN_MS = 10_000;
-
-/** The observer starts beside the world, a moment later. Undefined when it does not run. */
-async function worldLink(
-  { clock }: CliContext,
-  { paths }: Project,
-  world: WorldState,
-): Promise<ReturnType<typeof dashboardOf>> {
-  let now: WorldState | undefined = world;
-  const until = clock.monotonic() + STARTS_WITHIN_MS;
-  while (now?.observer?.state === "starting" && clock.monotonic() < until) {
-    await clock.sleep(100);
-    const presence = await findWorld(paths);
-    now = presence.kind === "running" ? presence.state : undefined;
-  }
-  return now === undefined ? undefined : dashboardOf(now);
 }
 
 function nothingCollected({ config }: Project): string {

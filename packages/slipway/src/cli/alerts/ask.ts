@@ -12,9 +12,8 @@ import { collectorIn } from "../../observer/reach-collector.ts";
 import type { AlertsAnswer } from "../../server/api.ts";
 import { callWorld } from "../../world/control.ts";
 import type { CliContext, CommandInput } from "../command.ts";
+import { observerBeside } from "../local/observer.ts";
 import { openProject, type Project, requireWorld } from "../project.ts";
-
-const START_MS = 20_000;
 
 export interface AskedAlerts {
   list(): Promise<{ readonly answer: AlertsAnswer; readonly unasked: readonly Unasked[] }>;
@@ -48,13 +47,8 @@ export async function openAlerts(context: CliContext, input: CommandInput): Prom
 }
 
 async function besideWorld(context: CliContext, project: Project): Promise<AskedAlerts> {
-  let { observer } = await requireWorld(project);
-  // It starts beside the world, a moment later.
-  const until = context.clock.monotonic() + START_MS;
-  while (observer?.state === "starting" && context.clock.monotonic() < until && !context.signal.aborted) {
-    await context.clock.sleep(100);
-    ({ observer } = await requireWorld(project));
-  }
+  await requireWorld(project);
+  const observer = await observerBeside(project.paths, context);
   if (observer?.control === undefined) {
     throw new SlipwayError({
       code: "ALERTS_AWAY",
