@@ -2,9 +2,11 @@
  * One Job of a hook in one cluster: created under the release's number, watched by the same judge as everything else,
  * its log told line by line, and cleaned up by number afterwards.
  */
+import { type Clock, formatDuration } from "@slipway/base";
 import { type AnyObject, isReason, type Job, type KubeClient, type Pod, StatusError } from "@slipway/kube";
 import { type Applied, ApplyError, applyObjects, isUnreachable, stamp } from "../apply/apply.ts";
-import { observe } from "../engine/observe.ts";
+import { type Observer, observe } from "../engine/observe.ts";
+import { UNREACHABLE_PATIENCE_MS } from "../engine/rollout.ts";
 import { kubectlFor, type Run } from "../engine/run.ts";
 import { type Cause, type CauseCode, makeCause, renderObjectPath } from "../judge/causes.ts";
 import { describeExit } from "../judge/crash.ts";
@@ -92,21 +94,34 @@ async function follow(
   const { client } = run.target(given.cluster);
   const namespace = at.object.metadata.namespace ?? run.input.record.namespace;
   const observer = observe(client, { namespaces: [namespace], clock });
-  const logs = new Map<string, Promise<void>>();
+  const logs: FollowedLogs = new Map();
   const stopLogs = new AbortController();
+  const { unreachableAfterMs: patienceMs = UNREACHABLE_PATIENCE_MS } = context;
+  let silentSince: number | undefined;
   let seen: Seen = new Map();
   let waiting: Cause | undefined;
   try {
-    await Promise.race([observer.ready, aborted(at.signal)]);
+    await readyOrSilent(observer, { clock, patienceMs, signal: at.signal });
     while (!at.signal.aborted) {
       const version = observer.version();
       const now = clock.now();
+      const job = await jobNow(client, at.object);
+      if (job === "deleted") return { cause: deleted(run, given, at.object), isLate: false };
+      // Pods that were seen before are old news, by which nothing is judged.
+      const silence = job instanceof Error ? job.message : silenceOf(observer);
+      if (job instanceof Error || silence !== undefined) {
+        silentSince ??= now;
+        if (now - silentSince >= patienceMs)
+          return { cause: silent(run, given, at.object, { patienceMs, said: silence ?? "" }), isLate: false };
+        await observer.changed(version, Math.min(1_000, patienceMs), at.signal);
+        continue;
+      }
+      silentSince = undefined;
       const current = observer.current();
       const mine = current.pods.filter(
         (pod) => pod.metadata.labels?.["job-name"] === at.object.metadata.name,
       );
       for (const pod of mine) followLog(client, pod, { logs, signal: stopLogs.signal, onLine: given.onLine });
-      const job = await client.get<Job>(refOf(at.object));
       const snapshot: RolloutSnapshot = {
         ...current,
         jobs: [job],
@@ -120,11 +135,11 @@ async function follow(
       seen = judged.seen;
       const { judgement } = judged;
       if (judgement.verdict === "ok") {
-        await Promise.all(logs.values());
+        await told(logs);
         return undefined;
       }
       if (judgement.verdict === "doomed") {
-        await Promise.all(logs.values());
+        await told(logs);
         return { cause: asHook(given, judgement.cause, judgement.pod), isLate: false };
       }
       waiting = judgement.causes[0];
@@ -141,41 +156,77 @@ async function follow(
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+/** Rejects when it may not be watched, which is an answer; silence is looked at afterwards. */
+async function readyOrSilent(
+  observer: Observer,
+  { clock, patienceMs, signal }: { clock: Clock; patienceMs: number; signal: AbortSignal },
+): Promise<void> {
+  const timer = new AbortController();
+  const limit = clock.sleep(patienceMs, AbortSignal.any([timer.signal, signal])).catch(() => undefined);
+  await Promise.race([observer.ready, limit]).finally(() => timer.abort());
 }
 
-/** Each pod's log from its beginning, once it has begun; a pod that ends is read to its end. */
+/** The error where the cluster does not answer, which passes; any other is thrown. */
+async function jobNow(client: KubeClient, object: AnyObject): Promise<Job | "deleted" | Error> {
+  try {
+    return await client.get<Job>(refOf(object));
+  } catch (error) {
+    if (isReason(error, "NotFound")) return "deleted";
+    if (isUnreachable(error)) return error as Error;
+    throw error;
+  }
+}
+
+function silenceOf(observer: Observer): string | undefined {
+  return observer.unreachableSince() === undefined ? undefined : observer.lastError();
+}
+
+/** By pod and container: what is being read, and how many lines have been told. */
+type FollowedLogs = Map<string, { reading: Promise<void> | undefined; lines: number }>;
+
+async function told(logs: FollowedLogs): Promise<void> {
+  await Promise.all([...logs.values()].map(({ reading }) => reading));
+}
+
+/**
+ * Each pod's log from its beginning, once it has begun; a pod that ends is read to its end. One that breaks off is read
+ * again, and what was told before is passed over.
+ */
 function followLog(
   client: KubeClient,
   pod: Pod,
   at: {
-    readonly logs: Map<string, Promise<void>>;
+    readonly logs: FollowedLogs;
     readonly signal: AbortSignal;
     readonly onLine: (line: string) => void;
   },
 ): void {
   for (const { name, state } of pod.status?.containerStatuses ?? []) {
     const key = `${pod.metadata.uid}/${name}`;
-    if (at.logs.has(key) || (state?.running === undefined && state?.terminated === undefined)) continue;
+    const log = at.logs.get(key) ?? { reading: undefined, lines: 0 };
+    if (log.reading !== undefined || (state?.running === undefined && state?.terminated === undefined))
+      continue;
+    at.logs.set(key, log);
+    const tell = (line: string, number: number): void => {
+      if (number <= log.lines) return;
+      log.lines = number;
+      at.onLine(line);
+    };
     const read = async (): Promise<void> => {
       const decoder = new TextDecoder();
       let rest = "";
+      let number = 0;
       const place = { namespace: pod.metadata.namespace ?? "default", name: pod.metadata.name };
       for await (const chunk of client.logs(place, { container: name, follow: true, signal: at.signal })) {
         const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
         rest = lines.pop() ?? "";
-        for (const line of lines) at.onLine(line);
+        for (const line of lines) tell(line, ++number);
       }
-      if (rest !== "") at.onLine(rest);
+      if (rest !== "") tell(rest, number + 1);
     };
-    at.logs.set(
-      key,
-      read().catch(() => undefined),
-    );
+    log.reading = read().catch(() => {
+      log.reading = undefined;
+    });
   }
 }
 
@@ -206,6 +257,38 @@ function late(run: Run, given: JobRun, waiting: Cause | undefined): Cause {
     kubectl: kubectlFor(context, given.cluster),
     object: waiting?.object ?? { namespace: record.namespace },
     why: `hook ${given.hook.name} did not end within ${given.hook.timeoutMs / 1000} s and was ended; last seen: ${last}`,
+  });
+}
+
+/** It was begun: what has become of it is not known, and may be anything. */
+function silent(
+  run: Run,
+  given: JobRun,
+  object: AnyObject,
+  { patienceMs, said }: { readonly patienceMs: number; readonly said: string },
+): Cause {
+  const job = `hook ${given.hook.name}: its Job ${object.metadata.name} was begun`;
+  const why = `${job}, and then the cluster did not answer for ${formatDuration(patienceMs)}: ${said}; it may still be running`;
+  return causeOf(run, given, { code: "ClusterUnreachable", object, why });
+}
+
+/** By a person, or by its own ttlSecondsAfterFinished. */
+function deleted(run: Run, given: JobRun, object: AnyObject): Cause {
+  const why = `hook ${given.hook.name}: its Job ${object.metadata.name} was deleted before anybody saw how it ended`;
+  return causeOf(run, given, { code: "HookFailed", object, why });
+}
+
+function causeOf(
+  run: Run,
+  given: JobRun,
+  found: { readonly code: CauseCode; readonly object: AnyObject; readonly why: string },
+): Cause {
+  const { kind, metadata } = found.object;
+  return makeCause(found.code, {
+    cluster: given.cluster,
+    kubectl: kubectlFor(run.input.context, given.cluster),
+    object: { namespace: metadata.namespace ?? run.input.record.namespace, kind, name: metadata.name },
+    why: found.why,
   });
 }
 

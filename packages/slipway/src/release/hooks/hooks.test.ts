@@ -1,7 +1,7 @@
 /** Hooks in whole clusters: Jobs and programs around a release, what they print, and what their failure means. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { exec, SlipwayError } from "@slipway/base";
+import { exec, SlipwayError, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { type Deployment, isReason, type Job, type KubeClient, StatusError } from "@slipway/kube";
 import type { HookConfig } from "../../config/types.ts";
@@ -28,6 +28,10 @@ const migrations = [
   ["migrate:good*", { startMs: 5, exitAfterMs: 20, exitCode: 0, log: ["adding a column", "done"] }],
   ["migrate:bad*", { startMs: 5, exitAfterMs: 20, exitCode: 7, log: ["no such table: orders"] }],
   ["migrate:slow*", { startMs: 5, log: ["waiting for a lock"] }],
+  [
+    "migrate:while*",
+    { startMs: 5, exitAfterMs: 400, exitCode: 0, log: ["adding a column", "filling it", "done"] },
+  ],
   [
     "migrate:gone*",
     { refusal: { reason: "ErrImagePull", message: "unauthorized: authentication required" } },
@@ -152,6 +156,8 @@ test("a migration that fails stops the release: nothing has been changed, and it
   assert.equal(run?.cause?.code, "HookFailed");
   assert.match(run?.cause?.why ?? "", /hook migrate: the Job failed: .*exit code 7/);
   assert.ok(record.evidence[0]?.notes?.includes("| no such table: orders"));
+  // There is no container before the only one that a pod of a Job has had.
+  assert.match(run?.cause?.command ?? "", / logs migrate-1-\w+ -c migrate$/);
 });
 
 test("an image that the node may not pull is named as such, at once", async () => {
@@ -292,6 +298,79 @@ test("a Job that the API server refuses is told as that, not as a cluster that d
   const [run] = record.hooks?.[0]?.runs ?? [];
   assert.equal(run?.cause?.code, "WebhookRefused");
   assert.match(run?.cause?.why ?? "", /^hook migrate could not be started: .*no Jobs on Friday/);
+});
+
+/** Runs a migration in osaka, which is silent from its first words on until `meanwhile` is over; for good without one. */
+async function deployAndDisturb(
+  tag: string,
+  options: {
+    readonly meanwhile?: (osaka: Target, namespace: string) => Promise<unknown>;
+    readonly isSilent: boolean;
+    readonly unreachableAfterMs?: number;
+  },
+) {
+  const { context, of } = fresh();
+  const [osaka, tokyo] = context.targets as [Target, Target];
+  let isAway = false;
+  const client = gated(osaka.client, async () => {
+    if (isAway) throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", where: "osaka", message: "refused" });
+  });
+  const seen = recordEvents();
+  const { unreachableAfterMs, meanwhile } = options;
+  let disturbance: Promise<void> | undefined;
+  const targets = [{ ...osaka, client }, tokyo];
+  const result = await deploy({ ...context, targets, unreachableAfterMs }, of("v1", tag, [migration()]), {
+    onEvent: (event) => {
+      seen.onEvent(event);
+      if (event.type !== "hook-log" || disturbance !== undefined) return;
+      isAway = options.isSilent;
+      disturbance = Promise.resolve(meanwhile?.(osaka, context.namespace)).then(() => {
+        isAway = options.isSilent && meanwhile === undefined;
+      });
+    },
+  });
+  await disturbance;
+  const lines = seen.events.flatMap((event) => (event.type === "hook-log" ? [event.line] : []));
+  return { ...result, lines };
+}
+
+const jobRef = (namespace: string) => ({
+  ...{ apiVersion: "batch/v1", kind: "Job", namespace },
+  name: "migrate-1",
+});
+
+test("a cluster that is silent while its migration runs is waited for, and so is the migration", async () => {
+  const meanwhile = async ({ client }: Target, namespace: string): Promise<unknown> =>
+    until("the migration has ended", async () => {
+      const { status } = await client.get<Job>(jobRef(namespace));
+      return status?.conditions?.find(({ type }) => type === "Complete");
+    });
+  const { record, lines } = await deployAndDisturb("while", { meanwhile, isSilent: true });
+  assert.equal(record.outcome, "healthy");
+  assert.deepEqual(lines, ["adding a column", "filling it", "done"]);
+});
+
+test("where it stays silent, nobody says that the migration was not started", async () => {
+  const { record } = await deployAndDisturb("slow", { isSilent: true, unreachableAfterMs: 300 });
+  const [run] = record.hooks?.[0]?.runs ?? [];
+  assert.deepEqual([run?.outcome, run?.job], ["failed", "migrate-1"]);
+  assert.equal(run?.cause?.code, "ClusterUnreachable");
+  assert.equal(
+    run?.cause?.why,
+    "hook migrate: its Job migrate-1 was begun, and then the cluster did not answer for 300 ms: refused; it may still be running",
+  );
+});
+
+test("a migration that somebody deletes has failed", async () => {
+  const meanwhile = ({ client }: Target, namespace: string): Promise<unknown> =>
+    client.delete(jobRef(namespace), { propagationPolicy: "Background" });
+  const { record } = await deployAndDisturb("slow", { meanwhile, isSilent: false });
+  const [run] = record.hooks?.[0]?.runs ?? [];
+  assert.equal(run?.cause?.code, "HookFailed");
+  assert.equal(
+    run?.cause?.why,
+    "hook migrate: its Job migrate-1 was deleted before anybody saw how it ended",
+  );
 });
 
 /** Osaka does not answer until tokyo has its verdict. */

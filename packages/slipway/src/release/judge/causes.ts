@@ -251,15 +251,17 @@ export function makeCause(
   };
 }
 
-const READS_LOG: ReadonlySet<CauseCode> = new Set([
-  "ContainerCrash",
-  "ContainerOOMKilled",
-  "ContainerCompleted",
-  "LivenessFailed",
-  "StartupFailed",
-  "RestartedWhileBaking",
-  "HookFailed",
-]);
+/** Where the log says it: of a container that was started again the one before it, of a Job's pod, which is not, its only one. */
+const READS_LOG: Partial<Readonly<Record<CauseCode, "previous" | "only">>> = {
+  ContainerCrash: "previous",
+  ContainerOOMKilled: "previous",
+  ContainerCompleted: "previous",
+  LivenessFailed: "previous",
+  StartupFailed: "previous",
+  RestartedWhileBaking: "previous",
+  JobFailed: "only",
+  HookFailed: "only",
+};
 
 /** What shows it where neither the pod nor its ReplicaSet does. */
 const ASKS: Partial<Readonly<Record<CauseCode, { readonly namespaced: boolean; readonly what: string }>>> = {
@@ -284,9 +286,10 @@ const ASKS: Partial<Readonly<Record<CauseCode, { readonly namespaced: boolean; r
 
 function commandFor(code: CauseCode, kubectl: string, object: CauseObject): string {
   const prefix = `${kubectl} -n ${object.namespace}`;
-  if (READS_LOG.has(code) && object.pod !== undefined) {
+  const log = READS_LOG[code];
+  if (log !== undefined && object.pod !== undefined) {
     const container = object.container === undefined ? "" : ` -c ${object.container}`;
-    return `${prefix} logs ${object.pod}${container} --previous`;
+    return `${prefix} logs ${object.pod}${container}${log === "previous" ? " --previous" : ""}`;
   }
   const asked = ASKS[code];
   if (asked !== undefined) return asked.namespaced ? `${prefix} ${asked.what}` : `${kubectl} ${asked.what}`;
