@@ -15,9 +15,15 @@ const other = await newSecrets(Date.now());
 const place = { namespace: "web", service: "shop" };
 let server: Server;
 
+const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
 const answers = {
-  query: async (body: unknown) => {
+  query: async (body: unknown, signal: AbortSignal) => {
     const { sql } = body as { sql: string };
+    if (sql === "slow") {
+      asked.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      left.resolve();
+    }
     if (sql === "wrong")
       throw new SlipwayError({ code: "QUERY_SYNTAX", message: "no such thing", hint: "think" });
     return { columns: [], rows: [[sql]], isTruncated: false, elapsedMs: 1, committed: 1 };
@@ -97,4 +103,14 @@ test("who shows another certificate gets no token", async () => {
 test("a collector that is not ready says so", async () => {
   const collector = await reachCollector("tokyo", cluster({ isReady: false }), place);
   await assert.rejects(collector?.figures() as Promise<unknown>, { code: "COLLECTOR_NOT_READY" });
+});
+
+test("Ctrl-C ends a question, and the collector hears of it", async () => {
+  const collector = await reachCollector("tokyo", cluster(), place);
+  const interrupt = new AbortController();
+  const answer = collector?.query("slow", {}, { signal: interrupt.signal });
+  await asked.promise;
+  interrupt.abort();
+  await assert.rejects(answer as Promise<unknown>, { code: "INTERRUPTED", exitCode: 130 });
+  await left.promise;
 });

@@ -28,7 +28,10 @@ interface CollectorPlace {
   readonly service: string;
 }
 
-const TIMEOUT_MS = 60_000;
+const ANSWERS_MS = 60_000;
+const QUERY_MS = 30_000;
+/** So that the collector can say by itself that it took too long. */
+const MARGIN_MS = 5_000;
 
 /** Undefined when none is installed there. */
 export async function reachCollector(
@@ -39,21 +42,27 @@ export async function reachCollector(
   const { "ca.crt": ca, "read-token": token } = await findSecrets(client, namespace, service);
   if (ca === undefined || token === undefined) return undefined;
   const where = `${cluster}/collector`;
-  const ask = async <T>(name: string, body?: unknown): Promise<T> => {
+  const ask = async <T>(name: string, body?: unknown, ms = ANSWERS_MS, signal?: AbortSignal): Promise<T> => {
+    signal?.throwIfAborted();
     const pod = await readyPod(client, namespace, service, where);
     const way = await client.portForward({ namespace, name: pod }, PORT);
     try {
-      return await post<T>(way, ca, token, name, body, where);
+      const late = AbortSignal.timeout(ms);
+      const ending = signal === undefined ? late : AbortSignal.any([signal, late]);
+      return await post<T>(way, ca, token, { name, body, where, signal: ending });
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+      throw new SlipwayError({ code: "INTERRUPTED", message: "interrupted", cause: error, exitCode: 130 });
     } finally {
       way.destroy();
     }
   };
   return {
     name: cluster,
-    query: (sql, parameters, { maxRows, timeoutMs } = {}) =>
-      ask("query", { sql, parameters, maxRows, timeoutMs }),
+    query: (sql, parameters, { maxRows, timeoutMs = QUERY_MS, signal } = {}) =>
+      ask("query", { sql, parameters, maxRows, timeoutMs }, timeoutMs + MARGIN_MS, signal),
     figures: () => ask("figures"),
-    ask,
+    ask: (name, body) => ask(name, body),
   };
 }
 
@@ -98,13 +107,18 @@ async function readyPod(
   });
 }
 
+interface Question {
+  readonly name: string;
+  readonly body: unknown;
+  readonly where: string;
+  readonly signal: AbortSignal;
+}
+
 function post<T>(
   way: Duplex,
   ca: string,
   token: string,
-  name: string,
-  body: unknown,
-  where: string,
+  { name, body, where, signal }: Question,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void =>
@@ -124,7 +138,7 @@ function post<T>(
       createConnection: () => connect({ socket: way, ca, servername: "localhost" }),
       method: "POST",
       path: `/${name}`,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal,
       headers: {
         host: "localhost",
         connection: "close",

@@ -5,6 +5,7 @@ import { gigabytes } from "../../observe/queries/bigquery/bigquery.ts";
 import type { NamedQuery } from "../../observe/queries/query-file.ts";
 import { boundParameters, createQueryRunner, sqlFor } from "../../observe/queries/run.ts";
 import type { QueryAnswer, QueryLimits, QueryParameters } from "../../observe/warehouse/warehouse.ts";
+import { LONGEST_QUERY_MS } from "../../observer/answers.ts";
 import { type CliContext, type CommandInput, isSet, listOption, textOption } from "../command.ts";
 import type { NamedPlace } from "./place.ts";
 
@@ -24,7 +25,7 @@ export function givenParameters(input: CommandInput): Record<string, string> {
   );
 }
 
-export function limitsOf(context: CliContext, input: CommandInput): QueryLimits {
+function limitsOf(context: CliContext, input: CommandInput, places: readonly NamedPlace[]): QueryLimits {
   const maxRows = Number(textOption(input, "rows"));
   if (!Number.isInteger(maxRows) || maxRows < 1 || maxRows > 100_000)
     throw new SlipwayError({
@@ -34,6 +35,14 @@ export function limitsOf(context: CliContext, input: CommandInput): QueryLimits 
       exitCode: 2,
     });
   const timeoutMs = parseDuration(textOption(input, "timeout") ?? "30s", "--timeout");
+  const isOurs = places.some(({ place }) => place.dialect === "duckdb");
+  if (timeoutMs < 1 || (isOurs && timeoutMs > LONGEST_QUERY_MS))
+    throw new SlipwayError({
+      code: "USAGE_TIMEOUT",
+      where: "--timeout",
+      message: `should be at most ${LONGEST_QUERY_MS / 60_000}m, and more than nothing`,
+      exitCode: 2,
+    });
   return { maxRows, timeoutMs, signal: context.signal };
 }
 
@@ -45,7 +54,7 @@ export async function ask(
   query: NamedQuery,
   parameters: QueryParameters,
 ): Promise<number> {
-  const limits = limitsOf(context, input);
+  const limits = limitsOf(context, input, places);
   if (isSet(input, "dryRun")) return sayCost(context, input, places, query, parameters);
   const asked = await Promise.allSettled(
     places.map(({ place }) => createQueryRunner(place).run(query, parameters, limits)),

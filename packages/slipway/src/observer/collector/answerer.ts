@@ -7,9 +7,9 @@ import { tokenCheck } from "../../observe/collect/receiver.ts";
 /** A question is short; Alertmanager's groups of some hundred alerts have their place. */
 const MAX_BYTES = 1_000_000;
 
-/** By name, as in `../answers.ts`. Answers true when the request was a question, and is being answered. */
+/** By name, as in `../answers.ts`; their signal aborts when the caller has left. Answers true when the request was a question, and is being answered. */
 export function createAnswerer(
-  handlers: Readonly<Record<string, (body: unknown) => Promise<unknown>>>,
+  handlers: Readonly<Record<string, (body: unknown, signal: AbortSignal) => Promise<unknown>>>,
   token: string,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
   const mayRead = tokenCheck(token);
@@ -23,10 +23,13 @@ export function createAnswerer(
       send(401, { error: { code: "COLLECTOR_TOKEN", message: "wrong token" } });
       return true;
     }
+    const leaving = new AbortController();
+    response.once("close", () => leaving.abort());
     void (async () => {
       try {
-        const body = await bodyOf(request);
-        send(200, { result: (await handler(body === "" ? undefined : JSON.parse(body))) ?? null });
+        const text = await bodyOf(request);
+        const body: unknown = text === "" ? undefined : JSON.parse(text);
+        send(200, { result: (await handler(body, leaving.signal)) ?? null });
       } catch (error) {
         const known = error instanceof SlipwayError;
         const isWrong = error instanceof z.ZodError || error instanceof SyntaxError;
