@@ -9,27 +9,16 @@ import { text } from "node:stream/consumers";
 import { newSecret, SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import type { LogPlace } from "../observe/collect/tail.ts";
-import { exposition } from "../observe/prometheus/metrics.ts";
-import { processFamilies } from "../observe/prometheus/process.ts";
 import { serveMetrics } from "../observe/prometheus/serve.ts";
-import { openDuckWarehouse } from "../observe/warehouse/duckdb/open.ts";
 import type { FromCompanion } from "../world/companion.ts";
 import { serveControl } from "../world/control.ts";
 import { worldPaths } from "../world/state.ts";
-import { alertAnswers } from "./alerts/answers.ts";
-import { countedMinutes } from "./alerts/restore.ts";
-import { startAlerts } from "./alerts/start.ts";
-import { answersOf } from "./answers.ts";
 import { type ImportFiles, importInto } from "./import-files.ts";
-import { observerFamilies } from "./metrics.ts";
-import { startObserver } from "./observer.ts";
 import { useFrom } from "./pages/clusters/prometheus-use.ts";
-import { sentenceOf } from "./pages/rows.ts";
 import { warehouseRows } from "./pages/warehouse-rows.ts";
 import type { ObserverInput } from "./process.ts";
 import { createQueries } from "./queries.ts";
-import { readersOf } from "./readers.ts";
-import { openScheduled, runScheduled } from "./scheduled.ts";
+import { startWatch } from "./watch.ts";
 import { startWorldPages } from "./world-pages.ts";
 
 const log = (line: string): void =>
@@ -49,54 +38,23 @@ try {
   const { observe } = config;
   if (observe === undefined) throw new Error("started although observe is false");
   const paths = worldPaths(config.root);
-  const warehouse = await openDuckWarehouse({
-    folder: paths.observe,
-    clock: systemClock,
-    accessLog: observe.accessLog,
-    keepForMs: observe.keepForMs,
-    maxBytes: observe.maxBytes,
-    // Exact percentiles of ten busy days hold each of their times; with less they go by way of the disk.
-    memoryBytes: 1_000_000_000,
-  });
   const targets = world.clusters.map(({ name, url, token, ca }) => ({
     name,
     client: createHttpClient({ name, url, token, ca }),
   }));
-  // Before the first line is stored by this process: the counts go on from here.
-  const restored = await countedMinutes(warehouse, systemClock.now()).catch((error: unknown) => {
-    log(`alerts begin without what was counted before: ${String(error)}`);
-    return [];
-  });
-  const observer = startObserver({
-    service: config.name,
-    namespace: config.namespace,
-    config: observe,
-    targets,
-    places: placesOf(config.namespace, world.clusters, paths),
-    warehouse,
-    readers: (sources) => readersOf(observe, warehouse, sources, () => systemClock.now()),
-    clock: systemClock,
-    log,
-  });
   let link: string | undefined;
-  let noAlerts = "";
-  const alerts = await startAlerts({
-    config,
-    observe,
-    observer,
-    restored,
+  const watch = await startWatch({
+    ...{ config, observe, targets, process, log },
+    places: placesOf(config.namespace, world.clusters, paths),
     folder: paths.observe,
+    // Exact percentiles of ten busy days hold each of their times; with less they go by way of the disk.
+    warehouse: { memoryBytes: 1_000_000_000 },
     outbox: join(paths.root, "outbox"),
-    clock: systemClock,
     link: () => link,
-    log,
-  }).catch((error: unknown) => {
-    // What is wrong with a rule must not cost the logs.
-    const where = error instanceof SlipwayError && error.where !== undefined ? `${error.where}: ` : "";
-    noAlerts = `${where}${sentenceOf(error)}`;
-    log(`no alerts: ${noAlerts}`);
-    return undefined;
+    again: "`slipway local down` and `slipway local up`",
+    clock: systemClock,
   });
+  const { observer, warehouse } = watch;
   const rows = warehouseRows("world", warehouse, {
     clock: systemClock,
     unread: () => observer.figures().unread,
@@ -108,31 +66,11 @@ try {
     committed: () => warehouse.figures().committed,
     lastRun: (name) => scheduler.lastRun(name),
   });
-  const scheduler = await openScheduled({
-    queries,
-    alerts: alerts?.alerts,
-    slack: config.notify.slack,
-    file: join(paths.observe, "scheduled.json"),
-    clock: systemClock,
-    log,
-  });
-  const closing = new AbortController();
-  const scheduled = runScheduled(scheduler, { clock: systemClock, log, signal: closing.signal });
+  const scheduler = await watch.schedule(queries);
   const metrics = await serveMetrics({
     folder: paths.metrics,
     name: "observer",
-    read: exposition([
-      ...observerFamilies({
-        observer,
-        observe,
-        alerts:
-          alerts === undefined
-            ? undefined
-            : { counts: alerts.counts, standing: () => alerts.alerts.standing() },
-        now: () => systemClock.now(),
-      }),
-      ...processFamilies(process, systemClock.now()),
-    ]),
+    read: watch.metrics,
     onProblem: (error) => log(`metrics: ${String(error)}`),
   }).catch((error: unknown) => {
     log(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
@@ -144,7 +82,7 @@ try {
     observe,
     targets,
     observer,
-    alerts: alerts?.port,
+    alerts: watch.alerts?.port,
     use: useFrom(observe, process.env),
     rows,
     queries,
@@ -161,8 +99,7 @@ try {
   const token = newSecret();
   const control = await serveControl(
     {
-      ...answersOf(observer),
-      ...alertAnswers(alerts?.alerts, noAlerts, systemClock),
+      ...watch.answers,
       import: (what) => importInto(warehouse, observe, what as ImportFiles, { clock: systemClock }),
     },
     token,
@@ -176,13 +113,10 @@ try {
   });
   if (pages === undefined) say({ kind: "problem", text: "the pages cannot be served; see world.log" });
   await Promise.race([worldIsGone, asked]);
-  closing.abort();
   control.close();
   metrics?.close();
   await pages?.close();
-  await alerts?.close();
-  await scheduled;
-  await observer.close();
+  await watch.close();
   process.exit(0);
 } catch (error) {
   log(error instanceof Error ? (error.stack ?? error.message) : String(error));

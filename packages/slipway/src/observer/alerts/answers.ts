@@ -33,7 +33,7 @@ export function alertAnswers(
   alerts: Alerts | undefined,
   problem: string,
   clock: Pick<Clock, "now">,
-  again = "`slipway local down` and `slipway local up`",
+  again: string,
 ): AlertAnswers {
   const here = (): Alerts => {
     if (alerts !== undefined) return alerts;

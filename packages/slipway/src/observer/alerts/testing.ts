@@ -4,12 +4,8 @@ import { join } from "node:path";
 import { systemClock } from "@slipway/base";
 import { type ObserveConfig, observeOf } from "../../config/observe.ts";
 import type { SlackConfig } from "../../config/types.ts";
-import { openDuckWarehouse } from "../../observe/warehouse/duckdb/open.ts";
-import type { ReleaseRecord } from "../../release/model.ts";
-import { startObserver } from "../observer.ts";
-import { readersOf } from "../readers.ts";
-import { countedMinutes } from "./restore.ts";
-import { type RunningAlerts, startAlerts } from "./start.ts";
+import { startWatch } from "../watch.ts";
+import type { RunningAlerts } from "./start.ts";
 
 export interface WatchedLog {
   readonly running: RunningAlerts;
@@ -32,18 +28,15 @@ export async function watchLog(options: {
   const path = join(folder, "access.log");
   await mkdir(folder, { recursive: true });
   await writeFile(path, "", { flag: "a" });
-  const warehouse = await openDuckWarehouse({
-    folder: join(folder, "observe"),
-    clock,
-    accessLog: observe.accessLog,
-    keepForMs: observe.keepForMs,
-    maxBytes: observe.maxBytes,
-  });
-  const restored = await countedMinutes(warehouse, clock.now());
-  const observer = startObserver({
-    service: "shop",
-    namespace: "shop",
-    config: observe,
+  const { warehouse, alerts, close } = await startWatch({
+    config: {
+      name: "shop",
+      environment: "production",
+      namespace: "shop",
+      clusters: [],
+      notify: { slack: { mentions: {}, ...options.slack } },
+    },
+    observe,
     targets: [],
     places: [
       {
@@ -56,35 +49,17 @@ export async function watchLog(options: {
         },
       },
     ],
-    warehouse,
-    readers: (sources) => readersOf(observe, warehouse, sources, () => clock.now()),
-    clock,
-    log,
-  });
-  const running = await startAlerts({
-    config: {
-      name: "shop",
-      environment: "production",
-      clusters: [],
-      notify: { slack: { allow: undefined, mentions: {}, ...options.slack } as SlackConfig },
-    },
-    observe,
-    observer: { ...observer, releases: (): readonly ReleaseRecord[] => [] },
-    restored,
     folder: join(folder, "observe"),
     outbox: join(folder, "outbox"),
-    clock,
-    link: () => undefined,
-    log,
+    again: "start it again",
+    ...{ process, clock, log },
   });
+  if (alerts === undefined) throw new Error("no alerts: see the log");
   return {
-    running,
+    running: alerts,
     append: (statuses) => appendFile(path, statuses.map((status) => lineOf(status, clock.now())).join("")),
     stored: () => warehouse.figures().access,
-    async close() {
-      await running.close();
-      await observer.close();
-    },
+    close,
   };
 }
 

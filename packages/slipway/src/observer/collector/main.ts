@@ -9,19 +9,8 @@ import { SlipwayError, systemClock, systemCode } from "@slipway/base";
 import { createHttpClient } from "@slipway/kube";
 import type { SlackConfig } from "../../config/types.ts";
 import { createReceiver } from "../../observe/collect/receiver.ts";
-import { exposition } from "../../observe/prometheus/metrics.ts";
-import { processFamilies } from "../../observe/prometheus/process.ts";
 import { metricsHandler } from "../../observe/prometheus/serve.ts";
-import { openWarehouse } from "../../observe/warehouse/duckdb/open.ts";
-import { alertAnswers } from "../alerts/answers.ts";
-import { countedMinutes } from "../alerts/restore.ts";
-import { startAlerts } from "../alerts/start.ts";
-import { answersOf } from "../answers.ts";
-import { observerFamilies } from "../metrics.ts";
-import { startObserver } from "../observer.ts";
-import { sentenceOf } from "../pages/rows.ts";
-import { readersOf } from "../readers.ts";
-import { openScheduled, runScheduled } from "../scheduled.ts";
+import { startWatch } from "../watch.ts";
 import { createAnswerer } from "./answerer.ts";
 import { type CollectorInput, collectorInputSchema, MOUNTED, observeOfInput, PORT } from "./input.ts";
 import { handedQueries } from "./queries.ts";
@@ -39,100 +28,45 @@ const folder = "/data";
 // (Recreate) with this volume (ReadWriteOnce), and kubelet starts a container when the one before has ended. Should all
 // of that fail, the lock that DuckDB has in the kernel still stands.
 await rm(join(folder, "warehouse.lock"), { force: true });
-const warehouse = await openWarehouse({
-  folder,
-  clock: systemClock,
-  accessLog: observe.accessLog,
-  keepForMs: observe.keepForMs,
-  maxBytes: observe.maxBytes,
-  onRunaway(why) {
-    log(`${why}: ends, and is started again`);
-    process.abort(); // the first process of a container heeds no signal of its own, and an orderly end would wait
-  },
-});
 const client = await ownCluster(input.cluster);
-const slack = await slackOf(input);
-// Before the first line is stored by this process: the counts go on from here.
-const restored = await countedMinutes(warehouse, systemClock.now()).catch((error: unknown) => {
-  log(`alerts begin without what was counted before: ${String(error)}`);
-  return [];
-});
-const observer = startObserver({
-  service: input.service,
-  namespace: input.namespace,
-  config: observe,
-  targets: [{ name: input.cluster, client }],
-  scope: { namespace: input.namespace, readsReleases: input.readsReleases },
-  places: [],
-  warehouse,
-  readers: (sources) => readersOf(observe, warehouse, sources, () => systemClock.now()),
-  clock: systemClock,
-  log,
-});
-let noAlerts = "";
-const alerts = await startAlerts({
+const watch = await startWatch({
   config: {
     name: input.service,
     environment: input.environment,
+    namespace: input.namespace,
     // It knows the releases of its own cluster, and what they would go back to there.
     clusters: [{ name: input.cluster }],
-    notify: { slack },
+    notify: { slack: await slackOf(input) },
   },
   observe,
-  observer,
-  restored,
+  targets: [{ name: input.cluster, client }],
+  scope: { namespace: input.namespace, readsReleases: input.readsReleases },
+  places: [],
   folder,
+  warehouse: {
+    onRunaway(why) {
+      log(`${why}: ends, and is started again`);
+      process.abort(); // the first process of a container heeds no signal of its own, and an orderly end would wait
+    },
+  },
   outbox: join(folder, "outbox"),
   // As of the warehouse's lock: whoever sent from this volume before is gone.
   isAlive: () => false,
-  clock: systemClock,
-  link: () => undefined,
-  log,
-}).catch((error: unknown) => {
-  // What is wrong with a rule must not cost the logs.
-  noAlerts = sentenceOf(error);
-  log(`no alerts: ${noAlerts}`);
-  return undefined;
+  again: "`slipway observe install`",
+  ...{ process, clock: systemClock, log },
 });
-const scheduler = await openScheduled({
-  queries: handedQueries(input.queries, warehouse),
-  alerts: alerts?.alerts,
-  slack,
-  file: join(folder, "scheduled.json"),
-  clock: systemClock,
-  log,
-});
-const closing = new AbortController();
-const scheduled = runScheduled(scheduler, { clock: systemClock, log, signal: closing.signal });
+await watch.schedule(handedQueries(input.queries, watch.warehouse));
 const receive = createReceiver({
-  taker: observer.collector,
+  taker: watch.observer.collector,
   cluster: input.cluster,
   token: await mounted("agent-token"),
   onProblem: (error) => log(error instanceof Error ? (error.stack ?? error.message) : String(error)),
 });
-const measure = metricsHandler(
-  exposition([
-    ...observerFamilies({
-      observer,
-      observe,
-      alerts:
-        alerts === undefined
-          ? undefined
-          : { counts: alerts.counts, standing: () => alerts.alerts.standing() },
-      now: () => systemClock.now(),
-    }),
-    ...processFamilies(process, systemClock.now()),
-  ]),
-  await mounted("metrics-token"),
-  (error) => log(`metrics: ${String(error)}`),
+const measure = metricsHandler(watch.metrics, await mounted("metrics-token"), (error) =>
+  log(`metrics: ${String(error)}`),
 );
-const { alertmanager, ...asked } = alertAnswers(
-  alerts?.alerts,
-  noAlerts,
-  systemClock,
-  "`slipway observe install`",
-);
-const answer = createAnswerer({ ...answersOf(observer), ...asked }, await mounted("read-token"));
+const { alertmanager, ...asked } = watch.answers;
+const answer = createAnswerer(asked, await mounted("read-token"));
 // Who may tell of alerts may not read lines: it has a token of its own.
 const hear = createAnswerer({ alertmanager }, await mounted("alertmanager-token"));
 const server = createServer(
@@ -153,10 +87,7 @@ server.listen(PORT, () => log(`collects for ${input.service} in ${input.cluster}
 await ended;
 server.close();
 server.closeAllConnections();
-closing.abort();
-await scheduled;
-await alerts?.close();
-await observer.close();
+await watch.close();
 process.exit(0);
 
 /** Undefined without a token: then incidents are told in this pod's log. */
