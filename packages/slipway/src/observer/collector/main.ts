@@ -90,15 +90,15 @@ server.closeAllConnections();
 await watch.close();
 process.exit(0);
 
-/** Undefined without a token: then incidents are told in this pod's log. */
+/** Where nothing was given for Slack, or its tokens are gone, incidents are told in this pod's log. */
 async function slackOf({ slack: place }: CollectorInput): Promise<SlackConfig | undefined> {
   const given = (name: string): Promise<string | undefined> =>
     mounted(name).catch((error: unknown) => {
       if (systemCode(error) === "ENOENT") return undefined;
       throw error;
     });
+  if (place === null) return undefined;
   const [botToken, webhookUrl] = [await given("slack-bot-token"), await given("slack-webhook-url")];
-  if (place === null || (botToken === undefined && webhookUrl === undefined)) return undefined;
   const { channel, apiUrl, mentions } = place;
   return {
     mentions,
