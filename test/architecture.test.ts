@@ -92,10 +92,11 @@ function exportedBy(specifier: string): string | undefined {
   if (name === undefined) return undefined;
   const folder = folderOf[name] as string;
   const manifest = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")) as {
-    exports: Record<string, string>;
+    exports: Record<string, string | { readonly types: readonly [source: string, packed: string] }>;
   };
   const path = manifest.exports[`.${specifier.slice(name.length)}`];
-  return path === undefined ? undefined : join(folder, path);
+  if (path === undefined) return undefined;
+  return join(folder, typeof path === "string" ? path : path.types[0]);
 }
 
 const graph = new Map(sources.map((file) => [file, importsOf(file)]));
@@ -108,14 +109,17 @@ test("no package imports a higher floor, and every workspace import is declared"
       readFileSync(join(root, folderOf[floors[own] as string] as string, "package.json"), "utf8"),
     ) as {
       dependencies?: Record<string, string>;
+      /** What is bundled is needed only for that. */
+      devDependencies?: Record<string, string>;
     };
+    const declared = { ...manifest.dependencies, ...manifest.devDependencies };
     for (const { specifier } of importsOf(file)) {
       const name = floors.find(
         (candidate) => specifier === candidate || specifier.startsWith(`${candidate}/`),
       );
       if (name === undefined) continue;
       if (floors.indexOf(name) > own) problems.push(`${file}: imports the higher floor ${specifier}`);
-      if (floors.indexOf(name) < own && manifest.dependencies?.[name] === undefined) {
+      if (floors.indexOf(name) < own && declared[name] === undefined) {
         problems.push(`${file}: imports ${name}, which its package.json does not declare`);
       }
     }

@@ -12,6 +12,7 @@ import { findBundle, stampOf } from "../packages/slipway/bin/bundle.mjs";
 import { commands } from "../packages/slipway/src/cli/commands.ts";
 import { startRegistry } from "../packages/slipway/src/images/registry/registry.ts";
 import { bundle } from "../scripts/bundle.ts";
+import { writeTypes } from "../scripts/types.ts";
 
 const root = join(import.meta.dirname, "..");
 const sources = join(root, "packages/slipway/bin/slipway");
@@ -26,7 +27,7 @@ before(async () => {
   for (const name of await readdir(join(root, "node_modules")))
     if (name !== "slipway" && name !== "@slipway")
       await symlink(join(root, "node_modules", name), join(modules, name));
-  for (const name of ["bin", "package.json"])
+  for (const name of ["bin", "imports", "package.json"])
     await cp(join(root, "packages/slipway", name), join(home, name), { recursive: true });
   // Two at once: as when somebody installs in two terminals.
   await Promise.all([1, 2].map(() => bundle({ root, dist: join(home, "dist") })));
@@ -116,6 +117,64 @@ export default defineConfig({
   );
   return home;
 }
+
+const DOORS: Readonly<Record<string, string>> = {
+  slipway: "index",
+  "slipway/verify": "verify/verify",
+  "slipway/verify/node-test": "verify/node-test/node-test",
+  "slipway/lifecycle": "lifecycle/lifecycle",
+};
+
+test("what a project imports is what the sources export, in a checkout and installed, from modules and from CommonJS", async () => {
+  for (const [door, source] of Object.entries(DOORS)) {
+    const own = Object.keys(await import(join(root, `packages/slipway/src/${source}.ts`))).sort();
+    assert.deepEqual(Object.keys(await import(door)).sort(), own, door);
+    const names = `Object.keys(all).filter((name) => name !== "module.exports").sort().join()`;
+    const module = `import * as all from "${door}"; console.log(${names});`;
+    const common = `const all = require("${door}"); console.log(${names});`;
+    for (const args of [
+      ["--input-type=module", "-e", module],
+      ["-e", common],
+    ]) {
+      const { stdout, stderr } = await exec([process.execPath, ...args], { cwd: folder });
+      assert.deepEqual([stdout.trim(), stderr], [own.join(), ""], door);
+    }
+  }
+});
+
+test("an installed package brings checks to node:test, and types to configurations and spec files", async () => {
+  const home = await project("typed", "127.0.0.1:1");
+  await writeFile(
+    join(home, "checks.test.ts"),
+    `import { describe, test } from "node:test";
+import { describeImage } from "slipway/verify";
+import { builtImages, checks } from "slipway/verify/node-test";
+checks({ describe, test, images: await builtImages() }, () => {
+  describeImage("app", (t) => t.file("/a.txt").contains("a"));
+});
+`,
+  );
+  const built = await exec([installed, "build", "--allow-dirty", "--builder", "slipway"], { cwd: home });
+  assert.equal(built.exitCode, 0, built.stdout + built.stderr);
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const ran = await exec([process.execPath, "--test", "--test-reporter=tap", "checks.test.ts"], {
+    cwd: home,
+    env,
+  });
+  assert.equal(ran.exitCode, 0, ran.stdout + ran.stderr);
+  assert.match(ran.stdout, /ok 1 - file \/a\.txt › contains "a"/);
+
+  await writeTypes(root, join(folder, "node_modules/slipway/dist/types"));
+  const compilerOptions = { module: "nodenext", strict: true, noEmit: true, types: ["node"] };
+  const files = ["slipway.config.ts", "spec/app.ts", "checks.test.ts"];
+  await writeFile(join(home, "package.json"), '{ "type": "module" }');
+  await writeFile(join(home, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
+  const tsc = [join(root, "node_modules/.bin/tsc"), "-p", "."];
+  assert.deepEqual((await exec(tsc, { cwd: home })).stdout, "");
+  const spec = join(home, "spec/app.ts");
+  await writeFile(spec, (await readFile(spec, "utf8")).replace("exists()", "exits()"));
+  assert.match((await exec(tsc, { cwd: home })).stdout, /spec\/app\.ts.*'exits' does not exist/);
+});
 
 test("what goes wrong inside names the sources", async () => {
   const config = join(folder, "own/project/slipway.config.ts");

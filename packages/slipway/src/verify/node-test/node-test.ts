@@ -26,7 +26,7 @@ import { type DecideOptions, decideChecks } from "../run.ts";
 /** What `node:test`, vitest and Jest have in common. */
 export interface TestRunner {
   describe(name: string, body: () => void): unknown;
-  test(name: string, body: () => unknown): unknown;
+  test(name: string, body: () => Promise<void>): unknown;
 }
 
 export interface ChecksOptions

@@ -1,0 +1,3 @@
+import { load } from "./load.mjs";
+
+export const { builtImages, checks } = load("verify/node-test/node-test");
