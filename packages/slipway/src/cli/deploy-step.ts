@@ -73,7 +73,6 @@ async function carryOut(
 ): Promise<number> {
   for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);
   checkEdge(project, rendered.objects);
-  await bucketStep(project, output);
   const result = await withProgress(
     context,
     project,
@@ -81,6 +80,7 @@ async function carryOut(
     (onEvent) =>
       deploy(release, rendered, {
         ...options,
+        bringFiles: () => bucketStep(project, output),
         onEvent,
         signal: context.signal,
         message: textOption(input, "message"),

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { keepReferences } from "./steps.ts";
+import type { Project } from "./project.ts";
+import { bucketStep, keepReferences } from "./steps.ts";
 
 const built = (digest: string, reference: string | undefined) => ({
   name: "web",
@@ -25,4 +29,33 @@ test("an image that is the same as in an earlier release keeps the reference it 
   for (const [digest, reference, expected] of table) {
     assert.equal(keepReferences([built(digest, reference)], releases)[0]?.reference, expected);
   }
+});
+
+test("static files reach the local world with releases to it, and with no others", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "buckets-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const from = join(folder, "public");
+  const served = join(folder, "assets", "a.txt");
+  const projectOf = (isLocal: boolean): Project =>
+    ({
+      config: {
+        isLocal,
+        edge: { routes: [{ path: "/static/*", target: { kind: "bucket", name: "assets", from } }] },
+      },
+      paths: { bucket: (name: string) => join(folder, name) },
+    }) as unknown as Project;
+  const said: string[] = [];
+  const output = { say: (line: string) => void said.push(line), emit: () => undefined };
+
+  await assert.rejects(bucketStep(projectOf(true), output), { code: "EDGE_BUCKET_SOURCE" });
+  await mkdir(from);
+  await writeFile(join(from, "a.txt"), "one");
+  await bucketStep(projectOf(true), output);
+  assert.equal(await readFile(served, "utf8"), "one");
+  await writeFile(join(from, "a.txt"), "two, longer");
+  await bucketStep(projectOf(false), output);
+  assert.equal(await readFile(served, "utf8"), "one");
+  assert.deepEqual(said, [
+    "  note: bucket assets: nothing was uploaded; only the local world serves buckets so far",
+  ]);
 });

@@ -274,6 +274,13 @@ function targetOf(prefix: string, image: BuiltImage, record: BuildRecord): strin
 export async function bucketStep(project: Project, output: StepOutput): Promise<void> {
   for (const { target } of project.config.edge?.routes ?? []) {
     if (target.kind !== "bucket") continue;
+    // What other environments release must not change what the local world serves.
+    if (!project.config.isLocal) {
+      output.say(
+        `  note: bucket ${target.name}: nothing was uploaded; only the local world serves buckets so far`,
+      );
+      continue;
+    }
     const folder = project.paths.bucket(target.name);
     try {
       await publishFolder(target.from, folder);

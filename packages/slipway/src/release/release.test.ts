@@ -4,9 +4,20 @@ import { after, before, test } from "node:test";
 import { until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { createHttpClient, type Deployment } from "@slipway/kube";
+import { freeze, unlock } from "./lock/freeze.ts";
+import { parseManifest } from "./manifests/manifests.ts";
+import { renderObjects } from "./manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "./model.ts";
-import { deploy, history, rollback, status } from "./release.ts";
-import { behaviours, contextOf, recordEvents, rendered as renderedWeb, targetsOf } from "./testing.ts";
+import { deploy, history, hold, rollback, status } from "./release.ts";
+import {
+  behaviours,
+  contextOf,
+  image,
+  recordEvents,
+  rendered as renderedWeb,
+  targetsOf,
+  webManifest,
+} from "./testing.ts";
 import { renderEvent, renderHistory, renderStatus } from "./text.ts";
 
 let clusters: Cluster[] = [];
@@ -41,6 +52,48 @@ test("the same over HTTPS, as a command in its own process would do it", async (
   t.after(() => Promise.all(targets.map((target) => target.client.close())));
   await story(contextOf(targets, { service: "store" }), "store");
 });
+
+test("static files are brought when nothing refuses the release any more, and before anything is applied", async () => {
+  const context = contextOf(targetsOf(clusters), { service: "files", namespace: "files" });
+  const of = (tag: string): RenderedRelease => inNamespace(tag, "files");
+  const log: string[] = [];
+  const options = {
+    bringFiles: async () => {
+      log.push("files");
+    },
+    onEvent: ({ type }: { readonly type: string }) => {
+      if (type === "locked" || type === "started" || type === "applied") log.push(type);
+    },
+  };
+  assert.equal((await deploy(context, of("v1"), options)).exitCode, 0);
+  assert.deepEqual(log.splice(0), ["locked", "files", "started", "applied", "applied"]);
+
+  await freeze(context, { message: "the sale" });
+  await assert.rejects(deploy(context, of("v2"), options), { code: "LOCK_FROZEN" });
+  await unlock(context, { force: true });
+  await hold(context, 1);
+  await assert.rejects(deploy(context, of("v1"), options), { code: "RELEASE_HELD" });
+  assert.deepEqual(log, [], "nothing was brought for a release that was refused");
+
+  const broken = { bringFiles: () => Promise.reject(new Error("no space left")) };
+  await assert.rejects(deploy(context, of("v2"), broken), { message: "no space left" });
+  assert.deepEqual(
+    (await history(context)).map(({ number }) => number),
+    [1],
+  );
+  assert.equal((await deploy(context, of("v2"), options)).exitCode, 0, "the lock is free");
+});
+
+function inNamespace(tag: string, namespace: string): RenderedRelease {
+  return renderObjects({
+    service: namespace,
+    namespace,
+    loaded: parseManifest(webManifest({ replicas: 1 }), "k8s/web.yaml"),
+    patches: [],
+    images: [image("web", tag)],
+    version: { commit: `${tag}0000000`, message: `ship ${tag}`, author: "Aki", dirty: false },
+  });
+}
 
 async function story(context: ReleaseContext, prefix = ""): Promise<void> {
   const rendered = (tag: string, options: Parameters<typeof renderedWeb>[1] = {}): RenderedRelease =>

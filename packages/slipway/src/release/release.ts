@@ -34,6 +34,11 @@ export interface DeployOptions extends RunOptions {
   readonly frozen?: FrozenPlan | undefined;
   /** Clusters that this command found not to answer already, and why. */
   readonly knownAway?: ReadonlyMap<string, string> | undefined;
+  /**
+   * Puts what is served beside the clusters, like static files, in its place. Called once nothing refuses the release any
+   * more, before its record; when it rejects, the release has not begun.
+   */
+  readonly bringFiles?: (() => Promise<void>) | undefined;
 }
 
 /** Throws before anything is changed when the release may not begin; a release that fails is a result, not an error. */
@@ -76,6 +81,7 @@ export async function deploy(
     }
     const known = { ...locked, records: underPresentNames(locked.records, plan.identities) };
     for (const message of goneWarnings(known.records, names)) emit({ type: "warning", message });
+    await options.bringFiles?.();
     return runNumbered(context, known, {
       kind: "deploy",
       rendered,
