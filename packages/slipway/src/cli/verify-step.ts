@@ -4,6 +4,8 @@ import type { AnyObject } from "@slipway/kube";
 import { bindSlipwayImports } from "../config/load.ts";
 import type { Target } from "../verify/check.ts";
 import { WORKLOAD_KINDS } from "../verify/cluster/pods.ts";
+import { composeRunner } from "../verify/compose/runner.ts";
+import { type EngineChoice, engineOpener } from "../verify/engines/open.ts";
 import type { Phase } from "../verify/plan.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
 import { collectStructureTests } from "../verify/structure-test/load.ts";
@@ -11,11 +13,11 @@ import { callWorld } from "../world/control.ts";
 import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
+import { composePaths } from "./compose/options.ts";
+import { composeBuildOf } from "./compose.ts";
 import { renderUnbuilt } from "./deploy-step.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
-import { composeRunner } from "./verify-compose.ts";
-import { type EngineChoice, engineOpener } from "./verify-engine.ts";
 import { emptyHintOf, liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
 export interface VerifyStepOptions extends ShowOptions {
@@ -58,8 +60,11 @@ export async function verifyStep(
     root: config.root,
     clock: context.clock,
     services: world === undefined ? undefined : serviceAccess(world, config.namespace),
-    engine: engineOpener(options.engine ?? "auto", context, project),
-    compose: composeRunner(context),
+    engine: engineOpener(options.engine ?? "auto", { ...context, folder: project.paths.root }),
+    compose: composeRunner({
+      ...context,
+      buildOf: (loaded) => composeBuildOf(context, loaded, composePaths(loaded).layout),
+    }),
     clusters: {
       async open(place) {
         const { clusterRunner } = await import("./verify-cluster.ts");

@@ -5,6 +5,7 @@ import { systemCode } from "@slipway/base";
 import { type BuildEvent, type BuildOptions, buildImages } from "../../images/build.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { ImageConfigFile } from "../../images/oci.ts";
+import { removeOldBuilds } from "../../images/old-builds.ts";
 import { readImage } from "../../images/source.ts";
 import type { ExposedPort, ProjectSpec } from "../engines/engine.ts";
 import type { ComposeProject, ComposeService } from "./model.ts";
@@ -61,6 +62,10 @@ export async function buildProject(project: ComposeProject, build: ImageBuild): 
   const { sources, nameOf } = imageSources(project);
   for (const service of project.services) await checkBuild(service, build.root);
   const built = await buildImages({ ...build, images: sources });
+  await removeOldBuilds(build.layout, {
+    images: built.map(({ name }) => name),
+    needed: built.map(({ digest }) => digest),
+  }).catch(() => {}); // another time: nothing of this project is missing
   const imageOf = (service: ComposeService): BuiltImage =>
     built.find(({ name }) => name === nameOf.get(service.name)) as BuiltImage;
   const configs = new Map<string, ImageConfigFile["config"]>();

@@ -30,7 +30,7 @@ test("each check is a test of node:test, and one that does not pass says what wa
     `import { describe, test } from "node:test";
 import { checks } from ${url("node-test.ts")};
 import { describeImage } from ${url("../verify.ts")};
-checks({ describe, test, images: ${JSON.stringify([image])} }, () => {
+checks({ describe, test, engine: "none", images: ${JSON.stringify([image])} }, () => {
   describeImage("web", (t) => {
     t.image.exposes(8080);
     t.file("/app/server.conf").mode("0600");
@@ -70,7 +70,7 @@ const web = (t: ImageTarget) => {
   t.file("/app/server.conf").mode("0600");
   t.port(8080).listening();
 };
-checks({ describe, test, images: ${JSON.stringify([image])} }, () => describeImage("web", web));
+checks({ describe, test, engine: "none", images: ${JSON.stringify([image])} }, () => describeImage("web", web));
 `,
   );
   const env = { ...process.env, NO_COLOR: "1", CI: "true" };

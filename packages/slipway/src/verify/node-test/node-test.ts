@@ -1,6 +1,6 @@
 /**
  * The checks of spec files as tests of `node:test` or vitest: one test for each check, from the same collector, observed
- * once for all of them. `import { checks } from "slipway/verify/node-test"`.
+ * once for all of them, with the verdicts that `slipway verify` gives. `import { checks } from "slipway/verify/node-test"`.
  *
  * @example
  * import { describe, test } from "node:test"; // or from "vitest"
@@ -16,8 +16,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, SlipwayError, systemClock, systemCode } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
+import { ImageLayout } from "../../images/layout.ts";
+import { createRegistryClient } from "../../images/registry/client.ts";
+import { dockerCredentials } from "../../images/registry/credentials.ts";
 import { type Check, targetName } from "../check.ts";
 import { collectNow } from "../collect.ts";
+import { composeRunner } from "../compose/runner.ts";
+import { type EngineChoice, engineOpener } from "../engines/open.ts";
 import { withoutImplied } from "../plan.ts";
 import type { CheckResult } from "../report/result.ts";
 import { details } from "../report/text.ts";
@@ -29,10 +34,12 @@ export interface TestRunner {
   test(name: string, body: () => Promise<void>): unknown;
 }
 
-export interface ChecksOptions
-  extends TestRunner,
-    Partial<Pick<DecideOptions, "engine" | "compose" | "services" | "root" | "platform">> {
+export interface ChecksOptions extends TestRunner, Partial<Pick<DecideOptions, "services" | "platform">> {
   readonly images: readonly BuiltImage[];
+  /** The project's folder, in whose `.slipway` things are kept. Default: the process's. */
+  readonly root?: string;
+  /** Where containers run, as `slipway verify --engine` has it. Default: auto. */
+  readonly engine?: EngineChoice;
   readonly clock?: Clock;
 }
 
@@ -49,11 +56,7 @@ export function checks(options: ChecksOptions, body: () => void): void {
   }
   let deciding: Promise<readonly CheckResult[]> | undefined;
   const decide = (): Promise<readonly CheckResult[]> => {
-    deciding ??= decideChecks(collected, {
-      ...options,
-      root: options.root ?? process.cwd(),
-      clock: options.clock ?? systemClock,
-    });
+    deciding ??= decideAll(collected, options);
     return deciding;
   };
   const byTarget = Map.groupBy(collected.entries(), ([, check]) => targetName(check.target));
@@ -67,6 +70,35 @@ export function checks(options: ChecksOptions, body: () => void): void {
       }
     });
   }
+}
+
+function decideAll(collected: readonly Check[], options: ChecksOptions): Promise<readonly CheckResult[]> {
+  const { root = process.cwd(), engine = "auto", clock = systemClock, images, services, platform } = options;
+  const { env } = process;
+  const { signal } = new AbortController(); // a test runner ends the process instead
+  return decideChecks(collected, {
+    images,
+    services,
+    root,
+    clock,
+    ...(platform === undefined ? {} : { platform }),
+    name: `verify-${process.pid}`,
+    engine: engineOpener(engine, { env, clock, folder: join(root, ".slipway") }),
+    compose: composeRunner({
+      env,
+      clock,
+      signal,
+      buildOf: async ({ directory }) => ({
+        layout: await ImageLayout.open(join(directory, ".slipway", "compose", "layout"), { clock }),
+        registry: createRegistryClient({ clock, credentials: dockerCredentials(env) }),
+        root: directory,
+        commitTimeMs: 0,
+        isLocal: true,
+        allowHostBases: [],
+        signal,
+      }),
+    }),
+  });
 }
 
 function failure(check: Check, result: CheckResult): AssertionError {

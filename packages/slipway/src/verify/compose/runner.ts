@@ -1,33 +1,39 @@
 /** Compose files for checks: read and built without Docker, started on the engine of the run. */
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { SlipwayError, systemCode } from "@slipway/base";
-import type { ComposeRunner } from "../verify/observe/compose-run.ts";
-import type { CliContext } from "./command.ts";
-import { composePaths } from "./compose/options.ts";
-import { composeBuildOf } from "./compose.ts";
+import { type Clock, SlipwayError, systemCode } from "@slipway/base";
+import type { ComposeRunner } from "../observe/compose-run.ts";
+import type { ImageBuild } from "./images.ts";
+import type { LoadedProject } from "./load.ts";
 
 /** From the first start to the last service that is ready. */
 const READY_MS = 60_000;
 
-export function composeRunner(context: CliContext): ComposeRunner {
+export interface ComposeRunnerOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** What the images are built with; its registry client is closed here. */
+  readonly buildOf: (loaded: LoadedProject) => Promise<ImageBuild>;
+}
+
+export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOptions): ComposeRunner {
   return {
     async up(paths, engine) {
-      const { loadProject } = await import("../verify/compose/load.ts");
-      const { hasDockerCompose, loadWithDocker } = await import("../verify/compose/docker-config.ts");
-      const { buildProject } = await import("../verify/compose/images.ts");
-      const { bringUp, upError } = await import("../verify/compose/run.ts");
-      const [first = context.cwd] = paths;
+      const { loadProject } = await import("./load.ts");
+      const { hasDockerCompose, loadWithDocker } = await import("./docker-config.ts");
+      const { buildProject } = await import("./images.ts");
+      const { bringUp, upError } = await import("./run.ts");
+      const [first = "."] = paths;
       const isFolder = paths.length === 1 && (await isDirectory(first));
       // On Docker's own engine its plugin says what the file means, where there is one.
-      const load =
-        engine.name === "docker" && (await hasDockerCompose(context.env)) ? loadWithDocker : loadProject;
+      const load = engine.name === "docker" && (await hasDockerCompose(env)) ? loadWithDocker : loadProject;
       const loaded = await load({
         cwd: isFolder ? first : dirname(first),
-        env: context.env,
+        env,
         ...(isFolder ? {} : { files: paths }),
       });
-      const build = await composeBuildOf(context, loaded, composePaths(loaded).layout);
+      const build = await buildOf(loaded);
       const built = await buildProject(loaded.project, build).finally(() => build.registry.close());
       const project = await engine.createProject({
         // Another run of the same file may go on beside this one.
@@ -36,7 +42,6 @@ export function composeRunner(context: CliContext): ComposeRunner {
         services: built.services.map((service) => ({ ...service, published: [] })),
       });
       try {
-        const { clock, signal } = context;
         const result = await bringUp(project, { clock, signal, deadlineMs: READY_MS });
         if (result.kind === "failed") throw upError(result);
         return project;

@@ -1,22 +1,16 @@
 /** Which engine the containers of checks run on; opened only when a check needs one. */
 import { join } from "node:path";
-import { SlipwayError } from "@slipway/base";
-import type { Engine, Unseen } from "../verify/engines/engine.ts";
-import type { CliContext } from "./command.ts";
-import type { Project } from "./project.ts";
+import { type Clock, SlipwayError } from "@slipway/base";
+import type { Engine, Unseen } from "./engine.ts";
 
 export const ENGINES = ["auto", "sandbox", "docker", "podman", "none"] as const;
 export type EngineChoice = (typeof ENGINES)[number];
 
-export function engineChoice(text: string | undefined): EngineChoice {
-  const found = ENGINES.find((one) => one === (text ?? "auto"));
-  if (found !== undefined) return found;
-  throw new SlipwayError({
-    code: "USAGE_ENGINE",
-    where: `--engine ${text}`,
-    message: `should be one of ${ENGINES.join(", ")}`,
-    exitCode: 2,
-  });
+export interface EngineOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  /** `.slipway` of the project: the sandbox keeps its runs and its unpacked layers there. */
+  readonly folder: string;
 }
 
 /**
@@ -25,18 +19,17 @@ export function engineChoice(text: string | undefined): EngineChoice {
  */
 export function engineOpener(
   choice: EngineChoice,
-  context: CliContext,
-  project: Pick<Project, "paths">,
+  options: EngineOptions,
 ): (() => Promise<Engine | Unseen>) | undefined {
   if (choice === "none") return undefined;
-  if (choice === "sandbox") return () => openSandbox(context, project);
-  if (choice !== "auto") return () => openDocker(choice, context);
+  if (choice === "sandbox") return () => openSandbox(options);
+  if (choice !== "auto") return () => openDocker(choice, options);
   return async () => {
     const reasons: string[] = [];
     for (const open of [
-      () => openSandbox(context, project),
-      () => openDocker("docker", context),
-      () => openDocker("podman", context),
+      () => openSandbox(options),
+      () => openDocker("docker", options),
+      () => openDocker("podman", options),
     ]) {
       try {
         return await open();
@@ -52,8 +45,8 @@ export function engineOpener(
   };
 }
 
-async function openSandbox(context: CliContext, { paths }: Pick<Project, "paths">): Promise<Engine> {
-  const { createSandboxEngine, sandboxRefusal } = await import("../verify/engines/sandbox/engine.ts");
+async function openSandbox({ clock, folder }: EngineOptions): Promise<Engine> {
+  const { createSandboxEngine, sandboxRefusal } = await import("./sandbox/engine.ts");
   const refusal = await sandboxRefusal();
   if (refusal !== undefined) {
     throw new SlipwayError({
@@ -66,15 +59,15 @@ async function openSandbox(context: CliContext, { paths }: Pick<Project, "paths"
     });
   }
   return createSandboxEngine({
-    stateDirectory: join(paths.root, "verify"),
-    layersDirectory: paths.layers,
-    clock: context.clock,
+    stateDirectory: join(folder, "verify"),
+    layersDirectory: join(folder, "layers"),
+    clock,
   });
 }
 
-async function openDocker(kind: "docker" | "podman", context: CliContext): Promise<Engine> {
-  const { connect } = await import("../verify/engines/docker/connect.ts");
-  const connection = await connect(kind, context.env);
+async function openDocker(kind: "docker" | "podman", { clock, env }: EngineOptions): Promise<Engine> {
+  const { connect } = await import("./docker/connect.ts");
+  const connection = await connect(kind, env);
   if (connection === undefined) {
     throw new SlipwayError({
       code: "ENGINE_MISSING",
@@ -84,11 +77,7 @@ async function openDocker(kind: "docker" | "podman", context: CliContext): Promi
       exitCode: 3,
     });
   }
-  const { dockerEngine } = await import("../verify/engines/docker/docker.ts");
-  const { hostLook } = await import("../verify/engines/docker/host-look.ts");
-  return dockerEngine({
-    connection,
-    clock: context.clock,
-    look: hostLook,
-  });
+  const { dockerEngine } = await import("./docker/docker.ts");
+  const { hostLook } = await import("./docker/host-look.ts");
+  return dockerEngine({ connection, clock, look: hostLook });
 }
