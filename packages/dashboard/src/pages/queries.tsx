@@ -74,6 +74,14 @@ function List({ found, id }: { readonly found: QueriesAnswer; readonly id: strin
       <button type="button" onClick={() => go({ page: "queries" })}>
         New query
       </button>
+      {found.problems.map(({ where, message }) => (
+        <div key={where} className="problem" role="alert">
+          <div>
+            <strong>{where}</strong>
+            <span>{message}</span>
+          </div>
+        </div>
+      ))}
       {found.dashboards.length === 0 ? null : <h2>Dashboards</h2>}
       <ul>
         {found.dashboards.map(({ name, title }) => (

@@ -39,12 +39,13 @@ export function createQueries(options: QueriesOptions): Queries {
     library,
     async list() {
       const known = await library();
-      const { dashboards } = await loadDashboards(root, known);
+      const { dashboards, problems } = await loadDashboards(root, known);
       return {
         queries: known.queries
           .filter(({ sql }) => sql.duckdb !== undefined)
           .map((query) => viewOf(query, options.lastRun?.(query.name))),
         dashboards,
+        problems: [...known.problems, ...problems].map(({ where = "", message }) => ({ where, message })),
       };
     },
     async run({ name, parameters }, limits) {

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { VirtualClock } from "@slipway/base";
+import { SlipwayError, VirtualClock } from "@slipway/base";
 import { startFakeSlack } from "../notify/slack/testing.ts";
 import type { Signal } from "../observe/alerts/alert.ts";
+import type { QueryLibrary } from "../observe/queries/load.ts";
 import { parseQueryFile } from "../observe/queries/query-file.ts";
 import type { QueryAnswer } from "../observe/warehouse/warehouse.ts";
 import { openScheduled } from "./scheduled.ts";
@@ -72,7 +73,18 @@ test("rows are alerts until they are gone, a failure is one until it runs again,
     const again = await openScheduled(options);
     await again.tick();
     assert.deepEqual([reported.get("query slow failed"), reported.get("query slow rows")], [[], []]);
+    const problem = new SlipwayError({ code: "QUERY_FILE", where: "queries/b.sql:2", message: "no head" });
+    const library = async (): Promise<QueryLibrary> => ({ queries: [query], problems: [problem] });
+    const files = await openScheduled({ ...options, queries: { ...options.queries, library } });
+    await files.tick();
+    await clock.advance(60_000);
+    await files.tick();
+    assert.deepEqual(
+      reported.get("query files")?.map(({ rule, title }) => [rule, title]),
+      [["query file", "queries/b.sql:2: its query does not run"]],
+    );
     await (await openScheduled(options)).tick();
+    assert.deepEqual(reported.get("query files"), []);
     assert.equal(slack.messages.length, 2, "the same hour is not reported twice");
   } finally {
     await slack.close();

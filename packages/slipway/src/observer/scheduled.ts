@@ -31,11 +31,16 @@ const ROWS_TOLD = 20;
 
 export async function openScheduled(options: ScheduledOptions): Promise<Scheduler> {
   const { alerts, slack, file, clock, log } = options;
-  const told = (query: NamedQuery, kind: "failed" | "rows", signals: readonly Signal[]): void => {
+  const say = (source: string, signals: readonly Signal[]): void => {
     void alerts
-      ?.report(`query ${query.name} ${kind}`, signals)
+      ?.report(source, signals)
       .catch((error: unknown) => log(error instanceof Error ? error.message : String(error)));
   };
+  const told = (
+    { name }: { readonly name: string },
+    kind: "failed" | "rows",
+    signals: readonly Signal[],
+  ): void => say(`query ${name} ${kind}`, signals);
   return createScheduler({
     library: options.queries.library,
     runner: options.queries.runner,
@@ -57,6 +62,19 @@ export async function openScheduled(options: ScheduledOptions): Promise<Schedule
             .slice(0, ROWS_TOLD)
             .map(({ key, text }) => signalOf(query, query.name, key, `${query.title}: ${text}`, "")),
         ),
+      gone(name) {
+        told({ name }, "failed", []);
+        told({ name }, "rows", []);
+      },
+      unreadable(problems) {
+        for (const { where, message } of problems) log(`${where}: ${message}`);
+        say(
+          "query files",
+          problems.map(({ where = "", message }) =>
+            signalOf({ file: where }, "file", where, `${where}: its query does not run`, message),
+          ),
+        );
+      },
       report:
         slack === undefined || missingForSlack(slack) !== undefined
           ? undefined
@@ -78,7 +96,13 @@ export async function runScheduled(
   }
 }
 
-function signalOf(query: NamedQuery, rule: string, key: string, title: string, problem: string): Signal {
+function signalOf(
+  { file }: Pick<NamedQuery, "file">,
+  rule: string,
+  key: string,
+  title: string,
+  problem: string,
+): Signal {
   return {
     rule: `query ${rule}`,
     key,
@@ -87,10 +111,7 @@ function signalOf(query: NamedQuery, rule: string, key: string, title: string, p
     cluster: "",
     release: undefined,
     title,
-    facts: [
-      { name: "query", value: query.file },
-      ...(problem === "" ? [] : [{ name: "problem", value: problem }]),
-    ],
+    facts: [{ name: "query", value: file }, ...(problem === "" ? [] : [{ name: "problem", value: problem }])],
   };
 }
 

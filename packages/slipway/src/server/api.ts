@@ -354,6 +354,8 @@ export interface DashboardView {
 export interface QueriesAnswer {
   readonly queries: readonly NamedQueryView[];
   readonly dashboards: readonly DashboardView[];
+  /** Files of either that cannot be read, and why. */
+  readonly problems: readonly { readonly where: string; readonly message: string }[];
   /** Tables and columns, for completion. */
   readonly tables: readonly { readonly name: string; readonly columns: readonly string[] }[];
 }

@@ -3,7 +3,7 @@
  * A panel is a named query with some parameters set.
  */
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { SlipwayError } from "@slipway/base";
@@ -54,7 +54,10 @@ export async function loadDashboards(
   for (const file of (await readdir(folder)).filter((name) => /^[^.].*(?<!\.test)\.ts$/.test(name)).sort()) {
     const where = `${DASHBOARDS_FOLDER}/${file}`;
     try {
-      const module = (await import(pathToFileURL(join(folder, file)).href)) as { default?: unknown };
+      const path = join(folder, file);
+      // A module is loaded once for each address: one that was changed has another.
+      const address = `${pathToFileURL(path).href}?${(await stat(path)).mtimeMs}`;
+      const module = (await import(address)) as { default?: unknown };
       dashboards.push(parseDashboard(file.slice(0, -".ts".length), module.default, where, library));
     } catch (error) {
       problems.push(

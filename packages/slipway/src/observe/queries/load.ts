@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
-import { nearest, SlipwayError } from "@slipway/base";
+import { nearest, SlipwayError, systemCode } from "@slipway/base";
 import { type NamedQuery, parseQueryFile } from "./query-file.ts";
 
 /** Folder of the team's queries, beside slipway.config.ts. */
@@ -35,9 +35,7 @@ export async function loadQueries(root: string | undefined): Promise<QueryLibrar
 export function findQuery(library: QueryLibrary, name: string): NamedQuery {
   const found = library.queries.find((query) => query.name === name);
   if (found !== undefined) return found;
-  const broken = library.problems.find(
-    ({ where }) => where !== undefined && basename(where).startsWith(`${name}.sql`),
-  );
+  const broken = library.problems.find((problem) => queryOfProblem(problem) === name);
   if (broken !== undefined) throw broken;
   const names = library.queries.map((query) => query.name);
   const close = nearest(name, names);
@@ -56,16 +54,26 @@ async function readFolder(
 ): Promise<{ queries: NamedQuery[]; problems: SlipwayError[] }> {
   const queries: NamedQuery[] = [];
   const problems: SlipwayError[] = [];
-  for (const file of (await readdir(folder)).filter((name) => name.endsWith(".sql")).sort()) {
+  for (const file of (await readdir(folder)).filter((name) => /^[^.].*\.sql$/.test(name)).sort()) {
     try {
       const text = await readFile(join(folder, file), "utf8");
       queries.push(parseQueryFile(file.slice(0, -".sql".length), text, `${shown}/${file}`));
     } catch (error) {
-      if (!(error instanceof SlipwayError)) throw error;
-      problems.push(error);
+      problems.push(error instanceof SlipwayError ? error : unreadable(`${shown}/${file}`, error));
     }
   }
   return { queries, problems };
+}
+
+/** A link that leads nowhere, a folder with such a name: it takes none of the others away. */
+function unreadable(where: string, cause: unknown): SlipwayError {
+  const message = `cannot be read (${systemCode(cause) ?? String(cause)})`;
+  return new SlipwayError({ code: "QUERY_FILE", where, message, cause, exitCode: 2 });
+}
+
+/** Whose file it is that cannot be read: `slow` of `queries/slow.sql:3`. */
+export function queryOfProblem({ where }: SlipwayError): string {
+  return basename(where ?? "").replace(/\.sql(?::.*)?$/, "");
 }
 
 /** Beside the package's own package.json, wherever this file is after bundling. */

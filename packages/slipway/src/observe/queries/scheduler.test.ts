@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { VirtualClock } from "@slipway/base";
+import { SlipwayError, VirtualClock } from "@slipway/base";
 import type { QueryAnswer } from "../warehouse/warehouse.ts";
+import type { QueryLibrary } from "./load.ts";
 import { parseQueryFile } from "./query-file.ts";
 import type { ScheduledRun } from "./schedule.ts";
 import { createScheduler, type Report } from "./scheduler.ts";
@@ -22,13 +23,17 @@ const hourly = parseQueryFile(
   "hourly.sql",
 );
 
+const broken = (message: string): SlipwayError =>
+  new SlipwayError({ code: "QUERY_FILE", where: "queries/hourly.sql:2", message });
+
 async function stage(answer: () => Promise<QueryAnswer>, report?: (report: Report) => Promise<void>) {
   const clock = new VirtualClock(Date.UTC(2026, 0, 31, 8, 59, 0));
   const said: string[] = [];
   let stored: Readonly<Record<string, ScheduledRun>> = {};
+  const files: { library: QueryLibrary } = { library: { queries: [hourly], problems: [] } };
   const open = () =>
     createScheduler({
-      library: async () => ({ queries: [hourly], problems: [] }),
+      library: async () => files.library,
       runner: { run: answer },
       clock,
       memory: {
@@ -39,11 +44,16 @@ async function stage(answer: () => Promise<QueryAnswer>, report?: (report: Repor
       },
       outlet: {
         failed: (query, problem) => said.push(`${query.name} failed: ${problem}`),
+        gone: (name) => said.push(`${name} is gone`),
+        unreadable: (problems) => {
+          if (problems.length > 0)
+            said.push(problems.map(({ message }) => `unreadable: ${message}`).join("; "));
+        },
         beyond: (_query, beyond) => said.push(`beyond: ${beyond.map(({ text }) => text).join("; ")}`),
         report,
       },
     });
-  return { clock, said, open, scheduler: await open() };
+  return { clock, said, files, open, scheduler: await open() };
 }
 
 test("at its time: the threshold and the report, once", async () => {
@@ -89,4 +99,42 @@ test("a report that cannot be sent is a failure of the run", async () => {
   await clock.advance(60_000);
   await scheduler.tick();
   assert.ok(said.includes("hourly failed: channel_not_found"));
+});
+
+test("a query whose file or schedule is taken away is told to be gone, once and by the next process too", async () => {
+  const { clock, said, files, scheduler, open } = await stage(async () => rows);
+  await clock.advance(60_000);
+  await scheduler.tick();
+  files.library = { queries: [{ ...hourly, schedule: undefined }], problems: [] };
+  const next = await open();
+  await next.tick();
+  await next.tick();
+  assert.deepEqual(said.slice(1), ["hourly is gone"]);
+});
+
+test("without its threshold nothing is beyond it any more", async () => {
+  const { clock, said, files, scheduler } = await stage(async () => rows);
+  await clock.advance(60_000);
+  await scheduler.tick();
+  files.library = { queries: [{ ...hourly, threshold: undefined }], problems: [] };
+  await clock.advance(3_600_000);
+  await scheduler.tick();
+  assert.deepEqual(said, ["beyond: /slow: p95 900, above 500", "beyond: "]);
+});
+
+test("a file that cannot be read for a minute is told, and its query is not gone", async () => {
+  const { clock, said, files, scheduler } = await stage(async () => rows);
+  await clock.advance(60_000);
+  await scheduler.tick();
+  files.library = { queries: [], problems: [broken("no SQL")] };
+  await scheduler.tick();
+  files.library = { queries: [], problems: [broken("no head")] };
+  for (let seconds = 0; seconds < 60; seconds += 5) {
+    await scheduler.tick();
+    await clock.advance(5_000);
+  }
+  assert.equal(said.length, 1);
+  await scheduler.tick();
+  await scheduler.tick();
+  assert.deepEqual(said.slice(1), ["unreadable: no head"]);
 });

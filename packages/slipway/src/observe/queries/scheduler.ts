@@ -1,12 +1,12 @@
 /**
- * Runs the scheduled queries of a project when they are due. A query that fails, and a row beyond a query's threshold, are
+ * Runs the scheduled queries of a project when they are due. A query that fails, a file that cannot be read, and a row beyond a query's threshold, are
  * handed to whoever alerts; a report is sent. What ran when is kept, so that a restart neither repeats nor forgets a run;
  * only a process killed between sending a report and writing that down sends it twice.
  */
-import type { Clock } from "@slipway/base";
+import type { Clock, SlipwayError } from "@slipway/base";
 import type { QueryAnswer } from "../warehouse/warehouse.ts";
 import { answerText } from "./answer-text.ts";
-import type { QueryLibrary } from "./load.ts";
+import { type QueryLibrary, queryOfProblem } from "./load.ts";
 import { resolveParameters } from "./parameters.ts";
 import { chartSvg } from "./picture/chart-svg.ts";
 import type { NamedQuery } from "./query-file.ts";
@@ -29,6 +29,10 @@ export interface ScheduleOutlet {
   succeeded?(query: NamedQuery): void;
   /** All rows beyond the threshold; none: what was open is over. */
   beyond(query: NamedQuery, rows: readonly BeyondThreshold[], now: number): void;
+  /** It has no schedule any more, or no file: what was said of it is over. */
+  gone(name: string): void;
+  /** All files that cannot be read, and whose queries do not run therefore; told when that changes. */
+  unreadable(problems: readonly SlipwayError[]): void;
   /** Undefined where nobody takes reports. */
   report?: ((report: Report) => Promise<void>) | undefined;
 }
@@ -45,6 +49,8 @@ export interface Scheduler {
 }
 
 const REPORT_ROWS = 20;
+/** Somebody may be writing the file at this moment. */
+const UNREADABLE_MS = 60_000;
 
 export async function createScheduler(options: {
   readonly library: () => Promise<QueryLibrary>;
@@ -57,10 +63,38 @@ export async function createScheduler(options: {
   let runs = await memory.read();
   const since = clock.now();
   let isRunning = false;
+  /** Since when each file is as it cannot be read. */
+  let broken: ReadonlyMap<string, number> = new Map();
+  let told: string | undefined;
 
   const remember = async (query: NamedQuery, run: ScheduledRun): Promise<void> => {
     runs = { ...runs, [query.name]: run };
     await memory.write(runs);
+  };
+
+  /** A file that cannot be read now may be the same again soon: its query is not gone. */
+  const forgetGone = async ({ queries, problems }: QueryLibrary): Promise<void> => {
+    const known = new Set([
+      ...queries.filter(({ schedule }) => schedule !== undefined).map(({ name }) => name),
+      ...problems.map(queryOfProblem),
+    ]);
+    const gone = Object.keys(runs).filter((name) => !known.has(name));
+    if (gone.length === 0) return;
+    for (const name of gone) outlet.gone(name);
+    runs = Object.fromEntries(Object.entries(runs).filter(([name]) => known.has(name)));
+    await memory.write(runs);
+  };
+  const tellUnreadable = ({ problems }: QueryLibrary): void => {
+    const now = clock.now();
+    const textOf = ({ where, message }: SlipwayError): string => `${where}: ${message}`;
+    broken = new Map(
+      problems.map((problem) => [textOf(problem), Math.min(now, broken.get(textOf(problem)) ?? now)]),
+    );
+    const lasting = problems.filter((problem) => now - (broken.get(textOf(problem)) ?? now) >= UNREADABLE_MS);
+    const text = lasting.map(textOf).join("\n");
+    if (text === told) return;
+    told = text;
+    outlet.unreadable(lasting);
   };
 
   return {
@@ -69,7 +103,10 @@ export async function createScheduler(options: {
       if (isRunning) return;
       isRunning = true;
       try {
-        const { queries } = await options.library();
+        const library = await options.library();
+        const { queries } = library;
+        tellUnreadable(library);
+        await forgetGone(library);
         const last = new Map(Object.entries(runs).map(([name, { at }]) => [name, at]));
         for (const { query } of dueQueries(queries, last, since, clock.now())) await run(query);
       } finally {
@@ -82,7 +119,9 @@ export async function createScheduler(options: {
     const at = clock.now();
     try {
       const answer = await runner.run(query, resolveParameters(query, {}, at));
-      if (query.threshold !== undefined) outlet.beyond(query, beyondThreshold(query.threshold, answer), at);
+      // Also where it has no threshold any more: what was beyond it is over.
+      const { threshold } = query;
+      outlet.beyond(query, threshold === undefined ? [] : beyondThreshold(threshold, answer), at);
       if (query.schedule?.report === true) await outlet.report?.(reportOf(query, answer));
       outlet.succeeded?.(query);
       await remember(query, { at, ok: true, problem: undefined });

@@ -292,7 +292,7 @@ export async function startPages(options: PagesOptions): Promise<Pages> {
   }
 
   async function queries(): Promise<QueriesAnswer> {
-    const listed = (await options.queries?.list()) ?? { queries: [], dashboards: [] };
+    const listed = (await options.queries?.list()) ?? { queries: [], dashboards: [], problems: [] };
     return { ...listed, tables: await tablesOf(options.rows().sources) };
   }
 

@@ -21,7 +21,7 @@ export interface AlertsPort {
 export type NamedRun = Extract<RunQuery, { readonly name: string }>;
 
 export interface QueriesPort {
-  list(): Promise<Pick<QueriesAnswer, "queries" | "dashboards">>;
+  list(): Promise<Omit<QueriesAnswer, "tables">>;
   run(wish: NamedRun, limits: QueryLimits): Promise<QueryAnswerView>;
   /** The file that was written, from the project's folder on. */
   save(wish: Omit<SaveQuery, "confirm">): Promise<{ readonly file: string }>;
