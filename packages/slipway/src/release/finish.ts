@@ -3,10 +3,11 @@
  * and the record becomes a result with an exit code.
  */
 import { prune } from "./apply/prune.ts";
-import { deleteRecord, expired } from "./history/history.ts";
+import { holdsLost, keepingHolds } from "./history/held.ts";
+import { deleteRecord, expired, writeRecord } from "./history/history.ts";
 import { repairHistory } from "./history/repair.ts";
 import type { Locked } from "./lock/under-lock.ts";
-import type { ClusterResult, ReleaseContext, ReleaseRecord, ReleaseResult, Target } from "./model.ts";
+import type { ClusterResult, Hold, ReleaseContext, ReleaseRecord, ReleaseResult, Target } from "./model.ts";
 import { pruneRefs } from "./plan/prune-plan.ts";
 
 /** A cluster that has fallen silent gets what it missed with the next release. */
@@ -32,7 +33,10 @@ export async function tidy(context: ReleaseContext, locked: Locked, final: Relea
   }
   const names = context.targets.map((target) => target.name);
   const reached = context.targets.filter(({ name }) => !locked.skipped.has(name));
-  for (const record of expired(all, context.release.keep, names)) {
+  const leaving = expired(all, context.release.keep, names);
+  const lost = holdsLost(all, leaving);
+  const areKept = lost.length === 0 || (await keepHolds(reached, final, lost));
+  for (const record of areKept ? leaving : []) {
     // A record that stays too long does no harm; the next release tries again.
     await Promise.allSettled(reached.map(({ client }) => deleteRecord(client, context, record.number)));
   }
@@ -44,6 +48,17 @@ export async function tidy(context: ReleaseContext, locked: Locked, final: Relea
   const repaired = await Promise.race([repairHistory(reached, context), limit]);
   timer.abort();
   for (const message of repaired) locked.emit({ type: "warning", message });
+}
+
+/** False when no cluster took them; what one has is brought to the others with the repair. */
+async function keepHolds(
+  targets: readonly Target[],
+  final: ReleaseRecord,
+  holds: readonly Hold[],
+): Promise<boolean> {
+  const keeping = { ...keepingHolds(final, holds), revision: final.revision + 1 };
+  const written = await Promise.allSettled(targets.map(({ client }) => writeRecord(client, keeping)));
+  return written.some(({ status }) => status === "fulfilled");
 }
 
 export function resultOf(

@@ -146,6 +146,8 @@ export interface ReleaseRecord {
   readonly held: readonly string[];
   /** Which of `held` are not this release's own, but were put there by somebody: `slipway release hold`. */
   readonly heldByHand?: readonly HandHold[] | undefined;
+  /** Which of `held` were set by releases that have left the history since: a hold ends when it is lifted, not with its record. */
+  readonly heldBefore?: readonly Hold[] | undefined;
   /** Each time it was cut off and somebody went on with it: `slipway deploy --resume`. */
   readonly resumes?: readonly Resumption[] | undefined;
   /** Whose lock was taken for it, one entry for each cluster: the audit of `rollback --steal-lock`. */
@@ -160,6 +162,25 @@ export interface ReleaseRecord {
   readonly fence: number;
   readonly revision: number;
 }
+
+export type Hold = {
+  /** A digest, or a content. */
+  readonly what: string;
+  /** The number of the release whose record keeps it. */
+  readonly by: number;
+  /** Since when. */
+  readonly at: number;
+} & (
+  | { /** It failed and was taken back: nobody had to decide. */ readonly reason: "failed" }
+  | { /** Somebody rolled back from it. */ readonly reason: "rolled-back"; readonly who: string }
+  | {
+      /** Somebody said so. */
+      readonly reason: "by-hand";
+      /** Undefined where a record does not tell. */
+      readonly who: string | undefined;
+      readonly message: string;
+    }
+);
 
 export interface HandHold {
   /** Digests and contents. */

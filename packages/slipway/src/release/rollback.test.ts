@@ -6,9 +6,9 @@ import { createHttpClient, type Deployment, type ReplicaSet } from "@slipway/kub
 import { freeze, unlock } from "./lock/freeze.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { rollbackEta } from "./plan/rollback-plan.ts";
-import { deploy, history, hold, planRollback, rollback, status } from "./release.ts";
+import { deploy, history, hold, planRollback, rollback, status, unhold } from "./release.ts";
 import { chooseTarget } from "./rollback.ts";
-import { behaviours, contextOf, recordEvents, recordOf, rendered, targetsOf } from "./testing.ts";
+import { behaviours, contextOf, image, recordEvents, recordOf, rendered, targetsOf } from "./testing.ts";
 import { renderHistory } from "./text.ts";
 
 let clusters: Cluster[] = [];
@@ -415,6 +415,30 @@ test("what a person holds is not deployed and not gone back to", async () => {
     hint: /^Ask mio, lift it with slipway release unhold sha256:/,
   });
   assert.equal((await planRollback(context)).target.number, 1);
+});
+
+test("a hold stays when the release that set it has left the history, until it is lifted", async () => {
+  const { context: usual, of } = shop();
+  const context = { ...usual, release: { ...usual.release, keep: 1 } };
+  const ship = async (tag: string): Promise<void> => {
+    assert.equal((await deploy(context, of(tag))).exitCode, 0);
+  };
+  await ship("v1");
+  assert.equal((await deploy(context, of("crash"))).record.outcome, "rolled-back");
+  await hold({ ...context, who: "mio" }, image("web", "v9").digest, { message: "loses payments" });
+  for (const tag of ["v3", "v4", "v5", "v6"]) await ship(tag);
+  const numbers = (await history(context)).map(({ number }) => number);
+  assert.ok(!numbers.includes(2), `release 2 has left the history: ${numbers}`);
+  await assert.rejects(deploy(context, of("crash")), {
+    code: "RELEASE_HELD",
+    message: /was found bad by release 2 \d+s ago and taken back$/,
+  });
+  await assert.rejects(deploy(context, of("v9")), {
+    message: /put on hold by mio \d+s ago: "loses payments"/,
+  });
+  assert.equal((await unhold(context, 2)).changed.length, 3);
+  assert.equal((await deploy(context, of("crash"))).record.outcome, "rolled-back");
+  await ship("v9");
 });
 
 /** The context after an edit of the configuration: these clusters, under these names. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReleaseRecord } from "../model.ts";
 import { recordOf } from "../testing.ts";
-import { describeHold, heldRefusals, holdsIn } from "./held.ts";
+import { describeHold, heldRefusals, holdsIn, holdsLost, keepingHolds } from "./held.ts";
 
 const MINUTE = 60_000;
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
@@ -103,4 +103,30 @@ test("a release of which only the content is held is refused as a whole", () => 
   const [refusal] = heldRefusals(record, [record], 10 * MINUTE);
   assert.equal(refusal?.where, "manifests");
   assert.match(refusal?.message ?? "", /^exactly this release was found bad by release 3 7m ago/);
+});
+
+test("holds outlive the records that set them, with who set them and why, until they are lifted", () => {
+  const failed = ended(3, { outcome: "rolled-back", held: [digest("a")] });
+  const hand = ended(4, {
+    outcome: "rolled-back",
+    images: [],
+    held: [digest("e")],
+    heldByHand: [{ what: [digest("e")], at: 4 * MINUTE, who: "mio", message: "loses payments" }],
+  });
+  const lifted = ended(5, { outcome: "rolled-back", held: [digest("b")] });
+  const good = ended(6, {
+    images: [{ name: "web", digest: digest("b"), reference: "registry.test/web" }],
+    clusters: { tokyo: { verdict: "healthy", step: "done" } },
+  });
+  const all = [good, lifted, hand, failed];
+  const before = holdsIn(all);
+  const lost = holdsLost(all, [lifted, hand, failed]);
+  assert.deepEqual(lost, before, "what a healthy release has lifted is not among them");
+  const now = [keepingHolds(good, lost)];
+  assert.deepEqual(holdsIn(now), before);
+  // And once more, when the record that took them on leaves as well.
+  const next = ended(7, { images: [], content: digest("d") });
+  const later = [keepingHolds(next, holdsLost([next, ...now], now))];
+  assert.deepEqual(holdsIn(later), before);
+  assert.deepEqual(holdsLost(all, []), []);
 });

@@ -1,26 +1,7 @@
 /** What is held, by whom and why, and the refusal that whoever deploys it meets. Pure. */
 import { assertNever, formatAge, SlipwayError } from "@slipway/base";
-import type { ReleaseRecord, RenderedRelease } from "../model.ts";
+import type { Hold, ReleaseRecord, RenderedRelease } from "../model.ts";
 import { heldBy } from "./history.ts";
-
-export type Hold = {
-  /** A digest, or a content. */
-  readonly what: string;
-  /** The number of the release whose record keeps it. */
-  readonly by: number;
-  /** Since when. */
-  readonly at: number;
-} & (
-  | { /** It failed and was taken back: nobody had to decide. */ readonly reason: "failed" }
-  | { /** Somebody rolled back from it. */ readonly reason: "rolled-back"; readonly who: string }
-  | {
-      /** Somebody said so. */
-      readonly reason: "by-hand";
-      /** Undefined where a record does not tell. */
-      readonly who: string | undefined;
-      readonly message: string;
-    }
-);
 
 /** All that is held now, the oldest hold first. */
 export function holdsIn(records: readonly ReleaseRecord[]): readonly Hold[] {
@@ -30,7 +11,30 @@ export function holdsIn(records: readonly ReleaseRecord[]): readonly Hold[] {
   });
 }
 
+/** Those among `leaving`, which are about to leave the history, and still in force: whoever comes after must take them on. */
+export function holdsLost(
+  records: readonly ReleaseRecord[],
+  leaving: readonly Pick<ReleaseRecord, "number">[],
+): readonly Hold[] {
+  const numbers = new Set(leaving.map(({ number }) => number));
+  return [...heldBy(records)].flatMap(([what, number]) => {
+    const record = numbers.has(number) ? records.find((one) => one.number === number) : undefined;
+    return record === undefined ? [] : [holdOf(record, what)];
+  });
+}
+
+/** The record, with holds of others that it keeps from now on. */
+export function keepingHolds(record: ReleaseRecord, holds: readonly Hold[]): ReleaseRecord {
+  return {
+    ...record,
+    held: [...new Set([...record.held, ...holds.map(({ what }) => what)])],
+    heldBefore: [...(record.heldBefore ?? []), ...holds],
+  };
+}
+
 function holdOf(record: ReleaseRecord, what: string): Hold {
+  const earlier = record.heldBefore?.find((one) => one.what === what);
+  if (earlier !== undefined) return earlier;
   const { number: by, kind, outcome, who } = record;
   const byHand = record.heldByHand?.find((one) => one.what.includes(what));
   if (byHand !== undefined) {

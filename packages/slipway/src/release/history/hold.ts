@@ -7,9 +7,9 @@
  * is refused by the compare-and-swap.
  */
 import { SlipwayError } from "@slipway/base";
-import type { HandHold, ReleaseContext, ReleaseRecord } from "../model.ts";
+import type { HandHold, Hold, ReleaseContext, ReleaseRecord } from "../model.ts";
 import { chooseTarget } from "../rollback.ts";
-import { type Hold, holdsIn } from "./held.ts";
+import { holdsIn } from "./held.ts";
 import { heldBy, runningIn, writeRecord } from "./history.ts";
 import { readTrusted } from "./trusted.ts";
 
@@ -46,7 +46,13 @@ function withoutHolds(record: ReleaseRecord, lifted: readonly string[]): Release
   const byHand = (record.heldByHand ?? [])
     .map((one) => ({ ...one, what: one.what.filter(stays) }))
     .filter(({ what }) => what.length > 0);
-  return { ...record, held: record.held.filter(stays), heldByHand: byHand.length === 0 ? undefined : byHand };
+  const before = record.heldBefore?.filter(({ what }) => stays(what));
+  return {
+    ...record,
+    held: record.held.filter(stays),
+    heldByHand: byHand.length === 0 ? undefined : byHand,
+    heldBefore: before === undefined || before.length === 0 ? undefined : before,
+  };
 }
 
 /**
@@ -87,7 +93,13 @@ function heldMatching(records: readonly ReleaseRecord[], what: string | number):
   if (typeof what === "string") return [...all.keys()].filter((held) => isNamed(held, what));
   const record = records.find((one) => one.number === what);
   const own = record === undefined ? [] : partsOf(record);
-  const held = record?.held ?? [];
+  // Of one that has left the history, what it had held is still known.
+  const held = [
+    ...(record?.held ?? []),
+    ...records.flatMap(({ heldBefore = [] }) =>
+      heldBefore.flatMap((one) => (one.by === what ? one.what : [])),
+    ),
+  ];
   return [...all.keys()].filter((one) => own.includes(one) || held.includes(one));
 }
 

@@ -36,12 +36,14 @@ export function renderRecord(record: ReleaseRecord, now: number): string {
       const outcomes = runs.map((run) => run.outcome).join(", ");
       return `  hook     ${hook.name}: ${outcomes === "" ? "not run" : outcomes}`;
     }),
-    ...record.held.map((one) => `  holds    ${one}${byHand(record, one)}`),
+    ...record.held.map((one) => `  holds    ${one}${sinceWhen(record, one)}`),
     ...record.evidence.map(renderEvidence),
   ].join("\n");
 }
 
-function byHand({ heldByHand = [] }: ReleaseRecord, held: string): string {
+function sinceWhen({ heldByHand = [], heldBefore = [] }: ReleaseRecord, held: string): string {
+  const before = heldBefore.find(({ what }) => what === held);
+  if (before !== undefined) return ` (since release ${before.by})`;
   const found = heldByHand.find(({ what }) => what.includes(held));
   if (found === undefined) return "";
   const message = found.message === "" ? "" : `: "${found.message}"`;

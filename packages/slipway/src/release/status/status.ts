@@ -8,7 +8,7 @@ import { cannotBeAsked, RELEASE_ANNOTATION, whyUnreachable } from "../apply/appl
 import { waitingGate } from "../gates/approval.ts";
 import type { GateRecord } from "../gates/gate.ts";
 import { type GoneCluster, goneClusters } from "../history/gone.ts";
-import { type Hold, holdsIn } from "../history/held.ts";
+import { holdsIn } from "../history/held.ts";
 import { runningIn, withoutSecrets } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers, PATIENT_MS, type ReadOptions, readKnowledge } from "../history/knowledge.ts";
@@ -25,7 +25,7 @@ import { judge } from "../judge/judge.ts";
 import type { DaemonSet, StatefulSet } from "../judge/workload.ts";
 import { type LockHolder, type LockState, readLock } from "../lock/lock.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
-import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
+import type { Hold, ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
 
 export interface WorkloadStatus {
