@@ -25,6 +25,11 @@ import { type Peer, type PeerEnd, peers } from "./causes/peers.ts";
 
 const AT_A_TIME = 2;
 const MEDIAN_AT_MOST_MS = 10_000;
+/**
+ * Who has not given up by then is ended. A pod that replaces one that was evicted is progress to the Deployment controller (1.20.2),
+ * which begins its deadline anew: kubectl would wait for ever.
+ */
+const PEER_ENDED_AFTER_MS = 20 * 60_000;
 const most = Number(process.argv[2] ?? Number.POSITIVE_INFINITY);
 /** `90s`; undefined: kubectl has the progressDeadlineSeconds of the Deployment, 600 where it says nothing, helm five minutes. */
 const patience: string | undefined = process.argv[3];
@@ -35,15 +40,19 @@ interface Told {
   /** From the decisive signal; undefined when it was not seen before the end. */
   readonly afterSignalMs: number | undefined;
   readonly said: string;
-  /** Of Slipway: the cause and container of the case; of a peer: that it failed at all. */
+  /** The cause and container are those of the case. */
   readonly isRight: boolean;
+}
+
+interface PeerTold extends Omit<Told, "isRight"> {
+  readonly verdict: PeerEnd["verdict"] | "not run";
 }
 
 interface Row {
   readonly one: CorpusCase;
   readonly ours: Told;
   /** By the peer's name. */
-  readonly peers: ReadonlyMap<string, Told>;
+  readonly peers: ReadonlyMap<string, PeerTold>;
   readonly preflight: string | undefined;
 }
 
@@ -89,7 +98,7 @@ async function measure(cluster: RealCluster): Promise<void> {
 interface Begun {
   readonly ours: Told;
   readonly preflight: string | undefined;
-  readonly waiting: readonly Promise<readonly [string, Told]>[];
+  readonly waiting: readonly Promise<readonly [string, PeerTold]>[];
 }
 
 async function allWays(
@@ -97,20 +106,17 @@ async function allWays(
   cluster: RealCluster,
   installed: readonly Installed[],
 ): Promise<Begun> {
-  const broken = (error: unknown): Told => ({
-    afterSignalMs: undefined,
-    said: String(error),
-    isRight: false,
-  });
-  const waiting: Promise<readonly [string, Told]>[] = [];
+  const broken = (error: unknown) => ({ afterSignalMs: undefined, said: String(error) });
+  const notRun = (error: unknown): PeerTold => ({ ...broken(error), verdict: "not run" });
+  const waiting: Promise<readonly [string, PeerTold]>[] = [];
   for (const { peer } of installed) {
     const begun = await beginPeer(peer, one, cluster).catch((error: unknown) => ({
-      ended: Promise.resolve(broken(error)),
+      ended: Promise.resolve(notRun(error)),
     }));
-    waiting.push(begun.ended.catch(broken).then((told) => [peer.name, told] as const));
+    waiting.push(begun.ended.catch(notRun).then((told) => [peer.name, told] as const));
   }
   const mine = await bySlipway(one, cluster).catch((error: unknown) => ({
-    ours: broken(error),
+    ours: { ...broken(error), isRight: false },
     preflight: undefined,
   }));
   console.log(`${one.id}: ${secondsText(mine.ours.afterSignalMs)} ${mine.ours.said}`);
@@ -212,20 +218,20 @@ function whatSlipwaySaid({ expect }: CorpusCase, ran: Ran): Pick<Told, "said" | 
   return { said: `${cause.code}: ${cause.why}`, isRight };
 }
 
-/** Resolves when the change is on its way; `ended` when the peer has ended by itself. */
+/** Resolves when the change is on its way; `ended` when the peer has ended by itself, or was ended. */
 async function beginPeer(
   peer: Peer,
   one: CorpusCase,
   cluster: RealCluster,
-): Promise<{ readonly ended: Promise<Told> }> {
+): Promise<{ readonly ended: Promise<PeerTold> }> {
   const scene = await openScene(one, cluster);
   const { namespace, objects } = scene.stage;
-  const wait = async (ended: Promise<PeerEnd>): Promise<Told> => {
+  const wait = async (ended: Promise<PeerEnd>): Promise<PeerTold> => {
     try {
-      const { said, hasFailed } = await ended;
+      const end = await ended;
       const afterSignalMs = sinceSignal(scene, clock.now());
-      console.log(`${one.id}: ${peer.name} ${secondsText(afterSignalMs)} ${said}`);
-      return { afterSignalMs, said, isRight: hasFailed };
+      console.log(`${one.id}: ${peer.name} ${secondsText(afterSignalMs)} ${end.verdict}: ${end.said}`);
+      return { afterSignalMs, ...end };
     } finally {
       await scene.close();
     }
@@ -233,7 +239,9 @@ async function beginPeer(
   try {
     const { before, after } = objects;
     const { kubeconfig } = cluster;
-    const begun = await peer.begin({ kubeconfig, namespace, before, after, patience, begin: scene.begin });
+    const signal = AbortSignal.timeout(PEER_ENDED_AFTER_MS);
+    const begin = scene.begin;
+    const begun = await peer.begin({ kubeconfig, namespace, before, after, patience, signal, begin });
     return { ended: wait(begun.ended) };
   } catch (error) {
     await scene.close();
@@ -246,7 +254,7 @@ function render(
   cluster: RealCluster,
   installed: readonly Installed[],
 ): { readonly text: string; readonly isMet: boolean } {
-  const timesOf = (told: readonly (Told | undefined)[]): readonly number[] =>
+  const timesOf = (told: readonly (Pick<Told, "afterSignalMs"> | undefined)[]): readonly number[] =>
     told.flatMap((one) => (one?.afterSignalMs === undefined ? [] : [one.afterSignalMs]));
   const times = timesOf(rows.map(({ ours }) => ours));
   const right = rows.filter(({ ours }) => ours.isRight).length;
@@ -276,7 +284,7 @@ function render(
         ours.isRight ? "right" : "WRONG",
         ...installed.flatMap(({ peer }) => {
           const end = told.get(peer.name);
-          return [secondsText(end?.afterSignalMs), end?.isRight === true ? "failed" : "SUCCESS"];
+          return [secondsText(end?.afterSignalMs), end?.verdict ?? "not run"];
         }),
         preflight ?? "",
       ]),
@@ -284,7 +292,7 @@ function render(
     "```\n",
     `- slipway: the right cause and container in ${right} of ${rows.length}; median ${secondsText(median)} after the signal (goal: at most ${formatDuration(MEDIAN_AT_MOST_MS)}), slowest ${secondsText(quantile(times, 1))}`,
     ...installed.flatMap(({ peer: { name }, version }) => [
-      `- ${name} (${version}): median ${secondsText(quantile(timesOf(rows.map((row) => row.peers.get(name))), 0.5))} after the signal, ${patience === undefined ? "with its own patience" : `--timeout ${patience}`}. Its last words:`,
+      `- ${name} (${version}): median ${secondsText(quantile(timesOf(rows.map((row) => row.peers.get(name))), 0.5))} after the signal, ${patience === undefined ? `with its own patience, ended where it still waited after ${formatDuration(PEER_ENDED_AFTER_MS)}` : `--timeout ${patience}`}. Its last words:`,
       ...[...Map.groupBy(rows, (row) => row.peers.get(name)?.said ?? "")].map(
         ([said, group]) => `  - ${group.length} × \`${said}\``,
       ),

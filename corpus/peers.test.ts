@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { helm, kubectl, type Peer, type PeerEnd } from "../bench/causes/peers.ts";
+import { until } from "../packages/base/src/index.ts";
 import type { AnyObject } from "../packages/kube/src/index.ts";
 
 const web = (text: string): AnyObject => ({
@@ -27,6 +28,7 @@ async function call(
   peer: Peer,
   scripts: Readonly<Record<string, string>>,
   patience?: string,
+  signalOf: (log: string) => AbortSignal = () => new AbortController().signal,
 ): Promise<Called> {
   const root = await mkdtemp(join(tmpdir(), "slipway-peers-"));
   t.after(() => rm(root, { recursive: true }));
@@ -45,6 +47,7 @@ async function call(
       ...{ kubeconfig: "/k", namespace: "shop-x", patience },
       ...{ before: [web("one")], after: [web("{{ two }}")] },
       begin: () => writeFile(log, "begin\n", { flag: "a" }),
+      signal: signalOf(log),
     });
     const end = await begun.ended;
     const calls = (await readFile(log, "utf8"))
@@ -68,14 +71,14 @@ test("helm takes over what is there, installs it, and waits for the upgrade with
     "begin",
     "helm upgrade shop FILE --kubeconfig /k --namespace shop-x --wait",
   ]);
-  assert.deepEqual(end, { said: "Error: timed out waiting for the condition", hasFailed: true });
+  assert.deepEqual(end, { said: "Error: timed out waiting for the condition", verdict: "failed" });
   assert.match(last, /text: "?\{\{ "\{\{" \}\} two/, "braces of an object are no template");
 });
 
 test("helm is given the patience that was asked for, and a success is one", async (t) => {
   const { end, calls } = await call(t, helm, { helm: "echo deployed", kubectl: "exit 0" }, "90s");
   assert.match(`${calls.at(-1)}`, /--wait --timeout 90s$/);
-  assert.deepEqual(end, { said: "deployed", hasFailed: false });
+  assert.deepEqual(end, { said: "deployed", verdict: "success" });
 });
 
 test("a chart that cannot be installed is an error and no measurement", async (t) => {
@@ -91,7 +94,21 @@ test("kubectl applies before and after, then waits", async (t) => {
     "kubectl --kubeconfig /k --namespace shop-x apply -f FILE",
     "kubectl --kubeconfig /k --namespace shop-x rollout status deployment/web --timeout=5s",
   ]);
-  assert.equal(end.hasFailed, false);
+  assert.equal(end.verdict, "success");
+});
+
+test("who waits for ever is ended, and that is told", async (t) => {
+  const waits = `test "$5" = rollout || exit 0; echo "Waiting for deployment"; echo waits >> "\${0%/bin/*}/calls"; exec /bin/sleep 60`;
+  const endWaiting = (log: string): AbortSignal => {
+    const controller = new AbortController();
+    const asked = until("kubectl to wait", async () =>
+      (await readFile(log, "utf8").catch(() => "")).includes("waits"),
+    );
+    void asked.then(() => controller.abort());
+    return controller.signal;
+  };
+  const { end } = await call(t, kubectl, { kubectl: waits }, undefined, endWaiting);
+  assert.equal(end.verdict, "still waits");
 });
 
 test("what is not installed has no version", async (t) => {

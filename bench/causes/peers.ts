@@ -17,6 +17,8 @@ export interface PeerScene {
   readonly after: readonly AnyObject[];
   /** As the peer's own `--timeout`, like `90s`; undefined: what it does by itself. */
   readonly patience: string | undefined;
+  /** Ends a peer that would wait for ever. */
+  readonly signal: AbortSignal;
   /** Called when the service before is the peer's, just before the change. */
   readonly begin: () => Promise<void>;
 }
@@ -24,7 +26,7 @@ export interface PeerScene {
 export interface PeerEnd {
   /** Its last line. */
   readonly said: string;
-  readonly hasFailed: boolean;
+  readonly verdict: "failed" | "success" | "still waits";
 }
 
 export interface Peer {
@@ -39,7 +41,7 @@ export interface Peer {
 export const kubectl: Peer = {
   name: "kubectl",
   version: () => firstLine(["kubectl", "version", "--client"]),
-  begin: async ({ kubeconfig, namespace, before, after, patience, begin }) => {
+  begin: async ({ kubeconfig, namespace, before, after, patience, signal, begin }) => {
     const base = ["kubectl", "--kubeconfig", kubeconfig, "--namespace", namespace];
     const folder = await mkdtemp(join(tmpdir(), "slipway-peer-"));
     const apply = async (name: string, objects: readonly AnyObject[]): Promise<void> => {
@@ -56,7 +58,7 @@ export const kubectl: Peer = {
       await rm(folder, { recursive: true });
     }
     const limit = patience === undefined ? [] : [`--timeout=${patience}`];
-    return { ended: endOf([...base, "rollout", "status", "deployment/web", ...limit]) };
+    return { ended: endOf([...base, "rollout", "status", "deployment/web", ...limit], signal) };
   },
 };
 
@@ -66,7 +68,7 @@ const RELEASE = "shop";
 export const helm: Peer = {
   name: "helm",
   version: () => firstLine(["helm", "version", "--short"]),
-  begin: async ({ kubeconfig, namespace, before, after, patience, begin }) => {
+  begin: async ({ kubeconfig, namespace, before, after, patience, signal, begin }) => {
     const place = ["--kubeconfig", kubeconfig, "--namespace", namespace];
     const chart = await mkdtemp(join(tmpdir(), "slipway-chart-"));
     const remove = (): Promise<void> => rm(chart, { recursive: true, force: true });
@@ -89,7 +91,7 @@ export const helm: Peer = {
       throw error;
     }
     const limit = patience === undefined ? [] : ["--timeout", patience];
-    const ended = endOf(["helm", "upgrade", RELEASE, chart, ...place, "--wait", ...limit]);
+    const ended = endOf(["helm", "upgrade", RELEASE, chart, ...place, "--wait", ...limit], signal);
     return { ended: ended.finally(remove) };
   },
 };
@@ -114,10 +116,25 @@ async function must(argv: readonly string[]): Promise<void> {
   if (exitCode !== 0) throw new Error(`${argv.slice(0, 2).join(" ")}: ${stderr}`);
 }
 
-async function endOf(argv: readonly string[]): Promise<PeerEnd> {
-  const { exitCode, stdout, stderr } = await exec(argv);
-  const lines = `${stdout}\n${stderr}`.trim().split("\n");
-  return { said: lines.at(-1) ?? "", hasFailed: exitCode !== 0 };
+async function endOf(argv: readonly string[], signal: AbortSignal): Promise<PeerEnd> {
+  let last = "";
+  try {
+    const { exitCode, stdout, stderr } = await exec(argv, {
+      signal,
+      onOutput: (text) => {
+        last = lastLine(text) || last;
+      },
+    });
+    const verdict = exitCode === 0 ? "success" : "failed";
+    return { said: lastLine(`${stdout}\n${stderr}`), verdict };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return { said: last, verdict: "still waits" };
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) ?? "";
 }
 
 function firstLine(argv: readonly string[]): Promise<string | undefined> {
