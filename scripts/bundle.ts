@@ -43,6 +43,13 @@ function processes(root: string): Entries {
   return Object.fromEntries(names.map((name) => [`${name}/main`, `packages/slipway/src/${name}/main.ts`]));
 }
 
+/** What runs in a cluster: one file each, with all that it needs but what its image has beside it (observer/install/image.ts). */
+const IN_CLUSTERS: Entries = {
+  "observer/agent/main": "packages/slipway/src/observer/agent/main.ts",
+  "observer/collector/main": "packages/slipway/src/observer/collector/main.ts",
+};
+const BESIDE_IN_IMAGE = ["@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"];
+
 /** Packages that stay where npm put them: native code, or so much that is seldom used that it would only be in the way. */
 const EXTERNAL = [
   ...["dockerode", "@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"],
@@ -72,9 +79,10 @@ export async function bundle({ root, dist, isAlone = false }: BundleOptions): Pr
   await mkdir(unfinished, { recursive: true });
   try {
     const metafiles: Metafile[] = [];
-    for (const [entries, isShared] of [
-      [SHARED, true] as const,
-      [{ ...ALONE, ...processes(root) }, false] as const,
+    for (const { entries, isShared = false, external = EXTERNAL, banner = REQUIRE } of [
+      { entries: SHARED, isShared: true },
+      { entries: { ...ALONE, ...processes(root) }, banner: `${REQUIRE}\n${HOLD}` },
+      { entries: IN_CLUSTERS, external: BESIDE_IN_IMAGE },
     ]) {
       const { metafile } = await build({
         absWorkingDir: root,
@@ -89,9 +97,9 @@ export async function bundle({ root, dist, isAlone = false }: BundleOptions): Pr
         sourcemap: true,
         sourcesContent: false,
         metafile: true,
-        external: EXTERNAL,
+        external: [...external],
         plugins: [places(root), builtins()],
-        banner: { js: isShared ? REQUIRE : `${REQUIRE}\n${HOLD}` },
+        banner: { js: banner },
         logLevel: "silent",
       });
       metafiles.push(metafile);

@@ -92,6 +92,29 @@ test("a build, its push and its checks come to the same digest, words and places
   }
 });
 
+test("what runs in a cluster starts with nothing beside it but what its image has", async () => {
+  const dist = findBundle(join(folder, "node_modules/slipway/dist"), root) as string;
+  const image = await mkdtemp(join(tmpdir(), "slipway-image-"));
+  try {
+    await mkdir(join(image, "node_modules"));
+    await writeFile(join(image, "package.json"), '{ "type": "module" }');
+    for (const name of ["@duckdb", "@resvg", "dejavu-fonts-ttf"])
+      await symlink(join(root, "node_modules", name), join(image, "node_modules", name));
+    for (const [program, says] of [
+      ["agent", /runs in no cluster/],
+      ["collector", /ENOENT.*\/etc\/slipway\/collector\.json/],
+    ] as const) {
+      const file = join(image, `${program}.js`);
+      await cp(join(dist, `observer/${program}/main.js`), file);
+      const { stderr } = await exec([process.execPath, file], { cwd: image });
+      assert.match(stderr, says);
+      assert.doesNotMatch(await readFile(file, "utf8"), /(?:import\(|from )"@(?!duckdb|resvg)/, program);
+    }
+  } finally {
+    await rm(image, { recursive: true, force: true });
+  }
+});
+
 async function project(name: string, host: string): Promise<string> {
   const home = join(folder, name, "project");
   await mkdir(join(home, "app"), { recursive: true });
