@@ -1,5 +1,6 @@
 /** What a release would do in one cluster: every object tried, preflight, and what would go. */
 import { SlipwayError } from "@slipway/base";
+import type { AnyObject } from "@slipway/kube";
 import { autoscaledIn } from "../apply/autoscaled.ts";
 import { atMost } from "../engine/at-most.ts";
 import { runningIn } from "../history/history.ts";
@@ -62,7 +63,9 @@ export async function planCluster(input: {
   const after = [onceHealthy(context, rendered, records), ...records];
   const { length } = rendered.objects;
   const all = [...rendered.objects, ...hooks.map(({ object }) => object)];
-  const trying = atMost(AT_ONCE, all, (object) => planObject({ target, discovery, config, scaled }, object));
+  const brought = new Set([context.namespace, ...namesOf(rendered.objects, "Namespace")]);
+  const planning = { target, discovery, config, scaled, brought };
+  const trying = atMost(AT_ONCE, all, (object) => planObject(planning, object));
   const [both, findings] = await Promise.all([
     trying,
     preflightCluster(
@@ -87,6 +90,10 @@ export async function planCluster(input: {
   const objects = [...tried.map(({ planned }) => planned), ...going.flat()];
   const cluster = { name: target.name, reachable: true, reason: undefined, objects, runs: running?.number };
   return { cluster, live: tried.map(({ live }) => live), refusals, warnings, findings };
+}
+
+function namesOf(objects: readonly AnyObject[], wanted: string): readonly string[] {
+  return objects.flatMap(({ kind, metadata }) => (kind === wanted ? [metadata.name] : []));
 }
 
 function placed(refusal: SlipwayError, where: string): SlipwayError {

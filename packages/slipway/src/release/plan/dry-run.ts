@@ -34,6 +34,8 @@ interface Planning {
   readonly config: ConfigVersions;
   /** Deployments whose replicas an autoscaler of the cluster decides. */
   readonly scaled: ReadonlySet<string>;
+  /** Namespaces that are there by the time the objects are applied, be they there now or not. */
+  readonly brought: ReadonlySet<string>;
 }
 
 interface Tried {
@@ -83,7 +85,7 @@ function cannotRead(where: string, error: StatusError): SlipwayError {
 }
 
 async function tryObject(
-  { target, discovery, config, scaled }: Planning,
+  { target, discovery, config, scaled, brought }: Planning,
   written: AnyObject,
 ): Promise<Tried> {
   const served = await servedObject(discovery, leaveReplicas(written, scaled));
@@ -138,7 +140,8 @@ async function tryObject(
     if (!(error instanceof StatusError)) throw error;
     // The namespace comes with this release, or is made with the lock: until then nothing in it can be tried.
     if (live === undefined && error.httpCode === 404 && (await lacksNamespace(target, object))) {
-      return whenAbsent();
+      const isBrought = brought.has(object.metadata.namespace ?? "");
+      return whenAbsent(isBrought ? {} : { refusal: namespaceMissing(target.name, object) });
     }
     const untried = withoutDryRun(error);
     if (untried !== undefined) {
@@ -194,6 +197,16 @@ async function lacksNamespace(target: Target, object: AnyObject): Promise<boolea
     () => false,
     (error: unknown) => isReason(error, "NotFound"),
   );
+}
+
+function namespaceMissing(cluster: string, { kind, metadata }: AnyObject): SlipwayError {
+  return new SlipwayError({
+    code: "NAMESPACE_MISSING",
+    where: `${cluster}/${kind} ${metadata.name}`,
+    message: `its namespace "${metadata.namespace}" is neither in the manifests nor in the cluster`,
+    hint: "Add the Namespace to the manifests, create it before the release, or correct its name.",
+    exitCode: 2,
+  });
 }
 
 function applyRefusal(cluster: string, object: AnyObject, error: StatusError): SlipwayError {

@@ -131,6 +131,31 @@ test("a cluster that does not answer is refused, unless the release may go on wi
   assert.deepEqual((await planRelease(context, rendered("v1"), { skipUnreachable: true })).refusals, []);
 });
 
+test("a namespace that nobody brings is refused; the release's own, and one of its manifests, are not", async () => {
+  const inSearch = webManifest({
+    extra: `---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: elsewhere, namespace: search }
+`,
+  });
+  const [refusal, ...others] = await refusals(rendered("v1", { manifest: inSearch }), apiClient());
+  assert.deepEqual(others, []);
+  assert.equal(refusal?.code, "NAMESPACE_MISSING");
+  assert.match(refusal?.where ?? "", /^tokyo\/ConfigMap elsewhere/);
+  assert.equal(refusal?.message, 'its namespace "search" is neither in the manifests nor in the cluster');
+  assert.equal(refusal?.exitCode, 2);
+
+  const brought = `${inSearch}---
+apiVersion: v1
+kind: Namespace
+metadata: { name: search }
+`;
+  assert.deepEqual(await refusals(rendered("v1", { manifest: brought }), apiClient()), []);
+  const own = contextOf([{ name: "tokyo", client: apiClient() }], { namespace: "search" });
+  assert.deepEqual((await planRelease(own, rendered("v1", { manifest: inSearch }))).refusals, []);
+});
+
 test("a kind, or a version of it, that the cluster does not serve is refused by name", async () => {
   const extra = `---
 apiVersion: policy/v99
