@@ -53,7 +53,10 @@ test("a check that fails is told with what was found, and its line runs it again
     result.stdout,
     /✗ port 9090 › listening\n\s+expected {2}listening\n\s+found {5}listening: .*:8080/,
   );
-  assert.match(result.stdout, /spec\/wrong\.ts:2:\d+ {2}rerun: slipway verify -t "port 9090 › listening"/);
+  assert.match(
+    result.stdout,
+    /spec\/wrong\.ts:2:\d+ {2}rerun: slipway verify --engine sandbox --image web -t "port 9090 › listening"/,
+  );
   assert.match(result.stdout, /^::error file=spec\/wrong\.ts,line=2,/m);
   await rm(join(folder, "spec/wrong.ts"));
 });
@@ -81,6 +84,26 @@ metadataTest: { exposedPorts: ["8080"], workdir: /app }
   );
   assert.equal(result.exitCode, 0, result.stdout + result.stderr);
   assert.match(result.stdout, /✓ node › stdout matches \/\^v\//);
+  await writeFile(
+    join(folder, "structure.yaml"),
+    "schemaVersion: 2.0.0\nfileExistenceTests:\n  - { name: other, path: /nope, shouldExist: true }\n",
+  );
+  const failed = await slipway("verify", "--structure-test", "structure.yaml", "--image", "web");
+  const rerun = /rerun: slipway (.*) -t "(.*)"$/m.exec(failed.stdout) ?? assert.fail(failed.stdout);
+  const again = await slipway(...(rerun[1] as string).split(" "), "-t", rerun[2] as string);
+  assert.equal(again.exitCode, 1, again.stdout + again.stderr);
+  assert.match(again.stdout, /0 passed, 1 failed/);
+});
+
+test("without arguments an image has the checks that ship gives it", async () => {
+  await writeFile(
+    join(folder, "spec/wrong.ts"),
+    'import { describeImage } from "slipway/verify";\ndescribeImage("web", (t) => t.image.exposes(8080));\n',
+  );
+  const result = await slipway("verify", "--image", "web", "--engine", "none", "-v");
+  assert.match(result.stdout, /✓ image › its command is a program in the image/);
+  assert.match(result.stdout, /✓ files \*\*\/\{\.git,.* › none/);
+  await rm(join(folder, "spec/wrong.ts"));
 });
 
 test("the services of a Compose file are checked together", {

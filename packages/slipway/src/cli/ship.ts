@@ -17,6 +17,7 @@ export const command: CommandDeclaration = {
     const { versionTag } = await import("./git.ts");
     const { buildStep, outputOf, pushStep, withReferences } = await import("./steps.ts");
     const { verifyStep } = await import("./verify-step.ts");
+    const { verifyWords } = await import("./verify.ts");
     const { checkFiles, deployStep } = await import("./deploy-step.ts");
     const { builderOf } = await import("./builder.ts");
     const builder = builderOf(context, input);
@@ -24,6 +25,7 @@ export const command: CommandDeclaration = {
     const { config } = project;
     const version = await shippableVersion(context, input, config);
     const output = outputOf(context, isSet(input, "json"));
+    const command = verifyWords(input);
     output.say(
       `${config.name} ${versionTag(version)} → ${config.environment} (${config.release.waves.map((wave) => wave.join(" + ")).join(", then ")})`,
     );
@@ -37,6 +39,7 @@ export const command: CommandDeclaration = {
       const verified = await verifyStep(context, project, built, undefined, output, {
         phases: ["built"],
         isShip: true,
+        command,
         // The local clusters themselves are next where the environment is local.
         triesManifests: !config.isLocal && !isSet(input, "skipCluster"),
       });
@@ -65,6 +68,7 @@ export const command: CommandDeclaration = {
       const verified = await verifyStep(context, project, pushed, world, output, {
         phases: ["pushed"],
         isShip: true,
+        command,
       });
       if (verified !== 0) return verified;
     }
@@ -80,6 +84,7 @@ export const command: CommandDeclaration = {
     return verifyStep(context, project, pushed, world, output, {
       phases: ["deployed"],
       isShip: true,
+      command,
     });
   },
 };

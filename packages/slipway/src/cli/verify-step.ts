@@ -31,8 +31,10 @@ export interface VerifyStepOptions extends ShowOptions {
   readonly engine?: EngineChoice;
   /** Files of container-structure-test, checked instead of the spec files. */
   readonly structureTests?: readonly string[];
-  /** Part of `ship`: no checks at all is fine there, and every image gets the built-in ones. */
+  /** Part of `ship`: no checks at all is fine there. */
   readonly isShip: boolean;
+  /** The words of `slipway verify` that run the same checks again. */
+  readonly command: readonly string[];
 }
 
 export async function verifyStep(
@@ -72,7 +74,8 @@ export async function verifyStep(
       },
     },
     name: `verify-${process.pid}`,
-    includeDefaults: options.isShip,
+    includeDefaults: structureTests.length === 0,
+    command: options.command,
     only: options.only,
     phases: options.phases,
     workloads: options.triesManifests === true ? await workloadsOf(project) : [],

@@ -3,7 +3,7 @@ import { type CommandDeclaration, type CommandInput, isSet, listOption, textOpti
 export const command: CommandDeclaration = {
   summary: "check the built images, Compose files, clusters, and the deployed service",
   description:
-    "Runs the checks of the spec files: on the images without running them where that decides, in a container where it does not (describeImage); on the services of a Compose file, started together (describeCompose); on the manifests in an embedded cluster, or in one that is there (describeCluster); and over HTTP on the deployed service (describeService).\nThe images are those that were built last; run slipway build after a change of what they are built from.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
+    "Runs the checks of the spec files, and the built-in ones of every image: on the images without running them where that decides, in a container where it does not (describeImage); on the services of a Compose file, started together (describeCompose); on the manifests in an embedded cluster, or in one that is there (describeCluster); and over HTTP on the deployed service (describeService).\nThe images are those that were built last; run slipway build after a change of what they are built from.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
   options: [
     { flags: "-t, --filter <text>", description: "only checks whose name contains this" },
     { flags: "--image <name>", description: "only checks of this image" },
@@ -70,6 +70,7 @@ export const command: CommandDeclaration = {
         outputOf(context, isSet(input, "json")),
         {
           isShip: false,
+          command: verifyWords(input),
           triesManifests: triesManifests(input, only),
           engine,
           structureTests,
@@ -95,6 +96,19 @@ const PLACES = ["image", "compose", "cluster", "service"] as const;
 
 const isOnly = (text: string): text is (typeof PLACES)[number] =>
   (PLACES as readonly string[]).includes(text);
+
+/** The command with the options on which it depends which checks there are and where they are looked at. */
+export function verifyWords(input: CommandInput): readonly string[] {
+  const texts = ["config", "env", "engine", "image"].flatMap((name) => {
+    const value = textOption(input, name);
+    return value === undefined ? [] : [`--${name}`, value];
+  });
+  return [
+    ...["slipway", "verify", ...texts],
+    ...listOption(input, "structureTest").flatMap((file) => ["--structure-test", file]),
+    ...(isSet(input, "allowDirty") ? ["--allow-dirty"] : []),
+  ];
+}
 
 /** Without arguments, everything; whoever asks for a part gets that part. */
 function triesManifests(input: CommandInput, only: string | undefined): boolean {

@@ -1,4 +1,4 @@
-/** What `slipway ship` checks of every image, with or without spec files: that it can start and gives nothing away. */
+/** What `slipway verify` and `slipway ship` check of every image, with or without spec files: that it can start and gives nothing away. */
 import type { ClusterTarget, ImageTarget } from "./spec/targets.ts";
 
 export function defaultImageChecks(t: ImageTarget): void {

@@ -60,6 +60,8 @@ export interface VerifyOptions {
   /** Part of a check's full name. */
   readonly filter?: string | undefined;
   readonly allowUnknown?: boolean;
+  /** How the command line finds these checks, to be run again; null: it does not. Default: `slipway verify`. */
+  readonly command?: readonly string[] | null;
   readonly platform?: Platform;
   /** Ends the run: what was started is removed, and the run rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -90,10 +92,11 @@ export async function decideChecks(
   const results = new Map<Check, CheckResult>();
   const outcomes: Outcomes = new Map();
   const secrets = new Set<string>();
+  const { command = ["slipway", "verify"] } = options;
   const report = (): void => {
     for (const [check, outcome] of outcomes) {
       if (results.has(check)) continue;
-      const result = resultOf(check, outcome, { root: options.root, secrets: [...secrets] });
+      const result = resultOf(check, outcome, { root: options.root, secrets: [...secrets], command });
       results.set(check, result);
       options.onResult?.(result);
     }

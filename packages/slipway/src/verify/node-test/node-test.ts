@@ -81,6 +81,7 @@ function decideAll(collected: readonly Check[], options: ChecksOptions): Promise
     services,
     root,
     clock,
+    command: null,
     ...(platform === undefined ? {} : { platform }),
     name: `verify-${process.pid}`,
     engine: engineOpener(engine, { env, clock, folder: join(root, ".slipway") }),

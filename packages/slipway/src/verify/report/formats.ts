@@ -66,7 +66,7 @@ export function renderTap(report: VerifyReport): string {
       verdict: result.verdict,
       evidence: result.evidence,
       place: result.place,
-      rerun: result.rerun,
+      ...(result.rerun === undefined ? {} : { rerun: result.rerun }),
     };
     lines.push(
       "  ---",

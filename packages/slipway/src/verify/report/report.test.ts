@@ -9,6 +9,7 @@ import { renderGithub, renderJunit, renderTap } from "./formats.ts";
 import { resultOf, summarize } from "./result.ts";
 import { renderResults } from "./text.ts";
 
+const VERIFY = ["slipway", "verify"];
 const digest = `sha256:${"5".repeat(64)}`;
 const compose = { kind: "compose", paths: ["/shop"], service: "frontend" } as const;
 const image = { kind: "image", image: "web", run: {} } as const;
@@ -117,7 +118,9 @@ const CASES: readonly (readonly [Check, Outcome])[] = [
   ],
 ];
 
-const results = CASES.map(([check, outcome]) => resultOf(check, outcome, { root: "/shop", secrets: [] }));
+const results = CASES.map(([check, outcome]) =>
+  resultOf(check, outcome, { root: "/shop", secrets: [], command: VERIFY }),
+);
 const report = summarize(results, { durationMs: 10_040, allowUnknown: false });
 
 const golden = (name: string): string => readFileSync(join(import.meta.dirname, "testdata", name), "utf8");
@@ -140,7 +143,7 @@ test("no checks are told as such, and secrets are in no form of the report", () 
     judgement: { verdict: "fail" as const, evidence: "it is s3cr3t & more" },
     why: ["s3cr3t"],
   };
-  const one = summarize([resultOf(check, leaky, { root: "/", secrets: ["s3cr3t"] })], {
+  const one = summarize([resultOf(check, leaky, { root: "/", secrets: ["s3cr3t"], command: VERIFY })], {
     durationMs: 1,
     allowUnknown: false,
   });
@@ -159,16 +162,22 @@ test("no checks are told as such, and secrets are in no form of the report", () 
 test("evidence is cut at 4 KB", () => {
   const [check, outcome] = CASES[1] as (typeof CASES)[number];
   const long = { ...outcome, judgement: { verdict: "fail" as const, evidence: "ü".repeat(5000) } };
-  const { evidence } = resultOf(check, long, { root: "/", secrets: [] });
+  const { evidence } = resultOf(check, long, { root: "/", secrets: [], command: VERIFY });
   assert.ok(Buffer.byteLength(evidence) <= 4096);
   assert.match(evidence, /ü…$/);
 });
 
 test("a line to run a check again never has a replaced secret in it, which would match nothing", () => {
   const [check, outcome] = CASES[1] as (typeof CASES)[number];
-  const rerun = (subject: string, says: string): string =>
-    resultOf({ ...check, subject, says }, outcome, { root: "/shop", secrets: ["hunter22"] }).rerun;
+  const rerun = (subject: string, says: string, command: readonly string[] | null = VERIFY) =>
+    resultOf({ ...check, subject, says }, outcome, { root: "/shop", secrets: ["hunter22"], command }).rerun;
   assert.equal(rerun("file /x", "exists"), 'slipway verify -t "file /x › exists"');
   assert.equal(rerun("file /x", "contains hunter22"), 'slipway verify -t "file /x"');
   assert.equal(rerun("file /hunter22", "exists"), "slipway verify --image web");
+  assert.equal(rerun("file /x", "exists", null), undefined);
+  const words = ["slipway", "verify", "--env", "my shop", "--structure-test", "st.yaml"];
+  assert.equal(
+    rerun("file /x", "exists", words),
+    `slipway verify --env 'my shop' --structure-test st.yaml -t "file /x › exists"`,
+  );
 });

@@ -1,5 +1,6 @@
 /** The report as data: one result for each check, with what was seen, where, how long it was tried, and why. */
 import { relative } from "node:path";
+import { shellLine } from "@slipway/base";
 import { type Check, type Target, targetName, type Verdict } from "../check.ts";
 import type { Outcome } from "../observe/outcome.ts";
 import type { Source } from "../plan.ts";
@@ -33,8 +34,8 @@ export interface CheckResult {
   /** How long it was tried, in milliseconds. */
   readonly durationMs: number;
   readonly attempts: number;
-  /** The command that runs this check again. */
-  readonly rerun: string;
+  /** The command that runs this check again; undefined where it is no command's but a test's. */
+  readonly rerun: string | undefined;
 }
 
 export interface VerifyReport {
@@ -51,7 +52,12 @@ const MAX_EVIDENCE = 4096;
 export function resultOf(
   check: Check,
   outcome: Outcome,
-  options: { readonly root: string; readonly secrets: readonly string[] },
+  options: {
+    readonly root: string;
+    readonly secrets: readonly string[];
+    /** The words by which `slipway verify` finds the check; null: it does not. */
+    readonly command: readonly string[] | null;
+  },
 ): CheckResult {
   const { judgement } = outcome;
   const shown = (text: string): string => cut(redact(text, options.secrets));
@@ -73,7 +79,10 @@ export function resultOf(
     digest: outcome.digest,
     durationMs: outcome.durationMs,
     attempts: outcome.attempts,
-    rerun: rerunOf(check, (text) => redact(text, options.secrets)),
+    rerun:
+      options.command === null
+        ? undefined
+        : rerunOf(check, shellLine(options.command), (text) => redact(text, options.secrets)),
   };
 }
 
@@ -88,13 +97,15 @@ function cut(text: string): string {
 }
 
 /** By name, as long as that may be printed: what a secret was replaced in would match nothing. */
-function rerunOf({ subject, says, target }: Check, redacted: (text: string) => string): string {
+function rerunOf(
+  { subject, says, target }: Check,
+  command: string,
+  redacted: (text: string) => string,
+): string {
   const names = [`${subject} › ${says}`, subject];
   const name = names.find((one) => redacted(one) === one && Buffer.byteLength(one) <= MAX_EVIDENCE);
-  if (name !== undefined) return `slipway verify -t ${quoted(name)}`;
-  return target.kind === "image"
-    ? `slipway verify --image ${target.image}`
-    : `slipway verify --only ${target.kind}`;
+  if (name !== undefined) return `${command} -t ${quoted(name)}`;
+  return target.kind === "image" ? `${command} --image ${target.image}` : `${command} --only ${target.kind}`;
 }
 
 /** For a shell: double quotes where they are enough, single quotes else. */

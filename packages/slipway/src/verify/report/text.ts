@@ -60,7 +60,7 @@ export function details(result: CheckResult): readonly string[] {
   const facts = [result.cost, tried, from].filter((one) => one !== undefined);
   if (facts.length > 0) lines.push(facts.join(" · "));
   for (const why of result.why) lines.push(...row("why", why));
-  lines.push(`${result.place}  rerun: ${result.rerun}`);
+  lines.push(result.rerun === undefined ? result.place : `${result.place}  rerun: ${result.rerun}`);
   return lines;
 }
 
