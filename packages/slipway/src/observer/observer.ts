@@ -8,6 +8,7 @@ import type { LineBatch } from "../observe/access/batch.ts";
 import type { SourceLabels, StreamKey } from "../observe/access/source.ts";
 import { Collector, type LineReader } from "../observe/collect/collector.ts";
 import { Pods } from "../observe/collect/pods.ts";
+import { retireStreams } from "../observe/collect/retire.ts";
 import { Sources } from "../observe/collect/sources.ts";
 import { type LogPlace, Tail } from "../observe/collect/tail.ts";
 import type { Warehouse } from "../observe/warehouse/warehouse.ts";
@@ -56,6 +57,9 @@ export interface Observer {
 }
 
 const TIDY_EVERY_MS = 60_000;
+/** What was away while this process did not run has come back by then. */
+const RETIRE_FIRST_MS = 3_600_000;
+const RETIRE_EVERY_MS = 86_400_000;
 
 export function startObserver(options: ObserverOptions): Observer {
   const { clock, log, targets, warehouse } = options;
@@ -137,10 +141,24 @@ export function startObserver(options: ObserverOptions): Observer {
   };
 
   async function tidy(): Promise<void> {
+    let retireAt = clock.monotonic() + RETIRE_FIRST_MS;
     while (!signal.aborted) {
       await clock.sleep(TIDY_EVERY_MS, signal).catch(() => {});
-      if (!signal.aborted) await warehouse.tidy(clock.now()).catch((error) => tell("warehouse", error));
+      if (signal.aborted) return;
+      await warehouse.tidy(clock.now()).catch((error) => tell("warehouse", error));
+      if (clock.monotonic() < retireAt) continue;
+      retireAt = clock.monotonic() + RETIRE_EVERY_MS;
+      await retire().catch((error) => tell("streams that are over", error));
     }
+  }
+
+  function retire(): Promise<void> {
+    return retireStreams(warehouse, {
+      now: clock.now(),
+      keepForMs: options.config.keepForMs,
+      // What the tail of this machine still has is not over, whatever its cluster says.
+      isGone: (cluster, podUid) => pods.isGone(cluster, podUid) && !tail.follows(cluster, podUid),
+    });
   }
 }
 

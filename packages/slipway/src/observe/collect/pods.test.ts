@@ -52,6 +52,25 @@ const edge = (podName: string, service: string): SourceLabels => ({
   ...{ service, release: 0, commit: "v1" },
 });
 
+test("a pod is gone when its cluster has told so, and not before it has told anything", async () => {
+  const { pods, client, stop } = stage();
+  const { metadata } = await client.create(pod("web-1"));
+  const uid = metadata.uid as string;
+  assert.equal(pods.isGone("osaka", uid), false);
+  assert.equal(pods.isGone("osaka", "another"), false);
+  const following = pods.follow("osaka", client, stop.signal);
+  await until("the list", () => pods.isGone("osaka", "another"));
+  assert.equal(pods.isGone("osaka", uid), false);
+  assert.equal(pods.isGone("tokyo", uid), false, "nobody has listed that one");
+  await client.delete(
+    { apiVersion: "v1", kind: "Pod", namespace: "default", name: "web-1" },
+    { gracePeriodSeconds: 0 },
+  );
+  await until("its end", () => pods.isGone("osaka", uid));
+  stop.abort();
+  await following;
+});
+
 test("a release that becomes known late is written to the lines of before", async () => {
   const { pods, sources, warehouse, client, stop } = stage();
   const following = pods.follow("osaka", client, stop.signal);

@@ -31,6 +31,8 @@ export class Pods {
     string,
     { readonly cluster: string; readonly pod: Pod; deletedAt: number | undefined }
   >();
+  /** Clusters that have told all their pods. */
+  readonly #listed = new Set<string>();
   /** `CLUSTER/NAME` → the key in `#pods`. */
   readonly #byName = new Map<string, string>();
   /** What the edge calls a service → its workload, from requests whose pod is known. */
@@ -88,6 +90,12 @@ export class Pods {
     return since === undefined || now - since < WAIT_FOR_POD_MS ? undefined : labelsOfPath(log);
   }
 
+  /** True when its cluster has told that it has no such pod; uids are not given twice. */
+  isGone(cluster: string, podUid: string): boolean {
+    const known = this.#pods.get(`${cluster}/${podUid}`);
+    return this.#listed.has(cluster) && (known === undefined || known.deletedAt !== undefined);
+  }
+
   /**
    * The edge names the pod that answered and its own route. The service is then the pod's, so that a request through the
    * edge and the pod's line of the same one count for one service; also of requests that no pod answered.
@@ -122,6 +130,7 @@ export class Pods {
     for (const [key, known] of this.#pods)
       if (known.cluster === cluster && !present.has(key)) known.deletedAt ??= this.#options.clock.monotonic();
     for (const pod of listed) this.#put(cluster, pod);
+    this.#listed.add(cluster);
     this.#forget();
   }
 

@@ -175,6 +175,11 @@ export class Tail {
     return { logs: logs.length, unread: logs.reduce((sum, log) => sum + log.unread(), 0) };
   }
 
+  /** Whether files of this pod are there. */
+  follows(cluster: string, podUid: string): boolean {
+    return this.#logs().some(({ origin }) => origin.cluster === cluster && origin.podUid === podUid);
+  }
+
   close(): void {
     for (const watcher of this.#watchers) watcher.close();
     this.#watchers = [];

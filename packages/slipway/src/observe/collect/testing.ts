@@ -49,6 +49,8 @@ export function memoryWarehouse(): MemoryWarehouse {
         sources[source - 1] = { ...(sources[source - 1] as SourceLabels), release, commit };
     },
     offsetOf: (stream) => offsets.get(stream) ?? 0,
+    streams: async () => [],
+    forgetStreams: async (streams) => streams.forEach((stream) => void offsets.delete(stream)),
     async commit({ lines, offsets: moved, gaps = [] }: Commit) {
       warehouse.beforeCommit();
       warehouse.logs.push(...lines.logs);

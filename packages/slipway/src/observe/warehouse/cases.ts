@@ -1,7 +1,7 @@
 /** What every implementation of the Warehouse port does, as tests. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SlipwayError } from "@slipway/base";
+import { SlipwayError, systemClock } from "@slipway/base";
 import { AccessBatch, type LineBatch } from "../access/batch.ts";
 import { sampleLabels, sampleLines } from "./sample.ts";
 import type { CellValue, QueryParameters, Warehouse } from "./warehouse.ts";
@@ -98,6 +98,31 @@ export function warehouseCases(name: string, open: () => Promise<Warehouse>): vo
           ],
           [5000, 1, 1, 1, 1, NOON, NOON + 4999 * 10],
         );
+      }));
+
+    test("a stream that is forgotten is new, unless it was heard of meanwhile", () =>
+      withWarehouse(async (warehouse) => {
+        const began = systemClock.now();
+        await warehouse.commit({
+          lines: NONE,
+          offsets: ["a", "b", "it's"].map((stream) => ({ stream, position: 7 })),
+        });
+        const heard = await warehouse.streams();
+        assert.deepEqual(heard.map(({ stream }) => stream).sort(), ["a", "b", "it's"]);
+        assert.ok(heard.every(({ heardMs }) => heardMs >= began && heardMs <= systemClock.now()));
+        await warehouse.forgetStreams(["a", "it's"], began);
+        assert.equal(warehouse.offsetOf("a"), 7);
+        await warehouse.forgetStreams(["a", "it's", "c"], systemClock.now() + 1_000);
+        assert.deepEqual(
+          ["a", "b", "it's"].map((stream) => warehouse.offsetOf(stream)),
+          [0, 7, 0],
+        );
+        assert.deepEqual(
+          (await warehouse.streams()).map(({ stream }) => stream),
+          ["b"],
+        );
+        await warehouse.commit({ lines: NONE, offsets: [{ stream: "a", position: 3 }] });
+        assert.equal(warehouse.offsetOf("a"), 3);
       }));
 
     test("a source is made once, and one whose labels differ is another", () =>

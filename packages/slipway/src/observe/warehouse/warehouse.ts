@@ -12,6 +12,12 @@ export interface StreamOffset {
   readonly position: number;
 }
 
+/** A stream, and when something of it was stored last; ms since the epoch. */
+export interface HeardStream {
+  readonly stream: string;
+  readonly heardMs: number;
+}
+
 /** Bytes that were never seen: rotated away while nobody could take them. */
 export interface Gap {
   readonly ts: number;
@@ -93,6 +99,10 @@ export interface Warehouse {
   recordReleases(releases: readonly ReleaseRow[]): Promise<void>;
   /** How far a stream is stored; 0 when it is new. */
   offsetOf(stream: string): number;
+  /** All that are known. */
+  streams(): Promise<readonly HeardStream[]>;
+  /** These are new from now on, but for those that were heard of at `before` or later. */
+  forgetStreams(streams: readonly string[], before: number): Promise<void>;
   /**
    * All of it or nothing; when it resolves, it outlives `kill -9`. The lines must stay as they are until then. Rejects
    * with WAREHOUSE_FULL when the disk is; the same commit may then be tried again.

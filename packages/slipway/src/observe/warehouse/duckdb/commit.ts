@@ -154,9 +154,13 @@ export async function saveOffsets(state: State, offsets: readonly StreamOffset[]
   // The last position of a stream counts; DuckDB refuses a key twice in one statement.
   const last = new Map(offsets.map(({ stream, position }) => [stream, position]));
   await state.writer.sql.run(
-    `INSERT INTO off SELECT unnest($1::VARCHAR[]), unnest($2::UBIGINT[])
-     ON CONFLICT (stream) DO UPDATE SET position = excluded.position`,
-    [listValue([...last.keys()]), listValue([...last.values()].map(BigInt))],
+    `INSERT INTO off SELECT unnest($1::VARCHAR[]), unnest($2::UBIGINT[]), make_timestamp_ms($3::BIGINT)
+     ON CONFLICT (stream) DO UPDATE SET position = excluded.position, heard = excluded.heard`,
+    [
+      listValue([...last.keys()]),
+      listValue([...last.values()].map(BigInt)),
+      BigInt(Math.floor(state.clock.now())),
+    ],
   );
 }
 

@@ -5,6 +5,7 @@ import type { Dictionaries } from "../../access/batch.ts";
 import type { SourceLabels } from "../../access/source.ts";
 import type {
   Commit,
+  HeardStream,
   QueryAnswer,
   QueryLimits,
   QueryParameters,
@@ -24,6 +25,7 @@ import { SEALED_KINDS } from "./schema.ts";
 import { Slots } from "./slots.ts";
 import { freeBytes, fullError, isFullError, isInvalidated, isOutOfMemory, neededBytes } from "./space.ts";
 import type { State } from "./state.ts";
+import { forgetStreams, heardStreams } from "./streams.ts";
 import { DAY_MS, filesToDrop, type HotDay, type Keep, sealsDue } from "./tidy.ts";
 
 /** The rollup's new rows are made one for each key when they are so many, so that panels stay fast. */
@@ -64,6 +66,14 @@ export class DuckWarehouse implements Warehouse {
 
   offsetOf(stream: string): number {
     return this.#state.offsets.get(stream) ?? 0;
+  }
+
+  streams(): Promise<readonly HeardStream[]> {
+    return this.#aside((connection) => heardStreams(connection));
+  }
+
+  forgetStreams(streams: readonly string[], before: number): Promise<void> {
+    return this.#change(0, () => forgetStreams(this.#state, streams, before));
   }
 
   commit(commit: Commit): Promise<void> {

@@ -128,6 +128,67 @@ test("what is not a warehouse is told, and the lock is free again", async () => 
   assert.equal(existsSync(join(folder, "warehouse.lock")), false);
 });
 
+test("what an earlier version knew of streams is kept, and heard of just now", async () => {
+  const folder = newFolder();
+  const before = Date.now();
+  const first = await openWarehouse({ folder });
+  await first.commit({ lines: sampleLines(first), offsets: [{ stream: "s", position: 5 }] });
+  await first.close();
+  const database = await openDatabase(join(folder, "warehouse.duckdb"), { threads: "1" });
+  const connection = await connect(database);
+  await connection.sql.run("ALTER TABLE off DROP COLUMN heard");
+  await connection.sql.run("UPDATE meta SET value = 1 WHERE key = 'version'");
+  connection.sql.disconnectSync();
+  closeDatabase(database);
+  const second = await openWarehouse({ folder });
+  try {
+    const [stream] = await second.streams();
+    assert.ok(stream !== undefined && stream.heardMs >= before && stream.heardMs <= Date.now());
+    assert.equal(second.offsetOf("s"), 5);
+    await second.commit({ lines: sampleLines(second), offsets: [{ stream: "s", position: 6 }] });
+    assert.equal(second.offsetOf("s"), 6);
+  } finally {
+    await second.close();
+  }
+});
+
+test("sources without a line are gone after a restart, and their ids are nobody else's while others are higher", async () => {
+  const folder = newFolder();
+  const first = await openWarehouse({ folder });
+  const pod = (number: number) => sampleLabels({ pod: `web-${number}` });
+  const ids = Array.from({ length: 1_200 }, (_, number) => first.sourceOf(pod(number)));
+  const used = ids[700] as number;
+  await first.commit({
+    lines: sampleLines(first, { count: 10, source: used, fromMs: 1e12 }),
+    offsets: [],
+    gaps: [{ ts: 1e12, source: ids[3] as number, from: 0, to: 1 }],
+  });
+  await first.close();
+  const second = await openWarehouse({ folder });
+  try {
+    assert.deepEqual((await second.query("SELECT pod FROM sources ORDER BY id")).rows, [
+      ["web-3"],
+      ["web-700"],
+    ]);
+    assert.equal(second.sourceOf(pod(700)), used);
+    const again = second.sourceOf(pod(0));
+    assert.ok(again > used);
+    await second.commit({
+      lines: sampleLines(second, { count: 5, source: again, fromMs: 1e12 }),
+      offsets: [],
+    });
+    assert.deepEqual(
+      (await second.query("SELECT pod, count(*) FROM access GROUP BY pod ORDER BY pod")).rows,
+      [
+        ["web-0", 5],
+        ["web-700", 10],
+      ],
+    );
+  } finally {
+    await second.close();
+  }
+});
+
 test("a later schema is refused, an earlier one is brought up step by step, all or nothing", async () => {
   const database = await openDatabase(":memory:", { threads: "1" });
   const connection = await connect(database);

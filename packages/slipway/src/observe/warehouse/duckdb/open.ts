@@ -19,6 +19,7 @@ import { lockWarehouse, type Unlock } from "./lock.ts";
 import { createQueryRunner } from "./query.ts";
 import { SealedDays } from "./sealed.ts";
 import { RESERVE_BYTES } from "./space.ts";
+import { removeUnusedSources } from "./unused-sources.ts";
 
 export interface WarehouseOptions {
   /** Undefined: in memory only, for tests; nothing is sealed then. */
@@ -75,6 +76,7 @@ async function open(options: WarehouseOptions, unlock: Unlock): Promise<DuckWare
   const instance = await openInstance(instanceOptions, sealed);
   try {
     await sealed.removeStrays();
+    await removeUnusedSources(instance.writer);
     const state = await loadState(instance, sealed, clock);
     return new DuckWarehouse(state, {
       folder,

@@ -6,7 +6,7 @@
  *   dict       referers, user agents and routes by id
  *   hot_*      rows of days that are not sealed yet; the views add the sealed days (seal.ts)
  *   rollup_*   requests by minute, series, class and bucket of time; rows of one key are to be added up (rollup.ts)
- *   off        how far each stream is stored
+ *   off        how far each stream is stored, and since when
  *   edge_since from which minute on the edge's lines of a service count as its requests
  *   sealed     the Parquet files that belong to the warehouse
  *   meta       schema version, number of the last commit
@@ -15,7 +15,7 @@ import { METHODS, PROTOCOLS } from "../../access/batch.ts";
 import { CLASSES } from "./rollup.ts";
 
 /** Raise it with a step in upgrade.ts. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const enumOf = (values: readonly string[]): string =>
   `ENUM (${values.map((value) => `'${value}'`).join(", ")})`;
@@ -50,7 +50,7 @@ export const TABLES: readonly string[] = [
       minute TIMESTAMP NOT NULL, series UINTEGER NOT NULL, class UTINYINT NOT NULL, probe BOOLEAN NOT NULL,
       bucket UTINYINT NOT NULL, n BIGINT NOT NULL, bytes BIGINT NOT NULL)`,
   ),
-  `CREATE TABLE off (stream VARCHAR PRIMARY KEY, position UBIGINT NOT NULL)`,
+  `CREATE TABLE off (stream VARCHAR PRIMARY KEY, position UBIGINT NOT NULL, heard TIMESTAMP)`,
   `CREATE TABLE edge_since (service VARCHAR PRIMARY KEY, ts TIMESTAMP NOT NULL)`,
   `CREATE TABLE released (
     number UINTEGER PRIMARY KEY, commit VARCHAR NOT NULL, kind VARCHAR NOT NULL, outcome VARCHAR NOT NULL,

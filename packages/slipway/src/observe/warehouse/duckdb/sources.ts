@@ -24,6 +24,8 @@ export class Sources {
   readonly #series = new Map<number, Series>();
   readonly #idByLabels = new Map<string, number>();
   readonly #seriesByKey = new Map<string, number>();
+  /** The highest id: those of sources that are gone leave holes. */
+  #lastSource = 0;
   #unsavedSources = new Set<number>();
   #unsavedSeries = new Set<number>();
 
@@ -44,7 +46,7 @@ export class Sources {
   idOf(labels: SourceLabels): number {
     const known = this.#idByLabels.get(keyOf(labels));
     if (known !== undefined) return known;
-    const id = this.#sources.size + 1;
+    const id = this.#lastSource + 1;
     this.#put({ id, labels: { ...labels }, series: this.seriesFor(labels) });
     this.#unsavedSources.add(id);
     return id;
@@ -88,6 +90,7 @@ export class Sources {
 
   #put(source: Source): void {
     this.#sources.set(source.id, source);
+    this.#lastSource = Math.max(this.#lastSource, source.id);
     const key = keyOf(source.labels);
     if (!this.#idByLabels.has(key)) this.#idByLabels.set(key, source.id);
   }

@@ -4,7 +4,13 @@ import { type Connection, rowsOf } from "./connection.ts";
 import { SCHEMA_VERSION, TABLES } from "./schema.ts";
 
 /** Statements that lead from version N to N + 1, by N. */
-const STEPS: Readonly<Record<number, readonly string[]>> = {};
+const STEPS: Readonly<Record<number, readonly string[]>> = {
+  // When streams were heard of nobody knows any more: as if it were just now.
+  1: [
+    "ALTER TABLE off ADD COLUMN heard TIMESTAMP",
+    "UPDATE off SET heard = make_timestamp_ms(epoch_ms(now()))",
+  ],
+};
 
 export async function prepareSchema(
   connection: Connection,
