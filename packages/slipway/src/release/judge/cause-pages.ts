@@ -95,7 +95,7 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
     means: "A ConfigMap, a Secret or a key in one of them does not exist.",
     recognised:
       "CreateContainerConfigError, or FailedMount with `not found` or `non-existent`. `failed to sync … cache` is only the kubelet being late.",
-    budget: "None for a container's environment, 10 s for a volume, 60 s while the kubelet's cache is late.",
+    budget: "None for a container's environment, 9 s for a volume, 60 s while the kubelet's cache is late.",
   },
   LivenessFailed: {
     means: "The kubelet restarts the container because its liveness probe fails.",

@@ -3,8 +3,12 @@ import type { ContainerStatus, Event, Pod } from "@slipway/kube";
 import { type Finding, of, oneLine, type PodView, starting } from "./finding.ts";
 
 const INFRASTRUCTURE_BUDGET_MS = 120_000;
-/** A ConfigMap of the same release may reach the node's cache a moment after the pod. */
-const MISSING_BUDGET_MS = 10_000;
+/**
+ * A ConfigMap of the same release may reach the node a moment after the pod. The kubelet tries a mount again after 0.5, 1.5, 3.5 and
+ * 7.5 s, and then not before 15.5 (exponentialbackoff of 1.20.2): 9 s leave the fourth the time to start a container, and more
+ * would wait for nothing.
+ */
+const MISSING_BUDGET_MS = 9_000;
 
 export function creating(pod: Pod, status: ContainerStatus, view: PodView): Finding {
   const trouble = newestTrouble(view.events);
