@@ -66,8 +66,8 @@ export interface RunOptions {
 
 export type Target =
   | { readonly kind: "image"; readonly image: string; readonly run: RunOptions }
-  /** A service of containers that run together; `paths` are Compose files, or one folder; absolute. */
-  | { readonly kind: "compose"; readonly paths: readonly string[]; readonly service: string }
+  /** A service of containers that run together. */
+  | { readonly kind: "compose"; readonly compose: ComposePlace; readonly service: string }
   /** In a cluster: the containers of a workload, or (`service` undefined) the objects of the namespace. */
   | { readonly kind: "cluster"; readonly cluster: ClusterPlace; readonly service: string | undefined }
   /** A Service that a release has deployed. */
@@ -77,6 +77,15 @@ export type Target =
       readonly cluster: string | undefined;
       readonly port: number | string | undefined;
     };
+
+/** The services of Compose files; checks of one place share what was started for them. */
+export interface ComposePlace {
+  /** Compose files, or one folder; absolute. */
+  readonly paths: readonly string[];
+  readonly profiles: readonly string[];
+  /** How long the services may take to be ready. */
+  readonly readyMs: number;
+}
 
 /** Where checks in a cluster run; checks of one place share what was made for them. */
 export interface ClusterPlace {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { collect } from "./collect.ts";
 import { planChecks, sourceOf, withoutImplied } from "./plan.ts";
-import { describeCompose, describeImage, describeService } from "./verify.ts";
+import { describeCompose, describeImage, describeService, type StackTarget, stack } from "./verify.ts";
 
 async function planOf(body: () => void) {
   const checks = withoutImplied(await collect(body));
@@ -108,5 +108,20 @@ test("a command should exit with 0 unless the spec says otherwise", async () => 
   assert.deepEqual(
     checks.map(({ subject, says }) => `${subject} ${says}`),
     ["a exits 0", 'b stdout is "x"', "b exits 3"],
+  );
+});
+
+test("a Compose file with other options is started for itself, and its options reach whoever starts it", async () => {
+  const check = (t: StackTarget): void => void t.in("web").port(80).listening();
+  const { plan } = await planOf(() => {
+    describeCompose("/shop", check);
+    describeCompose("/shop", { ready: "2m", profiles: ["db"] }, check, stack("again", check));
+  });
+  assert.deepEqual(
+    plan.composes.map(({ place, services }) => [place, services[0]?.plan.conditions.length]),
+    [
+      [{ paths: ["/shop"], profiles: [], readyMs: 60_000 }, 1],
+      [{ paths: ["/shop"], profiles: ["db"], readyMs: 120_000 }, 2],
+    ],
   );
 });

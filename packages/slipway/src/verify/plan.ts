@@ -4,7 +4,15 @@
  * The cheapest source that can decide is taken: `config` → `layers` → (something runs) its files, process table, sockets,
  * log and state, each read once for all checks → requests from inside → one exec for each command.
  */
-import type { Check, CheckOf, ClusterPlace, CommandResource, RunOptions, Target } from "./check.ts";
+import type {
+  Check,
+  CheckOf,
+  ClusterPlace,
+  CommandResource,
+  ComposePlace,
+  RunOptions,
+  Target,
+} from "./check.ts";
 
 export type Source =
   | "config"
@@ -51,7 +59,7 @@ export interface ImagePlan {
 }
 
 export interface ComposePlan {
-  readonly paths: readonly string[];
+  readonly place: ComposePlace;
   readonly services: readonly { readonly service: string; readonly plan: ContainerPlan }[];
 }
 
@@ -86,7 +94,9 @@ export function phaseOf({ target }: Pick<Check, "target">): Phase {
 
 export function planChecks(checks: readonly Check[]): Plan {
   const images = Map.groupBy(checks.filter(isOf("image")), ({ target }) => target.image);
-  const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) => target.paths.join("\0"));
+  const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) =>
+    JSON.stringify(target.compose),
+  );
   const clusters = Map.groupBy(checks.filter(isOf("cluster")), ({ target }) =>
     JSON.stringify(target.cluster),
   );
@@ -97,7 +107,7 @@ export function planChecks(checks: readonly Check[]): Plan {
   return {
     images: [...images].map(([image, own]) => planImage(image, own)),
     composes: [...composes].map(([, own]) => ({
-      paths: own[0]?.target.paths ?? [],
+      place: (own[0] as (typeof own)[number]).target.compose,
       services: [...Map.groupBy(own, ({ target }) => target.service)].map(([service, some]) => ({
         service,
         plan: planContainer(some),

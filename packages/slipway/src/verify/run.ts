@@ -152,7 +152,7 @@ async function observeRunning(
       }
     }
     for (const one of plan.composes) {
-      if (compose === undefined) throw noCompose(one.paths.join(", "));
+      if (compose === undefined) throw noCompose(one.place.paths.join(", "));
       await runCompose(one, { engine: own, clock, compose, onVariables }, outcomes);
       report();
     }

@@ -13,9 +13,9 @@
  * describeService("web", (t) => t.http("/").status(200).body(/shop/));
  */
 import { dirname, resolve } from "node:path";
-import type { ClusterPlace, Target } from "./check.ts";
+import type { ClusterPlace, ComposePlace, Target } from "./check.ts";
 import { currentCollector, placeOfCaller, specError } from "./collect.ts";
-import { inBlock, options as optionsOf, parseTime } from "./spec/expect.ts";
+import { inBlock, options as optionsOf, parseTime, wordList } from "./spec/expect.ts";
 import {
   type ClusterTarget,
   clusterTarget,
@@ -72,21 +72,41 @@ export function stack(name: string, body: (t: StackTarget) => unknown): Stack {
   return { name, body };
 }
 
+export interface ComposeOptions {
+  /** How long the services may take, from the first start to the last that is ready. Default 60 s. */
+  readonly ready?: string | number;
+  /** Also the services of these profiles. Default: those of COMPOSE_PROFILES. */
+  readonly profiles?: readonly string[];
+}
+
+type ComposePart = Stack | ((t: StackTarget) => unknown);
+
 /**
  * The services of a Compose file, started together once for all checks. `path` is a file, its folder, or several files of
  * which later ones lie over earlier ones; relative to the spec file.
  */
+export function describeCompose(path: string | readonly string[], ...parts: readonly ComposePart[]): void;
 export function describeCompose(
   path: string | readonly string[],
-  ...parts: readonly (Stack | ((t: StackTarget) => unknown))[]
+  options: ComposeOptions,
+  ...parts: readonly ComposePart[]
+): void;
+export function describeCompose(
+  path: string | readonly string[],
+  ...given: readonly (ComposeOptions | ComposePart)[]
 ): void {
   const { checks } = currentCollector();
+  const [options, parts] = partsOf<ComposeOptions, StackTarget>("describeCompose", given);
+  const { ready = "60s", profiles } = optionsOf("describeCompose", options, { ready: true, profiles: true });
   if (path.length === 0) throw specError("describeCompose needs a Compose file or its folder");
-  if (parts.length === 0)
-    throw specError("describeCompose needs a stack, or a function that says what to expect");
   const folder = dirname(placeOfCaller().replace(/:\d+:\d+$/, ""));
   const paths = [path].flat().map((one) => resolve(folder, one));
-  const targetOf = (service: string): Target => ({ kind: "compose", paths, service });
+  const compose: ComposePlace = {
+    paths,
+    profiles: profiles === undefined ? [] : wordList("profiles", profiles),
+    readyMs: parseTime(ready),
+  };
+  const targetOf = (service: string): Target => ({ kind: "compose", compose, service });
   for (const part of parts) {
     const body = typeof part === "function" ? part : part.body;
     const push = inBlock("describeCompose", (check) => checks.push(check));
@@ -109,13 +129,9 @@ export function describeCluster(
   ...rest: readonly (Stack | ((t: ClusterTarget) => unknown))[]
 ): void {
   const { checks } = currentCollector();
-  const isPart = typeof first === "function" || "body" in first;
+  const [options, parts] = partsOf<ClusterOptions, ClusterTarget>("describeCluster", [first, ...rest]);
   const known = { context: true, namespace: true, ready: true } as const;
-  const given: ClusterOptions = isPart ? {} : optionsOf("describeCluster", first, known);
-  const { context, namespace, ready = "90s" } = given;
-  const parts = isPart ? [first, ...rest] : rest;
-  if (parts.length === 0)
-    throw specError("describeCluster needs a stack, or a function that says what to expect");
+  const { context, namespace, ready = "90s" } = optionsOf("describeCluster", options, known);
   const isOwn = namespace === undefined || namespace === "ephemeral";
   const place: ClusterPlace = {
     context,
@@ -152,6 +168,20 @@ export function describeService(
   const options = optionsOf("describeService", given, { cluster: true, port: true });
   const push = inBlock(`describeService ${name}`, (check) => checks.push(check));
   refusePromise("describeService", body(serviceTarget(name, options, push)));
+}
+
+/** Options may stand before the functions and stacks that say what to expect. */
+function partsOf<O extends object, T extends StackTarget>(
+  what: string,
+  given: readonly unknown[],
+): readonly [O, readonly (Stack | ((t: T) => unknown))[]] {
+  const isPart = (one: unknown): one is Stack | ((t: T) => unknown) =>
+    typeof one === "function" || (typeof one === "object" && one !== null && "body" in one);
+  const [first, ...rest] = given;
+  const parts = given.length === 0 || isPart(first) ? given : rest;
+  if (parts.length === 0 || !parts.every(isPart))
+    throw specError(`${what} needs a stack, or a function that says what to expect`);
+  return [parts === given ? ({} as O) : (first as O), parts];
 }
 
 function bodyOf<O extends object, T>(

@@ -6,9 +6,6 @@ import type { ComposeRunner } from "../observe/compose-run.ts";
 import type { ImageBuild } from "./images.ts";
 import type { LoadedProject } from "./load.ts";
 
-/** From the first start to the last service that is ready. */
-const READY_MS = 60_000;
-
 export interface ComposeRunnerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
@@ -19,7 +16,7 @@ export interface ComposeRunnerOptions {
 
 export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOptions): ComposeRunner {
   return {
-    async up(paths, engine) {
+    async up({ paths, profiles, readyMs }, engine) {
       const { loadProject } = await import("./load.ts");
       const { hasDockerCompose, loadWithDocker } = await import("./docker-config.ts");
       const { buildProject } = await import("./images.ts");
@@ -31,6 +28,7 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
       const loaded = await load({
         cwd: isFolder ? first : dirname(first),
         env,
+        ...(profiles.length === 0 ? {} : { profiles }),
         ...(isFolder ? {} : { files: paths }),
       });
       const build = await buildOf(loaded);
@@ -42,7 +40,7 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
         services: built.services.map((service) => ({ ...service, published: [] })),
       });
       try {
-        const result = await bringUp(project, { clock, signal, deadlineMs: READY_MS });
+        const result = await bringUp(project, { clock, signal, deadlineMs: readyMs });
         if (result.kind === "failed") throw upError(result);
         return project;
       } catch (error) {

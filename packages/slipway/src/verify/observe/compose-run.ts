@@ -3,7 +3,7 @@
  * the commands in the order of the spec file, then what logs say, then how they stop.
  */
 import { type Clock, SlipwayError } from "@slipway/base";
-import { type Check, fail, unknown } from "../check.ts";
+import { type Check, type ComposePlace, fail, unknown } from "../check.ts";
 import { type Container, type Engine, isUnseen, type Project } from "../engines/engine.ts";
 import type { ComposePlan, ContainerPlan } from "../plan.ts";
 import { decideCommand, runIn } from "./commands.ts";
@@ -20,7 +20,7 @@ export interface ComposeRunner {
    * mistake in the file, 3 for the engine or an image, 1 when the services do not become ready. What was started is
    * removed then.
    */
-  up(paths: readonly string[], engine: Engine): Promise<Project>;
+  up(place: ComposePlace, engine: Engine): Promise<Project>;
 }
 
 export async function runCompose(
@@ -84,7 +84,7 @@ async function upOrFail(
   outcomes: Outcomes,
 ): Promise<Project | undefined> {
   try {
-    return await compose.up(plan.paths, engine);
+    return await compose.up(plan.place, engine);
   } catch (error) {
     if (!(error instanceof SlipwayError) || (error.exitCode ?? 1) !== 1) throw error;
     const why = error.where === undefined ? error.message : `${error.where}: ${error.message}`;

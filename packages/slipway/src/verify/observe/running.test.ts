@@ -339,7 +339,7 @@ test("the engine is opened only when a check needs it, and one that fails is one
 test("services of a stack are asked together, commands until they hold, and a mistake in a name is one error", async () => {
   const engine = testingEngine(systemClock);
   const compose: ComposeRunner = {
-    async up(_paths, used) {
+    async up(_place, used) {
       const spec = (name: string) => ({ ...serviceTemplate(), name });
       const project = await used.createProject({ name: "shop", services: [spec("front"), spec("back")] });
       await project.container("front").start();

@@ -11,7 +11,8 @@ import { renderResults } from "./text.ts";
 
 const VERIFY = ["slipway", "verify"];
 const digest = `sha256:${"5".repeat(64)}`;
-const compose = { kind: "compose", paths: ["/shop"], service: "frontend" } as const;
+const shop = { paths: ["/shop"], profiles: [], readyMs: 60_000 };
+const compose = { kind: "compose", compose: shop, service: "frontend" } as const;
 const image = { kind: "image", image: "web", run: {} } as const;
 
 const command = {
