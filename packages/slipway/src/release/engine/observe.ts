@@ -347,3 +347,20 @@ export function timeOf(event: Event): number {
     "";
   return Date.parse(time) || 0;
 }
+
+/** Names of the newest ReplicaSet of every Deployment. */
+export function newestReplicaSets({
+  deployments,
+  replicaSets,
+}: Pick<Observation, "deployments" | "replicaSets">): readonly string[] {
+  const revision = "deployment.kubernetes.io/revision";
+  return deployments.flatMap(({ metadata }) =>
+    replicaSets
+      .filter(
+        (one) =>
+          one.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) === true &&
+          one.metadata.annotations?.[revision] === metadata.annotations?.[revision],
+      )
+      .map((one) => one.metadata.name),
+  );
+}

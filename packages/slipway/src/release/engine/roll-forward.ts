@@ -15,7 +15,7 @@ import { type CauseObject, makeCause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { refusedApply } from "../judge/creation.ts";
 import type { ReleaseRecord } from "../model.ts";
-import type { Observer } from "./observe.ts";
+import { newestReplicaSets, type Observer } from "./observe.ts";
 import { followRollout, type RolloutFact, UNREACHABLE_PATIENCE_MS } from "./rollout.ts";
 import { kubectlFor, type Run } from "./run.ts";
 import { failed, refused, unknown } from "./verdict.ts";
@@ -26,9 +26,10 @@ export async function rollForward(run: Run, name: string, signal: AbortSignal): 
   if (!(await withHooks(run, name, signal))) return;
   try {
     const observer = await run.observer(name);
-    const { pods, events } = observer.current();
-    const baseline = baselineOf(pods);
-    run.eventsBefore.set(name, countsOf(events));
+    const before = observer.current();
+    const baseline = baselineOf(before.pods);
+    run.eventsBefore.set(name, countsOf(before.events));
+    if (!run.replicaSetsBefore.has(name)) run.replicaSetsBefore.set(name, newestReplicaSets(before));
     const applied = await applyRelease(run, name, { release: record, signal });
     emit({ type: "applied", cluster: name, objects: applied.objects });
     run.set(name, { forward: { step: "rolling", startedAt: run.startedAt(name), okSince: undefined } });

@@ -69,6 +69,8 @@ export class Run {
   readonly forwarding = new Map<string, { readonly abort: AbortController; readonly task: Promise<void> }>();
   readonly doomed = new Map<string, Extract<RolloutFact, { kind: "doomed" }>>();
   readonly eventsBefore = new Map<string, ReadonlyMap<string, number>>();
+  /** By cluster: the newest ReplicaSet of each Deployment before anything was applied there. */
+  readonly replicaSetsBefore = new Map<string, readonly string[]>();
   /** Lines that a failed gate or hook left, by cluster. */
   readonly notes = new Map<string, readonly string[]>();
   /** What a cluster waits for, as last judged. */

@@ -1,13 +1,13 @@
 /** Asks one gate of a wave, keeps and tells what it found, and fails the wave's clusters when it did not pass. */
 import { assertNever, formatDuration } from "@slipway/base";
 import type { GateConfig } from "../../config/types.ts";
-import type { Observation } from "../engine/observe.ts";
+import { newestReplicaSets } from "../engine/observe.ts";
 import { kubectlFor, type Run } from "../engine/run.ts";
 import { failed } from "../engine/verdict.ts";
 import { makeCause } from "../judge/causes.ts";
 import { askApproval } from "./approval.ts";
 import { askCommand } from "./command.ts";
-import { askErrorRatio } from "./error-ratio.ts";
+import { askErrorRatio, type ReplicaSetsOf, sidesOf } from "./error-ratio.ts";
 import type { Asking, GateFinding, GatePorts, GateRecord } from "./gate.ts";
 import { askHttp } from "./http.ts";
 import { askPrometheus } from "./prometheus.ts";
@@ -109,7 +109,7 @@ function ask(
       return askHttp(gate, asking);
     case "error-ratio":
       return askErrorRatio(gate, asking, {
-        isNew: isNewIn(run, begun.clusters),
+        sides: () => sidesOf(replicaSetsOf(run), begun.clusters),
         before: run.servedBefore,
       });
     case "prometheus":
@@ -164,28 +164,13 @@ export function environmentOf(
   };
 }
 
-function isNewIn(
-  run: Run,
-  clusters: readonly string[],
-): (count: { readonly cluster: string; readonly replicaSet: string }) => boolean {
-  return ({ cluster, replicaSet }) => {
-    if (!clusters.includes(cluster)) return false;
-    const observation = run.observed(cluster)?.current();
-    return observation !== undefined && newReplicaSetsOf(observation).includes(replicaSet);
-  };
-}
-
-/** Names of the newest ReplicaSet of every Deployment. */
-function newReplicaSetsOf(observed: Observation): readonly string[] {
-  const revision = "deployment.kubernetes.io/revision";
-  return observed.deployments.flatMap(({ metadata }) =>
-    observed.replicaSets
-      .filter(
-        (one) =>
-          one.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) === true &&
-          one.metadata.annotations?.[revision] === metadata.annotations?.[revision],
-      )
-      .map((one) => one.metadata.name),
+/** Of the clusters that the release has come to. */
+function replicaSetsOf(run: Run): ReadonlyMap<string, ReplicaSetsOf> {
+  return new Map(
+    [...run.replicaSetsBefore].flatMap(([cluster, before]) => {
+      const observation = run.observed(cluster)?.current();
+      return observation === undefined ? [] : [[cluster, { now: newestReplicaSets(observation), before }]];
+    }),
   );
 }
 

@@ -2,6 +2,7 @@
  * The ratio of failed requests and the response times, as the edge counts them, of the new release against those of the
  * one before.
  *
+ * Only services count of which the release replaces pods: a busy one beside them would hide the failures of a quiet one.
  * Too little traffic concludes nothing: one failure of three requests is not a ratio. Where the release before was
  * not asked often enough itself (a first release), the new one is compared with no failures at all.
  */
@@ -22,12 +23,12 @@ const NONE: Served = { requests: 0, errors: 0, times: [] };
 
 const LOOK_EVERY_MS = 1_000;
 
-/** `isNew` says whether a ReplicaSet of a cluster of this wave belongs to the new release. */
 export async function askErrorRatio(
   gate: RatioGate,
   asking: Asking,
   facts: {
-    readonly isNew: (count: Pick<ServedCount, "cluster" | "replicaSet">) => boolean;
+    /** As of now: the release may go on in other clusters while it is asked. */
+    readonly sides: () => SideOf;
     /** Counters at the start of the release: what the same pods served before is not this release's. */
     readonly before: readonly ServedCount[];
   },
@@ -41,7 +42,8 @@ export async function askErrorRatio(
     const counts = await ports.served().catch((error: unknown) => error as Error);
     if (counts instanceof Error) waiting(`the edge does not tell its counters: ${counts.message}`);
     else {
-      last = conclude(gate, splitServed(counts, { ...facts, service: gate.service }));
+      const { before, sides } = facts;
+      last = conclude(gate, splitServed(counts, { before, sideOf: sides(), service: gate.service }));
       if (last.outcome !== "undecided") return last;
       waiting(last.said, last.values);
     }
@@ -51,23 +53,51 @@ export async function askErrorRatio(
   return last ?? { outcome: "timed-out", said: "", values: {} };
 }
 
-/** Sums of the new release and of all others. */
+/** Pods of the new release in this wave, pods of the release before, or neither: the new one's of other waves. */
+type Side = "new" | "previous" | "neither";
+
+export type SideOf = (count: Pick<ServedCount, "cluster" | "replicaSet">) => Side;
+
+/** The newest ReplicaSets of a cluster's Deployments, now and before the release was applied there. */
+export interface ReplicaSetsOf {
+  readonly now: readonly string[];
+  readonly before: readonly string[];
+}
+
+/** `clusters` has those that the release has come to. Where it replaces no pod in `wave`, all that serve there are its own. */
+export function sidesOf(clusters: ReadonlyMap<string, ReplicaSetsOf>, wave: readonly string[]): SideOf {
+  const made = ({ now, before }: ReplicaSetsOf): readonly string[] =>
+    now.filter((one) => !before.includes(one));
+  const replacesNothing = wave.every((name) => {
+    const sets = clusters.get(name);
+    return sets === undefined || made(sets).length === 0;
+  });
+  return ({ cluster, replicaSet }) => {
+    const sets = clusters.get(cluster);
+    if (sets === undefined) return "previous";
+    const isOurs = (replacesNothing && wave.includes(cluster) ? sets.now : made(sets)).includes(replicaSet);
+    if (!isOurs) return "previous";
+    return wave.includes(cluster) ? "new" : "neither";
+  };
+}
+
+/** Sums of the new release and of the one before, of the services that the new one changes. */
 export function splitServed(
   counts: readonly ServedCount[],
   facts: {
-    readonly isNew: (count: Pick<ServedCount, "cluster" | "replicaSet">) => boolean;
+    readonly sideOf: SideOf;
     readonly before: readonly ServedCount[];
     readonly service: string | undefined;
   },
 ): { readonly fresh: Served; readonly previous: Served } {
+  const asked = counts.filter(({ service }) => facts.service === undefined || service === facts.service);
+  const changed = new Set(asked.flatMap((one) => (facts.sideOf(one) === "new" ? [one.service] : [])));
   let fresh = NONE;
   let previous = NONE;
-  for (const count of counts) {
-    if (facts.service !== undefined && count.service !== facts.service) continue;
-    if (!facts.isNew(count)) {
-      previous = combine(previous, count, 1);
-      continue;
-    }
+  for (const count of asked.filter(({ service }) => changed.has(service))) {
+    const side = facts.sideOf(count);
+    if (side === "previous") previous = combine(previous, count, 1);
+    if (side !== "new") continue;
     const earlier = facts.before.find(
       (one) =>
         one.cluster === count.cluster && one.service === count.service && one.replicaSet === count.replicaSet,

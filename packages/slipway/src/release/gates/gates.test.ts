@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { VirtualClock } from "@slipway/base";
 import type { GateConfig } from "../../config/types.ts";
 import { BUCKETS, bucketOf } from "../../observe/counts/histogram.ts";
-import { conclude as concludeRatio, splitServed } from "./error-ratio.ts";
+import { conclude as concludeRatio, sidesOf, splitServed } from "./error-ratio.ts";
 import type { GatePorts, HttpAnswer } from "./gate.ts";
 import { askHttp, problemOf } from "./http.ts";
 import { askPrometheus, conclude as concludeQuery, seriesOf } from "./prometheus.ts";
@@ -156,14 +156,15 @@ test("the new release may be slower by so much, and by what nobody notices", () 
   assert.equal(unknown.outcome, "failed", "response times that nobody measured are not fast");
 });
 
+const count = (cluster: string, replicaSet: string, requests: number, errors: number, service = "web") => ({
+  cluster,
+  service,
+  replicaSet,
+  requests,
+  errors,
+});
+
 test("what new pods served before this release is not counted to it, nor other services", () => {
-  const count = (cluster: string, replicaSet: string, requests: number, errors: number, service = "web") => ({
-    cluster,
-    service,
-    replicaSet,
-    requests,
-    errors,
-  });
   const split = splitServed(
     [
       count("tokyo", "web-2", 150, 15),
@@ -173,7 +174,8 @@ test("what new pods served before this release is not counted to it, nor other s
     ],
     {
       service: "web",
-      isNew: ({ cluster, replicaSet }) => cluster === "tokyo" && replicaSet.endsWith("-2"),
+      sideOf: ({ cluster, replicaSet }) =>
+        cluster === "tokyo" && replicaSet.endsWith("-2") ? "new" : "previous",
       before: [count("tokyo", "web-2", 50, 5)],
     },
   );
@@ -181,6 +183,39 @@ test("what new pods served before this release is not counted to it, nor other s
     fresh: { requests: 100, errors: 10, times: [] },
     previous: { requests: 100, errors: 1, times: [] },
   });
+});
+
+test("services that the release does not change speak neither for it nor against the one before", () => {
+  const counts = [
+    count("tokyo", "web-2", 100, 50),
+    count("tokyo", "web-1", 200, 0),
+    // A busy service beside it, of which nothing was changed.
+    count("tokyo", "api-1", 100_000, 9_000, "api"),
+    // What this release served in an earlier wave is neither.
+    count("osaka", "web-2", 300, 150),
+  ];
+  const split = splitServed(counts, {
+    service: undefined,
+    sideOf: sidesOf(
+      new Map([
+        ["osaka", { now: ["web-2", "api-1"], before: ["web-1", "api-1"] }],
+        ["tokyo", { now: ["web-2", "api-1"], before: ["web-1", "api-1"] }],
+      ]),
+      ["tokyo"],
+    ),
+    before: [],
+  });
+  assert.deepEqual(split, {
+    fresh: { requests: 100, errors: 50, times: [] },
+    previous: { requests: 200, errors: 0, times: [] },
+  });
+});
+
+test("a release that replaces no pod is judged by all that its pods serve", () => {
+  const side = sidesOf(new Map([["tokyo", { now: ["web-1"], before: ["web-1"] }]]), ["tokyo"]);
+  assert.equal(side({ cluster: "tokyo", replicaSet: "web-1" }), "new");
+  assert.equal(side({ cluster: "tokyo", replicaSet: "web-0" }), "previous");
+  assert.equal(side({ cluster: "kyoto", replicaSet: "web-1" }), "previous", "it was not come to yet");
 });
 
 const query: Extract<GateConfig, { kind: "prometheus" }> = {
