@@ -94,12 +94,12 @@ export async function ensureWorld(project: Project, say: (line: string) => void)
   return launchWorld(spec);
 }
 
-/** A change of `observe` counts from now on; that nothing is observed, or something after all, from the next start on. */
+/** A change of `observe` counts from now on, also from false to something and back. */
 async function tellObserver(state: WorldState, { observer }: WorldSpec): Promise<void> {
-  if (observer === undefined || state.observer === undefined) return;
+  if (observer === undefined && state.observer === undefined) return;
   const { callWorld } = await import("../world/control.ts");
   // A world of an earlier Slipway does not know this call.
-  await callWorld(state, "observe", { observer }).catch(() => undefined);
+  await callWorld(state, "observe", { observer: observer ?? null }).catch(() => undefined);
 }
 
 /** The running world, or an error that says how to start one. */

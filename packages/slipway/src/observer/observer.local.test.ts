@@ -20,7 +20,7 @@ before(async () => {
 export default defineConfig({
   name: "quiet",
   manifests: ["k8s/"],
-  environments: { local: { clusters: { osaka: local() } } },
+  environments: { local: { clusters: { osaka: local() }, release: { bake: "0s" } } },
 });
 `,
   );
@@ -94,6 +94,18 @@ test("a project that wants none has none", async () => {
   await project.ok("local", "up");
   assert.equal((await project.world()).observer, undefined);
   assert.ok(!(await project.ok("local", "status")).stdout.includes("observer"));
+});
+
+test("a running world gets one, and loses it, with the next deployment after the configuration says so", async () => {
+  await project.edit("slipway.config.ts", "\n  observe: false,", "");
+  await project.ok("ship");
+  const watching = await observer();
+  await until("its figures", figures);
+  await project.edit("slipway.config.ts", 'name: "quiet",', 'name: "quiet",\n  observe: false,');
+  await project.ok("ship");
+  await until("its end", async () => (await project.world()).observer === undefined);
+  assert.ok(!isAlive(watching));
+  assert.equal((await project.world()).metrics, undefined);
   await project.ok("local", "down");
   assert.doesNotMatch(await readFile(worldPaths(project.folder).log, "utf8"), /unhandled|uncaught/);
 });

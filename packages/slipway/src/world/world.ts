@@ -20,6 +20,7 @@ import { createImageSource } from "../images/source.ts";
 import type { MetricsServer } from "../observe/prometheus/serve.ts";
 import { type CompanionSpec, createCompanion } from "./companion.ts";
 import { serveControl } from "./control.ts";
+import { createObserving } from "./observing.ts";
 import { registryOptionsOf } from "./registry-options.ts";
 import { RotatedFile } from "./rotated-file.ts";
 import { fetchService, type ServiceRequest } from "./service-fetch.ts";
@@ -128,7 +129,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       status: async () => ({
         ...currentState(),
         edgeStatus: edge?.status() ?? null,
-        observerFigures: (await observer?.figures()) ?? null,
+        observerFigures: (await observing.figures()) ?? null,
       }),
       edge: async (body) => {
         await openEdge((body as { config?: EdgeConfig }).config);
@@ -136,8 +137,8 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         return { url: edge?.url ?? null };
       },
       observe: async (body) => {
-        const next = (body as { observer?: CompanionSpec }).observer;
-        if (next !== undefined) void observer?.update(next).catch(reportProblem);
+        const { observer } = body as { observer?: CompanionSpec | null };
+        void observing.want(observer ?? undefined).catch(reportProblem);
       },
       fetch: async (body) => {
         const wanted = body as ServiceRequest;
@@ -149,17 +150,19 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     },
     token,
   );
-  const observer =
-    spec.observer === undefined
-      ? undefined
-      : createCompanion({
-          spec: spec.observer,
-          cwd: spec.projectRoot,
-          clock: systemClock,
-          log,
-          world: currentState,
-          onChange: () => void remember().catch(reportProblem),
-        });
+  const observing = createObserving({
+    spec: spec.observer,
+    make: (companion) =>
+      createCompanion({
+        spec: companion,
+        cwd: spec.projectRoot,
+        clock: systemClock,
+        log,
+        world: currentState,
+        onChange: () => void remember().catch(reportProblem),
+      }),
+    onChange: (isThere) => (isThere ? openMetrics() : closeMetrics()),
+  });
   let metrics: MetricsServer | undefined;
   await remember();
   void watchProject();
@@ -167,15 +170,27 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   return { state: currentState(), ended: ended.promise, observe, stop };
 
   function observe(): void {
-    if (observer === undefined) return;
-    observer.start();
-    void openMetrics().catch((error: unknown) =>
-      log(`no metrics: ${error instanceof Error ? error.message : String(error)}`),
-    );
+    void observing.start().catch(reportProblem);
+  }
+
+  async function openMetrics(): Promise<void> {
+    try {
+      metrics = await startMetrics();
+    } catch (error) {
+      return log(`no metrics: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    if (stopping.signal.aborted) return metrics.close();
+    await remember();
+  }
+
+  async function closeMetrics(): Promise<void> {
+    metrics?.close();
+    metrics = undefined;
+    await remember();
   }
 
   /** Loaded when the world is up. */
-  async function openMetrics(): Promise<void> {
+  async function startMetrics(): Promise<MetricsServer> {
     const { exposition } = await import("../observe/prometheus/metrics.ts");
     const { processFamilies } = await import("../observe/prometheus/process.ts");
     const { serveMetrics } = await import("../observe/prometheus/serve.ts");
@@ -188,17 +203,15 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
           isLost,
           pods: isLost ? [] : cluster.store.list("Pod"),
         })),
-      observer: () => observer?.state(),
+      observer: observing.state,
       registryPort: () => registry.port,
     });
-    metrics = await serveMetrics({
+    return serveMetrics({
       folder: paths.metrics,
       name: "world",
       read: exposition([...families, ...processFamilies(process, systemClock.now())]),
       onProblem: (error) => log(`metrics: ${String(error)}`),
     });
-    if (stopping.signal.aborted) return metrics.close();
-    await remember();
   }
 
   /** Who deletes the project, or `.slipway` in it, means the world as well: nothing else could find and stop it. */
@@ -239,7 +252,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
           lost: isLost,
         }),
       ),
-      observer: observer?.state(),
+      observer: observing.state(),
     };
   }
 
@@ -361,7 +374,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     );
     await registry.close();
     await accessLog.end();
-    await observer?.stop(); // last: it reads what the others wrote last
+    await observing.stop(); // last: it reads what the others wrote last
     if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
   }

@@ -29,7 +29,7 @@ export async function openAlerts(context: CliContext, input: CommandInput): Prom
       code: "ALERTS_OFF",
       where: "observe",
       message: "is false: nothing is watched",
-      hint: "Take it out of slipway.config.ts, then start the world again or `slipway observe install`.",
+      hint: "Take it out of slipway.config.ts, then `slipway ship`, or `slipway observe install` for real clusters.",
       exitCode: 2,
     });
   }

@@ -52,7 +52,7 @@ export async function queryPlaces(
     message: "nobody stores requests here",
     hint: config.isLocal
       ? config.observe === undefined
-        ? "observe is false in slipway.config.ts: take it out, then `slipway local down` and `slipway local up`."
+        ? "observe is false in slipway.config.ts: take it out, then `slipway ship`."
         : "Start the local world with `slipway local up`; `slipway local status` tells whether its observer runs."
       : "Install the collector with `slipway observe install`, or configure observe.bigquery.",
     exitCode: 3,
