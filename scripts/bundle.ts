@@ -53,7 +53,7 @@ const BESIDE_IN_IMAGE = ["@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"];
 /** Packages that stay where npm put them: native code, or so much that is seldom used that it would only be in the way. */
 const EXTERNAL = [
   ...["dockerode", "@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"],
-  ...["@kubernetes/client-node", "@slack/*", "xmlbuilder2"],
+  ...["@kubernetes/client-node", "@slack/*", "@google-cloud/*", "xmlbuilder2"],
 ];
 
 /** Coarser than the times of any file system in use: a file that changed just now could change again unseen. */

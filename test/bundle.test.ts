@@ -3,7 +3,10 @@
  * leaves outside in node_modules. And a checkout runs it only as long as it is of the sources as they are.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -27,7 +30,7 @@ before(async () => {
   for (const name of await readdir(join(root, "node_modules")))
     if (name !== "slipway" && name !== "@slipway")
       await symlink(join(root, "node_modules", name), join(modules, name));
-  for (const name of ["bin", "imports", "package.json"])
+  for (const name of ["bin", "imports", "queries", "package.json"])
     await cp(join(root, "packages/slipway", name), join(home, name), { recursive: true });
   // Two at once: as when somebody installs in two terminals.
   await Promise.all([1, 2].map(() => bundle({ root, dist: join(home, "dist") })));
@@ -89,6 +92,38 @@ test("a build, its push and its checks come to the same digest, words and places
     assert.equal(bundledChecks.exitCode, 1);
   } finally {
     await registry.close();
+  }
+});
+
+test("a query gets as far as to BigQuery, with Google's library from beside the bundle", async () => {
+  const home = await project("asks", "127.0.0.1:1");
+  const config = join(home, "slipway.config.ts");
+  await writeFile(
+    config,
+    (await readFile(config, "utf8")).replace(
+      "name: ",
+      'observe: { bigquery: { project: "shop", dataset: "logs" } },\n  name: ',
+    ),
+  );
+  const google = createServer((_request, response) => {
+    const message = "Not found: Dataset shop:logs";
+    const error = { code: 404, message, errors: [{ reason: "notFound", message }] };
+    response.writeHead(404, { "content-type": "application/json" }).end(JSON.stringify({ error }));
+  }).listen(0, "127.0.0.1");
+  await once(google, "listening");
+  const { port } = google.address() as AddressInfo;
+  try {
+    const { stderr } = await exec([installed, "queries", "run", "traffic", "--dry-run"], {
+      cwd: home,
+      env: {
+        ...process.env,
+        BIGQUERY_EMULATOR_HOST: `http://127.0.0.1:${port}`,
+        METADATA_SERVER_DETECTION: "none",
+      },
+    });
+    assert.match(stderr, /^slipway: observe\/bigquery: [^]*Not found: Dataset shop:logs/m);
+  } finally {
+    google.close();
   }
 });
 
