@@ -121,7 +121,7 @@ test("a query gets as far as to BigQuery, with Google's library from beside the 
         METADATA_SERVER_DETECTION: "none",
       },
     });
-    assert.match(stderr, /^slipway: observe\/bigquery: [^]*Not found: Dataset shop:logs/m);
+    assert.match(stderr, /^slipway: observe\/bigquery: [\s\S]*Not found: Dataset shop:logs/m);
   } finally {
     google.close();
   }
