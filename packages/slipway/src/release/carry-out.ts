@@ -54,6 +54,7 @@ export interface NumberedRun {
   readonly hooks?: ReleaseRecord["hooks"];
   readonly approveGates?: boolean | undefined;
   readonly rebind?: readonly string[] | undefined;
+  readonly policies?: ReleaseRecord["policies"];
   readonly identities: NonNullable<ReleaseRecord["identities"]>;
 }
 
@@ -216,6 +217,7 @@ function firstRecord(context: ReleaseContext, locked: Locked, run: NumberedRun):
     held: run.held,
     ...(locked.stolen.length === 0 ? {} : { stolenLocks: locked.stolen }),
     evidence: [],
+    ...(run.policies === undefined ? {} : { policies: run.policies }),
     identities: run.identities,
     fence: locked.fence,
     revision: 1,

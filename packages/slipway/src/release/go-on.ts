@@ -24,15 +24,17 @@ export async function planResume(context: ReleaseContext): Promise<ReleaseRecord
  * Throws before anything is changed when it may not go on: nothing was cut off, something else has been released since,
  * a freeze.
  */
-export async function resume(context: ReleaseContext, options: RunOptions = {}): Promise<ReleaseResult> {
-  const emit = stamped(context, options.onEvent);
-  const { records, unreachable, unreadable } = await readKnowledge(context);
-  if (unreachable.size === context.targets.length) throw noClusterAnswers(unreachable);
-  const identities = await readIdentities(context, records, unreachable);
+export async function resume(configured: ReleaseContext, options: RunOptions = {}): Promise<ReleaseResult> {
+  const emit = stamped(configured, options.onEvent);
+  const { records, unreachable, unreadable } = await readKnowledge(configured);
+  if (unreachable.size === configured.targets.length) throw noClusterAnswers(unreachable);
+  const identities = await readIdentities(configured, records, unreachable);
   const stranger = refusalError(checkIdentities(identities, options.rebind));
   if (stranger !== undefined) throw stranger;
   emit({ type: "identified", clusters: identities });
   const found = resumable(records, unreadable);
+  // What was agreed on with a plan is gone on with as it was agreed on.
+  const context = { ...configured, release: found.policies ?? configured.release };
   const needed = found.waves.flat();
   const goesBack = found.kind === "rollback" || isGoingBack(found, context.clock.now());
   const isPatient = goesOnWithout(context, options);

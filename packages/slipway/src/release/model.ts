@@ -156,6 +156,8 @@ export interface ReleaseRecord {
   /** Every gate that was asked, with the values it compared. */
   readonly gates?: readonly GateRecord[] | undefined;
   readonly hooks?: readonly HookRecord[] | undefined;
+  /** Waves, bakes, gates and what a failure means, where they were agreed on with a plan: whoever goes on keeps to them. */
+  readonly policies?: ReleaseConfig | undefined;
   /** UID of the `kube-system` Namespace of every cluster known then, by the cluster's name; see `identity.ts`. */
   readonly identities?: Readonly<Record<string, string>> | undefined;
   /** Fencing token of the lock it was written under, and the count of writes: the higher pair is the newer copy. */

@@ -97,6 +97,7 @@ export async function deploy(
       hooks: rendered.hooks,
       approveGates: options.approveGates,
       rebind: options.rebind,
+      policies: options.frozen?.release,
       identities: identitiesToKeep(locked.records, plan.identities),
     });
   });

@@ -2,15 +2,27 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
-import { SlipwayError } from "@slipway/base";
+import { SlipwayError, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { KubeClient } from "@slipway/kube";
+import type { GateConfig } from "../../config/types.ts";
 import { applyObjects } from "../apply/apply.ts";
 import { readKnowledge } from "../history/knowledge.ts";
 import { canonicalJson } from "../manifests/config-names.ts";
+import { parseManifest } from "../manifests/manifests.ts";
+import { renderObjects } from "../manifests/render.ts";
 import type { ReleaseContext, RenderedRelease } from "../model.ts";
-import { deploy, planToDeploy } from "../release.ts";
-import { apiClient, behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
+import { deploy, history, planToDeploy, resume } from "../release.ts";
+import {
+  apiClient,
+  behaviours,
+  contextOf,
+  dyingContext,
+  image,
+  rendered,
+  targetsOf,
+  webManifest,
+} from "../testing.ts";
 import { type FrozenPlan, freeze, parseFrozenPlan } from "./frozen-plan.ts";
 import { planInDetail } from "./plan.ts";
 
@@ -42,6 +54,44 @@ test("it is carried out with what it holds, and once", async () => {
     return true;
   });
 });
+
+test("where it is cut off, whoever goes on keeps to the policies of the plan", async () => {
+  const gate: GateConfig = { kind: "approval", name: "go", timeoutMs: 60_000 };
+  const base = contextOf(targetsOf([cluster]), { namespace: "agreed", service: "agreed" });
+  const waveSettings = [{ bakeMs: undefined, maxParallel: undefined, gates: [gate] }];
+  const planned = { ...base, release: { ...base.release, waveSettings } };
+  const frozen = await frozenPlan(planned, agreed("agreed"));
+  const { context: dying, kill } = dyingContext(planned);
+  const begun = deploy(dying, frozen.rendered, { frozen });
+  begun.catch(() => undefined);
+  await until("somebody is asked", async () => (await history(base))[0]?.gates?.[0]?.outcome === "waiting");
+  kill();
+  // The configuration asks nobody any more; the plan did.
+  const gates: string[] = [];
+  const { record } = await resume(
+    { ...base, pid: 4712, isHolderAlive: () => false },
+    {
+      approveGates: true,
+      onEvent: (event) => {
+        if (event.type === "gate-finished") gates.push(event.gate);
+      },
+    },
+  );
+  assert.equal(record.outcome, "healthy");
+  assert.deepEqual(gates, ["go"]);
+});
+
+/** The web service as one object in a namespace of its own. */
+function agreed(namespace: string): RenderedRelease {
+  return renderObjects({
+    service: namespace,
+    namespace,
+    loaded: parseManifest(webManifest({ replicas: 1 }), "k8s/web.yaml"),
+    patches: [],
+    images: [image("web", "v1")],
+    version: { commit: "a", message: "", author: "Aki", dirty: false },
+  });
+}
 
 const web = { apiVersion: "apps/v1", kind: "Deployment", namespace: "default", name: "web" };
 
