@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { observeSchema } from "./observe.ts";
+import { observeOf, observeSchema } from "./observe.ts";
 
 test("a promise that burn rates cannot watch is refused where it is written", () => {
   const isTaken = (slo: unknown): boolean => observeSchema.safeParse({ slo }).success;
@@ -14,4 +14,10 @@ test("a promise that burn rates cannot watch is refused where it is written", ()
     [{ api: { availability: 50 } }, false],
   ];
   for (const [slo, expected] of promises) assert.equal(isTaken(slo), expected, JSON.stringify(slo));
+});
+
+test("the dashboard is on loopback under no name but localhost, until it is told otherwise", () => {
+  assert.deepEqual(observeOf(undefined)?.dashboard, { port: 0, host: "127.0.0.1", names: [] });
+  const dashboard = { port: 7070, host: "0.0.0.0", names: ["ops.example.com"] };
+  assert.deepEqual(observeOf(observeSchema.parse({ dashboard }))?.dashboard, dashboard);
 });

@@ -144,6 +144,10 @@ export const observeSchema = z.union(
             .optional()
             .describe("Port of the dashboard. Default: a free one, kept."),
           host: z.string().min(1).optional().describe("Address that it listens on. Default: 127.0.0.1."),
+          names: z
+            .array(z.string().min(1))
+            .optional()
+            .describe("Names under which it is reached, beside localhost and addresses."),
         })
         .optional()
         .describe("The dashboard of the local world."),
@@ -191,7 +195,7 @@ export interface ObserveConfig {
         readonly maxBytesBilled: number;
       }
     | undefined;
-  readonly dashboard: { readonly port: number; readonly host: string };
+  readonly dashboard: { readonly port: number; readonly host: string; readonly names: readonly string[] };
 }
 
 type Parsed = z.output<typeof observeSchema>;
@@ -223,7 +227,11 @@ export function observeOf(written: Parsed | undefined): ObserveConfig | undefine
             location: bigquery.location,
             maxBytesBilled: bigquery.maxBytesBilled ?? 10_000_000_000,
           },
-    dashboard: { port: dashboard?.port ?? 0, host: dashboard?.host ?? "127.0.0.1" },
+    dashboard: {
+      port: dashboard?.port ?? 0,
+      host: dashboard?.host ?? "127.0.0.1",
+      names: dashboard?.names ?? [],
+    },
   };
 }
 

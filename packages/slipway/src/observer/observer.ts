@@ -56,6 +56,8 @@ export interface Observer {
   close(): Promise<void>;
 }
 
+/** The newest; the records know no older releases either. */
+const UNLABELLED = 50_000;
 const TIDY_EVERY_MS = 60_000;
 /** What was away while this process did not run has come back by then. */
 const RETIRE_FIRST_MS = 3_600_000;
@@ -175,7 +177,9 @@ async function unlabelledSources(warehouse: Warehouse): Promise<readonly SourceL
     "commit",
   ] as const;
   const { rows } = await warehouse.query(
-    `SELECT ${columns.join(", ")} FROM sources WHERE release = 0 AND pod != ''`,
+    `SELECT ${columns.join(", ")} FROM sources WHERE release = 0 AND pod != '' ORDER BY id DESC`,
+    {},
+    { maxRows: UNLABELLED },
   );
   return rows.map((row) => {
     const texts = Object.fromEntries(columns.map((name, index) => [name, String(row[index] ?? "")]));

@@ -48,6 +48,7 @@ export async function startWorldPages(
       rollBack: rollBackOf(options, log),
       token,
       host: observe.dashboard.host,
+      names: observe.dashboard.names,
       port,
       assets,
       log,

@@ -31,7 +31,7 @@ export function refusalOf(head: RequestHead, names: readonly string[]): Refusal 
       status: 421,
       code: "HOST_UNKNOWN",
       message: `this server is not called ${shown(name ?? host ?? "")}`,
-      hint: "Open it by its address, as localhost, or name it: slipway dashboard --name HOST.",
+      hint: "Open it by its address, as localhost, or name it: observe.dashboard.names, or slipway dashboard --name HOST.",
     };
   }
   if (head.method !== "GET" && head.method !== "HEAD" && head.method !== "POST") {
