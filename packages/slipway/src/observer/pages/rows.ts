@@ -19,6 +19,12 @@ export interface Rows {
   lines(): Promise<LineFigures>;
 }
 
+/** The warehouses that answer at the moment, and why those of the other clusters do not; empty when all do. */
+export interface RowsNow {
+  readonly sources: readonly Rows[];
+  readonly nothing: string;
+}
+
 /** One row as an object. */
 export type Row = Readonly<Record<string, CellValue>>;
 

@@ -50,6 +50,18 @@ export function badRequest(where: string, message: string, hint?: string): Slipw
   return new SlipwayError({ code: "REQUEST_INVALID", where, message, hint });
 }
 
+export function releaseNumber(where: string, text: string | null): number {
+  const number = Number(text === null || text === "" ? Number.NaN : text);
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw badRequest(where, "should be the number of a release");
+  return number;
+}
+
+/** Nobody has plugged in what was asked for. */
+export function missing(where: string, message: string): SlipwayError {
+  return new SlipwayError({ code: "PAGES_MISSING", where, message });
+}
+
 /** Status of the answer that tells of this error. */
 export function statusOf(code: string): number {
   if (code.endsWith("_NOT_FOUND") || code === "RELEASE_UNKNOWN") return 404;
