@@ -25,7 +25,10 @@ const wish: Omit<PodLogsOptions, "targets" | "signal"> = {
 };
 
 /** A kubelet of before 1.29: following a log ends when the file is rotated. `answers`: the lines of each request. */
-function oldKubelet(answers: readonly (readonly string[])[]): {
+function oldKubelet(
+  answers: readonly (readonly string[])[],
+  its: Pod = pod,
+): {
   readonly client: KubeClient;
   readonly asked: LogOptions[];
 } {
@@ -36,7 +39,7 @@ function oldKubelet(answers: readonly (readonly string[])[]): {
     list: (async ({ kind }: { kind: string }) => ({
       metadata: { resourceVersion: "1" },
       items:
-        kind === "Pod" ? [pod] : kind === "StatefulSet" ? [{ metadata: { name: "web", uid: "owner" } }] : [],
+        kind === "Pod" ? [its] : kind === "StatefulSet" ? [{ metadata: { name: "web", uid: "owner" } }] : [],
     })) as unknown as KubeClient["list"],
     get: (async () => pod) as unknown as KubeClient["get"],
     async *watch(_type, options) {
@@ -76,6 +79,33 @@ test("a log that ends while its container runs is opened again, and says nothing
   assert.deepEqual(asked[0], { ...asked[0], previous: false, tailLines: 20, timestamps: true });
   assert.equal(asked[1]?.sinceTime, "2026-01-01T00:00:05Z");
   assert.equal(asked[1]?.follow, true);
+});
+
+test("a pod that does not get beyond an init container: its log says why", async () => {
+  const waiting = {
+    ...pod,
+    spec: { initContainers: [{ name: "migrate", image: "web" }], containers: pod.spec.containers },
+    status: {
+      phase: "Pending",
+      initContainerStatuses: [
+        {
+          name: "migrate",
+          state: { waiting: { reason: "CrashLoopBackOff" } },
+          lastState: { terminated: { exitCode: 1 } },
+        },
+      ],
+      containerStatuses: [{ name: "web", state: { waiting: { reason: "PodInitializing" } } }],
+    },
+  };
+  const { client, asked } = oldKubelet([["2026-01-01T00:00:05Z no database"]], waiting as unknown as Pod);
+  const { lines } = await readPodLogs({
+    ...{ ...wish, targets: [{ name: "osaka", client }], signal: new AbortController().signal },
+  });
+  assert.deepEqual(
+    lines.map(({ container, text }) => [container, text]),
+    [["migrate", "no database"]],
+  );
+  assert.equal(asked.length, 1);
 });
 
 /** A cluster whose pods are `names` at the moment; each says its name once. Watches end when the list changes. */

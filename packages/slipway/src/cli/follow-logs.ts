@@ -185,11 +185,16 @@ function logOf(cluster: string, client: KubeClient, pod: Pod, container: string)
   return { key: `${pod.metadata.uid}/${container}`, cluster, client, pod, container, seen: new Seen() };
 }
 
-function startedContainers(pod: Pod): readonly string[] {
-  return pod.spec.containers
+/** Those that have said anything yet; of a pod that does not get beyond its init containers, they say why. */
+function startedContainers({
+  spec,
+  status: { containerStatuses = [], initContainerStatuses = [] } = {},
+}: Pod): readonly string[] {
+  const statuses = [...initContainerStatuses, ...containerStatuses];
+  return [...(spec.initContainers ?? []), ...spec.containers]
     .map(({ name }) => name)
     .filter((container) => {
-      const status = pod.status?.containerStatuses?.find(({ name }) => name === container);
+      const status = statuses.find(({ name }) => name === container);
       return (
         (status?.state?.running ?? status?.state?.terminated ?? status?.lastState?.terminated) !== undefined
       );
@@ -256,8 +261,11 @@ async function goesOn({ client, pod, container }: ContainerLog): Promise<boolean
   try {
     const now = await client.get<Pod>({ ...pods, namespace, name });
     if (now.metadata.uid !== uid) return false;
-    const status = now.status?.containerStatuses?.find((one) => one.name === container);
-    const { phase } = now.status ?? {};
+    const { phase, containerStatuses = [], initContainerStatuses = [] } = now.status ?? {};
+    const init = initContainerStatuses.find((one) => one.name === container);
+    // It has done its work; one that failed is started again.
+    if (init?.state?.terminated?.exitCode === 0) return false;
+    const status = init ?? containerStatuses.find((one) => one.name === container);
     return status?.state?.terminated === undefined || (phase !== "Succeeded" && phase !== "Failed");
   } catch (error) {
     return !isReason(error, "NotFound"); // a cluster that does not answer now may later

@@ -15,6 +15,7 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { parseDuration, SlipwayError } = await import("@slipway/base");
     const { whoAmI } = await import("../../config/who-am-i.ts");
+    const { LONGEST_MUTE_MS } = await import("../../observe/alerts/alerts.ts");
     const { openAlerts } = await import("./ask.ts");
     const [id = ""] = input.arguments;
     const [time, reason] = [textOption(input, "for"), textOption(input, "reason")?.trim() ?? ""];
@@ -28,6 +29,15 @@ export const command: CommandDeclaration = {
       });
     }
     const forMs = parseDuration(time, "--for");
+    if (forMs < 1 || forMs > LONGEST_MUTE_MS) {
+      throw new SlipwayError({
+        code: "USAGE_MUTE",
+        where: `--for ${time}`,
+        message: "should be at most 30d, and more than nothing",
+        hint: `slipway alerts unmute ${id} ends a mute.`,
+        exitCode: 2,
+      });
+    }
     const alerts = await openAlerts(context, input);
     await alerts.mute({ id, forMs, reason, who: whoAmI(context.env) });
     context.write(

@@ -69,7 +69,7 @@ const MOST_MESSAGES = 5;
 const NEWS_EVERY_MS = 5 * 60_000;
 /** What has been over for longer is not told again after a start. */
 const TELL_AGAIN_MS = 24 * 60 * 60_000;
-const LONGEST_MUTE_MS = 30 * 24 * 60 * 60_000;
+export const LONGEST_MUTE_MS = 30 * 24 * 60 * 60_000;
 
 /** Reads what was kept, and tells what is open. */
 export async function createAlerts(options: AlertsOptions): Promise<Alerts> {
