@@ -7,16 +7,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, SlipwayError, systemCode } from "@slipway/base";
-import type { EdgeConfig, EdgeTarget } from "../config/types.ts";
-import { bucketOf } from "../observe/counts/histogram.ts";
+import type { EdgeConfig } from "../config/types.ts";
 import { type Bucket, createBucket } from "./bucket/bucket.ts";
 import type { EndpointSource } from "./endpoints.ts";
-import { type AccessRecord, formatAccess } from "./load-balancer/access-log.ts";
-import { type Backend, Balancer } from "./load-balancer/balancer.ts";
-import { type Attempt, forward } from "./load-balancer/forward.ts";
-import { defaultHealthPolicy, type HealthPolicy } from "./load-balancer/health.ts";
+import { createAccessLines, type Outcome } from "./load-balancer/access-lines.ts";
+import type { Backend } from "./load-balancer/balancer.ts";
+import { forward } from "./load-balancer/forward.ts";
+import { remoteIp } from "./load-balancer/headers.ts";
+import { createServices } from "./load-balancer/services.ts";
+import { type ServedCount, Totals } from "./load-balancer/totals.ts";
 import { forwardUpgrade } from "./load-balancer/upgrade.ts";
-import { createUpstreams, type Dial, dialTcp, type Upstreams } from "./load-balancer/upstreams.ts";
+import { createUpstreams, type Dial, dialTcp } from "./load-balancer/upstreams.ts";
 import { compileRoutes, type MatchedRoute } from "./routes.ts";
 
 export interface EdgeOptions {
@@ -53,17 +54,6 @@ export interface EdgeStatus {
   readonly served: readonly ServedCount[];
 }
 
-export interface ServedCount {
-  readonly cluster: string;
-  readonly service: string;
-  readonly replicaSet: string;
-  readonly requests: number;
-  /** Answers of 500 and above, the edge's own after a lost endpoint included. */
-  readonly errors: number;
-  /** Response times as a histogram (`observe/counts/histogram.ts`): requests by bucket, up to the last that has any. */
-  readonly times: readonly number[];
-}
-
 export interface Edge {
   readonly url: string;
   readonly port: number;
@@ -72,20 +62,6 @@ export interface Edge {
   status(): EdgeStatus;
   /** Stops listening, lets what runs finish within the drain time, then closes. */
   close(): Promise<void>;
-}
-
-const SERVED_KEPT = 500;
-
-type Served = Omit<{ -readonly [K in keyof ServedCount]: ServedCount[K] }, "times"> & {
-  readonly times: number[];
-};
-
-interface ServiceState {
-  readonly name: string;
-  readonly balancer: Balancer;
-  readonly policy: HealthPolicy;
-  /** Aborts when no route leads to the service any more. */
-  readonly stop: AbortController;
 }
 
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
@@ -97,16 +73,18 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   let table = compileRoutes(config.hosts, config.routes);
   const stop = new AbortController();
   const upstreams = createUpstreams({ dial: options.dial, clock, drainMs: config.drainMs });
-  const services = new Map<string, ServiceState>();
-  /** The same by the route's target itself, so that a request needs no key made. */
-  const byTarget = new Map<EdgeTarget, ServiceState>();
+  const onProblem = (error: unknown): void => options.onProblem?.(error);
+  const services = createServices({
+    ...{ sources: options.sources, upstreams, dial, clock, onProblem },
+    signal: stop.signal,
+  });
   const buckets = new Map<string, Bucket>();
-  /** By cluster, then by class of status: index 2 counts 2xx. */
-  const counters = new Map<string, number[]>();
-  const served: Served[] = [];
-  /** The count of an endpoint's ReplicaSet, by the endpoint itself: a request makes no key. */
-  const servedBy = new WeakMap<Backend, Served>();
-  const lines = lineBuffer(options.accessLog, clock);
+  const totals = new Totals(options.replicaSetOf ?? (() => ""));
+  const lines = createAccessLines({
+    sink: options.accessLog,
+    releaseOf: options.releaseOf ?? (() => ""),
+    clock,
+  });
 
   openTargets();
 
@@ -120,7 +98,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     },
     (request, response) => {
       const fail = (error: unknown): void => {
-        options.onProblem?.(error);
+        onProblem(error);
         if (response.headersSent) response.destroy();
         else response.writeHead(500, { "content-length": 0 }).end();
       };
@@ -148,7 +126,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       openTargets();
     },
     status: () => ({
-      services: [...services.values()].map(({ name, balancer }) => ({
+      services: services.all().map(({ name, balancer }) => ({
         name,
         endpoints: balancer.backends().map(({ backend, health, inFlight }) => ({
           id: backend.id,
@@ -158,12 +136,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
           inFlight,
         })),
       })),
-      counters: Object.fromEntries(
-        [...counters].flatMap(([cluster, classes]) =>
-          classes.flatMap((sum, index) => (sum === 0 ? [] : [[`${cluster} ${index}xx`, sum] as const])),
-        ),
-      ),
-      served: served.map((one) => ({ ...one, times: [...one.times] })),
+      counters: totals.counters(),
+      served: totals.served(),
     }),
     async close() {
       stop.abort();
@@ -183,31 +157,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     },
   };
 
-  /** Follows the services that routes lead to, and lets go of those that none leads to any more. */
   function openTargets(): void {
-    const wanted = new Map(table.services.map((target) => [serviceKey(target), target]));
-    for (const [key, state] of services) {
-      if (wanted.has(key)) continue;
-      state.stop.abort();
-      services.delete(key);
-    }
-    for (const [key, target] of wanted) {
-      if (services.has(key)) continue;
-      const policy = { ...defaultHealthPolicy, path: target.health };
-      const state: ServiceState = {
-        name: target.name,
-        balancer: new Balancer(policy),
-        policy,
-        stop: new AbortController(),
-      };
-      stop.signal.addEventListener("abort", () => state.stop.abort(), { once: true });
-      services.set(key, state);
-      for (const source of options.sources) followCluster(source, target, state);
-      checkForEver(state).catch((error: unknown) => options.onProblem?.(error));
-    }
-    byTarget.clear();
-    for (const target of table.services)
-      byTarget.set(target, services.get(serviceKey(target)) as ServiceState);
+    services.open(table.services);
     buckets.clear();
     for (const { target } of config.routes) {
       if (target.kind === "bucket") buckets.set(target.name, createBucket(target.from));
@@ -235,18 +186,18 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       );
       return (buckets.get(name) as Bucket).handle(request, response, route.rest);
     }
-    const state = byTarget.get(route.target) as ServiceState;
+    const { name, balancer } = services.of(route.target);
     return forward({
       request,
       response,
-      balancer: state.balancer,
+      balancer,
       upstreams,
       clock,
       forwarded: { remoteIp: remoteIp(request), proto: "http", requestId },
       retries: config.retries,
-      service: state.name,
+      service: name,
       onDone: (attempts, bytes) =>
-        record(request, response, { startedAt, requestId, service: state.name, attempts, bytes }),
+        record(request, response, { startedAt, requestId, service: name, attempts, bytes }),
     });
   }
 
@@ -261,29 +212,24 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       socket.end("HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       return;
     }
-    const state = byTarget.get(route.target) as ServiceState;
+    const { name, balancer } = services.of(route.target);
     const requestId = requestIdOf(request);
     forwardUpgrade({
       request,
       socket,
       head,
-      balancer: state.balancer,
+      balancer,
       dial,
       upstreams,
       forwarded: { remoteIp: remoteIp(request), proto: "http", requestId },
       retries: config.retries,
       onDone: (backend, status) => {
-        count(backend, state.name, status);
-        if (options.accessLog === undefined) return;
+        totals.count(backend, name, status);
         const attempts =
           backend === undefined ? [] : [{ backend, startedAt, ms: clock.monotonic() - startedAt, status }];
-        lines.add(
-          formatAccess(
-            accessRecord(request, status, { startedAt, requestId, service: state.name, attempts, bytes: 0 }),
-          ),
-        );
+        lines.add(request, status, { startedAt, requestId, service: name, attempts, bytes: 0 });
       },
-    }).catch((error: unknown) => options.onProblem?.(error));
+    }).catch(onProblem);
   }
 
   function noRoute(request: IncomingMessage, response: ServerResponse, startedAt: number): void {
@@ -311,143 +257,13 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     return `${idPrefix}${requests.toString(36).padStart(8, "0")}`;
   }
 
-  interface Outcome {
-    readonly startedAt: number;
-    readonly requestId: string;
-    readonly service: string;
-    readonly attempts: readonly Attempt[];
-    readonly bytes: number;
-  }
-
   function record(request: IncomingMessage, response: ServerResponse, outcome: Outcome): void {
     // 499 is nginx's word for a client that left before the answer; it is nobody's error.
     const status = response.headersSent ? response.statusCode : 499;
     const backend = outcome.attempts.at(-1)?.backend;
-    count(backend, outcome.service, status, clock.monotonic() - outcome.startedAt);
-    if (options.accessLog !== undefined) lines.add(formatAccess(accessRecord(request, status, outcome)));
+    totals.count(backend, outcome.service, status, clock.monotonic() - outcome.startedAt);
+    lines.add(request, status, outcome);
   }
-
-  /** `ms` undefined: the connection was handed over, and how long it lasts is no response time. */
-  function count(backend: Backend | undefined, service: string, status: number, ms?: number): void {
-    const cluster = backend?.cluster ?? "edge";
-    if (backend !== undefined) {
-      const sums = servedBy.get(backend) ?? servedOf(backend, service);
-      sums.requests += 1;
-      if (status >= 500) sums.errors += 1;
-      if (ms !== undefined) {
-        const bucket = bucketOf(Math.round(ms));
-        while (sums.times.length <= bucket) sums.times.push(0);
-        sums.times[bucket] = (sums.times[bucket] as number) + 1;
-      }
-    }
-    const known = counters.get(cluster);
-    const classes = known ?? [0, 0, 0, 0, 0, 0];
-    if (known === undefined) counters.set(cluster, classes);
-    const index = Math.floor(status / 100);
-    classes[index] = (classes[index] ?? 0) + 1;
-  }
-
-  function servedOf(backend: Backend, service: string): Served {
-    const { cluster } = backend;
-    const replicaSet = options.replicaSetOf?.(backend) ?? "";
-    let sums = served.find(
-      (one) => one.cluster === cluster && one.service === service && one.replicaSet === replicaSet,
-    );
-    if (sums === undefined) {
-      // Releases come and go while the edge stays: the oldest counts are dropped.
-      if (served.length >= SERVED_KEPT) served.shift();
-      sums = { cluster, service, replicaSet, requests: 0, errors: 0, times: [] };
-      served.push(sums);
-    }
-    servedBy.set(backend, sums);
-    return sums;
-  }
-
-  function accessRecord(request: IncomingMessage, status: number, outcome: Outcome): AccessRecord {
-    const last = outcome.attempts.at(-1)?.backend;
-    return {
-      endMs: clock.now(),
-      durationMs: clock.monotonic() - outcome.startedAt,
-      method: request.method ?? "",
-      url: request.url ?? "",
-      requestSize: Number(request.headers["content-length"] ?? 0),
-      status,
-      responseSize: outcome.bytes,
-      userAgent: request.headers["user-agent"] ?? "",
-      remoteIp: remoteIp(request),
-      referer: request.headers.referer ?? "",
-      protocol: `HTTP/${request.httpVersion}`,
-      upstreamMs: outcome.attempts.map(({ ms }) => ms),
-      upstreamStatus: outcome.attempts.map((attempt) => attempt.status),
-      upstreamAddr: outcome.attempts.map(({ backend }) => `${backend.ip}:${backend.port}`),
-      requestId: outcome.requestId,
-      cluster: last?.cluster ?? "",
-      pod: last?.pod ?? "",
-      service: outcome.service,
-      release: last === undefined ? "" : (options.releaseOf?.(last) ?? ""),
-    };
-  }
-
-  function followCluster(
-    source: EndpointSource,
-    target: { namespace: string; name: string; port: number | string },
-    state: ServiceState,
-  ): void {
-    const onChange = (backends: readonly Backend[]): void => {
-      const { removed } = state.balancer.setCluster(source.cluster, backends);
-      for (const backend of removed)
-        upstreams.drain(backend).catch((error: unknown) => options.onProblem?.(error));
-    };
-    source.follow(target, onChange, state.stop.signal).catch((error: unknown) => options.onProblem?.(error));
-  }
-
-  async function checkForEver(state: ServiceState): Promise<void> {
-    const { balancer, policy } = state;
-    const { signal } = state.stop;
-    while (!signal.aborted) {
-      await clock.sleep(policy.intervalMs, signal).catch(() => {});
-      if (signal.aborted) return;
-      await Promise.all(
-        balancer.backends().map(async ({ backend }) => {
-          const problem = await check(backend, policy, { dial, upstreams });
-          balancer.checked(backend.id, problem === undefined, problem);
-        }),
-      );
-    }
-  }
-}
-
-/** Undefined when the endpoint is well, else what was wrong. */
-async function check(
-  backend: Backend,
-  policy: HealthPolicy,
-  via: { dial: Dial; upstreams: Upstreams },
-): Promise<string | undefined> {
-  try {
-    if (policy.path === undefined) {
-      (await via.dial(backend, policy.timeoutMs)).destroy();
-      return undefined;
-    }
-    const answer = await via.upstreams.pool(backend).request({
-      path: policy.path,
-      method: "GET",
-      headers: { "user-agent": "slipway-edge-health-check" },
-      signal: AbortSignal.timeout(policy.timeoutMs),
-    });
-    await answer.body.dump();
-    return answer.statusCode < 400 ? undefined : `health check answered ${answer.statusCode}`;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-function serviceKey(target: {
-  readonly namespace: string;
-  readonly name: string;
-  readonly port: number | string;
-  readonly health: string | undefined;
-}): string {
-  return `${target.namespace}/${target.name}:${target.port}${target.health ?? ""}`;
 }
 
 /**
@@ -460,33 +276,6 @@ function takeAuthority(request: IncomingMessage): string | undefined {
   const rest = match[2] as string;
   request.url = rest.startsWith("/") ? rest : `/${rest}`;
   return match[1];
-}
-
-function remoteIp(request: IncomingMessage): string {
-  return (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-}
-
-const LOG_EVERY_MS = 25;
-
-/** Lines are handed over in batches, so that logging costs one write for many requests. */
-function lineBuffer(
-  sink: ((lines: string) => void) | undefined,
-  clock: Clock,
-): { add(line: string): void; flush(): void } {
-  let pending = "";
-  const flush = (): void => {
-    if (pending === "") return;
-    const text = pending;
-    pending = "";
-    sink?.(text);
-  };
-  return {
-    add(line) {
-      if (pending === "") void clock.sleep(LOG_EVERY_MS).then(flush);
-      pending += line;
-    },
-    flush,
-  };
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

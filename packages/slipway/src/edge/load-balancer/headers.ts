@@ -1,4 +1,6 @@
 /** What a proxy must change in headers (RFC 9110, section 7.6): hop-by-hop ones go, forwarding ones come. */
+import type { IncomingMessage } from "node:http";
+
 const HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
@@ -83,4 +85,8 @@ export function responseHeaders(
 function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined;
   return new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
+}
+
+export function remoteIp(request: IncomingMessage): string {
+  return (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
 }
