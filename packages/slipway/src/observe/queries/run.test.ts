@@ -57,6 +57,29 @@ test("a failure is not kept", async () => {
   assert.equal(there.asked.length, 2);
 });
 
+test("who leaves takes the answer from nobody else, and the last one to leave ends the question", async () => {
+  const signals: AbortSignal[] = [];
+  const answer = Promise.withResolvers<QueryAnswer>();
+  const runner = createQueryRunner({
+    ...place(),
+    query: (_sql, _parameters, { signal }) => {
+      signals.push(signal as AbortSignal);
+      signal?.addEventListener("abort", () => answer.reject(new Error("given up")));
+      return answer.promise;
+    },
+  });
+  const [one, two] = [new AbortController(), new AbortController()];
+  const asked = [one, two].map(({ signal }) => runner.run(query, { a: "1" }, { signal }));
+  one.abort();
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [false],
+  );
+  two.abort();
+  assert.equal(signals[0]?.aborted, true);
+  for (const end of await Promise.allSettled(asked)) assert.equal(end.status, "rejected");
+});
+
 test("a place without the dialect says so", async () => {
   const only = parseQueryFile("q", "-- title: q\nSELECT 1", "q.sql");
   const runner = createQueryRunner({ ...place(), dialect: "bigquery" });

@@ -1,6 +1,6 @@
 /**
  * Runs a named query. Answers are kept by query, parameters and committed offset: as long as nothing new is stored, the
- * same question costs nothing, and two who ask at once ask once.
+ * same question costs nothing, and two who ask at once ask once: who leaves takes the answer from nobody else.
  */
 import { SlipwayError } from "@slipway/base";
 import type { QueryAnswer, QueryLimits, QueryParameters } from "../warehouse/warehouse.ts";
@@ -20,8 +20,15 @@ export interface QueryRunner {
 
 const KEPT = 200;
 
+interface Asked {
+  readonly answer: Promise<QueryAnswer>;
+  readonly stop: AbortController;
+  /** How many wait for it. */
+  waiting: number;
+}
+
 export function createQueryRunner(place: QueryPlace): QueryRunner {
-  const kept = new Map<string, Promise<QueryAnswer>>();
+  const kept = new Map<string, Asked>();
   let keptFor: number | undefined;
   return {
     async run(query, parameters, limits = {}) {
@@ -33,15 +40,32 @@ export function createQueryRunner(place: QueryPlace): QueryRunner {
       keptFor = committed;
       const key = JSON.stringify([sql, bound, limits.maxRows]);
       const known = kept.get(key);
-      if (known !== undefined) return known;
-      const asked = place.query(sql, bound, limits);
+      if (known !== undefined && !known.stop.signal.aborted) return answerFor(known, limits.signal);
+      const stop = new AbortController();
+      const asked = { answer: place.query(sql, bound, { ...limits, signal: stop.signal }), stop, waiting: 0 };
       if (kept.size >= KEPT) kept.delete(kept.keys().next().value as string);
       kept.set(key, asked);
       // A failure is not an answer: the next one asks again.
-      asked.catch(() => kept.get(key) === asked && kept.delete(key));
-      return asked;
+      asked.answer.catch(() => kept.get(key) === asked && kept.delete(key));
+      return answerFor(asked, limits.signal);
     },
   };
+}
+
+/** It is given up when nobody waits for it any more. */
+async function answerFor(asked: Asked, signal: AbortSignal | undefined): Promise<QueryAnswer> {
+  const leave = (): void => {
+    asked.waiting -= 1;
+    if (asked.waiting === 0) asked.stop.abort();
+  };
+  asked.waiting += 1;
+  if (signal?.aborted === true) leave();
+  else signal?.addEventListener("abort", leave, { once: true });
+  try {
+    return await asked.answer;
+  } finally {
+    signal?.removeEventListener("abort", leave);
+  }
 }
 
 /** Those that the text uses: a place refuses to be given others. */
