@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { VirtualClock } from "@slipway/base";
 import type { SlackConfig } from "../config/types.ts";
 import { createTelling } from "./notify.ts";
-import type { OutboxStore } from "./outbox/store.ts";
+import { createFileStore } from "./outbox/store.ts";
 
 const noToken = "neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set";
 const noChannel = "SLACK_BOT_TOKEN is set, but notify.slack.channel is not";
@@ -30,7 +30,12 @@ for (const [what, slack, kind, missing] of cases) {
     const telling = createTelling({
       slack,
       clock: new VirtualClock(0),
-      store: {} as OutboxStore,
+      store: createFileStore({
+        folder: "/nothing/is/told/here",
+        self: { host: "laptop", pid: 1, startTicks: "1" },
+        isAlive: () => true,
+        now: () => 0,
+      }),
       write: () => undefined,
       onWarning: () => undefined,
     });

@@ -267,7 +267,7 @@ test("a container that cannot be started fails what should be there, and nothing
 
 test("a 502 is explained by the front's own log", async () => {
   const { results } = await decide(serve(), (t) =>
-    t.within("400ms").http(`http://127.0.0.1:${port}/bad`).status(200),
+    t.within("2s").http(`http://127.0.0.1:${port}/bad`).status(200),
   );
   assert.deepEqual(results[0]?.why, ["web's log: connect ECONNREFUSED 127.0.0.1:1"]);
 });
