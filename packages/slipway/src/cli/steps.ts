@@ -7,6 +7,7 @@ import type { ImageVersion } from "../images/build.ts";
 import type { Builder } from "../images/engine/engine.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
+import { parsePlatform } from "../images/oci.ts";
 
 import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
@@ -76,6 +77,9 @@ export async function buildStep(
     source,
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,
+    ...(config.platforms === undefined
+      ? {}
+      : { platforms: config.platforms.map((text) => parsePlatform(text, "platforms")) }),
     bases: config.bases,
     builder,
     env: context.env,

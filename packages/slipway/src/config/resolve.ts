@@ -158,6 +158,7 @@ export function resolveConfig(
     registry: own("registry", chosen.registry, undefined as unknown as string, inEnvironment),
     bases: own("bases", chosen.bases, {}, inEnvironment),
     allowHostBases: own("allowHostBases", chosen.allowHostBases, [], inEnvironment),
+    platforms: own("platforms", chosen.platforms, undefined as unknown as readonly string[], inEnvironment),
     release,
     preflight: preflightOf(parsed, chosen, { sources, file, inEnvironment, isLocal }),
     edge: edgeOf(parsed, own, at, chosen.namespace ?? "default"),

@@ -450,6 +450,18 @@ const environmentSchema = z.strictObject({
     .describe(
       'Images named by FROM lines and what stands in for them here: { "node:22-slim": "slipway/node" }.',
     ),
+  platforms: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-z0-9]+\/[a-z0-9]+(?:\/[a-z0-9.]+)?$/, "should be os/architecture, like linux/arm64"),
+    )
+    .min(1)
+    .refine((all) => new Set(all).size === all.length, "should name each platform once")
+    .optional()
+    .describe(
+      'What the nodes are: ["linux/amd64", "linux/arm64"]; of several an index is built. Default: this machine\'s.',
+    ),
   allowHostBases: z
     .array(z.string())
     .optional()

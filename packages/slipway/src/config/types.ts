@@ -221,6 +221,8 @@ export interface Config {
   /** Image named by a FROM line → what is used in its place. */
   readonly bases: Readonly<Record<string, string>>;
   readonly allowHostBases: readonly string[];
+  /** `linux/arm64`: what images are built for; undefined: for this machine. */
+  readonly platforms: readonly string[] | undefined;
   readonly release: ReleaseConfig;
   /** Codes whose severity was changed. */
   readonly preflight: PreflightSeverities;

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type Clock, systemClock } from "@slipway/base";
+import { attachedTo } from "./attest/attach.ts";
 import { buildImages } from "./build.ts";
+import type { BuiltImage } from "./image.ts";
 import { bytesEntry, writeLayer } from "./layer-writer.ts";
 import { ImageFiles } from "./layers.ts";
 import { ImageLayout } from "./layout.ts";
@@ -14,6 +16,7 @@ import {
   encodeDocument,
   hostPlatform,
   type ImageConfigFile,
+  type ImageIndex,
   type ImageManifest,
   MEDIA,
   type Platform,
@@ -81,13 +84,22 @@ async function imageFor(platform: Platform, layout: ImageLayout): Promise<Descri
 
 /** Builds a Dockerfile in a layout of its own, or in one that is there. */
 async function build(dockerfile: string, platform: Platform | undefined, layout?: ImageLayout) {
+  const built = await buildFor(dockerfile, platform === undefined ? undefined : [platform], layout);
+  return { ...(await lookAt(built.layout, platform)), layout: built.layout };
+}
+
+async function buildFor(
+  dockerfile: string,
+  platforms: readonly Platform[] | undefined,
+  layout?: ImageLayout,
+): Promise<{ layout: ImageLayout; image: BuiltImage }> {
   const root = await mkdtemp(join(folder, "project-"));
   await mkdir(join(root, "web"));
   await writeFile(join(root, "web", "Dockerfile"), dockerfile);
   const into = layout ?? (await ImageLayout.open(join(root, "layout")));
   const client = createRegistryClient({ clock: IMPATIENT });
   try {
-    await buildImages({
+    const [image] = await buildImages({
       images: [
         {
           name: "web",
@@ -105,11 +117,16 @@ async function build(dockerfile: string, platform: Platform | undefined, layout?
       commitTimeMs: 0,
       isLocal: false,
       allowHostBases: [],
-      ...(platform === undefined ? {} : { platform }),
+      ...(platforms === undefined ? {} : { platforms }),
     });
+    return { layout: into, image: image as BuiltImage };
   } finally {
     await client.close();
   }
+}
+
+/** The image as a machine of that platform gets it. */
+async function lookAt(into: ImageLayout, platform: Platform | undefined) {
   const image = await readImage(into, "web", "latest", platform);
   assert.ok(image !== undefined);
   const files = await ImageFiles.open(into, image.manifest);
@@ -117,7 +134,7 @@ async function build(dockerfile: string, platform: Platform | undefined, layout?
     const found = files.lookup(path);
     return found.kind === "found" ? files.readText(found.node) : undefined;
   };
-  return { ...image, layout: into, text };
+  return { ...image, text };
 }
 
 const FROM = () => `FROM ${registry.host}/base:1\n`;
@@ -134,6 +151,52 @@ test("the image of the wanted platform is taken, and nothing of the other is fet
     );
     assert.equal(await layout.size(layers.get(other.architecture) as string), undefined);
   }
+});
+
+test("for several platforms an image is an index, whose images each have their documents, and is pushed whole", async () => {
+  const { layout, image } = await buildFor(`${FROM()}ARG TARGETARCH\nLABEL built-for=$TARGETARCH\n`, [
+    AMD64,
+    ARM64,
+  ]);
+  for (const platform of [AMD64, ARM64]) {
+    const { config, text } = await lookAt(layout, platform);
+    const { architecture } = platform;
+    assert.equal(await text("/machine"), architecture);
+    assert.deepEqual(
+      [config.architecture, config.config.Labels?.["built-for"]],
+      [architecture, architecture],
+    );
+  }
+  const { manifests } = await layout.readJson<ImageIndex>(image.digest);
+  assert.deepEqual(
+    manifests.map(({ platform }) => platform),
+    [AMD64, ARM64],
+  );
+  const attached = await attachedTo(layout, "web", image.digest);
+  assert.equal(attached.length, 4);
+
+  const client = createRegistryClient({ clock: IMPATIENT });
+  try {
+    const descriptor = (await layout.resolve("web", image.digest)) ?? assert.fail("it is not held");
+    await client.push(layout, descriptor, `${registry.host}/shop/web:1`, { attached });
+    for (const { digest } of manifests) {
+      const response = await fetch(`${registry.url}/v2/shop/web/referrers/${digest}`);
+      assert.equal(((await response.json()) as { manifests: unknown[] }).manifests.length, 2);
+    }
+    const pulled = await ImageLayout.open(await mkdtemp(join(folder, "pulled-")));
+    const arm = await client.pull(`${registry.host}/shop/web:1`, pulled, { platform: ARM64 });
+    assert.equal(arm.digest, manifests[1]?.digest);
+  } finally {
+    await client.close();
+  }
+});
+
+test("the same for several platforms is the same index, and one that a base lacks is an error", async () => {
+  const [first, second] = await Promise.all([1, 2].map(() => buildFor(FROM(), [AMD64, ARM64])));
+  assert.equal(first?.image.digest, second?.image.digest);
+  await assert.rejects(buildFor(FROM(), [AMD64, { os: "linux", architecture: "s390x" }]), {
+    code: "IMAGE_PLATFORM_MISSING",
+  });
 });
 
 test("without saying one it is this machine's", async () => {

@@ -59,6 +59,7 @@ import { buildWithEngine } from "./engine/build.ts";
 import { askPrograms, type Builder, type Engine, findEngine } from "./engine/engine.ts";
 import { isHostBase } from "./host/host-base.ts";
 import type { BuiltImage } from "./image.ts";
+import { bare } from "./index-entries.ts";
 import { ImageFiles } from "./layers.ts";
 import type { ImageLayout } from "./layout.ts";
 import {
@@ -67,10 +68,12 @@ import {
   encodeDocument,
   hostPlatform,
   type ImageConfigFile,
+  type ImageIndex,
   type ImageManifest,
   MEDIA,
   type Platform,
   parsePlatform,
+  showPlatform,
 } from "./oci.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import type { RegistryClient } from "./registry/client.ts";
@@ -102,7 +105,8 @@ export interface BuildOptions {
   readonly allowHostBases: readonly string[];
   /** What stands in for an image that a FROM line names. */
   readonly bases?: Readonly<Record<string, string>>;
-  readonly platform?: Platform;
+  /** What is built for; of several each image becomes an index. Default: this machine's. */
+  readonly platforms?: readonly Platform[];
   /** Who builds Dockerfiles. Default: slipway. */
   readonly builder?: Builder;
   /** For commands of `{ command }`; default this process's. */
@@ -163,19 +167,24 @@ function atPlace(error: unknown, where: string): unknown {
 class ImageBuild {
   readonly #options: BuildOptions;
   readonly #platform: Platform;
+  /** Which asked for the images of one platform: it knows all images. */
+  readonly #whole: ImageBuild | undefined;
   readonly #done = new Map<string, Promise<Descriptor>>();
   /** Engines by the images that they built. */
-  readonly #builtBy = new Map<string, string>();
+  readonly #builtBy: Map<string, string>;
   #sandbox: Promise<RunSandbox> | undefined;
   #engine: Promise<Engine | undefined> | undefined;
 
-  constructor(options: BuildOptions) {
+  constructor(options: BuildOptions, whole?: ImageBuild, platform?: Platform) {
     this.#options = options;
-    this.#platform = options.platform ?? hostPlatform();
+    this.#whole = whole;
+    this.#platform = platform ?? hostPlatform();
+    this.#builtBy = whole === undefined ? new Map() : whole.#builtBy;
   }
 
   /** `path`: the images that wait for this one, to name a circle. */
   async image(name: string, path: readonly string[]): Promise<Descriptor> {
+    if (this.#whole !== undefined) return this.#whole.image(name, path);
     const config = this.#options.images.find((image) => image.name === name) as ImageSourceConfig;
     if (path.includes(name)) {
       throw new SlipwayError({
@@ -196,9 +205,13 @@ class ImageBuild {
   async #make(image: ImageSourceConfig, path: readonly string[]): Promise<Descriptor> {
     const { layout, onProgress } = this.#options;
     onProgress?.({ kind: "started", image: image.name });
-    const descriptor = await this.#descriptor(image, path);
-    const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
-    const attached = await this.#documents(image, descriptor, manifest);
+    const manifests = await this.#manifests(image, path);
+    const [first] = manifests as [Descriptor];
+    const descriptor = manifests.length === 1 ? bare(first) : await this.#index(manifests);
+    const manifest = await layout.readJson<ImageManifest>(first.digest);
+    const documents: Descriptor[] = [];
+    for (const one of manifests) documents.push(...((await this.#documents(image, one)) ?? []));
+    const attached = documents.length === 0 ? undefined : documents;
     await layout.hold(image.name, descriptor, ["latest"], attached === undefined ? {} : { attached });
     onProgress?.({
       kind: "built",
@@ -209,14 +222,31 @@ class ImageBuild {
     return descriptor;
   }
 
+  /** One for each platform, each with its own. */
+  async #manifests(image: ImageSourceConfig, path: readonly string[]): Promise<readonly Descriptor[]> {
+    const { platforms } = this.#options;
+    if (platforms === undefined) return [await this.#descriptor(image, path)];
+    const made: Descriptor[] = [];
+    for (const platform of platforms) {
+      const build = new ImageBuild(this.#options, this, platform);
+      made.push({ ...bare(await build.#descriptor(image, path)), platform });
+    }
+    return made;
+  }
+
+  async #index(manifests: readonly Descriptor[]): Promise<Descriptor> {
+    const index: ImageIndex = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
+    return { mediaType: MEDIA.index, ...(await this.#options.layout.put(encodeDocument(index))) };
+  }
+
   /** Documents about what was made here; an image that somebody else built has its own. */
   async #documents(
     image: ImageSourceConfig,
     descriptor: Descriptor,
-    manifest: ImageManifest,
   ): Promise<readonly Descriptor[] | undefined> {
     const { layout, root, source } = this.#options;
     if (image.from.kind === "ref" || image.from.kind === "archive") return undefined;
+    const manifest = await layout.readJson<ImageManifest>(descriptor.digest);
     const { config } = await layout.readJson<ImageConfigFile>(manifest.config.digest);
     const name = config?.Labels?.["org.opencontainers.image.base.name"];
     const digest = config?.Labels?.["org.opencontainers.image.base.digest"];
@@ -433,7 +463,7 @@ class ImageBuild {
   /** ARG before the first FROM, under the names that Docker gives by itself. */
   #globalArgs(dockerfile: Dockerfile, buildArgs: Variables): Variables {
     const { os, architecture, variant } = this.#platform;
-    const text = [os, architecture, variant].filter((part) => part !== undefined).join("/");
+    const text = showPlatform(this.#platform);
     const values: Record<string, string> = {
       TARGETPLATFORM: text,
       TARGETOS: os,
@@ -603,6 +633,7 @@ class ImageBuild {
         env: {
           ...(this.#options.env ?? process.env),
           SLIPWAY_ARCHIVE: archive,
+          SLIPWAY_PLATFORM: showPlatform(this.#platform),
           SLIPWAY_IMAGE: `${name}:slipway`,
         },
         ...(signal === undefined ? {} : { signal }),

@@ -125,6 +125,9 @@ export function hostPlatform(): Platform {
   return { os: "linux", architecture: names[process.arch] ?? process.arch };
 }
 
+export const showPlatform = ({ os, architecture, variant }: Platform): string =>
+  [os, architecture, variant].filter((part) => part !== undefined).join("/");
+
 /** `linux/arm64/v8` → a platform. */
 export function parsePlatform(text: string, where: string): Platform {
   const [os, architecture, variant] = text.split("/");

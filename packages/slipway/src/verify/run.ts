@@ -7,7 +7,7 @@
  */
 import { type Clock, SlipwayError } from "@slipway/base";
 import type { BuiltImage } from "../images/image.ts";
-import type { Platform } from "../images/oci.ts";
+import { hostPlatform, type Platform, showPlatform } from "../images/oci.ts";
 import { type Check, nameOf, type Target, unknown } from "./check.ts";
 import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
@@ -19,7 +19,7 @@ import { withEngine } from "./observe/open-engine.ts";
 import type { Outcomes } from "./observe/outcome.ts";
 import { askServices, type ServiceAccess } from "./observe/requests.ts";
 import { decideStill } from "./observe/still.ts";
-import { type ImagePlan, type Phase, type Plan, phaseOf, planChecks } from "./plan.ts";
+import { type ContainerPlan, type ImagePlan, type Phase, type Plan, phaseOf, planChecks } from "./plan.ts";
 import { type CheckResult, resultOf, shortPlace, summarize, type VerifyReport } from "./report/result.ts";
 import { secretValues } from "./secrets.ts";
 import { collectChecks } from "./spec/load.ts";
@@ -146,10 +146,12 @@ async function observeRunning(
   await withEngine(engine, options.signal, async (own) => {
     await own.sweep();
     for (const { image, containers } of running) {
-      for (const container of containers) {
-        await runImage(container, views.get(image) as ImageView, { engine: own, clock, name }, outcomes);
-        report();
-      }
+      const view = views.get(image) as ImageView;
+      const foreign = own.name === "sandbox" ? foreignHere(view) : undefined;
+      if (foreign !== undefined) unseenBy(containers.flatMap(plansOf), foreign, outcomes);
+      for (const container of foreign === undefined ? containers : [])
+        await runImage(container, view, { engine: own, clock, name }, outcomes);
+      report();
     }
     for (const one of plan.composes) {
       if (compose === undefined) throw noCompose(one.place.paths.join(", "));
@@ -178,14 +180,30 @@ const NONE: Unseen = {
 };
 
 /** Nothing runs: what only a container could show is unknown, and says what would show it. */
-function withoutEngine(plan: Plan, { unseen, remedy }: Unseen, outcomes: Outcomes): void {
+function withoutEngine(plan: Plan, unseen: Unseen, outcomes: Outcomes): void {
+  const images = plan.images.flatMap(({ containers }) => containers.flatMap(plansOf));
+  const services = plan.composes.flatMap((one) => one.services.map(({ plan }) => plan));
+  unseenBy([...images, ...services], unseen, outcomes);
+}
+
+/** The sandbox runs programs as they are; an engine may emulate others. */
+function foreignHere({ config: { os, architecture } }: ImageView): Unseen | undefined {
+  const host = hostPlatform();
+  if (os === host.os && architecture === host.architecture) return undefined;
+  return {
+    unseen: `the image is for ${os}/${architecture}, and this machine is ${showPlatform(host)}`,
+    remedy:
+      "Build it for this machine too (platforms of the environment), or run the checks on one of its kind.",
+  };
+}
+
+const plansOf = ({ plan, isolated }: ImagePlan["containers"][number]): readonly ContainerPlan[] => [
+  plan,
+  { conditions: [], commands: isolated, stops: [] },
+];
+
+function unseenBy(plans: readonly ContainerPlan[], { unseen, remedy }: Unseen, outcomes: Outcomes): void {
   const judgement = unknown(unseen, remedy);
-  const plans = [
-    ...plan.images.flatMap(({ containers }) =>
-      containers.flatMap((one) => [one.plan, { conditions: [], commands: one.isolated, stops: [] }]),
-    ),
-    ...plan.composes.flatMap(({ services }) => services.map((one) => one.plan)),
-  ];
   for (const { conditions, commands, stops } of plans) {
     for (const check of [...conditions, ...commands.flatMap((one) => one.checks), ...stops]) {
       outcomes.set(check, { judgement, from: "nothing", attempts: 0, durationMs: 0 });

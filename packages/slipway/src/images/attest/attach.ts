@@ -11,6 +11,7 @@ import {
   digestOf,
   encodeDocument,
   type ImageConfigFile,
+  type ImageIndex,
   type ImageManifest,
   MEDIA,
 } from "../oci.ts";
@@ -75,17 +76,20 @@ async function attach(
   return { mediaType: MEDIA.manifest, ...(await layout.put(encodeDocument(manifest))), artifactType };
 }
 
-/** The artifacts of a repository that have this image as their subject. */
+/** The artifacts of a repository that have this image as their subject, or one of the images that an index names. */
 export async function attachedTo(
   layout: ImageLayout,
   repository: string,
   digest: string,
 ): Promise<readonly Descriptor[]> {
   const found: Descriptor[] = [];
+  const { manifests = [] } = await layout.readJson<Partial<ImageIndex>>(digest);
+  const about = new Set([digest, ...manifests.map((one) => one.digest)]);
   for (const { descriptor, subject: known } of (await layout.manifests(repository)) ?? []) {
-    if (descriptor.mediaType !== MEDIA.manifest || (known !== undefined && known !== digest)) continue;
+    if (descriptor.mediaType !== MEDIA.manifest || (known !== undefined && !about.has(known))) continue;
     const { subject, artifactType } = await layout.readJson<ImageManifest>(descriptor.digest);
-    if (subject?.digest === digest && artifactType !== undefined) found.push({ ...descriptor, artifactType });
+    if (subject !== undefined && about.has(subject.digest) && artifactType !== undefined)
+      found.push({ ...descriptor, artifactType });
   }
   return found;
 }

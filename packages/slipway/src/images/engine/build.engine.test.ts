@@ -9,6 +9,7 @@ import type { ImageSourceConfig } from "../../config/types.ts";
 import { type BuildEvent, buildImages } from "../build.ts";
 import { ImageFiles } from "../layers.ts";
 import { ImageLayout } from "../layout.ts";
+import type { Platform } from "../oci.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { readImage } from "../source.ts";
 import type { Builder } from "./engine.ts";
@@ -36,6 +37,7 @@ async function build(
   dockerfile: string,
   from: Partial<ImageSourceConfig["from"] & { readonly kind: "context" }> = {},
   env: NodeJS.ProcessEnv = process.env,
+  platforms?: readonly Platform[],
 ): Promise<{ events: readonly BuildEvent[]; layout: ImageLayout }> {
   const root = await mkdtemp(join(folder, "project-"));
   await mkdir(join(root, ".slipway"));
@@ -61,6 +63,7 @@ async function build(
     allowHostBases: [],
     builder,
     env,
+    ...(platforms === undefined ? {} : { platforms }),
     onProgress: (event) => events.push(event),
   });
   return { events, layout };
@@ -146,6 +149,16 @@ test("buildx: the image comes through Docker's store, and leaves nothing there",
   assert.ok(events.some((event) => event.kind === "note" && /^built by docker buildx /.test(event.message)));
   const left = await exec(["docker", "image", "ls", "--quiet", "slipway-build"], { env });
   assert.equal(left.stdout, "");
+});
+
+test("podman: images for other machines are built for them, and make an index", async () => {
+  const platforms = ["amd64", "arm64"].map((architecture) => ({ os: "linux", architecture }));
+  const { layout } = await build("podman", DOCKERFILE, { target: "last" }, process.env, platforms);
+  for (const platform of platforms)
+    assert.equal(
+      (await readImage(layout, "web", "latest", platform))?.config.architecture,
+      platform.architecture,
+    );
 });
 
 test("auto takes an engine that answers", async () => {

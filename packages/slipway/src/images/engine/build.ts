@@ -7,7 +7,7 @@ import type { BuildSecret, ImageSourceConfig } from "../../config/types.ts";
 import { importArchive } from "../archive.ts";
 import type { SourceTree } from "../dockerfile/tree.ts";
 import type { ImageLayout } from "../layout.ts";
-import { type Descriptor, hostPlatform, type Platform } from "../oci.ts";
+import { type Descriptor, hostPlatform, type Platform, showPlatform } from "../oci.ts";
 import type { Engine } from "./engine.ts";
 
 export interface EngineBuild {
@@ -76,7 +76,7 @@ export function buildCommand(build: EngineBuild, context: string, folder: string
   };
   const each = (flag: string, values: Readonly<Record<string, string>>): string[] =>
     Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${value}`]);
-  const isForeign = text(platform) !== text(hostPlatform());
+  const isForeign = showPlatform(platform) !== showPlatform(hostPlatform());
   return [
     ...start[engine.kind],
     ...["--file", from.dockerfile],
@@ -84,7 +84,7 @@ export function buildCommand(build: EngineBuild, context: string, folder: string
     ...each("--label", labels),
     ...(from.target === undefined ? [] : ["--target", from.target]),
     ...(from.network === undefined ? [] : ["--network", from.network]),
-    ...(isForeign ? ["--platform", text(platform)] : []),
+    ...(isForeign ? ["--platform", showPlatform(platform)] : []),
     ...Object.entries(from.secrets ?? {}).flatMap(([id, secret]) => ["--secret", secretFlag(id, secret)]),
     ...(engine.kind === "buildx"
       ? ["--load", "--tag", loadedTag(folder)]
@@ -96,14 +96,13 @@ export function buildCommand(build: EngineBuild, context: string, folder: string
 const secretFlag = (id: string, secret: BuildSecret): string =>
   "env" in secret ? `id=${id},env=${secret.env}` : `id=${id},src=${secret.file}`;
 
-const text = ({ os, architecture, variant }: Platform): string =>
-  [os, architecture, variant].filter((part) => part !== undefined).join("/");
-
 function refuseLacking({ engine, from, platform, modern, image }: EngineBuild): void {
   if (!engine.isClassic) return;
   const lacking = [
     ...(Object.keys(from.secrets ?? {}).length === 0 ? [] : [`secrets (images/${image}/secrets)`]),
-    ...(text(platform) === text(hostPlatform()) ? [] : [`other platforms (${text(platform)})`]),
+    ...(showPlatform(platform) === showPlatform(hostPlatform())
+      ? []
+      : [`other platforms (${showPlatform(platform)})`]),
     ...modern,
   ];
   if (lacking.length === 0) return;

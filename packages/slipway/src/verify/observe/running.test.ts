@@ -336,6 +336,41 @@ test("the engine is opened only when a check needs it, and one that fails is one
   );
 });
 
+test("of an image for other machines what is read is decided, and what would run is unknown", async () => {
+  const layout = await ImageLayout.open(join(folder, "foreign"));
+  const dockerfile = join(folder, "Dockerfile");
+  const foreign = await buildImages({
+    images: [{ name: "web", from: { kind: "context", context: folder, dockerfile, args: {} } }],
+    layout,
+    registry: {} as RegistryClient,
+    root: folder,
+    commitTimeMs: 0,
+    isLocal: true,
+    allowHostBases: [],
+    platforms: [{ os: "linux", architecture: "riscv64" }],
+  });
+  const { results } = await decide(
+    serve(),
+    (t) => {
+      t.image.arch("riscv64");
+      t.file("/app/server.cjs").isFile();
+      t.port(port).listening();
+      t.port(9).notListening();
+      t.command(["true"], { isolated: true });
+      t.container.stopsWithin("1s");
+    },
+    { images: foreign },
+  );
+  assert.deepEqual(
+    results.map(({ verdict }) => verdict),
+    ["pass", "pass", "unknown", "unknown", "unknown", "unknown"],
+  );
+  assert.match(
+    results[2]?.evidence ?? "",
+    /^the image is for linux\/riscv64, and this machine is linux\/\w+$/,
+  );
+});
+
 test("services of a stack are asked together, commands until they hold, and a mistake in a name is one error", async () => {
   const engine = testingEngine(systemClock);
   const compose: ComposeRunner = {
