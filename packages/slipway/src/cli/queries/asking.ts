@@ -59,10 +59,12 @@ export async function ask(
   const asked = await Promise.allSettled(
     places.map(({ place }) => createQueryRunner(place).run(query, parameters, limits)),
   );
+  let isFirst = true;
   for (const [index, result] of asked.entries()) {
     const name = places[index]?.name ?? "";
-    if (result.status === "fulfilled")
-      print(context, input, places.length > 1 ? name : undefined, result.value);
+    if (result.status !== "fulfilled") continue;
+    print(context, input, places.length > 1 ? name : undefined, result.value, isFirst);
+    isFirst = false;
   }
   const failed = asked.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
@@ -74,11 +76,31 @@ function print(
   input: CommandInput,
   name: string | undefined,
   answer: QueryAnswer,
+  isFirst: boolean,
 ): void {
   if (isSet(input, "json")) return context.write(`${JSON.stringify({ place: name, ...answer })}\n`);
-  if (isSet(input, "csv")) return context.write(`${answerCsv(answer)}\r\n`);
+  if (isSet(input, "csv")) {
+    // One table for all places: another program reads it.
+    const [head, ...rows] = answerCsv(name === undefined ? answer : withPlace(answer, name));
+    if (isFirst) context.write(`${head}\r\n`);
+    context.write(rows.map((row) => `${row}\r\n`).join(""));
+    if (answer.isTruncated)
+      context.writeError(
+        `${name === undefined ? "" : `${name}: `}only ${answer.rows.length} rows; more with --rows\n`,
+      );
+    return;
+  }
   if (name !== undefined) context.write(`${name}:\n`);
   context.write(`${answerText(answer)}\n`);
+}
+
+function withPlace(answer: QueryAnswer, name: string): QueryAnswer {
+  const { columns, rows } = answer;
+  return {
+    ...answer,
+    columns: [{ name: "place", type: "text" }, ...columns],
+    rows: rows.map((row) => [name, ...row]),
+  };
 }
 
 /** What would be asked, and what it would cost; nothing is run. */

@@ -40,13 +40,11 @@ function cellText(value: CellValue): string {
   return plain.length <= CELL_MAX ? plain : `${plain.slice(0, CELL_MAX - 1)}…`;
 }
 
-/** For other programs: a comma, quotes where needed (RFC 4180), nothing for no value. */
-export function answerCsv(answer: QueryAnswer): string {
+/** For other programs, the names first: a comma, quotes where needed (RFC 4180), nothing for no value. */
+export function answerCsv(answer: QueryAnswer): readonly string[] {
   const cell = (value: CellValue): string => {
     const text = value === null ? "" : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return [answer.columns.map(({ name }) => name), ...answer.rows]
-    .map((row) => row.map(cell).join(","))
-    .join("\r\n");
+  return [answer.columns.map(({ name }) => name), ...answer.rows].map((row) => row.map(cell).join(","));
 }
