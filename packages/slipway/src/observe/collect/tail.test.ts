@@ -68,6 +68,24 @@ test("what a deleted pod had written is read to its end", async (t) => {
   assert.deepEqual(stored(), ["one", "two", "three", "fou"]);
 });
 
+test("a pod is followed for as long as its files are there, also when all of them are stored", async (t) => {
+  const { log, follow, directory, clock } = stage(t);
+  log().line("one");
+  log("uid-1/web/1.log").line("again");
+  const tail = follow();
+  assert.equal(tail.follows("osaka", "uid-1"), false);
+  await drain(tail);
+  await clock.advance(3_600_000);
+  await drain(tail);
+  assert.equal(tail.follows("osaka", "uid-1"), true);
+  assert.deepEqual([tail.follows("osaka", "uid"), tail.follows("tokyo", "uid-1")], [false, false]);
+  rmSync(join(directory, "uid-1"), { recursive: true });
+  await drain(tail);
+  await clock.advance(3_600_000);
+  await drain(tail);
+  assert.equal(tail.follows("osaka", "uid-1"), false);
+});
+
 test("lines of a pod that is not known yet wait for it, also when it is deleted meanwhile", async (t) => {
   const { log, follow, stored, known, directory } = stage(t);
   log().line("early");
