@@ -69,24 +69,71 @@ const value = fc.oneof(
 const tail = usually(
   ["", " 0.012 0.011", ' "192.0.2.9"', " 0.001 -"],
   " 0.2 0.1, 0.1",
+  " 0.2 0.1 : 0.1",
+  " 0.2 0.1 : 0.1, 0.3 : 0.4",
+  " 0.2 0.1, 0.1, 0.1, 0.1, 0.1",
+  " 0.2 0.100 : ",
+  " 0.2 0.100, ",
+  " 0.2 0.100 :0.200",
   " 12 - : 0.003",
+  " 0.001 0.0011",
+  " 0.0:1 0./01",
+  " 123456.001 1234567.001",
   " x",
   ' rt=0.1 uct="-" urt="0.2"',
   " 99999999999999 1",
 );
 
-const line = fc
-  .tuple(
-    usually(["192.0.2.7", "2001:db8::7"], "-", "", "a,b", "unix:", "1".repeat(39), "1".repeat(40), "ü"),
-    usually(["-"], "eve", "a b", "-x"),
-    usually(
-      ["05/Jan/2026:13:55:36 +0100", "05/Jan/2026:13:55:37 +0100"],
+/** Times as they follow each other, and what is none. */
+const time = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc
+      .constantFrom("3:55:36", "3:55:37", "3:55:59", "3:56:00", "3:59:59", "4:00:00")
+      .map((clock) => `05/Jan/2026:1${clock} +0100`),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.nat({ max: 25 }), fc.nat({ max: 69 }), fc.nat({ max: 69 }))
+      .map((clock) => `05/Jan/2026:${clock.map((part) => String(part).padStart(2, "0")).join(":")} +0100`),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
       "05/Jan/2026:13:55:37 +0200",
       "05/Jab/2026:13:55:37 +0100",
       "05/Jan/2026:13:55:37 +01000",
+      "05/Jan/2026:13:55:60 +0100",
+      "05/Jan/2026:13:5/:37 +0100",
+      "05/Jan/2026:13:55:3: +0100",
+      "05/Jan/2026:13:55.37 +0100",
     ),
+  },
+);
+
+const line = fc
+  .tuple(
+    usually(
+      ["192.0.2.7", "2001:db8::7"],
+      ...[
+        "-",
+        "",
+        "a,b",
+        ",",
+        "unix:",
+        "1".repeat(39),
+        "1".repeat(40),
+        "ü",
+        "1.2.3~",
+        "1.2.3\x7f",
+        "1.2\x01",
+      ],
+    ),
+    usually(["-"], "eve", "a b", "-x"),
+    time,
     request,
-    usually(["200", "404", "500"], "000", "-", "1", "2000", "20x"),
+    usually(["200", "404", "500"], "000", "999", "-", "1", "2000", "20x", "2/0", ":00", "20?", "@00"),
     usually(["512", "0"], "-", "", "1234567890123456", "5 "),
     fc.tuple(value, value),
     tail,
@@ -128,6 +175,25 @@ test("what the short way reads is what the general reader reads", () => {
   );
 });
 
+test("where a window ends makes no difference", () => {
+  // A window is 64 kB; lines of up to 9 kB begin in it and end behind it, or too far behind it.
+  const long = fc
+    .tuple(line, fc.constantFrom(0, 0, 300, 3000, 9000))
+    .map(([text, more]) => text.replace("GET /", `GET /${"x".repeat(more)}`));
+  fc.assert(
+    fc.property(fc.array(long, { minLength: 5, maxLength: 30 }), fc.nat({ max: 200 }), (texts, shift) => {
+      const each = texts.map((text) => Buffer.from(`${text}\n`, "latin1"));
+      const block = Buffer.concat(each);
+      const times = Math.ceil(150_000 / block.length);
+      const first = Buffer.from(`${"y".repeat(shift)}\n`);
+      const whole = Buffer.concat([first, ...Array.from({ length: times }, () => block)]);
+      const general = [first, ...Array.from({ length: times }, () => each).flat()];
+      assert.deepEqual(result(readLines(whole)), result(readLines(general)));
+    }),
+    { numRuns: 15 },
+  );
+});
+
 function shortWay(text: string): boolean {
   const dictionaries = {
     referer: new Dictionary("referer", 10),
@@ -157,6 +223,7 @@ for (const text of [
   usual.replace("https://e.com/", "-"),
   usual.replace("0.011", "-"),
   usual.replace("0.011", "0.001, 0.010"),
+  usual.replace("0.011", "0.001 : 0.010, 0.003"),
 ]) {
   test(`takes the short way: ${text}`, () => assert.ok(shortWay(text)));
 }

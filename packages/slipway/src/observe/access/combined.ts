@@ -39,7 +39,9 @@ const HTTP_1_1 = PROTOCOLS.indexOf("HTTP/1.1");
 const HTTP_2_0 = PROTOCOLS.indexOf("HTTP/2.0");
 const PROTOCOL_LENGTH = 9;
 const SPACE = 32;
-const COMMA = 44;
+const COMMAS = 0x2c2c2c2c;
+const ONES = 0x01010101;
+const HIGH_BITS = 0x80808080 | 0;
 const MAX_DIGITS = 15;
 /** Address, time and what is around them take no more. */
 const HEAD_BYTES = 96;
@@ -55,7 +57,9 @@ export class CombinedLines {
   readonly #userAgents = new QuotedIds();
   readonly #noReferer: number;
   readonly #second = new Second();
-  readonly #rest = new CombinedRest();
+  readonly #rests = new Map<TextFormat, CombinedRest>();
+  #format: TextFormat | undefined;
+  #rest: CombinedRest | undefined;
   /** Where the last number ended. */
   #next = 0;
 
@@ -71,7 +75,7 @@ export class CombinedLines {
    * -1. No byte is skipped without a look, so nothing goes on behind a newline.
    */
   read(
-    { steps }: TextFormat,
+    format: TextFormat,
     times: Times,
     view: DataView,
     start: number,
@@ -107,8 +111,8 @@ export class CombinedLines {
     }
     let userAgentId = this.#userAgents.find(view, userAgent, limit);
     if (userAgentId < 0) return -1;
-    const rest = this.#rest;
-    const end = rest.read(steps, view, this.#userAgents.end, limit);
+    const rest = format === this.#format ? (this.#rest as CombinedRest) : this.#restOf(format);
+    const end = rest.read(view, this.#userAgents.end, limit);
     if (end < 0) return -1;
 
     if (refererId === 0) {
@@ -143,6 +147,14 @@ export class CombinedLines {
     return end;
   }
 
+  #restOf(format: TextFormat): CombinedRest {
+    const rest = this.#rests.get(format) ?? new CombinedRest(format.steps);
+    this.#rests.set(format, rest);
+    this.#format = format;
+    this.#rest = rest;
+    return rest;
+  }
+
   #readRequest(view: DataView, start: number, end: number): void {
     const request = this.#request;
     const pathEnd = end - PROTOCOL_LENGTH;
@@ -175,16 +187,19 @@ export class CombinedLines {
   }
 }
 
-/** The last time that was read, and its text: nearly always the next line's too. */
+/** The last time that was read, and its text: nearly always the next line's too, or that of a second close by. */
 class Second {
   readonly #words = new Int32Array(7);
   #ms = Number.NaN;
+  /** When the ten minutes began that `#ms` is in. */
+  #tenMinutes = Number.NaN;
 
   at(view: DataView, at: number, times: Times): number {
     const words = this.#words;
-    // From the end of `05/Jan/2026:13:55:36 +0000`; the last word overlaps the one before it.
+    const clock = view.getInt32(at + 16, true);
+    // From the end of `05/Jan/2026:13:55:36 +0000`, all but the clock behind the tens of its minutes; the last word
+    // overlaps the one before it.
     if (
-      view.getInt32(at + 16, true) === words[4] &&
       view.getInt32(at + 12, true) === words[3] &&
       view.getInt32(at + 8, true) === words[2] &&
       view.getInt32(at + 4, true) === words[1] &&
@@ -192,34 +207,56 @@ class Second {
       view.getInt32(at + 20, true) === words[5] &&
       view.getInt32(at + 22, true) === words[6]
     ) {
-      return this.#ms;
+      if (clock === words[4]) return this.#ms;
+      const within = withinTenMinutes(clock);
+      if (within >= 0) {
+        words[4] = clock;
+        this.#ms = this.#tenMinutes + within;
+        return this.#ms;
+      }
     }
     const ms = times.local(textOf(view, at, at + LOCAL_TIME_LENGTH), 0);
-    if (Number.isNaN(ms)) return ms;
+    const within = withinTenMinutes(clock);
+    // A leap second is not within its ten minutes.
+    if (Number.isNaN(ms) || within < 0) return ms;
     for (let index = 0; index < 6; index += 1) words[index] = view.getInt32(at + index * 4, true);
     words[6] = view.getInt32(at + LOCAL_TIME_LENGTH - 4, true);
     this.#ms = ms;
+    this.#tenMinutes = ms - within;
     return ms;
   }
 }
 
+/** Of `5:36`: the ms since the minutes were a multiple of ten; -1 when it is not written so, or no time. */
+function withinTenMinutes(clock: number): number {
+  // Digits with their upper halves taken off; what is left of another byte is more than 9.
+  const digits = clock ^ 0x30303a30;
+  if (((digits | (digits + 0x06060006)) & 0xf0f0fff0) !== 0) return -1;
+  const tens = (digits >> 16) & 15;
+  return tens > 5 ? -1 : (digits & 15) * 60_000 + tens * 10_000 + (digits >>> 24) * 1000;
+}
+
 /** Where an address ends; -1 when it is none as it stands. */
 function addressAt(view: DataView, start: number): number {
-  for (let at = start; at <= start + MAX_ADDRESS; at += 1) {
-    const code = view.getUint8(at);
-    if (code === SPACE) return at === start ? -1 : at;
-    if (code < SPACE || code >= 127 || code === COMMA) return -1;
+  for (let at = start; at <= start + MAX_ADDRESS; at += 4) {
+    const word = view.getInt32(at, true);
+    // See `quoteAt`: up to a space, beyond 126, a comma.
+    const comma = word ^ COMMAS;
+    const marks =
+      (((word - 0x21212121) & ~word) | word | (word + ONES) | ((comma - ONES) & ~comma)) & HIGH_BITS;
+    if (marks === 0) continue;
+    const end = at + ((31 - Math.clz32(marks & -marks)) >> 3);
+    const isEnd = view.getUint8(end) === SPACE && end > start && end <= start + MAX_ADDRESS;
+    return isEnd ? end : -1;
   }
   return -1;
 }
 
 /** Three digits and a space; -1 for anything else. */
 function statusAt(view: DataView, at: number): number {
-  const first = view.getUint8(at) - 48;
-  const second = view.getUint8(at + 1) - 48;
-  const third = view.getUint8(at + 2) - 48;
-  const isStatus = first >= 0 && first <= 9 && second >= 0 && second <= 9 && third >= 0 && third <= 9;
-  return isStatus && view.getUint8(at + 3) === SPACE ? first * 100 + second * 10 + third : -1;
+  const digits = view.getInt32(at, true) ^ 0x20303030;
+  if (((digits | (digits + 0x00060606)) & 0xfff0f0f0) !== 0) return -1;
+  return (digits & 15) * 100 + ((digits >> 8) & 15) * 10 + (digits >> 16);
 }
 
 /** Position in METHODS of the three that nearly all have, with the space behind; 0 for any other. */

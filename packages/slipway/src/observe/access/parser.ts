@@ -26,6 +26,8 @@ import { Times } from "./time.ts";
  * outside of its heap; both cost more than the parsing.
  */
 const WINDOW_BYTES = 65_536;
+/** A usual line is read to its end where that is so little behind the window. */
+const BEYOND_BYTES = 4096;
 /** Lines of a window that are no usual requests, before all of it is made a text for the others. */
 const LINES_ALONE = 16;
 /** A longer line is quarantined as `too-long`, with its beginning. */
@@ -151,7 +153,7 @@ export class LineParser {
       let at = 0;
       while (at < chunk.length && !hasNoRoom(batch)) {
         if (this.#restBytes > 0) at += this.#feedRest(chunk, at, batch);
-        else at += this.#feedWindow(chunk.subarray(at, at + WINDOW_BYTES), batch);
+        else at += this.#feedWindow(chunk, at, batch);
       }
       return at;
     });
@@ -202,15 +204,18 @@ export class LineParser {
     this.#takeLine(text, 0, text.length, batch);
   }
 
-  #feedWindow(window: Buffer, batch: LineBatch): number {
-    const view = new DataView(window.buffer, window.byteOffset, window.length);
+  /** The lines that begin within a window of the chunk, but the last one where only the next window has its end. */
+  #feedWindow(chunk: Buffer, from: number, batch: LineBatch): number {
+    const window = chunk.subarray(from, from + WINDOW_BYTES);
+    const viewed = chunk.subarray(from, from + WINDOW_BYTES + BEYOND_BYTES);
+    const view = new DataView(viewed.buffer, viewed.byteOffset, viewed.length);
     const isPlainFraming = this.stream.framing === "plain";
     const base = this.#file.read;
     let alone = isPlainFraming ? LINES_ALONE : 0;
     let text: string | undefined;
     let isPlain = false;
     let at = 0;
-    while (!hasNoRoom(batch)) {
+    while (at < window.length && !hasNoRoom(batch)) {
       const usual = isPlainFraming ? this.#reader.takeUsual(view, at, batch) : -1;
       if (usual >= 0) {
         this.counts.lines += 1;
@@ -219,6 +224,7 @@ export class LineParser {
       }
       const newline = window.indexOf(NEWLINE, at);
       if (newline < 0) {
+        if (at > 0 && viewed.length > window.length) break;
         this.#keepRest(window.subarray(at));
         at = window.length;
         break;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { Dictionary } from "./dictionary.ts";
 import { RouteTable, routeOf } from "./route.ts";
 
@@ -63,4 +64,37 @@ test("routes are capped for each service, and paths that do not exist teach none
   assert.notEqual(idOf("/c", 302), 0);
   assert.equal(idOf("/d", 200), 0);
   assert.equal(idOf("/a", 404), first);
+});
+
+/** What `routeOf` says of a segment of ASCII without a dot, said with patterns. */
+function plainRouteOf(text: string): string {
+  const count = (pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+  const [digits, dashes] = [count(/[0-9]/g), count(/[-_]/g)];
+  if (/^[a-z]{0,40}$/.test(text)) return text;
+  if (digits === text.length) return ":id";
+  if (/[^A-Za-z0-9_+=-]/.test(text)) return ":text";
+  if (/^[0-9a-f_-]+$/i.test(text) && digits > 0) {
+    if (text.length === 36 && dashes === 4) return ":uuid";
+    if (dashes === 0 && text.length >= 8) return ":hex";
+  }
+  const isMixed = /[a-z]/.test(text) && /[A-Z]/.test(text);
+  if (text.length >= 16 && ((isMixed && digits > 0) || (digits >= 4 && dashes === 0))) return ":token";
+  if (/[+=]/.test(text) && text.length >= 8) return ":token";
+  if (dashes >= 3 || (dashes > 0 && digits >= 3) || text.length > 40) return ":slug";
+  return digits >= 4 ? ":id" : text;
+}
+
+test("four letters at a time are what letters one by one are", () => {
+  const runs = fc.oneof(
+    fc.string({ unit: fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz"), maxLength: 12 }),
+    fc.string({ unit: fc.constantFrom(..."abcdef0123456789"), maxLength: 12 }),
+    fc.constantFrom("`", "{", "@", "[", "Z", "A", "F", "G", "0", "9", "-", "_", "+", "=", "!", "~"),
+  );
+  const segment = fc.array(runs, { maxLength: 5 }).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(segment, segment, (one, other) => {
+      assert.equal(routeOf(`/${one}/${other}`), `/${plainRouteOf(one)}/${plainRouteOf(other)}`);
+    }),
+    { numRuns: 3000 },
+  );
 });

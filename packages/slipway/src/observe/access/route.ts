@@ -143,19 +143,20 @@ const KIND = { literal: 0, id: 1, text: 2, uuid: 3, hex: 4, token: 5, slug: 6, f
 const PLACEHOLDERS = ["", ":id", ":text", ":uuid", ":hex", ":token", ":slug", ":hash"] as const;
 type Kind = (typeof KIND)[keyof typeof KIND];
 
-/** What a segment consists of, as bits. */
-const DIGIT = 1;
-const HEX_LOWER = 2;
-const HEX_UPPER = 4;
-const LOWER = 8;
-const UPPER = 16;
+/** What a segment consists of, as bits; letters lowest. */
+const HEX_LOWER = 1;
+const HEX_UPPER = 2;
+const LOWER = 4;
+const UPPER = 8;
+const DIGIT = 16;
 const DASH = 32;
 const DOT = 64;
 const BASE64 = 128;
 const OTHER = 256;
 const ENDS = 512;
 
-const CLASS = new Uint16Array(128).fill(OTHER);
+/** By byte. */
+const CLASS = new Uint16Array(256).fill(OTHER);
 for (let code = 48; code <= 57; code += 1) CLASS[code] = DIGIT;
 for (let code = 97; code <= 122; code += 1) CLASS[code] = code <= 102 ? HEX_LOWER : LOWER;
 for (let code = 65; code <= 90; code += 1) CLASS[code] = code <= 70 ? HEX_UPPER : UPPER;
@@ -182,9 +183,18 @@ class SegmentKind {
     let hasHash = false;
     let at = start;
     this.lastDot = start;
+    // Four small letters at a time, as most segments begin: none below `a`, none beyond `z`.
+    for (; at + 4 <= limit; at += 4) {
+      const word = view.getInt32(at, true);
+      if (((((word - 0x61616161) & ~word) | word | (word + 0x05050505)) & 0x80808080) !== 0) break;
+      seen |= ((word + 0x19191919) & 0x80808080) === 0 ? HEX_LOWER : LOWER;
+    }
     for (; at < limit; at += 1) {
-      const code = view.getUint8(at);
-      const kind = code < 128 ? (CLASS[code] as number) : OTHER;
+      const kind = CLASS[view.getUint8(at)] as number;
+      if (kind <= UPPER) {
+        seen |= kind;
+        continue;
+      }
       if (kind === ENDS) break;
       seen |= kind;
       if (kind === DIGIT) digits += 1;

@@ -5,8 +5,8 @@
 
 /** Room for a text of usual length; it grows. */
 const BYTES_PER_ROW = 48;
-/** A copy is made four bytes at a time. */
-const WORD = 4;
+/** A copy is made so many bytes at a time. */
+const STRIDE = 16;
 
 export class TextColumn {
   /** Behind each text's last byte the next one's begin. Valid up to the last row that was set. */
@@ -16,7 +16,7 @@ export class TextColumn {
 
   constructor(rows: number) {
     this.ends = new Uint32Array(rows);
-    this.#bytes = Buffer.alloc(rows * BYTES_PER_ROW + WORD);
+    this.#bytes = Buffer.alloc(rows * BYTES_PER_ROW + STRIDE);
     this.#view = viewOf(this.#bytes);
   }
 
@@ -45,19 +45,25 @@ export class TextColumn {
     this.ends[row] = start + this.#bytes.write(text, start, "utf8");
   }
 
-  /** The bytes of `view` from `from` to `to`, behind which it has at least three more. */
+  /** The bytes of `view` from `from` to `to`, behind which it has at least 15 more. */
   setBytes(row: number, view: DataView, from: number, to: number): void {
     const start = this.startOf(row);
     const shift = start - from;
     this.#reserve(to + shift);
     const target = this.#view;
-    for (let at = from; at < to; at += WORD) target.setInt32(at + shift, view.getInt32(at, true), true);
+    for (let at = from; at < to; at += STRIDE) {
+      const into = at + shift;
+      target.setInt32(into, view.getInt32(at, true), true);
+      target.setInt32(into + 4, view.getInt32(at + 4, true), true);
+      target.setInt32(into + 8, view.getInt32(at + 8, true), true);
+      target.setInt32(into + 12, view.getInt32(at + 12, true), true);
+    }
     this.ends[row] = to + shift;
   }
 
   #reserve(end: number): void {
-    if (end + WORD <= this.#bytes.length) return;
-    const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, end + WORD));
+    if (end + STRIDE <= this.#bytes.length) return;
+    const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, end + STRIDE));
     this.#bytes.copy(grown);
     this.#bytes = grown;
     this.#view = viewOf(grown);
