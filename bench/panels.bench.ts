@@ -52,7 +52,7 @@ const PANELS: readonly Panel[] = [
     sql: `SELECT minute, min(bucket) FILTER (WHERE seen >= 0.5 * total) AS p50, min(bucket) FILTER (WHERE seen >= 0.95 * total) AS p95,
         min(bucket) FILTER (WHERE seen >= 0.99 * total) AS p99
       FROM (SELECT minute, bucket, sum(n) OVER (PARTITION BY minute ORDER BY bucket) AS seen, sum(n) OVER (PARTITION BY minute) AS total
-        FROM (SELECT minute, bucket, sum(n) AS n FROM rollup WHERE counts AND bucket < 255 GROUP BY ALL))
+        FROM (SELECT minute, bucket, sum(n)::DOUBLE AS n FROM rollup WHERE counts AND bucket < 255 GROUP BY ALL))
       GROUP BY minute ORDER BY minute`,
     goalMs: 300,
   },

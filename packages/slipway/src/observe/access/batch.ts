@@ -25,6 +25,13 @@ export const PROTOCOLS = ["-", "HTTP/0.9", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "
 
 /** No time was logged. */
 export const NO_TIME = 0xffff_ffff;
+/** The warehouse shows times as signed numbers of 32 bits: up to 24 days. */
+const MAX_TIME = 0x7fff_ffff;
+
+/** ms as they are kept; what no request can have taken is no time. */
+export function timeOf(ms: number): number {
+  return ms <= MAX_TIME ? ms : NO_TIME;
+}
 
 export class AccessBatch {
   readonly capacity: number;
@@ -46,7 +53,7 @@ export class AccessBatch {
   readonly referer: Uint32Array;
   readonly userAgent: Uint32Array;
   readonly route: Uint32Array;
-  /** Whole request, ms; NO_TIME when absent. */
+  /** Whole request, ms; NO_TIME when absent. See `timeOf`. */
   readonly time: Uint32Array;
   /** Sum over the upstreams that were tried, ms; NO_TIME when absent. */
   readonly upstreamTime: Uint32Array;

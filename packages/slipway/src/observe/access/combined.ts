@@ -5,7 +5,7 @@
  * by their bytes. Whatever is not exactly as expected is left to `TextRequests`, which says the same of usual lines
  * (`combined.test.ts`) in three times the time.
  */
-import { type AccessBatch, METHODS, NO_TIME, PROTOCOLS } from "./batch.ts";
+import { type AccessBatch, METHODS, PROTOCOLS, timeOf } from "./batch.ts";
 import { CombinedRest } from "./combined-rest.ts";
 import type { TextFormat } from "./format.ts";
 import { MAX_ADDRESS, truncateAddress } from "./ip.ts";
@@ -140,8 +140,8 @@ export class CombinedLines {
     if (this.#redactor.mayChange(view, routes.pathEnd, pathEnd)) {
       batch.path.set(at, this.#redactor.apply(textOf(view, pathStart, pathEnd), routes.pathEnd - pathStart));
     } else batch.path.setBytes(at, view, pathStart, pathEnd);
-    batch.time[at] = Math.min(rest.time, NO_TIME);
-    batch.upstreamTime[at] = Math.min(rest.upstreamTime, NO_TIME);
+    batch.time[at] = timeOf(rest.time);
+    batch.upstreamTime[at] = timeOf(rest.upstreamTime);
     batch.attempts[at] = rest.attempts;
     batch.length = at + 1;
     return end;

@@ -1,5 +1,5 @@
 /** One request on its way into the batch: readers fill it, `RowWriter` stores it, and it is used again for the next. */
-import { type AccessBatch, type Dictionaries, NO_TIME } from "./batch.ts";
+import { type AccessBatch, type Dictionaries, NO_TIME, timeOf } from "./batch.ts";
 import { clientAddress, isPlain, MAX_ADDRESS, truncateAddress } from "./ip.ts";
 import type { Redactor } from "./redact.ts";
 import type { RouteTable } from "./route.ts";
@@ -77,8 +77,8 @@ export class RowWriter {
     batch.userAgent[at] = this.userAgentId(row.userAgent);
     batch.route[at] = routes.idOfText(path, row.status);
     batch.path.set(at, this.#redactor.apply(path));
-    batch.time[at] = Math.min(row.time, NO_TIME);
-    batch.upstreamTime[at] = Math.min(row.upstreamTime, NO_TIME);
+    batch.time[at] = timeOf(row.time);
+    batch.upstreamTime[at] = timeOf(row.upstreamTime);
     batch.attempts[at] = row.attempts;
     batch.length = at + 1;
   }

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SlipwayError, systemClock } from "@slipway/base";
-import { AccessBatch, type LineBatch } from "../access/batch.ts";
+import { AccessBatch, type LineBatch, NO_TIME } from "../access/batch.ts";
 import { sampleLabels, sampleLines } from "./sample.ts";
 import type { CellValue, QueryParameters, Warehouse } from "./warehouse.ts";
 
 const NOON = Date.UTC(2026, 10, 28, 12);
+const DAY = 86_400_000;
 const NONE: LineBatch = { access: new AccessBatch(0), logs: [], quarantine: [] };
 
 export function warehouseCases(name: string, open: () => Promise<Warehouse>): void {
@@ -123,6 +124,94 @@ export function warehouseCases(name: string, open: () => Promise<Warehouse>): vo
         );
         await warehouse.commit({ lines: NONE, offsets: [{ stream: "a", position: 3 }] });
         assert.equal(warehouse.offsetOf("a"), 3);
+      }));
+
+    test("every stored request is in the view once, whatever it has as names", () =>
+      withWarehouse(async (warehouse) => {
+        const { access } = sampleLines(
+          warehouse,
+          { count: 500, source: warehouse.sourceOf(sampleLabels()), fromMs: NOON },
+          { count: 100, source: warehouse.sourceOf(sampleLabels({ origin: "edge" })), fromMs: NOON + DAY },
+          {
+            count: 70,
+            source: warehouse.sourceOf(sampleLabels()),
+            fromMs: NOON + DAY,
+            userAgent: "kube-probe/1",
+          },
+          { count: 50, source: warehouse.sourceOf(sampleLabels()), fromMs: NOON + DAY },
+        );
+        // What found no room in a dictionary has id 0.
+        for (let row = 0; row < access.length; row += 1) {
+          if (row % 7 === 0) access.route[row] = 0;
+          if (row % 5 === 0) access.referer[row] = 0;
+          if (row % 11 === 0) access.userAgent[row] = 0;
+        }
+        await warehouse.commit({ lines: { access, logs: [], quarantine: [] }, offsets: [] });
+        const nameOf = (kind: "route" | "referer" | "userAgent", row: number): string =>
+          warehouse.dictionaries[kind].valueOf(access[kind][row] as number);
+        const expected = Array.from({ length: access.length }, (_, row) =>
+          [access.path.at(row), nameOf("route", row), nameOf("referer", row), nameOf("userAgent", row)].join(
+            " ",
+          ),
+        );
+        const shown = await rows(warehouse, "SELECT concat_ws(' ', path, route, referer, ua) FROM access");
+        assert.deepEqual(shown.flat().sort(), expected.sort());
+        // The edge's lines count from its first minute on, pods' before; probes never.
+        const others = Array.from({ length: 70 }, (_, row) => 600 + row).filter((row) => row % 11 === 0);
+        assert.ok(others.length > 0);
+        assert.deepEqual(
+          await rows(warehouse, "SELECT origin, count(*) FROM requests GROUP BY 1 ORDER BY 1"),
+          [
+            ["edge", 100],
+            ["pod", 500],
+          ],
+        );
+        assert.deepEqual(await rows(warehouse, "SELECT count(*) FROM access WHERE NOT probe"), [
+          [500 + 100 + others.length + 50],
+        ]);
+        assert.deepEqual(await rollupOf(warehouse), await recountOf(warehouse));
+      }));
+
+    test("times are numbers that can be subtracted, and what no request can take is none", () =>
+      withWarehouse(async (warehouse) => {
+        const source = warehouse.sourceOf(sampleLabels());
+        const { access } = sampleLines(warehouse, { count: 4, source, fromMs: NOON, timeMs: 7 });
+        access.upstreamTime[0] = 9;
+        access.time[1] = 2 ** 31 - 1;
+        // As earlier versions have stored it.
+        access.time[2] = 3_000_000_000;
+        access.upstreamTime[3] = NO_TIME;
+        await warehouse.commit({ lines: { access, logs: [], quarantine: [] }, offsets: [] });
+        assert.deepEqual(
+          await rows(warehouse, "SELECT rt_ms, urt_ms, rt_ms - urt_ms FROM access ORDER BY ts"),
+          [
+            [7, 9, -2],
+            [2 ** 31 - 1, 7, 2 ** 31 - 8],
+            [null, 7, null],
+            [7, null, null],
+          ],
+        );
+      }));
+
+    test("quantiles of the views are those of the sorted times", () =>
+      withWarehouse(async (warehouse) => {
+        const source = warehouse.sourceOf(sampleLabels());
+        const { access } = sampleLines(warehouse, { count: 5000, source, fromMs: NOON, everyMs: 100 });
+        await warehouse.commit({ lines: { access, logs: [], quarantine: [] }, offsets: [] });
+        const byMinute = Map.groupBy(
+          Array.from({ length: access.length }, (_, row) => row).filter(
+            (row) => access.time[row] !== NO_TIME,
+          ),
+          (row) => Math.floor((access.ts[row] as number) / 60_000) * 60_000,
+        );
+        const expected = [...byMinute].map(([minute, of]) => {
+          const sorted = of.map((row) => access.time[row] as number).sort((a, b) => a - b);
+          const at = (q: number): number => sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] as number;
+          return [new Date(minute).toISOString(), at(0.5), at(0.95), at(0.99)];
+        });
+        const sql = `SELECT time_bucket(INTERVAL 1 minute, ts) AS minute, quantile_disc(rt_ms, 0.5), quantile_disc(rt_ms, 0.95),
+          quantile_disc(rt_ms, 0.99) FROM requests GROUP BY 1 ORDER BY 1`;
+        assert.deepEqual(await rows(warehouse, sql), expected);
       }));
 
     test("a source is made once, and one whose labels differ is another", () =>

@@ -88,7 +88,7 @@ after(() => {
 async function fill(): Promise<void> {
   await connection.run(`CREATE TABLE requests (ts TIMESTAMP, cluster VARCHAR, namespace VARCHAR, node VARCHAR, service VARCHAR,
     release INTEGER, "commit" VARCHAR, pod VARCHAR, container VARCHAR, origin VARCHAR, ip VARCHAR, method VARCHAR, path VARCHAR,
-    route VARCHAR, proto VARCHAR, status USMALLINT, bytes UBIGINT, referer VARCHAR, ua VARCHAR, rt_ms UINTEGER, urt_ms UINTEGER)`);
+    route VARCHAR, proto VARCHAR, status USMALLINT, bytes BIGINT, referer VARCHAR, ua VARCHAR, rt_ms INTEGER, urt_ms INTEGER)`);
   await connection.run(`CREATE TABLE stdout (timestamp TIMESTAMP, receiveTimestamp TIMESTAMP, insertId VARCHAR, jsonPayload JSON,
     resource STRUCT(labels STRUCT(cluster_name VARCHAR, namespace_name VARCHAR, pod_name VARCHAR, container_name VARCHAR)),
     httpRequest STRUCT(requestMethod VARCHAR, requestUrl VARCHAR, "status" INTEGER, responseSize BIGINT, userAgent VARCHAR,

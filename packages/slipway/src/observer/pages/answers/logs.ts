@@ -112,7 +112,7 @@ const PLACE = "ts, cluster, service, pod, container, release";
 /** A request's text is made for those lines alone that are shown. */
 const SHOWN = {
   requests: `${PLACE}, 'request' AS stream, '' AS severity, '' AS line, method, path, CAST(status AS INTEGER) AS status, rt_ms`,
-  logs: `${PLACE}, stream, severity, text AS line, '' AS method, '' AS path, CAST(NULL AS INTEGER) AS status, CAST(NULL AS UINTEGER) AS rt_ms`,
+  logs: `${PLACE}, stream, severity, text AS line, '' AS method, '' AS path, CAST(NULL AS INTEGER) AS status, CAST(NULL AS INTEGER) AS rt_ms`,
 };
 const COUNTED = {
   requests: "service, cluster, pod, release, class, '' AS severity",
