@@ -1,4 +1,5 @@
 /** The checks of `slipway verify` and `slipway ship`: images before the push, the service after the deploy. */
+import { join } from "node:path";
 import { nearest, SlipwayError } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import { bindSlipwayImports } from "../config/load.ts";
@@ -6,6 +7,7 @@ import type { Target } from "../verify/check.ts";
 import { WORKLOAD_KINDS } from "../verify/cluster/pods.ts";
 import { composeRunner } from "../verify/compose/runner.ts";
 import { type EngineChoice, engineOpener } from "../verify/engines/open.ts";
+import { imageFetcher, isOtherImage } from "../verify/other-images.ts";
 import type { Phase } from "../verify/plan.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
 import { collectStructureTests } from "../verify/structure-test/load.ts";
@@ -14,7 +16,7 @@ import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { composePaths } from "./compose/options.ts";
-import { composeBuildOf } from "./compose.ts";
+import { composeBuildOf, registryClientOf } from "./compose.ts";
 import { renderUnbuilt } from "./deploy-step.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
@@ -59,6 +61,11 @@ export async function verifyStep(
       env: context.env,
     }),
     images: record.images,
+    fetchImage: imageFetcher({
+      layout: join(project.paths.root, "build", "layout"),
+      clock: context.clock,
+      registry: () => registryClientOf(context, project),
+    }),
     root: config.root,
     clock: context.clock,
     services: world === undefined ? undefined : serviceAccess(world, config.namespace),
@@ -99,7 +106,7 @@ export async function verifyStep(
 
 function refuseUnknownImage(image: string | undefined, { images }: BuildRecord): void {
   const names = images.map(({ name }) => name);
-  if (image === undefined || names.includes(image)) return;
+  if (image === undefined || names.includes(image) || isOtherImage(image)) return;
   const near = nearest(image, names);
   throw new SlipwayError({
     code: "USAGE_IMAGE",

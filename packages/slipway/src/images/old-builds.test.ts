@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { type Clock, systemClock } from "@slipway/base";
 import { ImageLayout } from "./layout.ts";
 import type { Descriptor } from "./oci.ts";
-import { removeOldBuilds } from "./old-builds.ts";
+import { CHECKED, removeOldBuilds } from "./old-builds.ts";
 import { putImage } from "./registry/testing/images.ts";
 
 const DAY = 86_400_000;
@@ -52,6 +52,8 @@ test("builds of more than a week ago go with what was kept of them; the newest s
     const old = await build(1, "web");
     const base = await build(2, "docker.io/library/node");
     await build(3, "docker.io/library/node");
+    const checked = await build(4, `${CHECKED}library/nginx`);
+    await layout.release(`${CHECKED}library/nginx`, "latest"); // as it is held: without a tag
     const young = await build(12, "web");
     const newest = await build(13, "web");
     const layer = await layerOf(layout, old);
@@ -59,8 +61,8 @@ test("builds of more than a week ago go with what was kept of them; the newest s
     await mkdir(layout.cachePath("indexes"), { recursive: true });
     await writeFile(index, "{}");
     const swept = await tidy(14);
-    assert.equal(swept?.blobs.length, 3);
-    assert.equal(await layout.size(old.digest), undefined);
+    assert.equal(swept?.blobs.length, 6);
+    for (const { digest } of [old, checked]) assert.equal(await layout.size(digest), undefined);
     assert.ok(!existsSync(index));
     for (const image of [base, young, newest]) await layout.read(await layerOf(layout, image));
     assert.equal((await tidy(40))?.blobs.length, 3);

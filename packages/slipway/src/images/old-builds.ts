@@ -9,6 +9,9 @@ import type { Swept } from "./garbage.ts";
 import type { ImageLayout } from "./layout.ts";
 import { tidyRegistry } from "./registry/tidy.ts";
 
+/** Names of images that were only taken to be checked begin with this: after a week they are taken anew. */
+export const CHECKED = "checked/";
+
 const KEEP_FOR_MS = 7 * 86_400_000;
 /** A build must not become slower by it. */
 const EVERY_MS = 86_400_000;
@@ -28,7 +31,10 @@ export async function removeOldBuilds(layout: ImageLayout, builds: OldBuilds): P
   if (last !== undefined && last.atMs <= now && now < last.atMs + EVERY_MS) return undefined;
   await writeCache(record, { atMs: now });
   const { swept } = await tidyRegistry(layout, {
-    ruleOf: (name) => (builds.images.includes(name) ? { keepLast: 1, keepForMs: KEEP_FOR_MS } : undefined),
+    ruleOf: (name) =>
+      builds.images.includes(name) || name.startsWith(CHECKED)
+        ? { keepLast: 1, keepForMs: KEEP_FOR_MS }
+        : undefined,
     needs: { digests: new Set(builds.needed), names: new Set() },
     now,
     graceMs: KEEP_FOR_MS,

@@ -5,6 +5,7 @@
  * Exit codes: 0 all passed · 1 a check failed · 2 a mistake in a spec file, or no checks at all · 3 an image or the
  * engine is missing (one error, not one per check) · 4 nothing failed but something is unknown.
  */
+import { dirname, isAbsolute } from "node:path";
 import { type Clock, SlipwayError } from "@slipway/base";
 import type { BuiltImage } from "../images/image.ts";
 import { hostPlatform, type Platform, showPlatform } from "../images/oci.ts";
@@ -19,6 +20,7 @@ import { withEngine } from "./observe/open-engine.ts";
 import type { Outcomes } from "./observe/outcome.ts";
 import { askServices, type ServiceAccess } from "./observe/requests.ts";
 import { decideStill } from "./observe/still.ts";
+import { type FetchImage, isOtherImage } from "./other-images.ts";
 import { type ContainerPlan, type ImagePlan, type Phase, type Plan, phaseOf, planChecks } from "./plan.ts";
 import { type CheckResult, resultOf, shortPlace, summarize, type VerifyReport } from "./report/result.ts";
 import { secretValues } from "./secrets.ts";
@@ -33,6 +35,8 @@ export interface VerifyOptions {
   /** Checks that were collected elsewhere (container-structure-test files); they come after those of the spec files. */
   readonly checks?: readonly Check[];
   readonly images: readonly BuiltImage[];
+  /** Takes images that checks name and that are none of `images`; undefined: there are no others. */
+  readonly fetchImage?: FetchImage | undefined;
   /** Places in the output are shown relative to it. */
   readonly root: string;
   readonly clock: Clock;
@@ -103,7 +107,7 @@ export async function decideChecks(
   };
   const views = new Map<string, ImageView>();
   for (const image of plan.images) {
-    const view = await openImage(findImage(image, options), options.platform);
+    const view = await openImage(await findImage(image, options), options.platform);
     views.set(image.image, view);
     for (const value of secretsOf(view, image)) secrets.add(value);
     await decideStill(image.still, view, options.clock, outcomes);
@@ -223,15 +227,22 @@ function isWanted(check: Check, options: VerifyOptions): boolean {
   return options.filter === undefined || nameOf(check).includes(options.filter);
 }
 
-function findImage({ image: name, still, containers }: ImagePlan, options: DecideOptions): BuiltImage {
+async function findImage(
+  { image: name, still, containers }: ImagePlan,
+  options: DecideOptions,
+): Promise<BuiltImage> {
   const image = options.images.find((one) => one.name === name);
   if (image !== undefined) return image;
   const first = still[0] ?? containers[0]?.plan.conditions[0] ?? containers[0]?.plan.commands[0]?.checks[0];
+  if (options.fetchImage !== undefined && isOtherImage(name)) {
+    const file = (first?.place ?? "").replace(/:\d+(?::\d+)?$/, "");
+    return options.fetchImage(name, isAbsolute(file) ? dirname(file) : options.root, options.platform);
+  }
   throw new SlipwayError({
     code: "VERIFY_IMAGE_MISSING",
     where: shortPlace(first?.place ?? name, options.root),
     message: `there is no image "${name}"; there are ${options.images.map((one) => one.name).join(", ") || "none"}`,
-    hint: "Name a key under images in slipway.config.ts, and build it first (slipway build).",
+    hint: "Name a key under images in slipway.config.ts, and build it first (slipway build); or a reference with its tag, or a path.",
     exitCode: 3,
   });
 }

@@ -44,7 +44,11 @@ export type {
   StackTarget,
 } from "./spec/targets.ts";
 
-/** `name` is a key under `images` in the config. `options` say how its container is started when a check needs one. */
+/**
+ * `name` is a key under `images` in the config, a reference with its tag or digest (`nginx:1.27`), or a path relative to the
+ * spec file (`./out/web.tar`): an archive of `docker save`, or an OCI image layout. `options` say how its container is started when a check needs
+ * one.
+ */
 export function describeImage(name: string, body: (t: ImageTarget) => unknown): void;
 export function describeImage(name: string, options: ImageOptions, body: (t: ImageTarget) => unknown): void;
 export function describeImage(

@@ -23,6 +23,7 @@ import { type Check, targetName } from "../check.ts";
 import { collectNow } from "../collect.ts";
 import { composeRunner } from "../compose/runner.ts";
 import { type EngineChoice, engineOpener } from "../engines/open.ts";
+import { imageFetcher } from "../other-images.ts";
 import { withoutImplied } from "../plan.ts";
 import type { CheckResult } from "../report/result.ts";
 import { details } from "../report/text.ts";
@@ -76,8 +77,10 @@ function decideAll(collected: readonly Check[], options: ChecksOptions): Promise
   const { root = process.cwd(), engine = "auto", clock = systemClock, images, services, platform } = options;
   const { env } = process;
   const { signal } = new AbortController(); // a test runner ends the process instead
+  const registry = () => createRegistryClient({ clock, credentials: dockerCredentials(env) });
   return decideChecks(collected, {
     images,
+    fetchImage: imageFetcher({ layout: join(root, ".slipway", "build", "layout"), clock, registry }),
     services,
     root,
     clock,
@@ -91,7 +94,7 @@ function decideAll(collected: readonly Check[], options: ChecksOptions): Promise
       signal,
       buildOf: async ({ directory }) => ({
         layout: await ImageLayout.open(join(directory, ".slipway", "compose", "layout"), { clock }),
-        registry: createRegistryClient({ clock, credentials: dockerCredentials(env) }),
+        registry: registry(),
         root: directory,
         commitTimeMs: 0,
         isLocal: true,
