@@ -186,6 +186,21 @@ test("latency: the share of slow requests burns a budget of its own", () => {
   assert.match(watched.memory.alerts[0]?.title ?? "", /^web: .* % of requests take longer than 300 ms$/);
 });
 
+test("the release that nearly all slow requests come from is named", () => {
+  for (const [shares, expected] of [
+    [[0.9, 0.01], 2],
+    [[0.5, 0.5], undefined],
+  ] as const) {
+    const watched = new Watched({ slo: { latency: { target: "300ms", ratio: 99 } } });
+    watched.past(3 * 24 * 60, 600);
+    watched.run(30 * MINUTE, [
+      { perSecond: 10, slow: shares[0], source: 2 },
+      { perSecond: 10, slow: shares[1], source: 1 },
+    ]);
+    assert.equal(watched.memory.alerts.find(({ rule }) => rule === "latency")?.release, expected);
+  }
+});
+
 test("rules of the configuration: a number of failures, p95, silence", () => {
   const watched = new Watched({
     slo: { availability: 95 },

@@ -142,7 +142,7 @@ function burn(
   const { longMinutes, shortMinutes, factor } = window;
   const short = counts.sum({ service }, now, shortMinutes);
   const ratio = bad(short) / short.requests;
-  const release = rule.of === "availability" ? culprit(counts, service, now, shortMinutes) : undefined;
+  const release = culprit(counts, service, now, shortMinutes, bad);
   const promised = percent(1 - rule.budget);
   const what =
     rule.of === "availability"
@@ -367,12 +367,18 @@ function finding(
   };
 }
 
-/** The release that at least four of five failures come from: a rollback of it would help. */
-function culprit(counts: CountsView, service: string, now: number, minutesBack: number): number | undefined {
-  const all = counts.sum({ service }, now, minutesBack).errors;
+/** The release that at least four of five failures, or slow requests, come from: a rollback of it would help. */
+function culprit(
+  counts: CountsView,
+  service: string,
+  now: number,
+  minutesBack: number,
+  bad: (sums: Sums) => number = ({ errors }) => errors,
+): number | undefined {
+  const all = bad(counts.sum({ service }, now, minutesBack));
   return counts
     .releases(service)
-    .find((release) => release > 0 && counts.sum({ service, release }, now, minutesBack).errors >= 0.8 * all);
+    .find((release) => release > 0 && bad(counts.sum({ service, release }, now, minutesBack)) >= 0.8 * all);
 }
 
 function where(counts: CountsView, of: Of, now: number, minutesBack = QUIET_MINUTES): readonly Fact[] {
