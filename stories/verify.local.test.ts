@@ -106,6 +106,26 @@ test("without arguments an image has the checks that ship gives it", async () =>
   await rm(join(folder, "spec/wrong.ts"));
 });
 
+test("without arguments nothing is asked that is not deployed or pushed yet, and that is said", async () => {
+  await writeFile(
+    join(folder, "spec/wrong.ts"),
+    `import { describeCluster, describeImage, describeService } from "slipway/verify";
+describeImage("web", (t) => t.image.exposes(8080));
+describeService("web", (t) => t.http("/").status(200));
+describeCluster({ context: "nowhere" }, (t) => t.workload("deployment/web").available());
+`,
+  );
+  const words = ["verify", "--skip-cluster", "--engine", "none", "--allow-unknown"];
+  const all = await slipway(...words);
+  assert.equal(all.exitCode, 0, all.stdout + all.stderr);
+  assert.match(all.stdout, /left out: 1 check of deployed services: nothing is deployed/);
+  assert.match(all.stdout, /left out: 1 check in contexts: the images are not pushed yet/);
+  const asked = await slipway("verify", "--only", "service", "--engine", "none");
+  assert.equal(asked.exitCode, 4, asked.stdout + asked.stderr);
+  assert.doesNotMatch(asked.stdout, /left out/);
+  await rm(join(folder, "spec/wrong.ts"));
+});
+
 test("the services of a Compose file are checked together", {
   skip: hasNginx ? false : "nginx or curl is not installed",
 }, async () => {

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { nearest, SlipwayError } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import { bindSlipwayImports } from "../config/load.ts";
-import type { Target } from "../verify/check.ts";
+import type { Check, Target } from "../verify/check.ts";
 import { WORKLOAD_KINDS } from "../verify/cluster/pods.ts";
 import { composeRunner } from "../verify/compose/runner.ts";
 import { type EngineChoice, engineOpener } from "../verify/engines/open.ts";
 import { imageFetcher, isOtherImage } from "../verify/other-images.ts";
-import type { Phase } from "../verify/plan.ts";
+import { type Phase, phaseOf } from "../verify/plan.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
 import { collectStructureTests } from "../verify/structure-test/load.ts";
 import { callWorld } from "../world/control.ts";
@@ -91,6 +91,7 @@ export async function verifyStep(
     allowUnknown: options.allowUnknown ?? false,
     signal: context.signal,
     onResult: live.onResult,
+    onLater: options.isShip ? undefined : (checks) => tellLater(checks, output, options.tap === true),
   }).finally(() => live.end());
   if (options.isShip && report.results.length === 0) return 0;
   const specs = structureTests.length > 0 ? structureTests : config.verify;
@@ -102,6 +103,22 @@ export async function verifyStep(
   if (hasLeak)
     output.say("  Keep such files out of the image with .dockerignore, or copy only what it needs.");
   return report.exitCode;
+}
+
+const LATER: Readonly<Record<Phase, string>> = {
+  built: "",
+  pushed: "in contexts: the images are not pushed yet (slipway push)",
+  deployed: "of deployed services: nothing is deployed from here yet (slipway verify --only service)",
+};
+
+/** What ship would look at later is not passed over in silence. */
+function tellLater(checks: readonly Check[], output: StepOutput, isTap: boolean): void {
+  for (const [phase, { length }] of Map.groupBy(checks, phaseOf)) {
+    output.emit({ step: "verify", kind: "left-out", phase, checks: length });
+    output.say(
+      `${isTap ? "#" : " "} left out: ${length} ${length === 1 ? "check" : "checks"} ${LATER[phase]}`,
+    );
+  }
 }
 
 function refuseUnknownImage(image: string | undefined, { images }: BuildRecord): void {

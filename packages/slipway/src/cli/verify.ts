@@ -1,9 +1,10 @@
+import type { Phase } from "../verify/plan.ts";
 import { type CommandDeclaration, type CommandInput, isSet, listOption, textOption } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "check the built images, Compose files, clusters, and the deployed service",
   description:
-    "Runs the checks of the spec files, and the built-in ones of every image: on the images without running them where that decides, in a container where it does not (describeImage); on the services of a Compose file, started together (describeCompose); on the manifests in an embedded cluster, or in one that is there (describeCluster); and over HTTP on the deployed service (describeService).\nThe images are those that were built last; run slipway build after a change of what they are built from.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
+    "Runs the checks of the spec files, and the built-in ones of every image: on the images without running them where that decides, in a container where it does not (describeImage); on the services of a Compose file, started together (describeCompose); on the manifests in an embedded cluster, or in one that is there (describeCluster); and over HTTP on the deployed service (describeService).\nThe images are those that were built last; run slipway build after a change of what they are built from.\nWithout --only and --filter, checks of contexts wait for a push, and those of the deployed service for a deploy, as in slipway ship; a line says so.\nA check passes, fails, or is unknown when there was no way to see; unknown is not a pass.\nExit code: 0 all passed, 1 a check failed, 2 a mistake in a spec file or no checks, 3 an image or the engine is missing, 4 only unknown.",
   options: [
     { flags: "-t, --filter <text>", description: "only checks whose name contains this" },
     { flags: "--image <name>", description: "only checks of this image" },
@@ -62,28 +63,25 @@ export const command: CommandDeclaration = {
       accepted = record.tag;
       if (warning !== undefined) context.writeError(`warning: ${warning}\n`);
       const presence = await findWorld(project.paths);
-      return verifyStep(
-        context,
-        project,
-        record,
-        project.config.isLocal && presence.kind === "running" ? presence.state : undefined,
-        outputOf(context, isSet(input, "json")),
-        {
-          isShip: false,
-          command: verifyWords(input),
-          triesManifests: triesManifests(input, only),
-          engine,
-          structureTests,
-          filter: textOption(input, "filter"),
-          image: textOption(input, "image"),
-          allowUnknown: isSet(input, "allowUnknown"),
-          verbose: isSet(input, "verbose"),
-          tap: isSet(input, "tap"),
-          junit,
-          ...(isSet(input, "github") ? { github: true } : {}),
-          ...(only === undefined ? {} : { only }),
-        },
-      );
+      const world = project.config.isLocal && presence.kind === "running" ? presence.state : undefined;
+      const filter = textOption(input, "filter");
+      const isAll = only === undefined && filter === undefined;
+      return verifyStep(context, project, record, world, outputOf(context, isSet(input, "json")), {
+        isShip: false,
+        command: verifyWords(input),
+        triesManifests: triesManifests(input, only),
+        engine,
+        structureTests,
+        filter,
+        ...(isAll ? { phases: phasesSoFar(record.isPushed === true, world !== undefined) } : {}),
+        image: textOption(input, "image"),
+        allowUnknown: isSet(input, "allowUnknown"),
+        verbose: isSet(input, "verbose"),
+        tap: isSet(input, "tap"),
+        junit,
+        ...(isSet(input, "github") ? { github: true } : {}),
+        ...(only === undefined ? {} : { only }),
+      });
     };
     if (!isSet(input, "watch")) return run();
     const { watchAndRun } = await import("./verify-watch.ts");
@@ -96,6 +94,13 @@ const PLACES = ["image", "compose", "cluster", "service"] as const;
 
 const isOnly = (text: string): text is (typeof PLACES)[number] =>
   (PLACES as readonly string[]).includes(text);
+
+/** As ship goes: contexts can be asked when the images are in a registry, services when something runs. */
+const phasesSoFar = (isPushed: boolean, isRunning: boolean): readonly Phase[] => [
+  "built",
+  ...(isPushed ? (["pushed"] as const) : []),
+  ...(isRunning ? (["deployed"] as const) : []),
+];
 
 /** The command with the options on which it depends which checks there are and where they are looked at. */
 export function verifyWords(input: CommandInput): readonly string[] {

@@ -69,6 +69,8 @@ export interface VerifyOptions {
   readonly platform?: Platform;
   /** Ends the run: what was started is removed, and the run rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Called with the checks, if any, of which it is too early by `phases` to be looked at. */
+  readonly onLater?: ((checks: readonly Check[]) => void) | undefined;
   /** Called for each check as it is decided, in no particular order. */
   readonly onResult?: ((result: CheckResult) => void) | undefined;
 }
@@ -77,7 +79,9 @@ export interface VerifyOptions {
 export async function runVerify(options: VerifyOptions): Promise<VerifyReport> {
   const startedAt = options.clock.monotonic();
   const collected = [...(await collectChecks(options)), ...(options.checks ?? [])];
-  const checks = collected.filter((check) => isWanted(check, options));
+  const wanted = collected.filter((check) => isWanted(check, options));
+  const checks = wanted.filter((check) => isTime(check, options));
+  if (checks.length < wanted.length) options.onLater?.(wanted.filter((check) => !isTime(check, options)));
   const results = await decideChecks(checks, options);
   return summarize(results, {
     durationMs: options.clock.monotonic() - startedAt,
@@ -85,7 +89,7 @@ export async function runVerify(options: VerifyOptions): Promise<VerifyReport> {
   });
 }
 
-export type DecideOptions = Omit<VerifyOptions, "files" | "checks">;
+export type DecideOptions = Omit<VerifyOptions, "files" | "checks" | "phases" | "onLater">;
 
 /** The second half, for checks that are there already. Results are in the order of the checks. */
 export async function decideChecks(
@@ -215,9 +219,11 @@ function unseenBy(plans: readonly ContainerPlan[], { unseen, remedy }: Unseen, o
   }
 }
 
+const isTime = (check: Check, { phases }: VerifyOptions): boolean =>
+  phases === undefined || phases.includes(phaseOf(check));
+
 function isWanted(check: Check, options: VerifyOptions): boolean {
   if (options.only !== undefined && check.target.kind !== options.only) return false;
-  if (options.phases !== undefined && !options.phases.includes(phaseOf(check))) return false;
   if (
     options.image !== undefined &&
     !(check.target.kind === "image" && check.target.image === options.image)
