@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { createHttpClient, type Deployment, type ReplicaSet } from "@slipway/kube";
+import type { Evidence } from "./evidence/evidence.ts";
 import { freeze, unlock } from "./lock/freeze.ts";
 import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./model.ts";
 import { rollbackEta } from "./plan/rollback-plan.ts";
 import { deploy, history, hold, planRollback, rollback, status, unhold } from "./release.ts";
 import { chooseTarget } from "./rollback.ts";
 import { behaviours, contextOf, image, recordEvents, recordOf, rendered, targetsOf } from "./testing.ts";
-import { renderHistory } from "./text.ts";
+import { renderEvidence, renderHistory } from "./text.ts";
 
 let clusters: Cluster[] = [];
 let count = 0;
@@ -439,6 +440,32 @@ test("a hold stays when the release that set it has left the history, until it i
   assert.equal((await unhold(context, 2)).changed.length, 3);
   assert.equal((await deploy(context, of("crash"))).record.outcome, "rolled-back");
   await ship("v9");
+});
+
+test("what was wrong with the release that is left is kept before its pods go; nothing where nothing was", async () => {
+  const { context, ship, of } = shop();
+  await ship("v1");
+  await ship("v3");
+  const halting = { ...context, release: { ...context.release, onFailure: "halt" } } as const;
+  assert.equal((await deploy(halting, of("crash"))).record.outcome, "failed");
+  const seen = recordEvents();
+  const { record, exitCode } = await rollback(context, seen);
+  assert.equal(exitCode, 0);
+  assert.deepEqual([record.restores, record.leaves], [2, 3]);
+  const [evidence, ...others] = record.evidence;
+  assert.deepEqual(others, [], "tokyo still ran release 2, which was well");
+  assert.deepEqual([evidence?.cluster, evidence?.left, evidence?.cause.code], ["osaka", 3, "ContainerCrash"]);
+  assert.deepEqual(evidence?.log?.tail, ["cannot find module ./db"]);
+  const order = seen.events.flatMap((event) =>
+    event.type === "evidence" || event.type === "applied" ? [`${event.type} ${event.cluster}`] : [],
+  );
+  assert.ok(order.indexOf("evidence osaka") < order.indexOf("applied osaka"), order.join(", "));
+  const kept = (await history(context))[0]?.evidence[0];
+  assert.equal(kept?.cause.code, "ContainerCrash");
+  assert.match(
+    renderEvidence(evidence as Evidence),
+    /^ {2}what was wrong in osaka with release 3, which is left:\n {2}ContainerCrash in osaka: /,
+  );
 });
 
 /** The context after an edit of the configuration: these clusters, under these names. */

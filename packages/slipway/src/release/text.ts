@@ -280,7 +280,11 @@ export function renderCause(cause: Cause): string {
 
 /** Events and the dead container's log. */
 export function renderEvidence(evidence: Evidence): string {
-  const lines = [`  evidence from ${evidence.cluster}:`];
+  const { left, cause } = evidence;
+  const lines =
+    left === undefined
+      ? [`  evidence from ${evidence.cluster}:`]
+      : [`  what was wrong in ${evidence.cluster} with release ${left}, which is left:`, renderCause(cause)];
   const { exit, log } = evidence;
   if (exit !== undefined) {
     const reason = exit.reason === undefined || exit.reason === "Error" ? "" : `, ${exit.reason}`;

@@ -323,19 +323,28 @@ function firstCause(record: ReleaseRecord): Cause | undefined {
     .filter(([, cluster]) => cluster.cause !== undefined)
     .sort(([, a], [, b]) => (a.finishedAt ?? Infinity) - (b.finishedAt ?? Infinity));
   const [name, cluster] = failed[0] ?? [];
-  const evidence = record.evidence.find((one) => one.cluster === name);
+  const evidence = record.evidence.find((one) => one.cluster === name && one.left === undefined);
   return evidence?.cause.code === cluster?.cause?.code ? (evidence?.cause ?? cluster?.cause) : cluster?.cause;
 }
 
 /** Why a cluster failed, for the thread. */
 export function evidenceDetail(evidence: Evidence, version: VersionInfo | undefined): DetailMessage {
-  const { cause } = evidence;
+  const { cause, cluster, left } = evidence;
   return {
-    title: `Why ${evidence.cluster} failed: ${cause.code}`,
+    title:
+      left === undefined
+        ? `Why ${cluster} failed: ${cause.code}`
+        : `What was wrong in ${cluster} with release ${left}: ${cause.code}`,
     text: cause.todo,
-    code: `${renderCause(cause)}\n${renderEvidence(evidence)}`,
+    code:
+      left === undefined ? `${renderCause(cause)}\n${renderEvidence(evidence)}` : renderEvidence(evidence),
     ...(version === undefined ? {} : authorOf(version)),
   };
+}
+
+/** Its place in the thread: what was left, and why going back failed, are two things. */
+export function evidenceKey({ cluster, left }: Evidence): string {
+  return `${left === undefined ? "why" : "left"}-${cluster}`;
 }
 
 export interface Announcer {
@@ -380,7 +389,7 @@ export function createAnnouncer(options: {
       for (const [index, detail] of early.splice(0).entries())
         notifier.add(release, `found-${index}`, detail);
       if (event.type === "evidence") {
-        notifier.add(release, `why-${event.cluster}`, evidenceDetail(event.evidence, version));
+        notifier.add(release, evidenceKey(event.evidence), evidenceDetail(event.evidence, version));
       }
     },
     settle: () => notifier.settle(SETTLE_MS),

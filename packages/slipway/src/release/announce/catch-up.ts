@@ -10,7 +10,7 @@ import { type ReleaseMessage, type ReleaseRef, releaseId, standing } from "../..
 import type { Telling } from "../../notify/notify.ts";
 import type { Thread } from "../../notify/outbox/thread.ts";
 import type { ReleaseRecord } from "../model.ts";
-import { evidenceDetail, messageOf } from "./announce.ts";
+import { evidenceDetail, evidenceKey, messageOf } from "./announce.ts";
 
 /** Older releases are history, not news. */
 const LOOK_BACK_MS = 7 * 24 * 60 * 60_000;
@@ -89,7 +89,7 @@ function isMissed(one: Wanted, posted: readonly { readonly id: string }[], now: 
 function tell({ notifier }: Telling, { ref, message, record }: Wanted): void {
   notifier.show(ref, message, record.finishedAt ?? record.startedAt);
   for (const evidence of record.evidence) {
-    notifier.add(ref, `why-${evidence.cluster}`, evidenceDetail(evidence, record.version));
+    notifier.add(ref, evidenceKey(evidence), evidenceDetail(evidence, record.version));
   }
 }
 

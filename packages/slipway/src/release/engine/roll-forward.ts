@@ -10,12 +10,13 @@ import {
   stamp,
 } from "../apply/apply.ts";
 import { countsOf } from "../evidence/evidence.ts";
+import { evidenceOfLeft } from "../evidence/left.ts";
 import { isSilence, runLateHooks } from "../hooks/run-hooks.ts";
 import { type CauseObject, makeCause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { refusedApply } from "../judge/creation.ts";
 import type { ReleaseRecord } from "../model.ts";
-import { newestReplicaSets, type Observer } from "./observe.ts";
+import { newestReplicaSets, type Observation, type Observer } from "./observe.ts";
 import { followRollout, type RolloutFact, UNREACHABLE_PATIENCE_MS } from "./rollout.ts";
 import { kubectlFor, type Run } from "./run.ts";
 import { failed, refused, unknown } from "./verdict.ts";
@@ -30,6 +31,7 @@ export async function rollForward(run: Run, name: string, signal: AbortSignal): 
     const baseline = baselineOf(before.pods);
     run.eventsBefore.set(name, countsOf(before.events));
     if (!run.replicaSetsBefore.has(name)) run.replicaSetsBefore.set(name, newestReplicaSets(before));
+    await keepWhatIsLeft(run, name, before);
     const applied = await applyRelease(run, name, { release: record, signal });
     emit({ type: "applied", cluster: name, objects: applied.objects });
     run.set(name, { forward: { step: "rolling", startedAt: run.startedAt(name), okSince: undefined } });
@@ -41,6 +43,21 @@ export async function rollForward(run: Run, name: string, signal: AbortSignal): 
     if (signal.aborted) return;
     onApplyError(run, name, error);
   }
+}
+
+/** In a rollback by hand, and before anything of it is applied: what the release that is left was like is gone after that. */
+async function keepWhatIsLeft(run: Run, name: string, observation: Observation): Promise<void> {
+  const { record, context, emit } = run.input;
+  if (record.kind !== "rollback" || record.leaves === undefined || run.sentTo.has(name)) return;
+  const evidence = await evidenceOfLeft({
+    ...{ cluster: name, kubectl: kubectlFor(context, name), client: run.target(name).client },
+    ...{ clock: context.clock, observation, objects: record.objects, leaves: record.leaves },
+  });
+  if (evidence === undefined) return;
+  run.evidence.push(evidence);
+  emit({ type: "evidence", cluster: name, evidence });
+  run.keeper.save();
+  await run.keeper.saved();
 }
 
 /** False when it was told why nothing goes there: it was refused, or is tried again later. */

@@ -16,6 +16,8 @@ export interface Evidence {
   readonly cluster: string;
   readonly cause: Cause;
   readonly takenAt: number;
+  /** Of the release with this number, which somebody left by a rollback; absent where the release itself failed. */
+  readonly left?: number | undefined;
   /** At most 10, newest last, equal ones counted. */
   readonly events: readonly {
     readonly reason: string;
@@ -57,6 +59,7 @@ export async function takeEvidence(input: {
   readonly logs?: ReadonlyMap<string, LogEnds> | undefined;
   /** Events from before the release: uid to their count then. */
   readonly before: ReadonlyMap<string, number>;
+  readonly atMostMs?: number;
 }): Promise<Evidence> {
   const { observation, clock } = input;
   // The newest state of the pod: it may have been restarted since it was judged.
@@ -68,7 +71,7 @@ export async function takeEvidence(input: {
   const stop = new AbortController();
   const limit = new AbortController();
   const timeout = clock
-    .sleep(TAKE_AT_MOST_MS, limit.signal)
+    .sleep(input.atMostMs ?? TAKE_AT_MOST_MS, limit.signal)
     .then(() => {
       gaps.push("the log was not there in time");
       stop.abort();
