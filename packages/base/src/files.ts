@@ -13,7 +13,12 @@ export function writeAtomic(path: string, data: string | Uint8Array, mode = 0o64
  * empty, because waiting for the disk would cost more than making it again. `readCache` reads it.
  */
 export function writeCache(path: string, value: unknown): Promise<void> {
-  return replace(path, JSON.stringify(value), 0o644, false);
+  return writeCacheText(path, JSON.stringify(value));
+}
+
+/** Like `writeCache`, for a form of its own. */
+export function writeCacheText(path: string, text: string): Promise<void> {
+  return replace(path, text, 0o644, false);
 }
 
 /** What `writeCache` wrote; undefined when it is not there, or not whole. */

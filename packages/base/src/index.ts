@@ -3,7 +3,7 @@ export { type Clock, systemClock, until } from "./clock.ts";
 export { formatAge, formatDuration, parseDuration } from "./duration.ts";
 export { type ErrorFacts, renderError, SlipwayError, systemCode } from "./error.ts";
 export { type ExecOptions, type ExecResult, exec, shellLine } from "./exec.ts";
-export { readCache, readTextIfExists, writeAtomic, writeCache } from "./files.ts";
+export { readCache, readTextIfExists, writeAtomic, writeCache, writeCacheText } from "./files.ts";
 export {
   bootId,
   isProcessAlive,

@@ -8,7 +8,8 @@ import { type Clock, systemClock } from "@slipway/base";
 import { attachedTo } from "./attest/attach.ts";
 import { buildImages } from "./build.ts";
 import type { BuiltImage } from "./image.ts";
-import { bytesEntry, writeLayer } from "./layer-writer.ts";
+import { bytesEntry } from "./layer-entry.ts";
+import { writeLayer } from "./layer-writer.ts";
 import { ImageFiles } from "./layers.ts";
 import { ImageLayout } from "./layout.ts";
 import {

@@ -1,6 +1,6 @@
 /** The headers of a layer, kept beside the layout by the layer's digest: read once, or known since it was written. */
-import { readCache, writeCache } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
+import { readRecord, writeRecord } from "./record.ts";
 import type { PlacedEntry } from "./tar.ts";
 
 /** Change when the index's form does: old ones are then made anew. */
@@ -9,13 +9,10 @@ const INDEX_VERSION = 3;
 /** An image is opened once for each instruction that looks into it: its layers are not parsed anew for that. */
 const inMemory = new WeakMap<ImageLayout, Map<string, readonly PlacedEntry[]>>();
 
-export async function keptIndex(
-  layout: ImageLayout,
-  digest: string,
-): Promise<readonly PlacedEntry[] | undefined> {
+export function keptIndex(layout: ImageLayout, digest: string): readonly PlacedEntry[] | undefined {
   const known = memoryOf(layout).get(digest);
   if (known !== undefined) return known;
-  const kept = await readCache<{ version: number; entries: PlacedEntry[] }>(recordOf(layout, digest));
+  const kept = readRecord<{ version: number; entries: PlacedEntry[] }>(recordOf(layout, digest));
   if (kept?.version !== INDEX_VERSION) return undefined;
   memoryOf(layout).set(digest, kept.entries);
   return kept.entries;
@@ -27,7 +24,7 @@ export async function keepIndex(
   entries: readonly PlacedEntry[],
 ): Promise<void> {
   memoryOf(layout).set(digest, entries);
-  await writeCache(recordOf(layout, digest), { version: INDEX_VERSION, entries });
+  await writeRecord(recordOf(layout, digest), { version: INDEX_VERSION, entries });
 }
 
 function memoryOf(layout: ImageLayout): Map<string, readonly PlacedEntry[]> {

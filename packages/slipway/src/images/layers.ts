@@ -130,7 +130,7 @@ export class ImageFiles {
 
 /** The headers of a layer in their order, from the cache when it was indexed before. */
 async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<readonly PlacedEntry[]> {
-  const kept = await keptIndex(layout, layer.digest);
+  const kept = keptIndex(layout, layer.digest);
   if (kept !== undefined) return kept;
   const entries: PlacedEntry[] = [];
   if (compressionOf(layer) === "none") {

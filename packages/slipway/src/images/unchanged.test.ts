@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { contextTree } from "./dockerfile/tree.ts";
-import { bytesEntry, type LayerEntry, type WrittenLayer, writeLayer } from "./layer-writer.ts";
+import { bytesEntry, type LayerEntry } from "./layer-entry.ts";
+import { type WrittenLayer, writeLayer } from "./layer-writer.ts";
 import { ImageLayout } from "./layout.ts";
 import { stampOf } from "./unchanged.ts";
 

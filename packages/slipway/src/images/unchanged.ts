@@ -7,8 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
-import { readCache, writeCache } from "@slipway/base";
 import type { ImageLayout } from "./layout.ts";
+import { readRecord, writeRecord } from "./record.ts";
 
 /** Coarser than the times of any file system in use (FAT has 2 s). */
 const REST_MS = 2_000;
@@ -59,10 +59,10 @@ function identityOf(content: NonNullable<Ingredient["content"]>): string | undef
 
 const recordOf = (layout: ImageLayout, key: string): string => layout.cachePath("unchanged", `${key}.json`);
 
-export function knownIds(layout: ImageLayout, key: string): Promise<LayerIds | undefined> {
-  return readCache(recordOf(layout, key));
+export function knownIds(layout: ImageLayout, key: string): LayerIds | undefined {
+  return readRecord(recordOf(layout, key));
 }
 
 export function rememberIds(layout: ImageLayout, key: string, ids: LayerIds): Promise<void> {
-  return writeCache(recordOf(layout, key), ids);
+  return writeRecord(recordOf(layout, key), ids);
 }

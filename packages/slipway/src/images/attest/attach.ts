@@ -3,7 +3,6 @@
  * subject, so that a registry lists them as referrers (OCI image specification 1.1, "subject"; distribution
  * specification 1.1, "Listing Referrers").
  */
-import { readCache, writeCache } from "@slipway/base";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import {
@@ -15,6 +14,7 @@ import {
   type ImageManifest,
   MEDIA,
 } from "../oci.ts";
+import { readRecord, writeRecord } from "../record.ts";
 import { billFor, SBOM_TYPE } from "./bill.ts";
 import { listPackages } from "./packages.ts";
 import { PROVENANCE_TYPE, type ProvenanceFacts, provenance } from "./provenance.ts";
@@ -36,7 +36,7 @@ export async function makeDocuments(
     7,
   );
   const record = layout.cachePath("attached", `${key}.json`);
-  let made = await readCache<readonly Descriptor[]>(record);
+  let made = readRecord<readonly Descriptor[]>(record);
   if (
     made === undefined ||
     (await Promise.all(made.map(({ digest }) => layout.size(digest)))).includes(undefined)
@@ -50,7 +50,7 @@ export async function makeDocuments(
       attach(layout, image, SBOM_TYPE, bom, config.created),
       attach(layout, image, PROVENANCE_TYPE, statement, config.created),
     ]);
-    await writeCache(record, made);
+    await writeRecord(record, made);
   }
   return made;
 }

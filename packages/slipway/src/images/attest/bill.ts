@@ -2,9 +2,9 @@
  * The bill of materials of an image, from the one of the last image with the same packages: a change of code changes
  * only the image's digest and time in it, and making it anew takes longer than the rest of what is attached.
  */
-import { readCache, writeCache } from "@slipway/base";
 import type { ImageLayout } from "../layout.ts";
 import { digestOf } from "../oci.ts";
+import { readRecord, writeRecord } from "../record.ts";
 import { type BilledImage, inUrl, type PackageList } from "./packages.ts";
 
 export const SBOM_TYPE = "application/vnd.cyclonedx+json";
@@ -19,11 +19,11 @@ export async function billFor(layout: ImageLayout, image: BilledImage, list: Pac
   const created = image.created === undefined ? undefined : ANY_TIME;
   const key = digestOf(JSON.stringify([RECIPE, image.name, created ?? null, list])).slice(7);
   const kept = layout.cachePath("bills", `${key}.json`);
-  let text = await readCache<string>(kept);
+  let text = readRecord<string>(kept);
   if (text === undefined) {
     const { billOfMaterials } = await import("./sbom.ts");
     text = billOfMaterials({ name: image.name, digest: ANY_DIGEST, created }, list).toString("utf8");
-    await writeCache(kept, text);
+    await writeRecord(kept, text);
   }
   const time = image.created === undefined ? "" : new Date(image.created).toISOString();
   return Buffer.from(

@@ -7,7 +7,7 @@
  * as /lib → usr/lib) goes where the link leads: a layer that named /lib as a folder would cover the link.
  */
 import { posix } from "node:path";
-import { directoryEntry, type LayerEntry } from "../layer-writer.ts";
+import { directoryEntry, type LayerEntry } from "../layer-entry.ts";
 import type { FileNode, ImageFiles } from "../layers.ts";
 import { matchSources, type SourceNode, type SourceTree } from "./tree.ts";
 

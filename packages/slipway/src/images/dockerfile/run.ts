@@ -3,7 +3,8 @@
  * finding what the same command made before.
  */
 import { SlipwayError, shellLine } from "@slipway/base";
-import { bytesEntry, writeLayer } from "../layer-writer.ts";
+import { bytesEntry } from "../layer-entry.ts";
+import { writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import { type Descriptor, hostPlatform } from "../oci.ts";

@@ -6,7 +6,8 @@ import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { assertNever } from "@slipway/base";
 import { parseGroup, parsePasswd } from "../host/accounts.ts";
-import { type LayerEntry, type WrittenLayer, writeLayer } from "../layer-writer.ts";
+import type { LayerEntry } from "../layer-entry.ts";
+import { type WrittenLayer, writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile } from "../oci.ts";
@@ -235,8 +236,12 @@ class StageBuild {
   }
 
   async #addLayer(entries: readonly LayerEntry[], instruction: Instruction): Promise<void> {
-    const { layout, mtime } = this.#in;
-    const layer = await writeLayer(layout, entries, { mtime, compression: "gzip", hasContentId: true });
+    const { layout, mtime, dockerfile } = this.#in;
+    // What RUN is cached by; a file without RUN needs no second hash.
+    const hasContentId = dockerfile.stages.some(({ instructions }) =>
+      instructions.some(({ keyword }) => keyword === "RUN"),
+    );
+    const layer = await writeLayer(layout, entries, { mtime, compression: "gzip", hasContentId });
     this.#add(layer, layer.contentId ?? layer.diffId, instruction);
   }
 

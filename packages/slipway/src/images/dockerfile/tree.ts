@@ -7,7 +7,7 @@ import { lstat, readlink, realpath } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { systemCode } from "@slipway/base";
-import type { LayerContent } from "../layer-writer.ts";
+import type { LayerContent } from "../layer-entry.ts";
 import type { ImageFiles } from "../layers.ts";
 import { stampOf } from "../unchanged.ts";
 import type { Heredoc } from "./heredoc.ts";

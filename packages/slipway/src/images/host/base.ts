@@ -12,7 +12,7 @@
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { SlipwayError } from "@slipway/base";
 import { type WrittenLayer, writeLayer } from "../layer-writer.ts";
 import type { ImageLayout } from "../layout.ts";
 import {
@@ -24,6 +24,7 @@ import {
   MEDIA,
   type Platform,
 } from "../oci.ts";
+import { readRecord, writeRecord } from "../record.ts";
 import type { HostBase } from "./host-base.ts";
 import { nodeBase } from "./node.ts";
 import { programBase } from "./program.ts";
@@ -60,16 +61,13 @@ export async function buildHostBase(
 
 async function layerOf(base: HostBase, layout: ImageLayout): Promise<WrittenLayer> {
   const record = layout.cachePath("host", `${await inputKey(base)}.json`);
-  const text = await readTextIfExists(record);
-  if (text !== undefined) {
-    const known = JSON.parse(text) as WrittenLayer;
-    if ((await layout.size(known.descriptor.digest)) === known.descriptor.size) {
-      await layout.touch(known.descriptor.digest);
-      return known;
-    }
+  const known = readRecord<WrittenLayer>(record);
+  if (known !== undefined && (await layout.size(known.descriptor.digest)) === known.descriptor.size) {
+    await layout.touch(known.descriptor.digest);
+    return known;
   }
   const layer = await writeLayer(layout, base.entries, { mtime: MTIME, compression: "none" });
-  await writeAtomic(record, JSON.stringify(layer));
+  await writeRecord(record, layer);
   return layer;
 }
 

@@ -2,7 +2,7 @@
 import { lstat, readdir, readlink, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { systemCode } from "@slipway/base";
-import { directoryEntry, type LayerEntry, symlinkEntry } from "../layer-writer.ts";
+import { directoryEntry, type LayerEntry, symlinkEntry } from "../layer-entry.ts";
 import { readElf } from "./elf.ts";
 import { type Linkage, loaderFolders } from "./libraries.ts";
 

@@ -1,5 +1,5 @@
 /** What the bases made from this machine have in common. */
-import { directoryEntry, type LayerEntry } from "../layer-writer.ts";
+import { directoryEntry, type LayerEntry } from "../layer-entry.ts";
 import type { ImageConfigFile } from "../oci.ts";
 
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -4,7 +4,7 @@
  */
 import { access, realpath } from "node:fs/promises";
 import { join } from "node:path";
-import { bytesEntry, directoryEntry, type LayerEntry } from "../layer-writer.ts";
+import { bytesEntry, directoryEntry, type LayerEntry } from "../layer-entry.ts";
 import { accountFiles } from "./accounts.ts";
 import { readElf } from "./elf.ts";
 import { fileEntry, linkageEntries } from "./files.ts";

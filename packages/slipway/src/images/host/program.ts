@@ -2,7 +2,7 @@
 import { access, constants, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SlipwayError } from "@slipway/base";
-import { bytesEntry, type LayerEntry } from "../layer-writer.ts";
+import { bytesEntry, type LayerEntry } from "../layer-entry.ts";
 import { accountFiles, hostAccounts } from "./accounts.ts";
 import { readElf } from "./elf.ts";
 import { fileEntry, linkageEntries, treeEntries } from "./files.ts";

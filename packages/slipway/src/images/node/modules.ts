@@ -6,15 +6,17 @@
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { exec, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import { exec, readTextIfExists, SlipwayError } from "@slipway/base";
 import { findTool } from "@slipway/cluster/sandbox";
 import { copyEntries } from "../dockerfile/copy.ts";
 import { parseIgnore } from "../dockerfile/patterns.ts";
 import { contextTree } from "../dockerfile/tree.ts";
+import { GZIP_RECIPE } from "../layer-members.ts";
 import { type WrittenLayer, writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import type { Platform } from "../oci.ts";
+import { readRecord, writeRecord } from "../record.ts";
 import { type ProductionPackage, productionPackages } from "./lockfile.ts";
 import type { PackageFile } from "./start.ts";
 
@@ -48,16 +50,13 @@ export async function modulesLayer(inputs: ModulesInputs): Promise<WrittenLayer 
 
   const node = process.versions.modules;
   const key = createHash("sha256")
-    .update(JSON.stringify([RECIPE, lock, wanted, platform, node, mtime]))
+    .update(JSON.stringify([RECIPE, GZIP_RECIPE, lock, wanted, platform, node, mtime]))
     .digest("hex");
   const record = layout.cachePath("node", `${key}.json`);
-  const known = await readTextIfExists(record);
-  if (known !== undefined) {
-    const layer = JSON.parse(known) as WrittenLayer;
-    if ((await layout.size(layer.descriptor.digest)) === layer.descriptor.size) {
-      await layout.touch(layer.descriptor.digest);
-      return layer;
-    }
+  const known = readRecord<WrittenLayer>(record);
+  if (known !== undefined && (await layout.size(known.descriptor.digest)) === known.descriptor.size) {
+    await layout.touch(known.descriptor.digest);
+    return known;
   }
   await mkdir(layout.cachePath("node"), { recursive: true });
   const clean = await mkdtemp(layout.cachePath("node", "clean-"));
@@ -65,7 +64,7 @@ export async function modulesLayer(inputs: ModulesInputs): Promise<WrittenLayer 
     const problem = await install(inputs, clean);
     if (problem === undefined) {
       const layer = await layerOf(inputs, clean, undefined);
-      await writeAtomic(record, JSON.stringify(layer));
+      await writeRecord(record, layer);
       return layer;
     }
     const missing = await firstMissing(folder, packages);

@@ -3,13 +3,13 @@
  * and mounts give the layer of then, and nothing runs. A cache's and a secret's content do not count, as with Docker.
  */
 import { createHash } from "node:crypto";
-import { readTextIfExists, writeAtomic } from "@slipway/base";
 import type { WrittenLayer } from "../layer-writer.ts";
 import type { ImageLayout } from "../layout.ts";
+import { readRecord, writeRecord } from "../record.ts";
 import type { RunMount, RunRequest } from "./request.ts";
 
 /** Change when a command would be run in another way. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 export interface RunKeyFacts extends Omit<RunRequest, "layers" | "diffIds" | "onOutput"> {
   /** The content of the layers below, without times: a commit that changes nothing runs nothing. */
@@ -57,15 +57,13 @@ export type RunResult = WrittenLayer | "empty";
 const recordOf = (layout: ImageLayout, key: string): string => layout.cachePath("runs", `${key}.json`);
 
 export async function knownRun(layout: ImageLayout, key: string): Promise<RunResult | undefined> {
-  const text = await readTextIfExists(recordOf(layout, key));
-  if (text === undefined) return undefined;
-  const result = JSON.parse(text) as RunResult;
-  if (result === "empty") return result;
+  const result = readRecord<RunResult>(recordOf(layout, key));
+  if (result === undefined || result === "empty") return result;
   if ((await layout.size(result.descriptor.digest)) !== result.descriptor.size) return undefined;
   await layout.touch(result.descriptor.digest);
   return result;
 }
 
-export async function rememberRun(layout: ImageLayout, key: string, result: RunResult): Promise<void> {
-  await writeAtomic(recordOf(layout, key), JSON.stringify(result));
+export function rememberRun(layout: ImageLayout, key: string, result: RunResult): Promise<void> {
+  return writeRecord(recordOf(layout, key), result);
 }

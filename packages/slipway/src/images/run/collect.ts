@@ -11,7 +11,7 @@ import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { SlipwayError } from "@slipway/base";
-import { bytesEntry, type LayerEntry } from "../layer-writer.ts";
+import { bytesEntry, type LayerEntry } from "../layer-entry.ts";
 import type { ImageFiles } from "../layers.ts";
 import { normalPath, type PlacedEntry, readerOf, readTar } from "../tar.ts";
 

@@ -3,13 +3,8 @@
  * that it is the same everywhere.
  */
 import type { BuiltImage } from "../../images/image.ts";
-import {
-  bytesEntry,
-  directoryEntry,
-  type LayerEntry,
-  symlinkEntry,
-  writeLayer,
-} from "../../images/layer-writer.ts";
+import { bytesEntry, directoryEntry, type LayerEntry, symlinkEntry } from "../../images/layer-entry.ts";
+import { writeLayer } from "../../images/layer-writer.ts";
 import type { ImageLayout } from "../../images/layout.ts";
 import {
   encodeDocument,

@@ -1,0 +1,78 @@
+/** What a layer is made of: files, folders and links with their owners and modes, in one order. */
+import type { Readable } from "node:stream";
+import type { TarEntry } from "./tar.ts";
+
+/** Where a file's bytes come from. */
+export type LayerContent =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  /** `stamp`: the same as long as the content is (`stampOf`); without it the file is read each time. */
+  | { readonly kind: "path"; readonly path: string; readonly stamp?: string | undefined }
+  | { readonly kind: "open"; readonly open: () => Promise<Readable> };
+
+export interface LayerEntry extends Omit<TarEntry, "mtime"> {
+  /** Undefined for everything that is not a file. */
+  readonly content: LayerContent | undefined;
+}
+
+/**
+ * Sorts by bytes, refuses two entries for one path, and adds the directories that were not named, as root's 0755.
+ */
+export function inOrder(entries: readonly LayerEntry[]): readonly LayerEntry[] {
+  const byPath = new Map<string, LayerEntry>();
+  for (const entry of entries) byPath.set(entry.path, entry);
+  for (const { path } of entries) {
+    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
+      const parent = path.slice(0, slash);
+      if (!byPath.has(parent)) byPath.set(parent, directoryEntry(parent));
+    }
+  }
+  // A hard link must come after its target, so links go last; otherwise byte order, where "a/b" follows "a".
+  const rank = (entry: LayerEntry): number => (entry.kind === "link" ? 1 : 0);
+  const all = [...byPath.values()];
+  return all.sort((a, b) => rank(a) - rank(b) || compareBytes(a.path, b.path));
+}
+
+/** By UTF-8, as every other builder sorts: UTF-16, JavaScript's own order, differs only beyond U+FFFF. */
+function compareBytes(a: string, b: string): number {
+  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+const SURROGATE = /[\ud800-\udfff]/;
+
+export function directoryEntry(
+  path: string,
+  facts: Partial<Pick<LayerEntry, "mode" | "uid" | "gid">> = {},
+): LayerEntry {
+  return {
+    path,
+    kind: "directory",
+    mode: facts.mode ?? 0o755,
+    uid: facts.uid ?? 0,
+    gid: facts.gid ?? 0,
+    size: 0,
+    link: "",
+    content: undefined,
+  };
+}
+
+export function symlinkEntry(path: string, target: string): LayerEntry {
+  return { path, kind: "symlink", mode: 0o777, uid: 0, gid: 0, size: 0, link: target, content: undefined };
+}
+
+export function bytesEntry(
+  path: string,
+  content: string | Uint8Array,
+  facts: Partial<Pick<LayerEntry, "mode" | "uid" | "gid">> = {},
+): LayerEntry {
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  return {
+    path,
+    kind: "file",
+    mode: facts.mode ?? 0o644,
+    uid: facts.uid ?? 0,
+    gid: facts.gid ?? 0,
+    size: bytes.byteLength,
+    link: "",
+    content: { kind: "bytes", bytes },
+  };
+}

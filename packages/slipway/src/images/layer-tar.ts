@@ -1,0 +1,136 @@
+/** The tar of a layer's entries: the same entries and time give the same bytes. */
+import type { Hash } from "node:crypto";
+import { closeSync, createReadStream, openSync, readSync } from "node:fs";
+import { SlipwayError } from "@slipway/base";
+import type { LayerEntry } from "./layer-entry.ts";
+import { type PlacedEntry, padding, tarHeader } from "./tar.ts";
+
+/** Headers and small files one by one would cost more on their way through streams and threads than as bytes. */
+const CHUNK_BYTES = 256 * 1024;
+const SMALL_BYTES = 256 * 1024;
+const ZEROS = Buffer.alloc(512);
+
+/** What is noticed of an archive while its parts are made, one after the other. */
+export interface TarSeen {
+  /** Bytes so far. */
+  size: number;
+  /** Gets the archive with all times 0, and without what only fills its blocks. */
+  readonly timeless?: Hash | undefined;
+  /** The entries with their places, as a reader of the archive would find them. */
+  readonly index?: PlacedEntry[] | undefined;
+}
+
+/**
+ * The entries' part of the archive, without its end. Rejects with IMAGE_INPUT_CHANGED when a file has not the size that
+ * its entry says: the header is out already, and the archive would be damaged for every reader.
+ */
+export async function* tarOf(
+  entries: readonly LayerEntry[],
+  mtime: number,
+  seen: TarSeen,
+): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  const add = (part: Uint8Array): void => {
+    parts.push(part);
+    size += part.byteLength;
+    seen.size += part.byteLength;
+  };
+  const taken = (): Uint8Array => {
+    const chunk = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, size);
+    [parts, size] = [[], 0];
+    return chunk;
+  };
+  for (const entry of entries) {
+    seen.timeless?.update(tarHeader({ ...entry, mtime: 0 }));
+    add(tarHeader({ ...entry, mtime }));
+    seen.index?.push(placed(entry, mtime, seen.size));
+    if (entry.kind === "file") {
+      if (isSmall(entry)) {
+        const content = wholeContent(entry);
+        seen.timeless?.update(content);
+        add(content);
+      } else {
+        let read = 0;
+        for await (const chunk of contentOf(entry)) {
+          read += chunk.byteLength;
+          seen.timeless?.update(chunk);
+          add(chunk);
+          if (size >= CHUNK_BYTES) yield taken();
+        }
+        if (read !== entry.size) throw changedWhileRead(entry);
+      }
+      add(ZEROS.subarray(0, padding(entry.size)));
+    }
+    if (size >= CHUNK_BYTES) yield taken();
+  }
+  if (size > 0) yield taken();
+}
+
+/** As `readTar` gives it. */
+function placed(entry: LayerEntry, mtime: number, offset: number): PlacedEntry {
+  const { path, kind, mode, uid, gid, size, link, xattrs, device } = entry;
+  return {
+    path,
+    kind,
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    size: kind === "file" ? size : 0,
+    mtime: Math.max(0, Math.floor(mtime)),
+    link,
+    ...(xattrs === undefined || Object.keys(xattrs).length === 0 ? {} : { xattrs }),
+    ...(kind === "character" || kind === "block" ? { device: device ?? [0, 0] } : {}),
+    offset,
+  };
+}
+
+const isSmall = ({ content, size }: LayerEntry): boolean =>
+  content?.kind === "bytes" || (content?.kind === "path" && size <= SMALL_BYTES);
+
+/** Thousands of small files: a stream each, with its buffer, would cost more than all their bytes. */
+function wholeContent(entry: LayerEntry): Uint8Array {
+  const { content, size } = entry;
+  let bytes: Uint8Array = ZEROS.subarray(0, 0);
+  if (content?.kind === "bytes") bytes = content.bytes;
+  if (content?.kind === "path") bytes = readWhole(content.path, size);
+  if (bytes.byteLength !== size) throw changedWhileRead(entry);
+  return bytes;
+}
+
+/** One byte more is asked for than there should be, to see that there is not. */
+function readWhole(path: string, size: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(size + 1);
+  const file = openSync(path, "r");
+  try {
+    let filled = 0;
+    for (let read = -1; read !== 0 && filled <= size; filled += read)
+      read = readSync(file, bytes, filled, size + 1 - filled, null);
+    return bytes.subarray(0, filled);
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function* contentOf({ content }: LayerEntry): AsyncGenerator<Uint8Array> {
+  if (content === undefined) return;
+  if (content.kind === "bytes") {
+    yield content.bytes;
+    return;
+  }
+  const stream =
+    content.kind === "path"
+      ? createReadStream(content.path, { highWaterMark: 1024 * 1024 })
+      : await content.open();
+  for await (const chunk of stream) yield chunk as Uint8Array;
+}
+
+function changedWhileRead(entry: LayerEntry): SlipwayError {
+  return new SlipwayError({
+    code: "IMAGE_INPUT_CHANGED",
+    where: entry.content?.kind === "path" ? entry.content.path : entry.path,
+    message: "the file changed its size while the image was built",
+    hint: "Stop what writes to it, or leave it out with .dockerignore, and build again.",
+    exitCode: 1,
+  });
+}
