@@ -10,7 +10,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { globSync, readdirSync, readlinkSync, statSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Metafile, Plugin } from "esbuild";
 import { readCache, systemClock, writeCache } from "../packages/base/src/index.ts";
@@ -106,12 +106,42 @@ export async function bundle({ root, dist, isAlone = false }: BundleOptions): Pr
     }
     const current: CurrentBundle = { folder: name, sources: sourcesOf(metafiles, stamps) };
     await rename(unfinished, join(dist, name));
+    // What is packed runs on other machines, on a Node of their own.
+    if (!isAlone) await makeHeapIn(join(dist, name), root);
     const before = await readCache<CurrentBundle>(join(dist, "current.json"));
     await writeCache(join(dist, "current.json"), current);
+    if (isAlone) await rm(join(dist, "ready"), { force: true });
+    else await nameReady(dist);
     await sweep(dist, [name, ...(isAlone || before === undefined ? [] : [before.folder])], isAlone);
     return join(dist, name);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** Without a heap, `slipway build` starts like every command. */
+async function makeHeapIn(folder: string, root: string): Promise<void> {
+  try {
+    const { makeHeap } = await import("./heap.ts");
+    await makeHeap({ root, folder, external: EXTERNAL, places: places(root) });
+  } catch (error) {
+    console.error(`slipway: no heap was made, builds start without: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * dist/ready is the current bundle under a name that a shell finds without reading anything. Looked at again afterwards: of two
+ * bundles that are made at once, the one that was named last in current.json is named here too.
+ */
+async function nameReady(dist: string): Promise<void> {
+  const current = async (): Promise<string | undefined> =>
+    (await readCache<CurrentBundle>(join(dist, "current.json")))?.folder;
+  for (let named: string | undefined; named !== (await current()); ) {
+    named = await current();
+    if (named === undefined) return;
+    const next = join(dist, `.ready-${randomUUID()}`);
+    await symlink(named, next);
+    await rename(next, join(dist, "ready"));
   }
 }
 
@@ -186,6 +216,8 @@ function builtins(): Plugin {
 async function stampsAtRest(root: string): Promise<ReadonlyMap<string, Stamp>> {
   const files = [
     "scripts/bundle.ts",
+    "scripts/heap.ts",
+    "packages/slipway/bin/bundle.mjs",
     "node_modules/.package-lock.json",
     ...globSync(["packages/*/package.json", "packages/*/src/**/*.{ts,json}"], { cwd: root }),
   ];
@@ -248,14 +280,17 @@ function openFolders(): ReadonlySet<string> {
   );
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 if (import.meta.main) {
   const root = dirname(import.meta.dirname);
   const options = process.argv.slice(2);
   try {
     await bundle({ root, dist: join(root, "packages/slipway/dist"), isAlone: options.includes("--alone") });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    console.error(`slipway: no bundle was made, the sources run as they are: ${why}`);
+    console.error(`slipway: no bundle was made, the sources run as they are: ${messageOf(error)}`);
     process.exitCode = options.includes("--if-can") ? 0 : 1;
   }
 }

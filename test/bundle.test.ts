@@ -8,7 +8,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile }
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { type ExecResult, exec } from "../packages/base/src/index.ts";
 import { findBundle, stampOf } from "../packages/slipway/bin/bundle.mjs";
@@ -56,7 +56,7 @@ test("two bundles made at once are both whole, and one of them is current", asyn
   const dist = join(folder, "node_modules/slipway/dist");
   const found = findBundle(dist, root);
   assert.ok(found);
-  const names = (await readdir(dist)).filter((name) => name !== "current.json");
+  const names = (await readdir(dist)).filter((name) => name !== "current.json" && name !== "ready");
   assert.equal(names.length, 2);
   const [one, other] = await Promise.all(names.map((name) => readdir(join(dist, name), { recursive: true })));
   assert.deepEqual(one?.sort(), other?.sort());
@@ -232,6 +232,51 @@ checks({ describe, test, images: await builtImages() }, () => {
   const spec = join(home, "spec/app.ts");
   await writeFile(spec, (await readFile(spec, "utf8")).replace("exists()", "exits()"));
   assert.match((await exec(tsc, { cwd: home })).stdout, /spec\/app\.ts.*'exits' does not exist/);
+});
+
+test("a build starts from the heap of the bundle that is current, and like every command where it cannot", async () => {
+  const start = join(folder, "node_modules/slipway/bin/start.mjs");
+  const program = await readFile(start, "utf8");
+  const broken = 'console.error("an ordinary start"); process.exit(9);';
+  const cwd = join(folder, "bundled/project");
+  const config = join(cwd, "slipway.config.ts");
+  const configuration = await readFile(config, "utf8");
+  const build = async (env: NodeJS.ProcessEnv = {}, command = "build"): Promise<string> => {
+    const args = [command, "--dry-run", "--allow-dirty"];
+    const result = await exec([installed, ...args], {
+      cwd,
+      env: { ...process.env, NODE_OPTIONS: undefined, ...env },
+    });
+    return `${result.exitCode} ${result.stdout}${result.stderr}`;
+  };
+  try {
+    await writeFile(start, broken);
+    assert.match(await build(), /^0 would build app:/);
+    const ordinary = /^9 an ordinary start/;
+    assert.match(await build({}, "push"), ordinary);
+    assert.match(await build({ NODE_OPTIONS: "--no-warnings" }), ordinary);
+    await writeFile(config, `await null;\n${configuration}`);
+    assert.match(await build(), ordinary);
+    await writeFile(start, program);
+    assert.match(await build(), /^0 would build app:/);
+    await writeFile(config, configuration);
+
+    // Another bundle is current by now.
+    await writeFile(start, broken);
+    const current = join(folder, "node_modules/slipway/dist/current.json");
+    const said = await readFile(current, "utf8");
+    const { folder: name } = JSON.parse(said) as { folder: string };
+    const other = (await readdir(dirname(current))).find(
+      (one) => one.includes("-") && one !== name,
+    ) as string;
+    await writeFile(current, said.replace(name, other));
+    assert.match(await build(), ordinary);
+    await writeFile(current, said);
+    assert.match(await build(), /^0 would build app:/);
+  } finally {
+    await writeFile(start, program);
+    await writeFile(config, configuration);
+  }
 });
 
 test("what goes wrong inside names the sources", async () => {

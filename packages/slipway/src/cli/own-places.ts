@@ -8,7 +8,7 @@ import { dirname, resolve } from "node:path";
  */
 export function inSources(stack: string): string {
   return stack.replaceAll(
-    /(?:file:\/\/)?(\/[^\s():]+\/dist\/[^\s():]+\.js):(\d+):(\d+)/g,
+    /(?:file:\/\/)?(\/[^\s():]+\/dist\/[^\s():]+\.c?js):(\d+):(\d+)/g,
     (place: string, file: string, line: string, column: string) =>
       sourceOf(file, Number(line), Number(column)) ?? place,
   );

@@ -78,12 +78,15 @@ export function bindSlipwayImports(): void {
   });
 }
 
+/** A process that was started from a heap cannot import (`cli/ready.ts`); it puts its own way here. */
+export const userModules = { load: (url: URL): Promise<unknown> => import(url.href) };
+
 /** Imports a user's TypeScript (the configuration, a spec) with the name `slipway` bound to this program. */
 async function importUserModule(file: string): Promise<Record<string, unknown>> {
   bindSlipwayImports();
   const url = pathToFileURL(file);
   url.searchParams.set("mtime", String(statSync(file).mtimeMs));
-  return (await import(url.href)) as Record<string, unknown>;
+  return (await userModules.load(url)) as Record<string, unknown>;
 }
 
 async function evaluate(file: string, cwd: string): Promise<unknown> {

@@ -9,7 +9,7 @@ import { SlipwayError } from "@slipway/base";
 import type { WorldState } from "./state.ts";
 
 /** Not imported: an import reads all its exports, and WebSocket among them loads the whole of Node's own fetch. */
-const http = process.getBuiltinModule("node:http");
+const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
 
 /** `signal` aborts when the caller has left. */
 export type Handlers = Readonly<Record<string, (body: unknown, signal: AbortSignal) => Promise<unknown>>>;
@@ -21,7 +21,7 @@ export interface Control {
 
 /** Serves `POST /NAME` for every handler. */
 export async function serveControl(handlers: Handlers, token: string): Promise<Control> {
-  const server = http.createServer(async (request, response) => {
+  const server = http().createServer(async (request, response) => {
     const answer = (status: number, value: unknown): void => {
       const text = JSON.stringify(value);
       response
@@ -72,7 +72,7 @@ export function callWorld<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? "" : JSON.stringify(body);
-    const request = http.request(
+    const request = http().request(
       `${state.control.url}/${name}`,
       {
         method: "POST",

@@ -5,7 +5,7 @@
 import type { Agent, IncomingMessage } from "node:http";
 
 /** Not imported: an import reads all its exports, and WebSocket among them loads the whole of Node's own fetch. */
-const http = process.getBuiltinModule("node:http");
+const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
 
 const CONNECTIONS_PER_HOST = 8;
 const CONNECT_MS = 10_000;
@@ -41,7 +41,7 @@ export class Connections {
   async exchange(url: string, { method, headers, body, signal }: Outgoing): Promise<Incoming> {
     const target = new URL(url);
     const agent = await this.#agentFor(target);
-    const open = target.protocol === "http:" ? http.request : (await import("node:https")).request;
+    const open = target.protocol === "http:" ? http().request : (await import("node:https")).request;
     return new Promise((resolve, reject) => {
       const request = open(target, { method, headers, agent, ...(signal === undefined ? {} : { signal }) });
       request.setTimeout(SILENCE_MS);
@@ -83,7 +83,7 @@ async function makeAgent(protocol: string, proxyEnv: NodeJS.ProcessEnv | undefin
     timeout: CONNECT_MS,
     ...(proxyEnv === undefined ? {} : { proxyEnv }),
   };
-  return protocol === "http:" ? new http.Agent(options) : new (await import("node:https")).Agent(options);
+  return protocol === "http:" ? new (http().Agent)(options) : new (await import("node:https")).Agent(options);
 }
 
 export const isLoopback = (host: string): boolean =>
