@@ -1,5 +1,7 @@
 /** What the work tree says about the version being shipped. */
-import { exec } from "@slipway/base";
+import { spawn } from "node:child_process";
+import type { Readable } from "node:stream";
+import { shellLine } from "@slipway/base";
 
 export interface Version {
   /** Full commit, or undefined outside a git repository or before the first commit. */
@@ -14,13 +16,9 @@ export interface Version {
 }
 
 export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise<Version> {
-  const git = async (...args: string[]): Promise<string | undefined> => {
-    const result = await exec(["git", "-C", root, ...args], { env }).catch(() => undefined);
-    return result?.exitCode === 0 ? result.stdout : undefined;
-  };
   const [log, status = ""] = await Promise.all([
-    git("log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"),
-    git("status", "--porcelain", "--", "."),
+    ask(root, ["log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"], env),
+    ask(root, ["status", "--porcelain", "--", "."], env),
   ]);
   if (log === undefined)
     return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
@@ -41,9 +39,8 @@ export async function lastCommitOf(
   paths: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<{ readonly commit: string; readonly timeMs: number } | undefined> {
-  const command = ["git", "-C", root, "log", "-1", "--format=%H %ct", "--", ...paths];
-  const result = await exec(command, { env }).catch(() => undefined);
-  const [commit, seconds] = result?.exitCode === 0 ? result.stdout.trim().split(" ") : [];
+  const log = await ask(root, ["log", "-1", "--format=%H %ct", "--", ...paths], env);
+  const [commit, seconds] = log?.trim().split(" ") ?? [];
   return commit && seconds ? { commit, timeMs: Number(seconds) * 1000 } : undefined;
 }
 
@@ -59,12 +56,13 @@ export async function changedSince(
   env: NodeJS.ProcessEnv,
 ): Promise<readonly string[] | undefined> {
   const git = async (...args: string[]): Promise<string[] | undefined> => {
-    const command = ["git", "-C", root, ...args, "-z", "--", ...paths, ...except.map(excluded)];
-    const result = await exec(command, { env }).catch(() => undefined);
-    return result?.exitCode === 0 ? result.stdout.split("\0").filter((name) => name !== "") : undefined;
+    const answer = await ask(root, [...args, "-z", "--", ...paths, ...except.map(excluded)], env);
+    return answer?.split("\0").filter((name) => name !== "");
   };
-  const tracked = await git("diff", "--name-only", "--relative", "--no-renames", commit);
-  const others = await git("ls-files", "--others", "--exclude-standard");
+  const [tracked, others] = await Promise.all([
+    git("diff", "--name-only", "--relative", "--no-renames", commit),
+    git("ls-files", "--others", "--exclude-standard"),
+  ]);
   return tracked === undefined || others === undefined ? undefined : [...tracked, ...others].sort();
 }
 
@@ -72,9 +70,8 @@ const excluded = (path: string): string => `:(exclude,literal)${path.replace(/\/
 
 /** Where the sources are, as an address for people: the remote `origin`, without user and password. */
 export async function sourceOf(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const command = ["git", "-C", root, "config", "--get", "remote.origin.url"];
-  const result = await exec(command, { env }).catch(() => undefined);
-  return result?.exitCode === 0 ? publicAddress(result.stdout.trim()) : undefined;
+  const remote = await ask(root, ["config", "--get", "remote.origin.url"], env);
+  return remote === undefined ? undefined : publicAddress(remote.trim());
 }
 
 /** `git@host:team/web.git` → `https://host/team/web`; undefined for a folder. */
@@ -91,4 +88,51 @@ export function publicAddress(remote: string): string | undefined {
 export function versionTag(version: Version): string {
   if (version.commit === undefined) return "uncommitted";
   return `${version.commit.slice(0, 12)}${version.dirty ? "-dirty" : ""}`;
+}
+
+interface Question {
+  /** For a shell. */
+  readonly line: string;
+  /** What git printed; undefined when it failed, or is not there. */
+  readonly answer: (text: string | undefined) => void;
+}
+
+/** By the environment that they are asked in. */
+const waiting = new Map<NodeJS.ProcessEnv, Question[]>();
+
+/**
+ * Questions that are asked in one go share a shell, in which git answers them side by side: to start one process out of ours
+ * takes longer than git does.
+ */
+function ask(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  return new Promise((answer) => {
+    const question: Question = { line: shellLine(["git", "-C", root, ...args]), answer };
+    const others = waiting.get(env);
+    if (others !== undefined) return void others.push(question);
+    const questions = [question];
+    waiting.set(env, questions);
+    queueMicrotask(() => {
+      waiting.delete(env);
+      askAll(questions, env);
+    });
+  });
+}
+
+/** The first descriptor after the standard ones. */
+const FIRST_OUTPUT = 3;
+
+function askAll(questions: readonly Question[], env: NodeJS.ProcessEnv): void {
+  const lines = questions.map(({ line }, at) => `{ ${line}; printf "\\n$?"; } >&${FIRST_OUTPUT + at} &`);
+  const stdio = ["ignore", "ignore", "ignore", ...questions.map(() => "pipe" as const)] as const;
+  const child = spawn("/bin/sh", ["-c", `${lines.join("\n")}\nwait`], { env, stdio: [...stdio] });
+  child.on("error", () => {}); // the outputs end without an answer
+  for (const [at, { answer }] of questions.entries()) {
+    let text = "";
+    const output = child.stdio[FIRST_OUTPUT + at] as Readable;
+    output.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
+    output.on("error", () => {});
+    output.on("close", () => answer(text.endsWith("\n0") ? text.slice(0, -2) : undefined));
+  }
 }

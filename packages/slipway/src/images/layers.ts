@@ -66,6 +66,12 @@ export class ImageFiles {
     return new ImageFiles(layout, manifest.layers, root);
   }
 
+  /** These files with one more layer over them. What is laid over takes these over: they are not to be used any more. */
+  async under(layer: Descriptor): Promise<ImageFiles> {
+    const root = applyLayer(this.#root, await indexLayer(this.#layout, layer), this.#layers.length);
+    return new ImageFiles(this.#layout, [...this.#layers, layer], root);
+  }
+
   /**
    * Looks a path up as a process in the container would, following links component by component inside the root.
    * With `isLinkKept`, a link at the end is returned itself.

@@ -16,8 +16,8 @@
  * blob or half a tag. Digests are checked again whenever content is read.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, rm, stat, utimes } from "node:fs/promises";
+import { createReadStream, readFileSync, statSync, utimesSync } from "node:fs";
+import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import {
@@ -53,6 +53,9 @@ export interface HeldManifest {
   /** The digest of what it is about, empty for nothing; undefined when only the manifest itself knows. */
   readonly subject: string | undefined;
 }
+
+/** What is read at once: for manifests, configurations and documents, a thread's answer takes longer than the file system's. */
+const SMALL_BYTES = 256 * 1024;
 
 export class ImageLayout {
   readonly directory: string;
@@ -95,12 +98,7 @@ export class ImageLayout {
 
   /** Size in bytes, or undefined when the blob is not here. */
   async size(digest: string): Promise<number | undefined> {
-    try {
-      return (await stat(this.blobPath(digest))).size;
-    } catch (error) {
-      if (systemCode(error) === "ENOENT") return undefined;
-      throw error;
-    }
+    return statSync(this.blobPath(digest), { throwIfNoEntry: false })?.size;
   }
 
   /** Stores bytes. With `expected`, refuses others: IMAGE_DIGEST_MISMATCH. */
@@ -140,7 +138,8 @@ export class ImageLayout {
     if (parts === undefined) throw invalidDigest(digest);
     let data: Buffer;
     try {
-      data = await readFile(this.blobPath(digest));
+      const path = this.blobPath(digest);
+      data = statSync(path).size <= SMALL_BYTES ? readFileSync(path) : await readFile(path);
     } catch (error) {
       if (systemCode(error) === "ENOENT") throw blobMissing(digest, this.directory);
       throw error;
@@ -307,7 +306,11 @@ export class ImageLayout {
   /** Marks a blob as in use now, so that garbage collection leaves it for another grace period. */
   async touch(digest: string): Promise<void> {
     const now = this.#clock.now() / 1000;
-    await utimes(this.blobPath(digest), now, now).catch(() => {});
+    try {
+      utimesSync(this.blobPath(digest), now, now);
+    } catch {
+      // It is gone: whoever needs it finds out.
+    }
   }
 
   async #mark(digest: string, reached: Set<string>): Promise<void> {

@@ -70,6 +70,8 @@ class StageBuild {
   readonly #args: Record<string, string>;
   #isCmdOwn = false;
   #files: ImageFiles | undefined;
+  /** Layers that are over `#files` by now. */
+  readonly #uncovered: Descriptor[] = [];
 
   constructor(inputs: StageInputs) {
     this.#in = inputs;
@@ -249,7 +251,7 @@ class StageBuild {
     this.#layers.push(layer.descriptor);
     this.#diffIds.push(layer.diffId);
     this.#contents.push(content);
-    this.#files = undefined;
+    this.#uncovered.push(layer.descriptor);
     this.#record(instruction, false);
   }
 
@@ -409,7 +411,10 @@ class StageBuild {
   }
 
   async #imageFiles(): Promise<ImageFiles> {
-    this.#files ??= await ImageFiles.open(this.#in.layout, { layers: this.#layers });
+    const covers = this.#uncovered.splice(0);
+    if (this.#files === undefined)
+      this.#files = await ImageFiles.open(this.#in.layout, { layers: this.#layers });
+    else for (const layer of covers) this.#files = await this.#files.under(layer);
     return this.#files;
   }
 

@@ -56,14 +56,24 @@ export async function pushImage(
   for (const manifest of contents.manifests) {
     const isLast = manifest === contents.manifests.at(-1);
     const name = isLast ? (target.reference.tag ?? image.digest) : manifest.descriptor.digest;
-    await pushManifest(target, manifest, name, mayBeThere);
+    for (const { subject, entry } of await pushManifest(target, manifest, name, mayBeThere))
+      await addReferrer(target, subject, entry);
   }
   const refused: { document: Descriptor; error: SlipwayError }[] = [];
+  // Sent side by side; what a registry does not list itself is listed one after the other.
+  const sent = attached.map(async (_, index) => {
+    if (broken !== undefined) throw broken;
+    const unlisted: Unlisted[] = [];
+    for (const manifest of documents[index]?.manifests ?? [])
+      unlisted.push(...(await pushManifest(target, manifest, manifest.descriptor.digest, true)));
+    return unlisted;
+  });
+  const outcomes = await Promise.allSettled(sent);
   for (const [index, document] of attached.entries()) {
     try {
-      if (broken !== undefined) throw broken;
-      for (const manifest of documents[index]?.manifests ?? [])
-        await pushManifest(target, manifest, manifest.descriptor.digest, true);
+      const outcome = outcomes[index] as PromiseSettledResult<readonly Unlisted[]>;
+      if (outcome.status === "rejected") throw outcome.reason;
+      for (const { subject, entry } of outcome.value) await addReferrer(target, subject, entry);
     } catch (error) {
       refused.push({ document, error: onlyOurs(error) });
     }
@@ -131,12 +141,18 @@ async function isOurs(layout: ImageLayout, blob: Descriptor): Promise<boolean> {
   });
 }
 
+/** What is about another manifest, in a registry that does not list such by itself. */
+interface Unlisted {
+  readonly subject: string;
+  readonly entry: Descriptor;
+}
+
 async function pushManifest(
   target: UploadTarget,
   manifest: Manifest,
   name: string,
   mayBeThere: boolean,
-): Promise<void> {
+): Promise<readonly Unlisted[]> {
   const { descriptor, body, content } = manifest;
   const isDigest = name === descriptor.digest;
   const named = {
@@ -147,16 +163,15 @@ async function pushManifest(
   // A manifest with a subject is always sent: the answer tells whether the registry keeps the list of referrers.
   if (mayBeThere && content.subject === undefined) {
     const there = await head(target.http, named, undefined, "pull,push");
-    if (there?.digest === descriptor.digest) return;
+    if (there?.digest === descriptor.digest) return [];
   }
   const response = await putManifest(target, name, descriptor.mediaType, body);
   const stored = response["docker-content-digest"];
   if (stored !== undefined && stored !== descriptor.digest) {
     throw wrongDigest(formatReference(target.reference), descriptor.digest, stored);
   }
-  if (content.subject !== undefined && response["oci-subject"] === undefined) {
-    await addReferrer(target, content.subject.digest, referrerEntry(descriptor, content));
-  }
+  if (content.subject === undefined || response["oci-subject"] !== undefined) return [];
+  return [{ subject: content.subject.digest, entry: referrerEntry(descriptor, content) }];
 }
 
 async function putManifest(
