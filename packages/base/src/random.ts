@@ -1,3 +1,5 @@
+import { randomBytes } from "node:crypto";
+
 /**
  * Randomness as a value that is passed in, seeded, and made of integers only, so that a seed means the same run
  * on every machine and in five years. The generator is xoshiro128** (Blackman and Vigna, 2018), its state filled
@@ -74,5 +76,5 @@ export function seededRandom(seed: number): Random {
 
 /** A generator seeded from the operating system, for production. */
 export function systemRandom(): Random {
-  return seededRandom(crypto.getRandomValues(new Uint32Array(1))[0] as number);
+  return seededRandom(randomBytes(4).readUInt32LE()); // Web Crypto, the other way, takes 10 ms to load
 }

@@ -2,6 +2,8 @@
  * `slipway build` as a heap that has all of it loaded already: scripts/heap.ts runs this file once and keeps the heap (Node's
  * startup snapshot), and bin/slipway starts from that. Loading the modules takes longer than a small build.
  *
+ * Nothing may run before the heap is kept, only be declared: what is drawn at random then is the same in every process.
+ *
  * A heap is of one bundle. Where that is not the one that start.mjs would run, and where a configuration needs what
  * is not to be had here, the process becomes that of an ordinary start, before it has done anything.
  */

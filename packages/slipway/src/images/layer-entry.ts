@@ -19,24 +19,27 @@ export interface LayerEntry extends Omit<TarEntry, "mtime"> {
  */
 export function inOrder(entries: readonly LayerEntry[]): readonly LayerEntry[] {
   const byPath = new Map<string, LayerEntry>();
+  const made = new Set<string>();
   for (const entry of entries) byPath.set(entry.path, entry);
   for (const { path } of entries) {
-    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1)) {
+    // From the nearest up: where one is known, all above it are.
+    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
       const parent = path.slice(0, slash);
+      if (made.has(parent)) break;
+      made.add(parent);
       if (!byPath.has(parent)) byPath.set(parent, directoryEntry(parent));
     }
   }
   // A hard link must come after its target, so links go last; otherwise byte order, where "a/b" follows "a".
   const rank = (entry: LayerEntry): number => (entry.kind === "link" ? 1 : 0);
   const all = [...byPath.values()];
-  return all.sort((a, b) => rank(a) - rank(b) || compareBytes(a.path, b.path));
+  const compare = all.some(({ path }) => SURROGATE.test(path)) ? compareBytes : compareUnits;
+  return all.sort((a, b) => rank(a) - rank(b) || compare(a.path, b.path));
 }
 
 /** By UTF-8, as every other builder sorts: UTF-16, JavaScript's own order, differs only beyond U+FFFF. */
-function compareBytes(a: string, b: string): number {
-  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
-  return a < b ? -1 : a > b ? 1 : 0;
-}
+const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+const compareUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const SURROGATE = /[\ud800-\udfff]/;
 
 export function directoryEntry(

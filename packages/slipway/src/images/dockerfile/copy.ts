@@ -116,9 +116,11 @@ function putFolder(request: CopyRequest, copied: Map<string, LayerEntry>, target
 function parentEntries(request: CopyRequest, copied: ReadonlyMap<string, LayerEntry>): readonly LayerEntry[] {
   const parents = new Map<string, LayerEntry>();
   for (const path of copied.keys()) {
-    for (let slash = path.indexOf("/"); slash > 0; slash = path.indexOf("/", slash + 1)) {
+    // From the nearest up: where one is known, all above it are.
+    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
       const folder = path.slice(0, slash);
-      if (copied.has(folder) || parents.has(folder)) continue;
+      if (parents.has(folder)) break;
+      if (copied.has(folder)) continue;
       const kept = sameFolder(folder, existingNode(request.files, folder));
       parents.set(folder, kept ?? directoryEntry(folder, request.owner));
     }

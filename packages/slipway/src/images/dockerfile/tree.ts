@@ -76,7 +76,7 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules, now
   /** What `list` gave: not to be held against the rules again. */
   const listed = new Set<string>();
   const get = async (path: string, follow: boolean): Promise<SourceNode | undefined> => {
-    let target = join(root, path);
+    let target = path === "" ? root : `${root}/${path}`;
     try {
       if (follow) {
         realRoot ??= realpath(root);
