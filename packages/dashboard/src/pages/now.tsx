@@ -360,6 +360,7 @@ function Clusters({ now }: { readonly now: NowAnswer }) {
 
 /** Nothing is lost unseen: what came in is requests, other lines, or lines that nobody could read. */
 function Lines({ now: { lines } }: { readonly now: NowAnswer }) {
+  const missing = lines.read - lines.requests - lines.logs - lines.quarantine;
   return (
     <p className="fine">
       {count(lines.read)} log lines read: {count(lines.requests)} requests ({count(lines.probes)} of them
@@ -371,6 +372,7 @@ function Lines({ now: { lines } }: { readonly now: NowAnswer }) {
           {count(lines.quarantine)} unreadable
         </a>
       )}
+      {missing === 0 ? null : <strong className="bad">, {count(missing)} that are nowhere</strong>}
       {lines.gaps === 0 ? "" : `, ${count(lines.gaps)} bytes lost before they could be read`}. Newest line
       stored {lines.lagMs < 1_000 ? milliseconds(lines.lagMs) : duration(lines.lagMs)} after it was written.
     </p>

@@ -58,6 +58,10 @@ try {
   const rows = warehouseRows("world", warehouse, {
     clock: systemClock,
     unread: () => observer.figures().unread,
+    unaccounted() {
+      const { read, lines } = observer.figures();
+      return read - lines;
+    },
   });
   const queries = createQueries({
     root: config.root,

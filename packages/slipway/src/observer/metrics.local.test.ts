@@ -55,7 +55,7 @@ test("an observer tells its reading, requests, promises, incidents and releases"
       observer: {
         warehouse,
         sources,
-        figures: () => ({ lines: 3, unread: 512, logs: 2, gaps: 1 }),
+        figures: () => ({ lines: 3, read: 4, unread: 512, logs: 2, gaps: 1 }),
         releases: () => records,
         onLines: (listener) => void listeners.push(listener),
       },
@@ -79,6 +79,7 @@ test("an observer tells its reading, requests, promises, incidents and releases"
     'slipway_ingest_lines_total{kind="access"} 3',
     "slipway_ingest_gaps_total 1",
     "slipway_ingest_unread_bytes 512",
+    "slipway_ingest_read_lines_total 4",
     "slipway_ingest_lag_seconds 4",
     'slipway_http_requests_total{service="web",release="1",cluster="tokyo",class="2xx"} 2',
     'slipway_http_requests_total{service="web",release="1",cluster="tokyo",class="5xx"} 1',

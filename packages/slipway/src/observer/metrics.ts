@@ -57,6 +57,12 @@ function ingestFamilies(observer: ObserverMetricsOptions["observer"], now: () =>
     },
     single(
       "counter",
+      "slipway_ingest_read_lines_total",
+      "Lines that were read, counted before it was decided what they are: as many as were stored of all kinds.",
+      () => observer.figures().read,
+    ),
+    single(
+      "counter",
       "slipway_ingest_gaps_total",
       "Pieces of logs that were rotated away before they were read.",
       () => observer.figures().gaps,

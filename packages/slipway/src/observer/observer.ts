@@ -34,6 +34,8 @@ export interface ObserverOptions {
 export interface ObserverFigures {
   /** Lines stored by this process. */
   readonly lines: number;
+  /** Lines that were read for that: as many, or some went nowhere. */
+  readonly read: number;
   /** Bytes of log files that are written and not stored. */
   readonly unread: number;
   readonly logs: number;
@@ -128,8 +130,8 @@ export function startObserver(options: ObserverOptions): Observer {
     collector,
     releases: () => releases,
     figures() {
-      const { lines, gaps } = collector.figures();
-      return { lines, gaps, ...tail.figures() };
+      const { lines, read, gaps } = collector.figures();
+      return { lines, read, gaps, ...tail.figures() };
     },
     onLines: (listener) => void lineListeners.push(listener),
     onReleases: (listener) => void releaseListeners.push(listener),

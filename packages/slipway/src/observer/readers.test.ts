@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { observeOf } from "../config/observe.ts";
 import { newLineBatch } from "../observe/access/parser.ts";
+import { Collector } from "../observe/collect/collector.ts";
 import { Sources } from "../observe/collect/sources.ts";
 import { checkScripts } from "../observe/collect/tail-scripts.ts";
 import { labelsFor, memoryWarehouse, podLog } from "../observe/collect/testing.ts";
@@ -16,6 +17,36 @@ test("the real parser: rotation × restarts × kills × refused commits × lost 
     async (collector) => ({ taker: collector, close: async () => {} }),
     (warehouse, sources) => readersOf(config, warehouse, sources, () => 0),
   );
+});
+
+test("what is stored is counted twice, as it is read and as it is stored: a line that went nowhere shows", async () => {
+  const warehouse = memoryWarehouse();
+  const sources = new Sources(warehouse);
+  const real = readersOf(config, warehouse, sources, () => 0);
+  let loses = false;
+  const collector = new Collector({
+    ...{ warehouse, sources, labelsOf: labelsFor, now: () => 0 },
+    openReader: (stream) => {
+      const reader = real(stream);
+      return {
+        read(bytes, position, isEnd, into) {
+          const taken = reader.read(bytes, position, isEnd, into);
+          if (loses) into.logs.pop();
+          return taken;
+        },
+      };
+    },
+  });
+  const bytes = Buffer.from("one\ntwo\n");
+  const send = async (start: number): Promise<number> => {
+    const log = { ...podLog(), framing: "plain" as const };
+    await collector.take([{ log, pieces: [{ stream: "osaka/uid-1/web/0/f", start, bytes }], isEnd: false }]);
+    const { read, lines } = collector.figures();
+    return read - lines;
+  };
+  assert.equal(await send(0), 0);
+  loses = true;
+  assert.equal(await send(bytes.length), 1);
 });
 
 /** Of CRI files, with parts, other streams between them, requests and garbage. */
@@ -68,6 +99,8 @@ function readAll(bytes: Buffer, cuts: readonly number[]): unknown {
     }
   }
   assert.equal(position, bytes.length);
+  const { access, logs, quarantine } = batch;
+  assert.equal(batch.read, access.length + logs.length + quarantine.length);
   return {
     logs: batch.logs,
     quarantine: batch.quarantine.map(({ reason, position: at }) => [reason, at]),

@@ -120,4 +120,6 @@ export interface LineBatch {
   readonly access: AccessBatch;
   readonly logs: LogLine[];
   readonly quarantine: QuarantinedLine[];
+  /** Lines that a parser has read into it, counted before it was decided what they are: all are in one of the three. */
+  read?: number;
 }

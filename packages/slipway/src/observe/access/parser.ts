@@ -42,13 +42,14 @@ const CARRIAGE_RETURN = 13;
 
 export function newLineBatch(capacity: number): LineBatch {
   assert(capacity >= MIN_CAPACITY, `a batch has room for at least ${MIN_CAPACITY} lines`);
-  return { access: new AccessBatch(capacity), logs: [], quarantine: [] };
+  return { access: new AccessBatch(capacity), logs: [], quarantine: [], read: 0 };
 }
 
 export function clearLineBatch(batch: LineBatch): void {
   batch.access.clear();
   batch.logs.length = 0;
   batch.quarantine.length = 0;
+  batch.read = 0;
 }
 
 const linesIn = (batch: LineBatch): number =>
@@ -372,10 +373,12 @@ export class LineParser {
     counts.access -= batch.access.length;
     counts.logs -= batch.logs.length;
     counts.quarantine -= batch.quarantine.length;
+    const before = counts.lines;
     const result = work();
     counts.access += batch.access.length;
     counts.logs += batch.logs.length;
     counts.quarantine += batch.quarantine.length;
+    batch.read = (batch.read ?? 0) + counts.lines - before;
     return result;
   }
 }

@@ -46,6 +46,8 @@ export interface CollectorOptions {
 export interface CollectorFigures {
   /** Lines that were stored by this process. */
   readonly lines: number;
+  /** Lines that were read for these commits, as the readers count them; as many, or some went nowhere. */
+  readonly read: number;
   readonly gaps: number;
 }
 
@@ -74,6 +76,7 @@ export class Collector implements Taker {
   #offsets = new Map<string, number>();
   #gaps: Gap[] = [];
   #lines = 0;
+  #linesRead = 0;
   #gapCount = 0;
 
   constructor(options: CollectorOptions) {
@@ -97,7 +100,7 @@ export class Collector implements Taker {
   }
 
   figures(): CollectorFigures {
-    return { lines: this.#lines, gaps: this.#gapCount };
+    return { lines: this.#lines, read: this.#linesRead, gaps: this.#gapCount };
   }
 
   async #work(): Promise<void> {
@@ -191,7 +194,9 @@ export class Collector implements Taker {
     const offsets = [...this.#offsets].map(([stream, position]) => ({ stream, position }));
     await this.#options.warehouse.commit({ lines: this.#batch, offsets, gaps: this.#gaps });
     const { access, logs, quarantine } = this.#batch;
-    this.#lines += access.length + logs.length + quarantine.length;
+    const lines = access.length + logs.length + quarantine.length;
+    this.#lines += lines;
+    this.#linesRead += this.#batch.read ?? lines;
     this.#gapCount += this.#gaps.length;
     this.#options.onLines?.(this.#batch);
     this.#discard();

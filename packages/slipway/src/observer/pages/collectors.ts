@@ -115,11 +115,11 @@ function collectorRows(name: string, reach: ReachCollector, clock: Clock): Rows 
           figures: (await asking((client) => client.figures(), LOOK_AT_MOST_MS)) as Figures,
         };
       }
-      const { warehouse, unread } = seen.figures;
+      const { warehouse, unread, lines, read = lines } = seen.figures; // an earlier collector does not say
       return warehouseRows(
         name,
         { query, figures: () => warehouse },
-        { clock, unread: () => unread },
+        { clock, unread: () => unread, unaccounted: () => read - lines },
       ).lines();
     },
   };

@@ -12,6 +12,8 @@ export function warehouseRows(
     readonly clock: Clock;
     /** Bytes of logs that are written and not stored. */
     readonly unread: () => number;
+    /** Lines that were read and are not stored as anything; there should be none. */
+    readonly unaccounted: () => number;
   },
 ): Rows {
   const { clock } = options;
@@ -38,7 +40,7 @@ export function warehouseRows(
       const { probes, lost } = await counts();
       const behind = options.unread() === 0 || newestMs === undefined ? 0 : clock.now() - newestMs;
       return {
-        read: access + logs + quarantine,
+        read: access + logs + quarantine + options.unaccounted(),
         requests: access,
         logs,
         quarantine,

@@ -22,7 +22,9 @@ let warehouse: Warehouse;
 let sources: readonly Rows[];
 before(async () => {
   warehouse = await openWarehouse({ folder: undefined });
-  sources = [warehouseRows("world", warehouse, { clock: systemClock, unread: () => 0 })];
+  sources = [
+    warehouseRows("world", warehouse, { clock: systemClock, unread: () => 0, unaccounted: () => 0 }),
+  ];
   const old = warehouse.sourceOf(sampleLabels({ release: 1, commit: "aaa", pod: "web-1" }));
   const fresh = warehouse.sourceOf(
     sampleLabels({ release: 2, commit: "bbb", pod: "web-2", cluster: "tokyo" }),
