@@ -35,9 +35,17 @@ export async function buildWithEngine(build: EngineBuild): Promise<Descriptor> {
     // The local world's state lies in .slipway: it is gigabytes, and it has keys.
     const isBare = !(await hasState(build.from.context));
     const context = isBare ? build.from.context : await staged(build.context, join(folder, "context"));
-    await run(build, buildCommand(build, context, folder));
-    await save(build, folder, archive);
-    return await importArchive(archive, build.layout, build.platform);
+    const make = async (isFresh: boolean): Promise<Descriptor> => {
+      await run(build, buildCommand(build, context, folder, isFresh));
+      await save(build, folder, archive);
+      return importArchive(archive, build.layout, build.platform);
+    };
+    return await make(false).catch((error: unknown) => {
+      // Podman's cache takes a stage on scratch of another platform for this one's (seen in 4.3).
+      const isOther = error instanceof SlipwayError && error.code === "IMAGE_PLATFORM_MISSING";
+      if (!isOther || build.engine.kind !== "podman") throw error;
+      return rm(archive, { force: true }).then(() => make(true));
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -67,7 +75,12 @@ const loadedTag = (folder: string): string => `slipway-build:${basename(folder)}
  * buildx the image goes through Docker's own store: its default driver cannot write archives ("Docker exporter is not
  * supported for the docker driver", docker/buildx build/opt.go) unless that store is containerd's.
  */
-export function buildCommand(build: EngineBuild, context: string, folder: string): readonly string[] {
+export function buildCommand(
+  build: EngineBuild,
+  context: string,
+  folder: string,
+  isFresh = false,
+): readonly string[] {
   const { engine, from, labels, platform } = build;
   const start = {
     docker: ["docker", "build"],
@@ -79,6 +92,7 @@ export function buildCommand(build: EngineBuild, context: string, folder: string
   const isForeign = showPlatform(platform) !== showPlatform(hostPlatform());
   return [
     ...start[engine.kind],
+    ...(isFresh ? ["--no-cache"] : []),
     ...["--file", from.dockerfile],
     ...each("--build-arg", from.args),
     ...each("--label", labels),

@@ -92,10 +92,9 @@ test("the words of a build: arguments, target, secrets, network, platform, outpu
     ...["docker", "buildx", "build", ...shared, "--platform", "linux/riscv64", ...secrets],
     ...["--load", "--tag", "slipway-build:out", "/ctx"],
   ]);
-  assert.deepEqual(buildCommand(build({ engine: engine("podman") }), "/ctx", "/out").slice(0, 2), [
-    "podman",
-    "build",
-  ]);
+  const podman = build({ engine: engine("podman") });
+  assert.deepEqual(buildCommand(podman, "/ctx", "/out").slice(0, 3), ["podman", "build", "--file"]);
+  assert.deepEqual(buildCommand(podman, "/ctx", "/out", true).slice(0, 3), ["podman", "build", "--no-cache"]);
 });
 
 test("what the classic builder lacks is one error that names all of it, before anything runs", async () => {
