@@ -110,16 +110,26 @@ export async function buildStep(
     images,
   };
   await writeAtomic(buildRecordPath(project), JSON.stringify(record));
-  const { removeOldBuilds } = await import("../images/old-builds.ts");
-  await removeOldBuilds(layout, {
-    images: images.map(({ name }) => name),
-    needed: images.map(({ digest }) => digest),
-  }).catch((error: unknown) => {
+  await removeOld(project, layout, images).catch((error: unknown) => {
     // The images are built all the same.
     const why = error instanceof Error ? error.message : String(error);
     output.say(`  warning: what older builds left could not be removed: ${why}`);
   });
   return record;
+}
+
+async function removeOld(
+  { paths }: Project,
+  layout: ImageLayout,
+  images: readonly BuiltImage[],
+): Promise<void> {
+  const { removeFiles, removeOldBuilds } = await import("../images/old-builds.ts");
+  const swept = await removeOldBuilds(layout, {
+    images: images.map(({ name }) => name),
+    needed: images.map(({ digest }) => digest),
+  });
+  // The local clusters run from the same files what lies in their registry.
+  if (swept !== undefined) await removeFiles(swept, { directory: paths.layers, others: [paths.images] });
 }
 
 /** An image is as old as the last commit that touched its context, so that other commits do not change its digest. */

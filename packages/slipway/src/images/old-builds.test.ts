@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { type Clock, systemClock } from "@slipway/base";
 import { ImageLayout } from "./layout.ts";
 import type { Descriptor } from "./oci.ts";
-import { CHECKED, removeOldBuilds } from "./old-builds.ts";
+import { CHECKED, removeFiles, removeOldBuilds } from "./old-builds.ts";
 import { putImage } from "./registry/testing/images.ts";
 
 const DAY = 86_400_000;
@@ -60,10 +60,13 @@ test("builds of more than a week ago go with what was kept of them; the newest s
     const index = layout.cachePath("indexes", `${layer.replace(":", "-")}.json`);
     await mkdir(layout.cachePath("indexes"), { recursive: true });
     await writeFile(index, "{}");
+    const unpacked = layout.cachePath("unpacked", layer.slice("sha256:".length, "sha256:".length + 24));
+    await mkdir(unpacked, { recursive: true });
+    await writeFile(`${unpacked}.whiteouts.json`, "{}");
     const swept = await tidy(14);
     assert.equal(swept?.blobs.length, 6);
     for (const { digest } of [old, checked]) assert.equal(await layout.size(digest), undefined);
-    assert.ok(!existsSync(index));
+    for (const path of [index, unpacked, `${unpacked}.whiteouts.json`]) assert.ok(!existsSync(path), path);
     for (const image of [base, young, newest]) await layout.read(await layerOf(layout, image));
     assert.equal((await tidy(40))?.blobs.length, 3);
     await layout.read(await layerOf(layout, newest));
@@ -81,6 +84,18 @@ test("what the next steps need stays, and a layer that a build has used within a
     await layout.read(await layerOf(layout, needed));
     await layout.read(layer);
     assert.equal(await layout.size(used.digest), undefined);
+  }));
+
+test("of what is unpacked goes what no other layout has", () =>
+  layoutWith(async ({ layout, build }) => {
+    const both = await layerOf(layout, await build(1, "web"));
+    const gone = `sha256:${"1".repeat(64)}`;
+    const directory = layout.cachePath("files");
+    const placeOf = (digest: string): string => join(directory, digest.slice(7, 31));
+    for (const digest of [both, gone]) await mkdir(placeOf(digest), { recursive: true });
+    const blobs = [both, gone].map((digest) => ({ digest, size: 1 }));
+    await removeFiles({ blobs }, { directory, others: [layout.directory] });
+    assert.deepEqual([both, gone].map(placeOf).map(existsSync), [true, false]);
   }));
 
 test("it looks once a day, and after a clock that went back at once", () =>

@@ -3,11 +3,12 @@
  * An image's newest manifest stays, and what was built or used within a week; so do bases, which would have to be
  * pulled again. A layer that a build takes again without making it is touched then, and counts as used.
  */
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { readCache, writeCache } from "@slipway/base";
 import type { Swept } from "./garbage.ts";
 import type { ImageLayout } from "./layout.ts";
-import { tidyRegistry } from "./registry/tidy.ts";
 
 /** Names of images that were only taken to be checked begin with this: after a week they are taken anew. */
 export const CHECKED = "checked/";
@@ -23,6 +24,19 @@ export interface OldBuilds {
   readonly needed: readonly string[];
 }
 
+/** Removes the files of layers that went, from where they lie unpacked; what another layout still has, stays. */
+export async function removeFiles(
+  { blobs }: Pick<Swept, "blobs">,
+  { directory, others = [] }: { readonly directory: string; readonly others?: readonly string[] },
+): Promise<void> {
+  const isElsewhere = (digest: string): boolean =>
+    others.some((layout) => existsSync(join(layout, "blobs", digest.replace(":", "/"))));
+  const digests = blobs.map(({ digest }) => digest).filter((digest) => !isElsewhere(digest));
+  if (digests.length === 0) return;
+  const { removeUnpacked } = await import("@slipway/cluster/sandbox");
+  await removeUnpacked(directory, digests);
+}
+
 /** Returns what went; undefined when it was looked at within a day. By the layout's own clock. */
 export async function removeOldBuilds(layout: ImageLayout, builds: OldBuilds): Promise<Swept | undefined> {
   const now = layout.now();
@@ -30,6 +44,7 @@ export async function removeOldBuilds(layout: ImageLayout, builds: OldBuilds): P
   const last = await readCache<{ readonly atMs: number }>(record);
   if (last !== undefined && last.atMs <= now && now < last.atMs + EVERY_MS) return undefined;
   await writeCache(record, { atMs: now });
+  const { tidyRegistry } = await import("./registry/tidy.ts"); // most builds go without
   const { swept } = await tidyRegistry(layout, {
     ruleOf: (name) =>
       builds.images.includes(name) || name.startsWith(CHECKED)
@@ -41,14 +56,11 @@ export async function removeOldBuilds(layout: ImageLayout, builds: OldBuilds): P
     isDryRun: false,
   });
   for (const { digest } of swept.blobs) {
-    // What was read from it, and its files where a RUN stood on it. Files of other users stay: they are only a cache.
+    // What was read from it.
     const name = digest.replace(":", "-");
-    const places = [
-      layout.cachePath("indexes", `${name}.json`),
-      layout.cachePath("contents", name),
-      layout.cachePath("unpacked", digest.slice(digest.indexOf(":") + 1).slice(0, 24)),
-    ];
-    for (const place of places) await rm(place, { recursive: true, force: true }).catch(() => {});
+    for (const place of [layout.cachePath("indexes", `${name}.json`), layout.cachePath("contents", name)])
+      await rm(place, { recursive: true, force: true });
   }
+  await removeFiles(swept, { directory: layout.cachePath("unpacked") });
   return swept;
 }

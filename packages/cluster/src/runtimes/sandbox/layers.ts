@@ -113,6 +113,14 @@ export class LayerStore {
   }
 }
 
+/** Of layers that no image has any more. What belongs to other users, of an ordinary user's range, stays. */
+export async function removeUnpacked(directory: string, digests: readonly string[]): Promise<void> {
+  for (const name of digests.map(layerName)) {
+    for (const path of [join(directory, name), whiteoutsFile(directory, name)])
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
 function layerName(digest: string): string {
   return digest.slice(digest.indexOf(":") + 1).slice(0, 24);
 }

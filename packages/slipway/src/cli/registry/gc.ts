@@ -18,6 +18,7 @@ export const command: CommandDeclaration = {
     const { openProject, requireWorld } = await import("../project.ts");
     const { needsOf, tidiedText } = await import("./tidy.ts");
     const { ImageLayout } = await import("../../images/layout.ts");
+    const { removeFiles } = await import("../../images/old-builds.ts");
     const { tidyRegistry } = await import("../../images/registry/tidy.ts");
     const project = await openProject(context, input);
     const { localRegistry } = project.config;
@@ -32,6 +33,8 @@ export const command: CommandDeclaration = {
       graceMs,
       isDryRun,
     });
+    // The clusters' unpacked copies of what no image has any more.
+    if (!isDryRun) await removeFiles(tidied.swept, { directory: project.paths.layers });
     context.write(
       isSet(input, "json")
         ? `${JSON.stringify({ ...tidied, dryRun: isDryRun, needed: [...needs.digests].length })}\n`
