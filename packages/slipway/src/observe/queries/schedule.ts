@@ -10,6 +10,8 @@ export interface ScheduledRun {
   readonly at: number;
   readonly ok: boolean;
   readonly problem: string | undefined;
+  /** It has not run yet: this is when its schedule became known. */
+  readonly isFirstSeen?: boolean;
 }
 
 export interface Due {
@@ -18,7 +20,7 @@ export interface Due {
   readonly at: number;
 }
 
-/** `last`: when each was last run, by name; one that never ran counts from `since`, when the schedule became known. */
+/** `last`: when each was last run, or its schedule became known; one that is not there counts from `since`. */
 export function dueQueries(
   queries: readonly NamedQuery[],
   last: ReadonlyMap<string, number>,

@@ -75,6 +75,18 @@ test("at its time: the threshold and the report, once", async () => {
   assert.equal(reports.length, 1, "a new process does not repeat it");
 });
 
+test("a time that was missed before the first run is made up for, once", async () => {
+  const { clock, said, scheduler, open } = await stage(async () => rows);
+  await scheduler.tick();
+  assert.equal(scheduler.lastRun("hourly"), undefined);
+  await clock.advance(3 * 3_600_000);
+  const next = await open();
+  await next.tick();
+  await next.tick();
+  assert.deepEqual(said, ["beyond: /slow: p95 900, above 500"]);
+  assert.equal(next.lastRun("hourly")?.ok, true);
+});
+
 test("a query that fails is told, and tried again at its next time", async () => {
   let fails = true;
   const { clock, said, scheduler } = await stage(async () => {

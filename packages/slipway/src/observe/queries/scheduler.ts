@@ -61,7 +61,8 @@ export async function createScheduler(options: {
 }): Promise<Scheduler> {
   const { clock, runner, outlet, memory } = options;
   let runs = await memory.read();
-  const since = clock.now();
+  /** A schedule that was not there then begins there. */
+  let lookedAt = clock.now();
   let isRunning = false;
   /** Since when each file is as it cannot be read. */
   let broken: ReadonlyMap<string, number> = new Map();
@@ -84,6 +85,14 @@ export async function createScheduler(options: {
     runs = Object.fromEntries(Object.entries(runs).filter(([name]) => known.has(name)));
     await memory.write(runs);
   };
+  /** Kept, so that a time that is missed before the first run is made up for, too. */
+  const noteNew = async ({ queries }: QueryLibrary): Promise<void> => {
+    const fresh = queries.filter(({ name, schedule }) => schedule !== undefined && runs[name] === undefined);
+    if (fresh.length === 0) return;
+    const seen: ScheduledRun = { at: lookedAt, ok: true, problem: undefined, isFirstSeen: true };
+    runs = { ...runs, ...Object.fromEntries(fresh.map(({ name }) => [name, seen])) };
+    await memory.write(runs);
+  };
   const tellUnreadable = ({ problems }: QueryLibrary): void => {
     const now = clock.now();
     const textOf = ({ where, message }: SlipwayError): string => `${where}: ${message}`;
@@ -98,7 +107,7 @@ export async function createScheduler(options: {
   };
 
   return {
-    lastRun: (name) => runs[name],
+    lastRun: (name) => (runs[name]?.isFirstSeen === true ? undefined : runs[name]),
     async tick() {
       if (isRunning) return;
       isRunning = true;
@@ -107,8 +116,10 @@ export async function createScheduler(options: {
         const { queries } = library;
         tellUnreadable(library);
         await forgetGone(library);
+        await noteNew(library);
+        lookedAt = clock.now();
         const last = new Map(Object.entries(runs).map(([name, { at }]) => [name, at]));
-        for (const { query } of dueQueries(queries, last, since, clock.now())) await run(query);
+        for (const { query } of dueQueries(queries, last, lookedAt, clock.now())) await run(query);
       } finally {
         isRunning = false;
       }
