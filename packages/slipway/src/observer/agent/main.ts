@@ -11,18 +11,19 @@ import { Tail } from "../../observe/collect/tail.ts";
 import { exposition } from "../../observe/prometheus/metrics.ts";
 import { processFamilies } from "../../observe/prometheus/process.ts";
 import { metricsHandler } from "../../observe/prometheus/serve.ts";
-import { AGENT_METRICS_PORT, MOUNTED, PODS_LOGS } from "../collector/input.ts";
+import { AGENT_METRICS_PORT, collectorUrl, MOUNTED, PODS_LOGS } from "../collector/input.ts";
 import { agentFamilies } from "./metrics.ts";
 
 const {
-  SLIPWAY_COLLECTOR: url,
+  SLIPWAY_COLLECTOR: collector,
   SLIPWAY_NODE: node,
   SLIPWAY_NAMESPACE: namespace,
   SLIPWAY_CLUSTER: cluster,
 } = process.env;
-if (url === undefined || node === undefined || namespace === undefined || cluster === undefined)
+if (collector === undefined || node === undefined || namespace === undefined || cluster === undefined)
   throw new SlipwayError({ code: "AGENT_OUTSIDE", message: "runs in no cluster: it is for pods" });
 
+const url = collectorUrl(collector);
 const ending = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => ending.abort());
 

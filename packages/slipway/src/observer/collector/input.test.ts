@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ObserveConfig, observeOf } from "../../config/observe.ts";
-import { collectorInputSchema, handedOver, observeOfInput } from "./input.ts";
+import { collectorInputSchema, collectorUrl, handedOver, observeOfInput } from "./input.ts";
 
 const throughJson = (observe: ObserveConfig): ObserveConfig =>
   observeOfInput(
@@ -35,3 +35,8 @@ for (const [name, written] of Object.entries(configurations)) {
     assert.deepEqual(throughJson(observe), observe);
   });
 }
+
+test("the address of a Service of either family", () => {
+  assert.equal(collectorUrl("10.96.0.7"), "https://10.96.0.7:9443");
+  assert.equal(new URL(collectorUrl("fd00::7")).host, "[fd00::7]:9443");
+});

@@ -1,4 +1,5 @@
 /** What the programs in a cluster are told: by the ConfigMap that `slipway observe install` writes, mounted as a file. */
+import { isIP } from "node:net";
 import * as z from "zod";
 import { type ObserveConfig, observeOf, type Slo } from "../../config/observe.ts";
 
@@ -8,6 +9,11 @@ export const PORT = 9443;
 /** Of an agent's figures; a collector has them on its own port. */
 export const AGENT_METRICS_PORT = 9464;
 export const PODS_LOGS = "/var/log/pods";
+
+/** `host`: the address of the collector's Service, of either family. */
+export function collectorUrl(host: string): string {
+  return `https://${isIP(host) === 6 ? `[${host}]` : host}:${PORT}`;
+}
 
 /** JSON has no undefined, and what is left out would become the default: null says that there is none. */
 const sloSchema = z.object({

@@ -209,7 +209,7 @@ function agentSpec(input: InstallInput, collector: string, name: string): object
             image: input.image,
             command: ["node", "--max-old-space-size=96", "/app/agent.js"],
             env: [
-              { name: "SLIPWAY_COLLECTOR", value: `https://$(${host}):${PORT}` },
+              { name: "SLIPWAY_COLLECTOR", value: `$(${host})` },
               { name: "SLIPWAY_NODE", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
               { name: "SLIPWAY_NAMESPACE", value: namespace },
               { name: "SLIPWAY_CLUSTER", value: cluster },
