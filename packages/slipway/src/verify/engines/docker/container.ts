@@ -22,7 +22,7 @@ import { HealthWatch } from "../health-watch.ts";
 import { registeredName } from "./create-options.ts";
 import { execIn } from "./exec.ts";
 import type { Look } from "./look.ts";
-import { logsSince, publishedOf, stateOf } from "./state.ts";
+import { lateStop, logsSince, publishedOf, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 
 const LOG_LIMIT = 1024 * 1024;
@@ -131,6 +131,7 @@ export class DockerContainer implements Container {
   async stop(graceMs: number): Promise<{ readonly tookMs: number; readonly wasKilled: boolean }> {
     const { clock, stopSignal } = this.#options;
     const startedAt = clock.monotonic();
+    const sentAtMs = clock.now();
     if (!(await this.#signal(stopSignal))) return { tookMs: 0, wasKilled: false };
     const tooLate = new AbortController();
     const ended = new AbortController();
@@ -143,9 +144,9 @@ export class DockerContainer implements Container {
       return { tookMs: clock.monotonic() - startedAt, wasKilled: false };
     } catch (error) {
       if (!tooLate.signal.aborted) throw error;
-      await this.#signal("SIGKILL");
-      await this.exited(new AbortController().signal);
-      return { tookMs: clock.monotonic() - startedAt, wasKilled: true };
+      const couldKill = await this.#signal("SIGKILL");
+      const { finishedAtMs } = await this.exited(new AbortController().signal);
+      return lateStop({ couldKill, waitedMs: clock.monotonic() - startedAt, sentAtMs, finishedAtMs });
     } finally {
       ended.abort();
       await grace;

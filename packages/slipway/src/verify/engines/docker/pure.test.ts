@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { ServiceSpec } from "../engine.ts";
 import { aService } from "../testing.ts";
 import { createOptions, laterNetworks } from "./create-options.ts";
-import { logsSince, stateOf } from "./state.ts";
+import { lateStop, logsSince, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 import { ulimitsOf } from "./ulimits.ts";
 
@@ -121,6 +121,21 @@ describe("what an inspection says", () => {
       const state = stateOf({ State: { ...base, ...State }, RestartCount: 0 } as never);
       assert.partialDeepStrictEqual(state, expected as never);
     });
+  }
+});
+
+test("what could not be killed had ended by itself, when the engine says so", () => {
+  const rows: readonly (readonly [couldKill: boolean, finishedAtMs: number | undefined, number, boolean])[] =
+    [
+      [true, 12_050, 2_050, true],
+      [false, 10_120, 120, false],
+      [false, 9_900, 0, false], // Podman's times are whole seconds
+      [false, 99_000, 2_050, false], // an engine elsewhere, whose clock is ahead
+      [false, undefined, 2_050, false],
+    ];
+  for (const [couldKill, finishedAtMs, tookMs, wasKilled] of rows) {
+    const end = lateStop({ couldKill, finishedAtMs, waitedMs: 2_050, sentAtMs: 10_000 });
+    assert.deepEqual(end, { tookMs, wasKilled });
   }
 });
 

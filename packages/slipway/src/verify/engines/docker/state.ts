@@ -30,6 +30,21 @@ export function stateOf(info: Pick<ContainerInspectInfo, "State" | "RestartCount
 }
 
 /**
+ * How long an end took that came too late for whoever waited. What could not be killed any more had ended by itself, and
+ * the engine knows when; a busy one says so seconds later. Milliseconds, and of the wall's clock `sentAtMs`.
+ */
+export function lateStop(end: {
+  readonly couldKill: boolean;
+  readonly waitedMs: number;
+  readonly sentAtMs: number;
+  readonly finishedAtMs: number | undefined;
+}): { readonly tookMs: number; readonly wasKilled: boolean } {
+  const { couldKill, waitedMs, sentAtMs, finishedAtMs } = end;
+  if (couldKill || finishedAtMs === undefined) return { tookMs: waitedMs, wasKilled: couldKill };
+  return { tookMs: Math.min(waitedMs, Math.max(0, finishedAtMs - sentAtMs)), wasKilled: false };
+}
+
+/**
  * From when on a log is that of this life, for `since`: seconds since the epoch, 0 for all of it. Not from its start: the
  * first process may write before the engine has noted that it runs, and Podman cuts `since` to whole seconds.
  */
