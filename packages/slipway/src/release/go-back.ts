@@ -72,7 +72,9 @@ export async function planRollback(
   const identities = await readIdentities(context, knowledge.records, knowledge.unreachable);
   const { records, clusters, newcomers } = scopeOf(knowledge, identities, wanted);
   const [unreachable, othersAway] = divide(knowledge.unreachable, clusters);
-  if (unreachable.size === clusters.length) throw noClusterAnswers(unreachable);
+  if (unreachable.size === clusters.length) {
+    throw noClusterAnswers(unreachable, clusters.length < context.targets.length);
+  }
   const { target, leaves } = chooseTarget(records, { ...options, clusters, unreadable });
   const images = await imagesOfTarget(context, target, options.force === true);
   const scoped = { ...context, targets: context.targets.filter(({ name }) => clusters.includes(name)) };

@@ -518,6 +518,10 @@ test("a cluster that was added and does not answer is unknown, and is not what t
       ["kyoto", "unknown"],
     ],
   );
+  await assert.rejects(rollback(after, { clusters: ["kyoto"] }), {
+    code: "CLUSTER_UNREACHABLE",
+    message: /^kyoto does not answer: /,
+  });
   await client.close();
 });
 

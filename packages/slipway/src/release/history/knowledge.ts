@@ -96,12 +96,18 @@ async function inTime<T>(
   }
 }
 
-export function noClusterAnswers(unreachable: ReadonlyMap<string, string>): SlipwayError {
+/** `amongOthers`: more clusters there are, which may answer, and do not count for what was asked. */
+export function noClusterAnswers(
+  unreachable: ReadonlyMap<string, string>,
+  amongOthers = false,
+): SlipwayError {
   const [name, reason] = [...unreachable][0] ?? ["", ""];
+  const all = [...unreachable.keys()].join(", ");
+  const none = unreachable.size === 1 ? `${all} does not answer` : `none of ${all} answers`;
   return new SlipwayError({
     code: "CLUSTER_UNREACHABLE",
     where: `clusters/${name}`,
-    message: `no cluster answers: ${reason}`,
+    message: `${amongOthers ? none : "no cluster answers"}: ${reason}`,
     hint: "Are they running, and is the way to them open? For local clusters: slipway local status",
     exitCode: 3,
   });

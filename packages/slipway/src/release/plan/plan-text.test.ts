@@ -201,6 +201,30 @@ refused: tokyo/Deployment web: Deployment.apps "web" is invalid: spec.replicas: 
   );
 });
 
+test("what several clusters refuse or warn of alike is said once, with their names", async () => {
+  const needing = web("hello", "a").replace(
+    "containers:",
+    "serviceAccountName: nobody\n      imagePullSecrets: [{ name: pull }]\n      containers:",
+  );
+  const targets = ["tokyo", "osaka", "kyoto"].map((name) => ({ name, client: apiClient(name) }));
+  const [, osaka] = targets as [unknown, { client: KubeClient }];
+  const account = {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "nobody", namespace: "default" },
+  };
+  await osaka.client.create(account);
+  const plan = await planRelease(contextOf(targets), release(needing));
+  const text = renderPlan(plan);
+  assert.deepEqual(
+    text.split("\n").filter((line) => /^(?:warning|refused): /.test(line) && line.includes("needs")),
+    [
+      'warning: tokyo, osaka, kyoto/Deployment web: needs Secret "pull", which is neither in the manifests nor in the cluster (PULL_SECRET_MISSING)',
+      'refused: tokyo, kyoto/Deployment web: needs ServiceAccount "nobody", which is neither in the manifests nor in the cluster',
+    ],
+  );
+});
+
 test("a webhook that cannot take part in a dry run is no fault of the manifest", async () => {
   const client = apiClient();
   const before = release(web("hello", "a"));

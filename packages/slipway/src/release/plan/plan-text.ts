@@ -32,13 +32,25 @@ export function renderPlan(plan: ReleasePlan, options: PlanTextOptions = {}): st
     const body = renderCluster(cluster, plan, options).join("\n");
     groups.set(body, [...(groups.get(body) ?? []), cluster.name]);
   }
+  const names = plan.clusters.map(({ name }) => name);
   return [
     ...describeIdentities(plan.identities),
-    ...[...groups].map(([body, names]) => `${headOf(names)}\n${body}`),
+    ...[...groups].map(([body, alike]) => `${headOf(alike)}\n${body}`),
     ...renderOrder(plan.order),
-    ...plan.warnings.map((warning) => `warning: ${warning}`),
-    ...renderRefusals(plan.refusals),
+    ...saidOnce(plan.warnings, names).map((warning) => `warning: ${warning}`),
+    ...saidOnce(plan.refusals.map(refusalText), names).map((refusal) => `refused: ${refusal}`),
   ].join("\n");
+}
+
+/** `tokyo/Deployment web: …` and the same of osaka are `tokyo, osaka/Deployment web: …`, in the place of the first. */
+function saidOnce(texts: readonly string[], clusters: readonly string[]): readonly string[] {
+  const places = new Map<string, string[]>();
+  for (const text of texts) {
+    const cluster = clusters.find((name) => text.startsWith(`${name}/`));
+    const rest = cluster === undefined ? text : text.slice(cluster.length);
+    places.set(rest, [...(places.get(rest) ?? []), ...(cluster === undefined ? [] : [cluster])]);
+  }
+  return [...places].map(([rest, names]) => `${[...new Set(names)].join(", ")}${rest}`);
 }
 
 function headOf(names: readonly string[]): string {
@@ -114,11 +126,8 @@ function renderChange(change: FieldChange, options: PlanTextOptions): readonly s
   ];
 }
 
-function renderRefusals(refusals: readonly SlipwayError[]): readonly string[] {
-  return refusals.flatMap(({ where, message, hint }) => [
-    `refused: ${where === undefined ? "" : `${where}: `}${message}`,
-    ...(hint === undefined ? [] : [`  ${hint}`]),
-  ]);
+function refusalText({ where, message, hint }: SlipwayError): string {
+  return `${where === undefined ? "" : `${where}: `}${message}${hint === undefined ? "" : `\n  ${hint}`}`;
 }
 
 function mark(text: Mark, { color }: PlanTextOptions): string {
