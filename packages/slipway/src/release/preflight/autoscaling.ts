@@ -24,17 +24,17 @@ export interface HpaSpec {
 
 const hpaSpec = (hpa: AnyObject): HpaSpec => (hpa["spec"] ?? {}) as HpaSpec;
 
-/** The autoscaler of a Deployment, of those given. */
-export function autoscalerFor(
-  deployment: AnyObject,
-  autoscalers: readonly AnyObject[],
-): AnyObject | undefined {
+/** What an autoscaler may count the pods of, and a budget may be about. */
+const COUNTED: ReadonlySet<string> = new Set(["Deployment", "StatefulSet"]);
+
+/** The autoscaler of a Deployment or StatefulSet, of those given. */
+export function autoscalerFor(workload: AnyObject, autoscalers: readonly AnyObject[]): AnyObject | undefined {
   return autoscalers.find((hpa) => {
     const { scaleTargetRef } = hpaSpec(hpa);
     return (
-      (hpa.metadata.namespace ?? "default") === (deployment.metadata.namespace ?? "default") &&
-      scaleTargetRef?.kind === "Deployment" &&
-      scaleTargetRef.name === deployment.metadata.name
+      (hpa.metadata.namespace ?? "default") === (workload.metadata.namespace ?? "default") &&
+      scaleTargetRef?.kind === workload.kind &&
+      scaleTargetRef.name === workload.metadata.name
     );
   });
 }
@@ -56,7 +56,7 @@ export function checkAutoscaling(facts: ClusterFacts, seen: readonly SeenObject[
   const ours = seen.map(({ object }) => object).filter(({ kind }) => kind === "HorizontalPodAutoscaler");
   const live = facts.autoscalers ?? [];
   return seen.flatMap((one): readonly RawFinding[] => {
-    if (one.object.kind !== "Deployment") return [];
+    if (!COUNTED.has(one.object.kind)) return [];
     const own = autoscalerFor(one.object, ours);
     const hpa = own ?? autoscalerFor(one.object, live);
     if (hpa === undefined) return replicasDrop(one);
@@ -130,6 +130,8 @@ function withoutRequests({ object }: SeenObject, hpa: AnyObject): readonly RawFi
 
 /** More than half of the pods at once is rather an accident than a plan. */
 function replicasDrop({ object, live }: SeenObject): readonly RawFinding[] {
+  // A StatefulSet takes them away one by one.
+  if (object.kind !== "Deployment") return [];
   const [is, wanted] = [replicasOf(live), replicasOf(object)];
   if (is === undefined || wanted === undefined || wanted * 2 > is || is < 4) return [];
   return [
@@ -163,7 +165,7 @@ export function checkBudgets(facts: ClusterFacts, seen: readonly SeenObject[]): 
     if (selector === undefined) return [];
     const selected = seen.filter(
       ({ object }) =>
-        object.kind === "Deployment" &&
+        COUNTED.has(object.kind) &&
         (object.metadata.namespace ?? "default") === (budget.metadata.namespace ?? "default") &&
         matchesLabels(selector, (object as unknown as Deployment).spec.template.metadata?.labels ?? {}),
     );

@@ -497,6 +497,16 @@ const pdb = (spec: string): AnyObject =>
     `{ apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: { name: web }, spec: { ${spec}, selector: { matchLabels: { app: web } } } }`,
   );
 
+/** The same of a StatefulSet. */
+function set(of: string): string;
+function set(of: AnyObject): AnyObject;
+function set(of: string | AnyObject): string | AnyObject {
+  if (typeof of === "string") return of.replaceAll("kind: Deployment", "kind: StatefulSet");
+  return JSON.parse(
+    JSON.stringify(of).replaceAll('"kind":"Deployment"', '"kind":"StatefulSet"'),
+  ) as AnyObject;
+}
+
 describe("autoscalers, replicas and budgets", () => {
   const asking = "containers: [{ name: a, resources: { requests: { cpu: 100m } } }]";
   const seen = (yaml: string, live?: number) => {
@@ -534,6 +544,9 @@ describe("autoscalers, replicas and budgets", () => {
       ["HPA_WITHOUT_REQUESTS"],
     ],
     ["many pods that would go at once", deployment(asking), 12, [], ["REPLICAS_DROP"]],
+    ["a set that the cluster scales", set(deployment(asking)), 5, [set(hpa(2, 10))], ["HPA_OWNS_REPLICAS"]],
+    ["a set, and an autoscaler of a Deployment of its name", set(deployment(asking)), 5, [hpa(2, 10)], []],
+    ["a set, whose pods go one after the other", set(deployment(asking)), 12, [], []],
   ];
   for (const [what, manifest, live, autoscalers, found] of cases) {
     test(what, () => {
@@ -557,6 +570,11 @@ describe("autoscalers, replicas and budgets", () => {
         { object: pdb(spec), live: undefined, after: undefined },
       ]);
       assert.deepEqual(codes(found), blocks ? ["PDB_BLOCKS_DRAINS"] : []);
+      const ofSet = checkBudgets({ ...noFacts, autoscalers: scaler === undefined ? [] : [set(scaler)] }, [
+        seen(set(deployment(asking, `replicas: ${replicas}`))),
+        { object: pdb(spec), live: undefined, after: undefined },
+      ]);
+      assert.deepEqual(codes(ofSet), codes(found));
     });
   }
 });
