@@ -33,6 +33,11 @@ const sloSchema = z.strictObject({
     .describe("How fast the service must be."),
 });
 
+const each = z
+  .enum(["cluster", "release"])
+  .optional()
+  .describe("Watched in each cluster, or of each release, by itself. Default: over all of them.");
+
 const alertSchema = z.union(
   [
     z.strictObject({
@@ -44,6 +49,7 @@ const alertSchema = z.union(
         })
         .describe("A number of failed requests, whatever the traffic."),
       service: z.string().optional().describe("Only this service. Default: each one by itself."),
+      each,
     }),
     z.strictObject({
       name: z.string().min(1).max(63).describe("Name of the rule, in messages and in `slipway alerts`."),
@@ -55,6 +61,7 @@ const alertSchema = z.union(
         })
         .describe("The 95th percentile of the response time."),
       service: z.string().optional().describe("Only this service. Default: each one by itself."),
+      each,
     }),
     z.strictObject({
       name: z.string().min(1).max(63).describe("Name of the rule, in messages and in `slipway alerts`."),
@@ -162,10 +169,14 @@ export interface Slo {
   readonly latency: { readonly targetMs: number /** 0 to 1. */; readonly ratio: number } | undefined;
 }
 
+/** What a rule is watched by itself for; undefined: over all of a service. */
+export type Each = "cluster" | "release" | undefined;
+
 export type AlertRuleConfig = { readonly name: string; readonly service: string | undefined } & (
-  | { readonly kind: "errors"; readonly above: number; readonly withinMs: number }
+  | { readonly kind: "errors"; readonly each: Each; readonly above: number; readonly withinMs: number }
   | {
       readonly kind: "p95";
+      readonly each: Each;
       readonly aboveMs: number;
       readonly withinMs: number;
       readonly minRequests: number;
@@ -261,7 +272,7 @@ function alertOf(written: z.output<typeof alertSchema>): AlertRuleConfig {
   const { name, service } = written;
   if ("errors" in written) {
     const { above, within } = written.errors;
-    return { name, service, kind: "errors", above, withinMs: parseDuration(within) };
+    return { name, service, kind: "errors", each: written.each, above, withinMs: parseDuration(within) };
   }
   if ("p95" in written) {
     const { above, within, minRequests = 50 } = written.p95;
@@ -269,6 +280,7 @@ function alertOf(written: z.output<typeof alertSchema>): AlertRuleConfig {
       name,
       service,
       kind: "p95",
+      each: written.each,
       aboveMs: parseDuration(above),
       withinMs: parseDuration(within),
       minRequests,

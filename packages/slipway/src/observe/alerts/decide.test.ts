@@ -225,6 +225,36 @@ test("rules of the configuration: a number of failures, p95, silence", () => {
   assert.deepEqual(watched.open(), []);
 });
 
+test("a rule of each cluster, or of each release, sees what is little of all", () => {
+  const rules = [
+    { name: "ten", errors: { above: 10, within: "5m" } },
+    { name: "slow", p95: { above: "500ms", within: "5m" } },
+  ] as const;
+  for (const [each, source, place] of [
+    [undefined, 11, undefined],
+    ["cluster", 11, ["osaka", 1, "web in osaka"]],
+    ["release", 2, ["", 2, "web, release 2"]],
+  ] as const) {
+    const watched = new Watched({
+      slo: { availability: 95 },
+      alerts: rules.map((rule) => (each === undefined ? rule : { ...rule, each })),
+    });
+    watched.run(5 * MINUTE, [
+      { perSecond: 50, source: 1 },
+      { perSecond: 1, slow: 0.5, source },
+    ]);
+    const slow = watched.memory.alerts.find(({ rule }) => rule === "slow");
+    assert.deepEqual(
+      slow === undefined ? undefined : [slow.cluster, slow.release, slow.title.split(":")[0]],
+      place === undefined ? undefined : each === "cluster" ? ["osaka", undefined, place[2]] : [...place],
+    );
+    watched.requests(Array.from({ length: 11 }, () => ({ status: 500, source })));
+    const ten = watched.memory.alerts.find(({ rule }) => rule === "ten");
+    const expected = place ?? ["", 1, "web"];
+    assert.deepEqual([ten?.cluster, ten?.release, ten?.title.split(":")[0]], [...expected]);
+  }
+});
+
 test("what the edge answered by itself is no cluster that falls silent, and is called so", () => {
   const watched = new Watched({ alerts: [{ name: "silence", noData: { for: "10m" } }] });
   watched.run(MINUTE, { perSecond: 10 });

@@ -1,5 +1,6 @@
 /** What the rules say of the counts at one moment. Pure: numbers in, findings out. */
 import { assertNever } from "@slipway/base";
+import type { Each } from "../../config/observe.ts";
 import type { Counts, Of } from "../counts/counts.ts";
 import { quantile, upperMs } from "../counts/histogram.ts";
 import type { Sums } from "../counts/series.ts";
@@ -142,7 +143,7 @@ function burn(
   const { longMinutes, shortMinutes, factor } = window;
   const short = counts.sum({ service }, now, shortMinutes);
   const ratio = bad(short) / short.requests;
-  const release = culprit(counts, service, now, shortMinutes, bad);
+  const release = culprit(counts, { service }, now, shortMinutes, bad);
   const promised = percent(1 - rule.budget);
   const what =
     rule.of === "availability"
@@ -224,7 +225,7 @@ function lowTraffic(
     finding(rule, service, {
       key: "",
       group: `5xx|${service}`,
-      release: culprit(counts, service, now, 360),
+      release: culprit(counts, { service }, now, 360),
       title: `${service}: ${number(sums.errors)} of ${requestsIn(sums.requests, 360)} failed (5xx)`,
       facts: [
         { name: "5xx", value: `${number(sums.errors)} of ${requestsIn(sums.requests, 360)}` },
@@ -241,24 +242,55 @@ function tooMany(
   service: string,
   now: number,
 ): readonly Finding[] {
-  const { errors, requests } = counts.sum({ service }, now, rule.withinMinutes);
-  if (errors <= rule.above) return [];
-  return [
-    finding(rule, service, {
-      key: "",
+  return partsOf(counts, rule.each, service).flatMap((part): Finding[] => {
+    const { of, key, name } = part;
+    const { errors, requests } = counts.sum(of, now, rule.withinMinutes);
+    if (errors <= rule.above) return [];
+    const found = finding(rule, service, {
+      key,
       group: `5xx|${service}`,
-      release: culprit(counts, service, now, rule.withinMinutes),
-      title: `${service}: ${number(errors)} 5xx in ${span(rule.withinMinutes * MINUTE_MS)}`,
+      cluster: of.cluster ?? "",
+      release: of.release ?? culprit(counts, of, now, rule.withinMinutes),
+      title: `${name}: ${number(errors)} 5xx in ${span(rule.withinMinutes * MINUTE_MS)}`,
       facts: [
         {
           name: "5xx",
           value: `${number(errors)} of ${requestsIn(requests, rule.withinMinutes)}; over ${number(rule.above)} is too many`,
         },
-        ...where(counts, { service }, now, rule.withinMinutes),
+        ...where(counts, of, now, rule.withinMinutes),
       ],
-      samples: samplesOf(counts, { service }, now, rule.withinMinutes),
-    }),
-  ];
+      samples: samplesOf(counts, of, now, rule.withinMinutes),
+    });
+    return [found];
+  });
+}
+
+/** What a rule is asked of, one after the other. What the edge answered by itself is of no cluster, and of no release. */
+function partsOf(
+  counts: CountsView,
+  each: Each,
+  service: string,
+): readonly { readonly of: Of; readonly key: string; readonly name: string }[] {
+  switch (each) {
+    case "cluster":
+      return counts
+        .clusters(service)
+        .filter((cluster) => cluster !== "")
+        .map((cluster) => ({ of: { service, cluster }, key: cluster, name: `${service} in ${cluster}` }));
+    case "release":
+      return counts
+        .releases(service)
+        .filter((release) => release > 0)
+        .map((release) => ({
+          of: { service, release },
+          key: `${release}`,
+          name: `${service}, release ${release}`,
+        }));
+    case undefined:
+      return [{ of: { service }, key: "", name: service }];
+    default:
+      return assertNever(each);
+  }
 }
 
 function tooSlow(
@@ -267,27 +299,30 @@ function tooSlow(
   service: string,
   now: number,
 ): readonly Finding[] {
-  const histogram = counts.times({ service }, now, rule.withinMinutes);
+  return partsOf(counts, rule.each, service).flatMap((part) => slowPart(counts, rule, service, part, now));
+}
+
+function slowPart(
+  counts: CountsView,
+  rule: Extract<Rule, { kind: "p95" }>,
+  service: string,
+  { of, key, name }: ReturnType<typeof partsOf>[number],
+  now: number,
+): readonly Finding[] {
+  const common = { key, group: `slow|${service}`, cluster: of.cluster ?? "", release: of.release };
+  const histogram = counts.times(of, now, rule.withinMinutes);
   const requests = histogram.reduce((sum, one) => sum + one, 0);
   const p95 = quantile(histogram, 0.95);
   if (requests === 0) {
-    const nothing = {
-      key: "",
-      group: `slow|${service}`,
-      title: "",
-      facts: [],
-      samples: [],
-      state: "unknown" as const,
-    };
+    const nothing = { ...common, title: "", facts: [], samples: [], state: "unknown" as const };
     return [finding(rule, service, nothing)];
   }
   // The exact value is above the lower end of its bucket: only when that is too long, it is for certain.
   if (requests < rule.minRequests || p95 === undefined || p95 / upperMs(1) < rule.aboveMs) return [];
   return [
     finding(rule, service, {
-      key: "",
-      group: `slow|${service}`,
-      title: `${service}: p95 is about ${span(Math.round(p95))}`,
+      ...common,
+      title: `${name}: p95 is about ${span(Math.round(p95))}`,
       facts: [
         {
           name: "p95",
@@ -370,15 +405,15 @@ function finding(
 /** The release that at least four of five failures, or slow requests, come from: a rollback of it would help. */
 function culprit(
   counts: CountsView,
-  service: string,
+  of: Of,
   now: number,
   minutesBack: number,
   bad: (sums: Sums) => number = ({ errors }) => errors,
 ): number | undefined {
-  const all = bad(counts.sum({ service }, now, minutesBack));
+  const all = bad(counts.sum(of, now, minutesBack));
   return counts
-    .releases(service)
-    .find((release) => release > 0 && bad(counts.sum({ service, release }, now, minutesBack)) >= 0.8 * all);
+    .releases(of.service)
+    .find((release) => release > 0 && bad(counts.sum({ ...of, release }, now, minutesBack)) >= 0.8 * all);
 }
 
 function where(counts: CountsView, of: Of, now: number, minutesBack = QUIET_MINUTES): readonly Fact[] {

@@ -11,7 +11,13 @@
  * 99.9 % and every request failing: 14.4 · 0.1 % of an hour is 52 s, so somebody is called within a minute.
  */
 import { SlipwayError } from "@slipway/base";
-import { type AlertRuleConfig, HIGHEST_BURN, type ObserveConfig, type Slo } from "../../config/observe.ts";
+import {
+  type AlertRuleConfig,
+  type Each,
+  HIGHEST_BURN,
+  type ObserveConfig,
+  type Slo,
+} from "../../config/observe.ts";
 import { percent, span } from "./words.ts";
 
 export type Severity = "page" | "ticket" | "info";
@@ -43,9 +49,10 @@ export type Rule = {
       readonly silentWith: string | undefined;
     }
   | { readonly kind: "low-traffic"; readonly budget: number; readonly atLeast: number }
-  | { readonly kind: "errors"; readonly above: number; readonly withinMinutes: number }
+  | { readonly kind: "errors"; readonly each: Each; readonly above: number; readonly withinMinutes: number }
   | {
       readonly kind: "p95";
+      readonly each: Each;
       readonly aboveMs: number;
       readonly withinMinutes: number;
       readonly minRequests: number;
@@ -168,15 +175,16 @@ function configuredRule(rule: AlertRuleConfig): Rule {
   const common = { name, service, except: [], severity: "page" as const };
   switch (rule.kind) {
     case "errors": {
-      const { above, withinMs } = rule;
-      const text = `more than ${above} 5xx within ${span(withinMs)}`;
-      return { ...common, kind: "errors", above, withinMinutes: minutesOf(name, withinMs, LONGEST_MS), text };
+      const { each, above, withinMs } = rule;
+      const text = `more than ${above} 5xx within ${span(withinMs)}${eachText(each)}`;
+      const withinMinutes = minutesOf(name, withinMs, LONGEST_MS);
+      return { ...common, kind: "errors", each, above, withinMinutes, text };
     }
     case "p95": {
-      const { aboveMs, withinMs, minRequests } = rule;
-      const text = `p95 above ${span(aboveMs)} within ${span(withinMs)}, from ${minRequests} requests on`;
+      const { each, aboveMs, withinMs, minRequests } = rule;
+      const text = `p95 above ${span(aboveMs)} within ${span(withinMs)}, from ${minRequests} requests on${eachText(each)}`;
       const withinMinutes = minutesOf(name, withinMs, LONGEST_P95_MS);
-      return { ...common, kind: "p95", aboveMs, withinMinutes, minRequests, text };
+      return { ...common, kind: "p95", each, aboveMs, withinMinutes, minRequests, text };
     }
     case "no-data": {
       minutesOf(name, rule.forMs, LONGEST_MS / 2);
@@ -184,6 +192,11 @@ function configuredRule(rule: AlertRuleConfig): Rule {
       return { ...common, kind: "no-data", silentMs: rule.forMs, text };
     }
   }
+}
+
+function eachText(each: Each): string {
+  if (each === undefined) return "";
+  return each === "cluster" ? ", in one cluster" : ", of one release";
 }
 
 function minutesOf(name: string, ms: number, most: number): number {

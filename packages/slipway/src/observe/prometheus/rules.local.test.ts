@@ -182,6 +182,32 @@ const stories: readonly Story[] = [
     expected: [["SlipwayErrorBudgetBurn", 80, ["page 1h", "page 6h"]]],
   },
   {
+    name: "rules of each cluster",
+    config: {
+      alerts: [
+        { name: "many", errors: { above: 10, within: "5m" }, each: "cluster" },
+        { name: "slow", p95: { above: "800ms", within: "5m" }, each: "cluster" },
+      ],
+    },
+    series: {
+      // Together they are over ten in five minutes, later one is by itself.
+      [requests("5xx", "web", "tokyo")]: counter([20, 1.5], [20, 3]),
+      [requests("5xx", "web", "osaka")]: counter([40, 1.5]),
+      [timed]: counter([40, 1000]),
+      [times("0.5")]: counter([40, 1000]),
+      [times("+Inf")]: counter([40, 1000]),
+      [timed.replace("tokyo", "osaka")]: counter([40, 20]),
+      [times("0.5").replace("tokyo", "osaka")]: counter([40, 1]),
+      [times("1").replace("tokyo", "osaka")]: counter([40, 20]),
+      [times("+Inf").replace("tokyo", "osaka")]: counter([40, 20]),
+    },
+    expected: [
+      ["SlipwayTooManyErrors", 18, []],
+      ["SlipwayTooManyErrors", 38, ["page"]],
+      ["SlipwaySlow", 18, ["page"]],
+    ],
+  },
+  {
     name: "rules of the configuration",
     config: {
       alerts: [

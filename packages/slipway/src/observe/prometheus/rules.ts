@@ -8,7 +8,7 @@
  * over the same series.
  */
 import { assertNever } from "@slipway/base";
-import type { ObserveConfig } from "../../config/observe.ts";
+import type { Each, ObserveConfig } from "../../config/observe.ts";
 import {
   LEAST_ERRORS,
   LEAST_REQUESTS,
@@ -143,10 +143,10 @@ function alertsOf(rule: Rule): readonly AlertingRule[] {
       return [
         {
           alert: "SlipwayTooManyErrors",
-          expr: `${increase(REQUESTS, [...servicesOf(rule), 'class="5xx"'], rule.withinMinutes)} > ${rule.above}`,
+          expr: `${increase(REQUESTS, [...servicesOf(rule), 'class="5xx"'], rule.withinMinutes, byOf(rule))} > ${rule.above}`,
           labels,
           annotations: {
-            summary: `{{ $labels.service }}: {{ $value | humanize }} 5xx in ${span(rule.withinMinutes * 60_000)}`,
+            summary: `${nameOf(rule)}: {{ $value | humanize }} 5xx in ${span(rule.withinMinutes * 60_000)}`,
             description: `${rule.name}: ${rule.text}.`,
           },
         },
@@ -156,12 +156,12 @@ function alertsOf(rule: Rule): readonly AlertingRule[] {
         {
           alert: "SlipwaySlow",
           expr: lines(
-            `(histogram_quantile(0.95, ${increase(`${DURATION}_bucket`, servicesOf(rule), rule.withinMinutes, "service, le")}) > ${decimal(rule.aboveMs / 1000)})`,
-            `and (${increase(`${DURATION}_count`, servicesOf(rule), rule.withinMinutes)} > ${atLeast(rule.minRequests)})`,
+            `(histogram_quantile(0.95, ${increase(`${DURATION}_bucket`, servicesOf(rule), rule.withinMinutes, `${byOf(rule)}, le`)}) > ${decimal(rule.aboveMs / 1000)})`,
+            `and (${increase(`${DURATION}_count`, servicesOf(rule), rule.withinMinutes, byOf(rule))} > ${atLeast(rule.minRequests)})`,
           ),
           labels,
           annotations: {
-            summary: "{{ $labels.service }}: p95 is about {{ $value | humanizeDuration }}",
+            summary: `${nameOf(rule)}: p95 is about {{ $value | humanizeDuration }}`,
             description: `${rule.name}: ${rule.text}.`,
           },
         },
@@ -181,6 +181,17 @@ function alertsOf(rule: Rule): readonly AlertingRule[] {
     default:
       return assertNever(rule);
   }
+}
+
+function byOf({ each }: { readonly each: Each }): string {
+  return each === undefined ? "service" : `service, ${each}`;
+}
+
+function nameOf({ each }: { readonly each: Each }): string {
+  if (each === undefined) return "{{ $labels.service }}";
+  return each === "cluster"
+    ? "{{ $labels.service }} in {{ $labels.cluster }}"
+    : "{{ $labels.service }}, release {{ $labels.release }}";
 }
 
 /** Over in both windows, with the guards, and still going on (`findings.ts`, isBurning and isStillBurning). */

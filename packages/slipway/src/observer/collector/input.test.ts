@@ -24,6 +24,7 @@ const configurations: Readonly<Record<string, Parameters<typeof observeOf>[0]>> 
     alerts: [
       { name: "many", errors: { above: 50, within: "5m" }, service: "web" },
       { name: "slow", p95: { above: "800ms", within: "5m" } },
+      { name: "slow-there", p95: { above: "800ms", within: "5m" }, each: "cluster" },
       { name: "silence", noData: { for: "10m" } },
     ],
   },

@@ -1,7 +1,7 @@
 /** What the programs in a cluster are told: by the ConfigMap that `slipway observe install` writes, mounted as a file. */
 import { isIP } from "node:net";
 import * as z from "zod";
-import { type ObserveConfig, observeOf, type Slo } from "../../config/observe.ts";
+import { type AlertRuleConfig, type ObserveConfig, observeOf, type Slo } from "../../config/observe.ts";
 
 /** Where the Secret and the ConfigMap are mounted in both programs. */
 export const MOUNTED = "/etc/slipway";
@@ -21,11 +21,13 @@ const sloSchema = z.object({
   latency: z.object({ targetMs: z.number(), ratio: z.number() }).nullable(),
 });
 const named = { name: z.string(), service: z.string().nullable() };
+const each = z.enum(["cluster", "release"]).nullable();
 const ruleSchema = z.discriminatedUnion("kind", [
-  z.object({ ...named, kind: z.literal("errors"), above: z.number(), withinMs: z.number() }),
+  z.object({ ...named, kind: z.literal("errors"), each, above: z.number(), withinMs: z.number() }),
   z.object({
     ...named,
     kind: z.literal("p95"),
+    each,
     aboveMs: z.number(),
     withinMs: z.number(),
     minRequests: z.number(),
@@ -74,7 +76,7 @@ export function handedOver(observe: ObserveConfig): CollectorInput["observe"] {
     ...{ accessLog, formats: { ...formats }, keepForMs, maxBytes, redact: [...redact], truncateIp },
     slo: writtenSlo(slo),
     sloOf: Object.fromEntries(Object.entries(sloOf).map(([service, one]) => [service, writtenSlo(one)])),
-    alerts: alerts?.map((rule) => ({ ...rule, service: rule.service ?? null })) ?? null,
+    alerts: alerts?.map(writtenRule) ?? null,
   };
 }
 
@@ -88,8 +90,20 @@ export function observeOfInput({ observe }: Pick<CollectorInput, "observe">): Ob
     ...observe,
     slo: readSlo(slo),
     sloOf: Object.fromEntries(Object.entries(sloOf).map(([service, one]) => [service, readSlo(one)])),
-    alerts: alerts?.map((rule) => ({ ...rule, service: rule.service ?? undefined })),
+    alerts: alerts?.map(readRule),
   };
+}
+
+type WrittenRule = z.output<typeof ruleSchema>;
+
+function writtenRule(rule: AlertRuleConfig): WrittenRule {
+  const service = rule.service ?? null;
+  return rule.kind === "no-data" ? { ...rule, service } : { ...rule, service, each: rule.each ?? null };
+}
+
+function readRule(rule: WrittenRule): AlertRuleConfig {
+  const service = rule.service ?? undefined;
+  return rule.kind === "no-data" ? { ...rule, service } : { ...rule, service, each: rule.each ?? undefined };
 }
 
 type WrittenSlo = z.output<typeof sloSchema>;
