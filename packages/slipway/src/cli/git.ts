@@ -1,5 +1,6 @@
 /** What the work tree says about the version being shipped. */
 import { spawn } from "node:child_process";
+import { relative, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { shellLine } from "@slipway/base";
 
@@ -55,8 +56,11 @@ export async function changedSince(
   except: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<readonly string[] | undefined> {
+  // Of a path that is not in the repository git makes an error.
+  const isOutside = (path: string): boolean => relative(root, resolve(root, path)).startsWith("..");
+  const excludes = except.filter((path) => !isOutside(path)).map(excluded);
   const git = async (...args: string[]): Promise<string[] | undefined> => {
-    const answer = await ask(root, [...args, "-z", "--", ...paths, ...except.map(excluded)], env);
+    const answer = await ask(root, [...args, "-z", "--", ...paths, ...excludes], env);
     return answer?.split("\0").filter((name) => name !== "");
   };
   const [tracked, others] = await Promise.all([

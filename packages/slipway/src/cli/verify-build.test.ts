@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec } from "@slipway/base";
 import { emptyHintOf } from "./verify-output.ts";
@@ -66,7 +66,9 @@ test("what was asked for and is not there is told with what there is", async () 
 
 test("an edited spec file and a report in the tree do not stop it, committed or not; a changed source does", async () => {
   await write("spec/web.ts", `${SPEC}// more\n`);
-  for (const words of [["--junit", "report.xml"], [], ["-t", "exists"]]) {
+  const elsewhere = join(await mkdtemp(join(tmpdir(), "slipway-report-")), "report.xml");
+  after(() => rm(dirname(elsewhere), { recursive: true, force: true }));
+  for (const words of [["--junit", "report.xml"], ["--junit", elsewhere], [], ["-t", "exists"]]) {
     const result = await verify(...words);
     assert.equal(result.exitCode, 0, result.stdout + result.stderr);
     assert.match(result.stderr, /warning: the images were built from [0-9a-f]{12}, .* at [0-9a-f]{12}-dirty/);
