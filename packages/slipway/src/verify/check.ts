@@ -117,6 +117,8 @@ export interface CommandResource {
   readonly timeoutMs: number;
   /** A container of its own. */
   readonly isIsolated: boolean;
+  /** Run by the image's ENTRYPOINT, as `docker run IMAGE ARGV…` does. */
+  readonly hasEntrypoint: boolean;
   /** Run before and after it in the same container; a setup that fails makes the check unknown. */
   readonly setup: readonly (readonly string[])[];
   readonly teardown: readonly (readonly string[])[];

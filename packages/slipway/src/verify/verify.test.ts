@@ -357,6 +357,10 @@ test("a mistake in a spec file is one error with its place; a missing image is o
       /http has no option "deadlineMs"/,
     ],
     ['describeImage("web", (t) => t.command("x", { usr: "y" }));', /command has no option "usr".*"user"/s],
+    [
+      'describeImage("web", (t) => t.command("x", { entrypoint: ["sh"] }));',
+      /entrypoint of a command is "keep"/,
+    ],
     ['describeImage("web", (t) => t.command("x", "y"));', /options of command are an object/],
     ['describeImage("web", (t) => t.package("x", { manger: "npm" }));', /package has no option "manger"/],
     ['describeImage("web", (t) => t.secure({ setuids: [] }));', /secure has no option "setuids"/],

@@ -151,12 +151,13 @@ async function commands(
       }
       continue;
     }
-    if (command.resource.isIsolated) {
+    if (command.resource.isIsolated || command.resource.hasEntrypoint) {
+      const what = command.resource.isIsolated ? "isolated()" : 'entrypoint: "keep"';
       throw new SlipwayError({
         code: "VERIFY_SPEC_INVALID",
         where: command.checks[0]?.place,
-        message: "isolated() is for images; a service of a stack is one container",
-        hint: "Leave isolated() out, or check the image with describeImage.",
+        message: `${what} is for images; a service of a stack is one container that runs already`,
+        hint: "Leave it out, or check the image with describeImage.",
         exitCode: 2,
       });
     }

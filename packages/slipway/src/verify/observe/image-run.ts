@@ -50,7 +50,8 @@ async function runShared(
   if (plan.conditions.length + plan.commands.length + plan.stops.length === 0) return;
   const service = serviceOf(view, run);
   const digest = view.image.digest;
-  const commands = plan.commands.map((one) => expanded(one, view));
+  const entrypoint = run.entrypoint ?? view.config.config.Entrypoint ?? [];
+  const commands = plan.commands.map((one) => behind(expanded(one, view), entrypoint));
   if (run.isIdle === true) return runCommands(commands, undefined, { service, view, context }, outcomes);
   const settling = (container: Container): SettleOptions => ({
     clock: context.clock,
@@ -94,6 +95,11 @@ function expanded(plan: CommandPlan, view: ImageView): CommandPlan {
     ]),
   );
   return { ...plan, resource: { ...plan.resource, environment } };
+}
+
+function behind(plan: CommandPlan, entrypoint: readonly string[]): CommandPlan {
+  if (!plan.resource.hasEntrypoint) return plan;
+  return { ...plan, resource: { ...plan.resource, argv: [...entrypoint, ...plan.resource.argv] } };
 }
 
 /** What a log says, and how it ends, is asked after the commands, which may be what it is about. */

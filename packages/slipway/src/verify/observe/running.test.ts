@@ -336,6 +336,19 @@ test("the engine is opened only when a check needs it, and one that fails is one
   );
 });
 
+test("a command can be run by the image's entrypoint, in the running container and as the first process", async () => {
+  const script = join(folder, "entrypoint");
+  await writeFile(script, '#!/bin/sh\nexport FROM_ENTRYPOINT=yes\nexec "$@"\n', { mode: 0o755 });
+  const waits = ["/bin/sh", "-c", "trap 'exit 0' TERM; while sleep 0.1; do :; done"];
+  for (const command of [waits, ["true"]]) {
+    await allPass({ entrypoint: [script], command }, (t) => {
+      const print = ["/bin/sh", "-c", "echo $FROM_ENTRYPOINT"];
+      t.command(print, { entrypoint: "keep" }).stdout("yes");
+      t.command(print).stdout("");
+    });
+  }
+});
+
 test("of an image for other machines what is read is decided, and what would run is unknown", async () => {
   const layout = await ImageLayout.open(join(folder, "foreign"));
   const dockerfile = join(folder, "Dockerfile");

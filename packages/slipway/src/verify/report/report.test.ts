@@ -24,6 +24,7 @@ const command = {
   stdin: undefined,
   timeoutMs: 30_000,
   isIsolated: false,
+  hasEntrypoint: false,
   setup: [],
   teardown: [],
 };

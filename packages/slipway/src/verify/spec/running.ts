@@ -28,20 +28,25 @@ export interface CommandOptions {
   readonly timeout?: string | number;
   /** A fresh container, for a command that changes things. */
   readonly isolated?: boolean;
+  /** `"keep"`: the image's ENTRYPOINT runs it, as in `docker run IMAGE command…`. Default: it is run by itself. */
+  readonly entrypoint?: "keep";
 }
 
 export const shellArgv = (line: string): readonly string[] => ["/bin/sh", "-c", line];
 
 /** A list is an argument vector, run without a shell; a string goes to the image's `/bin/sh -c`. */
 export function commandResource(command: string | readonly string[], given: CommandOptions): CommandResource {
-  const { env, user, workdir, stdin, timeout, isolated } = options("command", given, {
+  const { env, user, workdir, stdin, timeout, isolated, entrypoint } = options("command", given, {
     env: true,
     user: true,
     workdir: true,
     stdin: true,
     timeout: true,
     isolated: true,
+    entrypoint: true,
   });
+  if (entrypoint !== undefined && entrypoint !== "keep")
+    throw specError(`the entrypoint of a command is "keep", got ${JSON.stringify(entrypoint)}`);
   const argv = typeof command === "string" ? shellArgv(command) : wordList("command", command);
   if (command === "") throw specError("command expects a command");
   return {
@@ -53,6 +58,7 @@ export function commandResource(command: string | readonly string[], given: Comm
     stdin,
     timeoutMs: timeout === undefined ? 30_000 : parseTime(timeout),
     isIsolated: isolated === true,
+    hasEntrypoint: entrypoint === "keep",
     setup: [],
     teardown: [],
   };

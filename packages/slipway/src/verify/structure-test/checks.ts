@@ -88,6 +88,7 @@ function commands(test: StructureTest, add: Add): void {
       stdin: undefined,
       timeoutMs: 60_000,
       isIsolated: true,
+      hasEntrypoint: false,
       setup: one.setup ?? [],
       teardown: one.teardown ?? [],
     };
