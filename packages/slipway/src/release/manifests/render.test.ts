@@ -251,6 +251,44 @@ test("a patch without an object is refused with its place and the near name", ()
   assert.equal(error.hint, 'Did you mean "web"?');
 });
 
+test("what pods are admitted, placed and stored by comes before them", () => {
+  const kinds = [
+    ["apps/v1", "Deployment"],
+    ["networking.k8s.io/v1", "NetworkPolicy"],
+    ["v1", "PersistentVolumeClaim"],
+    ["v1", "LimitRange"],
+    ["v1", "PersistentVolume"],
+    ["storage.k8s.io/v1", "StorageClass"],
+    ["v1", "ResourceQuota"],
+    ["networking.k8s.io/v1", "Ingress"],
+    ["networking.k8s.io/v1", "IngressClass"],
+    ["example.com/v1", "Widget"],
+    ["v1", "Namespace"],
+  ];
+  const documents = kinds.map(([apiVersion, kind]) =>
+    kind === "Deployment"
+      ? webManifest().split("---\n").at(-1)
+      : `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: one }\n`,
+  );
+  const { objects } = rendered("v1", { manifest: documents.join("\n---\n") });
+  assert.deepEqual(
+    objects.map(({ kind }) => kind),
+    [
+      "Namespace",
+      "ResourceQuota",
+      "LimitRange",
+      "NetworkPolicy",
+      "StorageClass",
+      "PersistentVolume",
+      "PersistentVolumeClaim",
+      "Deployment",
+      "IngressClass",
+      "Ingress",
+      "Widget",
+    ],
+  );
+});
+
 test("objects get the namespace, labels and port protocols, and come in the order they are needed", () => {
   const release = render(webManifest());
   assert.deepEqual(

@@ -234,6 +234,10 @@ function withoutReplicas(object: AnyObject): AnyObject {
 /** What others refer to comes first; a Service before its Deployment, so that its readiness gate is injected. */
 const ORDER = [
   "Namespace",
+  // What a pod is admitted by: one that was made before them never gets their defaults.
+  "ResourceQuota",
+  "LimitRange",
+  "NetworkPolicy",
   "CustomResourceDefinition",
   "PriorityClass",
   "ServiceAccount",
@@ -243,6 +247,8 @@ const ORDER = [
   "ClusterRoleBinding",
   "ConfigMap",
   "Secret",
+  "StorageClass",
+  "PersistentVolume",
   "PersistentVolumeClaim",
   "Service",
   "PodDisruptionBudget",
@@ -251,6 +257,7 @@ const ORDER = [
   "DaemonSet",
   "HorizontalPodAutoscaler",
   "CronJob",
+  "IngressClass",
   "Ingress",
 ];
 
