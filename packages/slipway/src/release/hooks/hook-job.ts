@@ -40,7 +40,8 @@ export async function runJob(run: Run, given: JobRun): Promise<Result> {
   );
   const signal = AbortSignal.any([over.signal, given.signal]);
   try {
-    const options = { clock, signal, patienceMs: run.patienceMs() };
+    const { assureLock } = run.input;
+    const options = { clock, signal, patienceMs: run.patienceMs(), assureLock };
     const applied = await applyObjects(client, [...neededBy(run, given, object), object], options);
     const end = await follow(run, given, { applied, object, signal });
     if (end === undefined) return { outcome: "succeeded", job: object.metadata.name };

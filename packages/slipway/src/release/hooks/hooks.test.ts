@@ -1,11 +1,12 @@
 /** Hooks in whole clusters: Jobs and programs around a release, what they print, and what their failure means. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { exec, SlipwayError, until } from "@slipway/base";
+import { type Clock, exec, SlipwayError, systemClock, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import { type Deployment, isReason, type Job, type KubeClient, StatusError } from "@slipway/kube";
 import type { HookConfig } from "../../config/types.ts";
 import type { GatePorts } from "../gates/gate.ts";
+import { takeLock } from "../lock/lock.ts";
 import { parseManifest } from "../manifests/manifests.ts";
 import { renderObjects } from "../manifests/render.ts";
 import type { ReleaseContext, RenderedRelease, Target } from "../model.ts";
@@ -360,6 +361,43 @@ test("where it stays silent, nobody says that the migration was not started", as
     "hook migrate: its Job migrate-1 was begun, and then the cluster did not answer for 300 ms: refused; it may still be running",
   );
 });
+
+for (const [what, hookOf] of [
+  ["a migration", () => migration()],
+  ["a program", () => program("before", "echo begun")],
+] as const)
+  test(`whoever slept past the lock's time before ${what} does not begin it`, async () => {
+    const { context, of } = fresh();
+    const lines: string[] = [];
+    let sleptMs = 0;
+    const clock: Clock = {
+      ...systemClock,
+      now: () => systemClock.now() + sleptMs,
+      monotonic: () => systemClock.monotonic() + sleptMs,
+    };
+    const [osaka, tokyo] = context.targets as [Target, Target];
+    let stolen: Promise<unknown> = Promise.resolve();
+    const client = gated(osaka.client, async () => {
+      await stolen;
+    });
+    const { outcome } = (
+      await deploy(
+        { ...context, clock, targets: [{ ...osaka, client }, tokyo] },
+        of("v1", "good", [hookOf()]),
+        {
+          onEvent: (event) => {
+            if (event.type === "hook-log") lines.push(event.line);
+            if (event.type !== "hook-started") return;
+            sleptMs = 25_000;
+            const other = { ...context, clock, who: "mio", message: "", steal: true } as const;
+            stolen = takeLock(osaka.client, other).then((lock) => lock.release());
+          },
+        },
+      )
+    ).record;
+    assert.equal(outcome, "interrupted");
+    assert.deepEqual([await jobsIn(0, context.namespace), lines], [[], []]);
+  });
 
 test("a migration that somebody deletes has failed", async () => {
   const meanwhile = ({ client }: Target, namespace: string): Promise<unknown> =>

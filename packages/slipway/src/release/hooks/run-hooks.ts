@@ -159,6 +159,7 @@ async function program(
   },
 ): Promise<Result> {
   const { clock, gates: ports } = run.input.context;
+  await run.input.assureLock?.();
   const timer = new AbortController();
   const over = new AbortController();
   clock.sleep(given.hook.timeoutMs, timer.signal).then(
