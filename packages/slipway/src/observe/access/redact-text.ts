@@ -6,7 +6,7 @@
  * Names that mean something else in a sentence (`exit code: 1`, `primary key: id`) count in query strings only, and
  * behind a colon that is no JSON's a value must look like a secret: `unexpected token: in`.
  */
-import { REDACTED } from "./redact.ts";
+import { REDACTED, Redactor } from "./redact.ts";
 
 const NAMES = [
   ...["token", "password", "passwd", "pwd", "passphrase", "secret", "credential", "credentials"],
@@ -43,6 +43,13 @@ export function redactText(text: string, further: readonly string[]): string {
       const isProse = separator.includes(":") && quote === "" && opening === "";
       return isProse && !looksSecret(bare) ? all : `${name}${quote}${separator}${opening}${REDACTED}`;
     });
+}
+
+const redactor = new Redactor();
+
+/** Of one line that leaves the cluster which it was written in, in a record or a message. */
+export function withoutSecrets(line: string): string {
+  return redactText(redactor.apply(line), redactor.further);
 }
 
 function isSecretName(name: string, further: readonly string[]): boolean {

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "@slipway/base";
 import type { ContainerStatus, Event, KubeClient, Pod } from "@slipway/kube";
+import { withoutSecrets } from "../../observe/access/redact-text.ts";
 import { type Observation, timeOf } from "../engine/observe.ts";
 import type { Cause } from "../judge/causes.ts";
 import { containerKey } from "../judge/crash.ts";
@@ -166,7 +167,9 @@ function exitOf(pod: Pod | undefined, container: string | undefined): Evidence["
     exitCode: end.exitCode,
     ...(end.signal === undefined ? {} : { signal: end.signal }),
     ...(end.reason === undefined ? {} : { reason: end.reason }),
-    ...(end.message === undefined || end.message === "" ? {} : { message: end.message }),
+    ...(end.message === undefined || end.message === ""
+      ? {}
+      : { message: end.message.split("\n").map(withoutSecrets).join("\n") }),
     ...(limits?.["memory"] === undefined ? {} : { memoryLimit: String(limits["memory"]) }),
   };
 }

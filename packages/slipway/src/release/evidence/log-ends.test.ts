@@ -51,3 +51,16 @@ test("of a few endless lines the end is kept", async () => {
   assert.equal(tail.at(-1), "Error: no database");
   assert.ok(tail.join("").length <= 10_000);
 });
+
+test("what a program that dies says of its secrets is not kept", async () => {
+  const { tail } = await endsOf([
+    "cannot reach postgres://web:pa55w0rd@db:5432/shop",
+    'config: {"apiKey":"0123456789","port":8080}',
+    "FATAL: password authentication failed for user web",
+  ]);
+  assert.deepEqual(tail, [
+    "cannot reach postgres://web:REDACTED@db:5432/shop",
+    'config: {"apiKey":"REDACTED","port":8080}',
+    "FATAL: password authentication failed for user web",
+  ]);
+});

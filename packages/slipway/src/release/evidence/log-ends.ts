@@ -4,6 +4,7 @@
  * So a log that is too long to be had whole is asked for twice, once from each end.
  */
 import type { KubeClient } from "@slipway/kube";
+import { withoutSecrets } from "../../observe/access/redact-text.ts";
 
 export interface LogEnds {
   /** Empty when the whole log is in `tail`. */
@@ -78,5 +79,6 @@ async function lastBytes(log: AsyncIterable<Uint8Array>, maxBytes: number): Prom
 function linesOf(bytes: Uint8Array): readonly string[] {
   const lines = Buffer.from(bytes).toString().split("\n");
   if (lines.at(-1) === "") lines.pop();
-  return lines;
+  // It goes into the release's record, and to Slack: a program that dies says what it was started with.
+  return lines.map(withoutSecrets);
 }
