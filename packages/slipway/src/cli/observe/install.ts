@@ -28,7 +28,7 @@ export const command: CommandDeclaration = {
     "slipway observe install --env production --dry-run > observe.yaml",
   ],
   async run(context, input) {
-    const { observedTargets } = await import("./targets.ts");
+    const { inEach, observedTargets } = await import("./targets.ts");
     const { install, plannedObjects } = await import("../../observer/install/install.ts");
     const { stringify } = await import("yaml");
     const { project, observe, targets } = await observedTargets(context, input);
@@ -68,11 +68,10 @@ export const command: CommandDeclaration = {
     };
     const image = await pushObserveImage(context, project, textOption(input, "base"), say);
     const { clock, signal } = context;
-    for (const { name, client } of targets) {
+    return inEach(context, targets, async ({ name, client }) => {
       const sayOf = (line: string): void => say(`${name}: ${line}`);
       await install({ client, clock, signal, say: sayOf }, wishFor(name, image));
-    }
-    return 0;
+    });
   },
 };
 

@@ -6,13 +6,13 @@ export const command: CommandDeclaration = {
   examples: ["slipway observe status --env production"],
   onlyPrints: true,
   async run(context, input) {
-    const { observedTargets } = await import("./targets.ts");
+    const { inEach, observedTargets } = await import("./targets.ts");
     const { installedState } = await import("../../observer/install/install.ts");
     const { reachCollector } = await import("../../observer/reach-collector.ts");
     const { project, targets } = await observedTargets(context, input);
     const { name: service, namespace } = project.config;
     let isWell = true;
-    for (const { name, client } of targets) {
+    const exitCode = await inEach(context, targets, async ({ name, client }) => {
       const state = await installedState(client, namespace, service);
       const collector = state.isCollectorReady
         ? await reachCollector(name, client, { namespace, service })
@@ -23,8 +23,8 @@ export const command: CommandDeclaration = {
       isWell &&= state.isCollectorReady && state.agents.ready >= state.agents.wanted && figures !== undefined;
       if (isSet(input, "json")) context.write(`${JSON.stringify({ cluster: name, ...state, figures })}\n`);
       else context.write(`${render(name, state, figures)}\n`);
-    }
-    return isWell ? 0 : 1;
+    });
+    return exitCode > 0 || isWell ? exitCode : 1;
   },
 };
 

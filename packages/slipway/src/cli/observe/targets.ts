@@ -1,5 +1,5 @@
 /** Which clusters `slipway observe …` is about. */
-import { SlipwayError } from "@slipway/base";
+import { renderError, SlipwayError } from "@slipway/base";
 import type { ObserveConfig } from "../../config/observe.ts";
 import type { Target } from "../../release/model.ts";
 import { type CliContext, type CommandInput, textOption } from "../command.ts";
@@ -41,4 +41,24 @@ export async function observedTargets(context: CliContext, input: CommandInput):
     hint: `Known: ${all.map(({ name }) => name).join(", ")}.`,
     exitCode: 2,
   });
+}
+
+/** One after the other; what fails in one is told, and the others get their turn. Resolves with the exit code. */
+export async function inEach(
+  context: Pick<CliContext, "signal" | "writeError">,
+  targets: readonly Target[],
+  work: (target: Target) => Promise<void>,
+): Promise<number> {
+  let exitCode = 0;
+  for (const target of targets) {
+    try {
+      await work(target);
+    } catch (error) {
+      if (context.signal.aborted) throw error;
+      const { exitCode: own = 1 } = error instanceof SlipwayError ? error : {};
+      exitCode = Math.max(exitCode, own);
+      context.writeError(`${target.name}: ${renderError(error)}\n`);
+    }
+  }
+  return exitCode;
 }

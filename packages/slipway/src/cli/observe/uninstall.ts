@@ -11,7 +11,7 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway observe uninstall --env production"],
   async run(context, input) {
-    const { observedTargets } = await import("./targets.ts");
+    const { inEach, observedTargets } = await import("./targets.ts");
     const { removals, uninstall } = await import("../../observer/install/install.ts");
     const { project, targets } = await observedTargets(context, input);
     const { name: service, namespace } = project.config;
@@ -20,15 +20,14 @@ export const command: CommandDeclaration = {
       context.write(
         isSet(input, "json") ? `${JSON.stringify({ step: "observe", text: line })}\n` : `${line}\n`,
       );
-    for (const { name, client } of targets) {
+    return inEach(context, targets, async ({ name, client }) => {
       if (isSet(input, "dryRun")) {
         for (const { kind, name: object } of removals(namespace, service, deletesData))
           say(`${name}: would delete ${kind} ${object}`);
-        continue;
+        return;
       }
       await uninstall({ client, say: (line) => say(`${name}: ${line}`) }, namespace, service, deletesData);
       if (!deletesData) say(`${name}: the volume is kept, if there was one; --delete-data deletes it`);
-    }
-    return 0;
+    });
   },
 };
