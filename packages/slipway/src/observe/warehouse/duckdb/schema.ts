@@ -91,7 +91,7 @@ export const NOTHING_SEALED: SealedFiles = { access: [], logs: [], quarantine: [
  * A column costs nothing where nobody asks for it, and a join a tenth of a scan, as long as each row finds exactly one
  * partner and joins are inner ones (DuckDB looks those up in an array, and never leaves out an outer one). So every id
  * has its row in `named_*`, and whose lines count is decided for each source, not for each line. Numbers are signed:
- * DuckDB sorts unsigned ones as texts where it looks for a quantile, in five times the time and memory.
+ * DuckDB sorts unsigned ones as texts where it looks for a quantile, in three times the time. The plans: schema.test.ts.
  */
 export function viewsOf(sealed: SealedFiles, prefer: "auto" | "edge" | "pods"): readonly string[] {
   const classOf = `CASE WHEN a.status = 499 THEN '499' ELSE
