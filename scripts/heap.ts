@@ -33,6 +33,7 @@ export async function makeHeap({ root, folder, external, places }: HeapOptions):
     target: "node24",
     sourcemap: true,
     sourcesContent: false,
+    minifyWhitespace: true,
     external: [...external],
     plugins: [places, lazyBuiltins()],
     // A heap can import nothing; what it can require is looked up when it is needed.

@@ -12,18 +12,18 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway build", "slipway build --builder slipway", "slipway build --json"],
   async run(context, input) {
-    const { openProject, shippableVersion } = await import("./project.ts");
+    const { openProject, shippableSources } = await import("./project.ts");
     const { builderOf } = await import("./builder.ts");
     const builder = builderOf(context, input);
     const project = await openProject(context, input);
     // git looks while the rest is loaded.
-    const looking = shippableVersion(context, input, project.config);
+    const looking = shippableSources(context, input, project.config);
     looking.catch(() => {}); // thrown where it is awaited
     const { buildStep, outputOf, pushStep } = await import("./steps.ts");
     const output = outputOf(context, isSet(input, "json"));
     if (isSet(input, "dryRun")) {
       const { versionTag } = await import("./git.ts");
-      const tag = versionTag(await looking);
+      const tag = versionTag((await looking).version);
       for (const image of project.config.images) {
         output.emit({
           step: "build",

@@ -3,10 +3,11 @@ import { SlipwayError } from "@slipway/base";
 import { loadConfig } from "../config/load.ts";
 import type { Resolved } from "../config/resolve.ts";
 import type { Config } from "../config/types.ts";
+import type { ImageVersion } from "../images/build.ts";
 import { observerSpec } from "../observer/process.ts";
 import { findWorld, type WorldPaths, type WorldSpec, type WorldState, worldPaths } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
-import { readVersion, type Version } from "./git.ts";
+import { lastCommitOf, readVersion, sourceOf, type Version } from "./git.ts";
 
 export interface Project {
   readonly config: Config;
@@ -42,6 +43,45 @@ export async function shippableVersion(
     });
   }
   return version;
+}
+
+/** What git says of what is to be built. */
+export interface Sources {
+  readonly version: Version;
+  /** By image. */
+  readonly versions: Readonly<Record<string, ImageVersion>>;
+  /** Where they are, as an address for people. */
+  readonly source: string | undefined;
+}
+
+/** As `shippableVersion`, with the rest that a build wants to know: asked in one go, git answers sooner. */
+export async function shippableSources(
+  context: CliContext,
+  input: CommandInput,
+  config: Config,
+): Promise<Sources> {
+  const [version, versions, source] = await Promise.all([
+    shippableVersion(context, input, config),
+    imageVersions(context, config),
+    sourceOf(config.root, context.env),
+  ]);
+  return { version, versions, source };
+}
+
+/** An image is as old as the last commit that touched its context, so that other commits do not change its digest. */
+async function imageVersions(context: CliContext, config: Config): Promise<Record<string, ImageVersion>> {
+  const entries = await Promise.all(
+    config.images.map(async ({ name, from }) => {
+      const paths =
+        from.kind === "context" ? [from.context, from.dockerfile] : from.kind === "node" ? [from.folder] : [];
+      if (paths.length === 0) return [];
+      const last = await lastCommitOf(config.root, paths, context.env);
+      return last === undefined
+        ? []
+        : [[name, { commitTimeMs: last.timeMs, revision: last.commit }] as const];
+    }),
+  );
+  return Object.fromEntries(entries.flat());
 }
 
 export function worldSpec(project: Project): WorldSpec {

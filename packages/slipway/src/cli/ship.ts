@@ -12,7 +12,7 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway ship", "slipway ship --env production", "slipway ship --dry-run"],
   async run(context, input) {
-    const { ensureWorld, openProject, shippableVersion } = await import("./project.ts");
+    const { ensureWorld, openProject, shippableSources } = await import("./project.ts");
     const { findWorld } = await import("../world/state.ts");
     const { versionTag } = await import("./git.ts");
     const { buildStep, outputOf, pushStep, withReferences } = await import("./steps.ts");
@@ -23,17 +23,17 @@ export const command: CommandDeclaration = {
     const builder = builderOf(context, input);
     const project = await openProject(context, input);
     const { config } = project;
-    const version = await shippableVersion(context, input, config);
+    const sources = await shippableSources(context, input, config);
     const output = outputOf(context, isSet(input, "json"));
     const command = verifyWords(input);
     output.say(
-      `${config.name} ${versionTag(version)} → ${config.environment} (${config.release.waves.map((wave) => wave.join(" + ")).join(", then ")})`,
+      `${config.name} ${versionTag(sources.version)} → ${config.environment} (${config.release.waves.map((wave) => wave.join(" + ")).join(", then ")})`,
     );
 
     // What can be found wrong in files and images is, before the world is started or anything leaves this machine.
     await checkFiles(project);
     output.say("build");
-    const built = await buildStep(context, project, version, output, builder);
+    const built = await buildStep(context, project, sources, output, builder);
     if (!isSet(input, "skipVerify")) {
       output.say("verify");
       const verified = await verifyStep(context, project, built, undefined, output, {

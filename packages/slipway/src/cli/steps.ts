@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
 import { publishFolder } from "../edge/bucket/publish.ts";
 import { attachedTo } from "../images/attest/attach.ts";
-import type { ImageVersion } from "../images/build.ts";
 import type { Builder } from "../images/engine/engine.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
@@ -13,8 +12,8 @@ import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
-import { lastCommitOf, sourceOf, type Version, versionTag } from "./git.ts";
-import type { Project } from "./project.ts";
+import { type Version, versionTag } from "./git.ts";
+import type { Project, Sources } from "./project.ts";
 
 /** What `slipway build` leaves for the steps after it, in `.slipway/build/images.json`. */
 export interface BuildRecord {
@@ -46,19 +45,17 @@ export function outputOf(context: CliContext, json: boolean): StepOutput {
 export const buildRecordPath = ({ paths }: Project): string => join(paths.root, "build", "images.json");
 const layoutPath = ({ paths }: Project): string => join(paths.root, "build", "layout");
 
-/** `looking`: the version, or the promise of it; nothing is written before it is known. */
+/** `looking`: what git says of the sources; nothing is written before it is known. */
 export async function buildStep(
   context: CliContext,
   project: Project,
-  looking: Version | Promise<Version>,
+  looking: Sources | Promise<Sources>,
   output: StepOutput,
   builder: Builder = "auto",
 ): Promise<BuildRecord> {
   const { config } = project;
-  const [version, versions, source, { buildImages }] = await Promise.all([
+  const [{ version, versions, source }, { buildImages }] = await Promise.all([
     looking,
-    imageVersions(context, project),
-    sourceOf(config.root, context.env),
     import("../images/build.ts"), // the steps after it start without
   ]);
   const ignore = join(project.paths.root, ".gitignore");
@@ -130,25 +127,6 @@ async function removeOld(
   });
   // The local clusters run from the same files what lies in their registry.
   if (swept !== undefined) await removeFiles(swept, { directory: paths.layers, others: [paths.images] });
-}
-
-/** An image is as old as the last commit that touched its context, so that other commits do not change its digest. */
-async function imageVersions(
-  context: CliContext,
-  { config }: Project,
-): Promise<Record<string, ImageVersion>> {
-  const entries = await Promise.all(
-    config.images.map(async ({ name, from }) => {
-      const paths =
-        from.kind === "context" ? [from.context, from.dockerfile] : from.kind === "node" ? [from.folder] : [];
-      if (paths.length === 0) return [];
-      const last = await lastCommitOf(config.root, paths, context.env);
-      return last === undefined
-        ? []
-        : [[name, { commitTimeMs: last.timeMs, revision: last.commit }] as const];
-    }),
-  );
-  return Object.fromEntries(entries.flat());
 }
 
 /**

@@ -106,3 +106,23 @@ test("it looks once a day, and after a clock that went back at once", () =>
     assert.notEqual(await tidy(21), undefined);
     assert.notEqual(await tidy(15), undefined);
   }));
+
+test("what was remembered of files and blocks for more than a week goes", () =>
+  layoutWith(async ({ layout, build, tidy }) => {
+    await build(20, "web");
+    const records: string[] = [];
+    for (const name of ["unchanged", "members", "attached", "layers"]) {
+      await mkdir(layout.cachePath(name), { recursive: true });
+      for (const day of [12, 14]) {
+        const record = layout.cachePath(name, `${day}.json`);
+        await writeFile(record, "{}");
+        await utimes(record, day * 86_400, day * 86_400);
+        records.push(record);
+      }
+    }
+    await tidy(20);
+    assert.deepEqual(
+      records.filter((record) => existsSync(record)),
+      records.filter((record) => record.endsWith("14.json")),
+    );
+  }));

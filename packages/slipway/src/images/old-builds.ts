@@ -4,7 +4,7 @@
  * pulled again. A layer that a build takes again without making it is touched then, and counts as used.
  */
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readCache, writeCache } from "@slipway/base";
 import type { Swept } from "./garbage.ts";
@@ -62,5 +62,19 @@ export async function removeOldBuilds(layout: ImageLayout, builds: OldBuilds): P
       await rm(place, { recursive: true, force: true });
   }
   await removeFiles(swept, { directory: layout.cachePath("unpacked") });
+  await removeOldRecords(layout, now - KEEP_FOR_MS);
   return swept;
+}
+
+/** What files, blocks and documents were: each build with a change adds some, and one that is missed is made again. */
+const GROWING = ["unchanged", "members", "attached", "layers"];
+
+async function removeOldRecords(layout: ImageLayout, beforeMs: number): Promise<void> {
+  for (const folder of GROWING.map((name) => layout.cachePath(name))) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      const path = join(folder, name);
+      const facts = await stat(path).catch(() => undefined);
+      if (facts !== undefined && facts.mtimeMs < beforeMs) await rm(path, { force: true }).catch(() => {});
+    }
+  }
 }
