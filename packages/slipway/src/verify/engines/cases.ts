@@ -449,8 +449,12 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         return assert.rejects(engine.createProject({ name: "cases", services }), refused);
       }
       await running(services, async (project) => {
-        const [first] = await seen(project.container("one").processes());
-        assert.notEqual(first?.comm, "sleep");
+        const isInFront = async (): Promise<boolean> => {
+          const processes = await seen(project.container("one").processes());
+          return processes.some(({ pid, comm }) => pid !== 1 && comm === "sleep");
+        };
+        // Before it has started the program it would not hear a signal either.
+        await until("the program to run behind it", isInFront);
         assert.equal((await project.container("one").stop(10_000)).wasKilled, false);
       });
       // The program's own end, its code and its user are the container's.
