@@ -117,7 +117,8 @@ test("logs -f goes on with lines that come later, until it is interrupted", asyn
   await project.get("/?from=the-story");
   await follow.sees("/?from=the-story");
   follow.child.kill("SIGINT");
-  assert.equal((await follow.ended).code, 0);
+  const { code, stderr } = await follow.ended;
+  assert.deepEqual([code, stderr], [0, ""]);
 });
 
 test("rollback --dry-run says where it would go and stays", async () => {

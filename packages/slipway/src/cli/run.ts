@@ -15,7 +15,8 @@ export async function runCommandLine(
   commands: Readonly<Record<string, CommandDeclaration>>,
   groups: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const interrupt = listenForInterrupts();
+  let onlyPrints = false;
+  const interrupt = listenForInterrupts(() => onlyPrints);
   process.stderr.on("error", () => {}); // nobody is left to read it
   process.on("uncaughtExceptionMonitor", (error) => {
     if (error.stack !== undefined) error.stack = inSources(error.stack); // Node prints it next
@@ -54,7 +55,8 @@ export async function runCommandLine(
       program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
   for (const [path, declaration] of made) {
     add(program, path.split(" "), declaration, async (input) => {
-      output.mayEndEarly(declaration.onlyPrints === true);
+      onlyPrints = declaration.onlyPrints === true;
+      output.mayEndEarly(onlyPrints);
       process.exitCode = await declaration.run(context, input);
     });
   }
@@ -63,11 +65,13 @@ export async function runCommandLine(
   process.stdout.write("", () => process.exit());
 }
 
-function listenForInterrupts(): AbortSignal {
+/** What only prints has no step to finish: it ends. */
+function listenForInterrupts(onlyPrints: () => boolean): AbortSignal {
   const interrupt = new AbortController();
   process.on("SIGINT", () => {
     if (interrupt.signal.aborted) process.exit(130); // the second Ctrl-C means it
-    process.stderr.write("\ninterrupted; finishing the step (press Ctrl-C again to stop at once)\n");
+    if (!onlyPrints())
+      process.stderr.write("\ninterrupted; finishing the step (press Ctrl-C again to stop at once)\n");
     interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "interrupted", exitCode: 130 }));
   });
   // A terminal that closes (SIGHUP) takes its text with it, not the release's record.
