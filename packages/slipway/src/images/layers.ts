@@ -85,6 +85,11 @@ export class ImageFiles {
     yield* walk(this.#root, "");
   }
 
+  /** Everything below the root that is no folder, in no order, links not followed. */
+  visit(see: (path: string, node: FileNode) => void): void {
+    visitFiles(this.#root, "", see);
+  }
+
   /** The bytes of a file. `limit` cuts long ones. */
   async read(node: FileNode, limit = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const length = Math.min(node.size, limit);
@@ -268,9 +273,18 @@ function applyLayer(root: FileNode, entries: readonly PlacedEntry[], layer: numb
     }
   }
   let top = root;
+  // The folder of the entry before: mostly the next one's too. It stays what it is as long as files alone are placed.
+  let folder: { readonly path: string; readonly node: FileNode } | undefined;
   for (const entry of entries) {
     if (baseName(entry.path).startsWith(WHITEOUT)) continue;
-    top = place(top, entry, layer);
+    const path = parentPath(entry.path);
+    if (entry.kind !== "file" || entry.path === "") {
+      top = place(top, entry, layer);
+      folder = undefined;
+      continue;
+    }
+    if (folder?.path !== path) folder = { path, node: parentFor(top, path, layer) };
+    folder.node.children?.set(baseName(entry.path), nodeOf(entry, layer));
   }
   return top;
 }
@@ -379,6 +393,13 @@ function* walk(node: FileNode, path: string): Generator<{ path: string; node: Fi
   for (const [name, child] of children) {
     yield { path: `${path}/${name}`, node: child };
     yield* walk(child, `${path}/${name}`);
+  }
+}
+
+function visitFiles(folder: FileNode, path: string, see: (path: string, node: FileNode) => void): void {
+  for (const [name, node] of folder.children ?? []) {
+    if (node.kind === "directory") visitFiles(node, `${path}/${name}`, see);
+    else see(`${path}/${name}`, node);
   }
 }
 

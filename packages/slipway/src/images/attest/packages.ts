@@ -30,6 +30,11 @@ export interface BilledImage {
   readonly created: string | undefined;
 }
 
+const RPM = /^\/(?:var\/lib|usr\/lib\/sysimage)\/rpm\/(?:rpmdb\.sqlite|Packages(?:\.db)?)$/;
+/** Where distroless images have one file for each package. */
+const STATUS = /^\/var\/lib\/dpkg\/status\.d\/[^/]+$/;
+const NPM = /\/node_modules\/(?:@[^/]+\/)?[^/@.][^/]*\/package\.json$/;
+
 export async function listPackages(files: ImageFiles): Promise<PackageList> {
   const read = async (path: string): Promise<string | undefined> => {
     const found = files.lookup(path);
@@ -43,17 +48,17 @@ export async function listPackages(files: ImageFiles): Promise<PackageList> {
     packages.push(...parseApk(text, path));
     break; // one may be a link to the other
   }
-  const unread = new Set<string>();
-  for (const { path, node } of files.entries()) {
-    if (/^\/(?:var\/lib|usr\/lib\/sysimage)\/rpm\/(?:rpmdb\.sqlite|Packages(?:\.db)?)$/.test(path))
-      unread.add(path);
-    if (node.kind !== "file") continue;
-    if (/^\/var\/lib\/dpkg\/status\.d\/[^/]+$/.test(path) && !path.endsWith(".md5sums")) {
-      packages.push(...parseDpkg(await files.readText(node), path));
-    } else if (/\/node_modules\/(?:@[^/]+\/)?[^/@.][^/]*\/package\.json$/.test(path)) {
-      packages.push(...(await npmPackage(files, node, path)));
-    }
-  }
+  const unread: string[] = [];
+  const lists: { readonly path: string; readonly node: FileNode }[] = [];
+  const manifests: { readonly path: string; readonly node: FileNode }[] = [];
+  files.visit((path, node) => {
+    if (RPM.test(path)) unread.push(path);
+    if (node.kind !== "file") return;
+    if (path.endsWith("/package.json") && NPM.test(path)) manifests.push({ path, node });
+    if (STATUS.test(path) && !path.endsWith(".md5sums")) lists.push({ path, node });
+  });
+  for (const { path, node } of lists) packages.push(...parseDpkg(await files.readText(node), path));
+  for (const { path, node } of manifests) packages.push(...(await npmPackage(files, node, path)));
   const key = ({ kind, name, version }: InstalledPackage): string => `${kind} ${name} ${version}`;
   const sorted = packages.sort((a, b) =>
     key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : a.path < b.path ? -1 : 1,
@@ -61,7 +66,7 @@ export async function listPackages(files: ImageFiles): Promise<PackageList> {
   return {
     packages: sorted,
     distribution: distributionOf(await read("/etc/os-release")),
-    unread: [...unread],
+    unread: unread.sort(),
   };
 }
 
