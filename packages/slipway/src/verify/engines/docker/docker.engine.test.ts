@@ -92,6 +92,7 @@ for (const kind of ["docker", "podman"] as const) {
           docker: connection.docker,
           kind,
           clock: systemClock,
+          remote: undefined,
           owner: JSON.stringify({ ...self, startTicks: "1" }),
           ulimits: [],
           look: hostLook,

@@ -34,7 +34,8 @@ export function dockerEngine({ connection, clock, look }: DockerEngineOptions): 
         clock,
         owner,
         ulimits: kind === "podman" && isLocal ? ownUlimits() : [],
-        look: isLocal ? look : () => remoteLook(address.host),
+        remote: isLocal ? undefined : address.host,
+        look: isLocal ? look : () => remoteLook(`the engine at ${address.host} runs on another machine`),
       }),
     sweep: async () => {
       const filters = { label: [OWNER_LABEL] };

@@ -3,17 +3,22 @@
  * is asked by a helper that enters it. For root, as engines of the whole machine are; a rootless engine's containers lie
  * in a user namespace that only the helper can enter.
  */
-import { readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { findTool } from "@slipway/cluster/sandbox";
 import type { Unseen } from "../engine.ts";
 import { InsideHelper } from "../inside/helper.ts";
 import { processesOf } from "../inside/processes.ts";
 import { filesIn } from "../inside/root.ts";
 import { socketsOf } from "../inside/sockets.ts";
-import type { Look } from "./look.ts";
+import { type Look, remoteLook } from "./look.ts";
 
-/** `pid`: of the container's first process, in our pid namespace. */
+/**
+ * `pid`: of the container's first process, as its engine says it. Engines in a virtual machine answer on a socket of this
+ * one all the same, and count the machine's processes: here that number is nobody's, or somebody else's.
+ */
 export function hostLook(pid: number): Look {
+  if (!isFirstOfOwnNamespace(statusOf(pid)))
+    return remoteLook("the engine's containers are not processes of this machine");
   let helper: InsideHelper | undefined;
   const network = async <T extends object>(
     ask: (helper: InsideHelper) => Promise<T>,
@@ -37,6 +42,21 @@ export function hostLook(pid: number): Look {
     resolve: (name, timeoutMs) => network((inside) => inside.ask({ do: "resolve", name, timeoutMs })),
     close: () => helper?.close(),
   };
+}
+
+/** By /proc/PID/status: a container's first process has the number 1 in a namespace below ours. Pure. */
+export function isFirstOfOwnNamespace(status: string): boolean {
+  const numbers = /^NSpid:\s*(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? [];
+  return numbers.length > 1 && numbers.at(-1) === "1";
+}
+
+/** Empty when there is no such process. */
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 const hasOtherUserNamespace = (pid: number): boolean =>

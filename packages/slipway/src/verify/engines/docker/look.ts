@@ -21,10 +21,10 @@ export interface Look {
   close(): void;
 }
 
-/** Of an engine on another machine nothing can be seen this way. */
-export function remoteLook(where: string): Look {
+/** Of containers of another machine nothing can be seen this way. `whose`: "the engine at … runs on another machine". */
+export function remoteLook(whose: string): Look {
   const unseen: Unseen = {
-    unseen: `the engine at ${where} runs on another machine, and what is in its containers is read from /proc`,
+    unseen: `${whose}, and what is in its containers is read from /proc`,
     remedy: "Run the checks where the engine runs, or use --engine sandbox.",
   };
   const never = (): Promise<Unseen> => Promise.resolve(unseen);

@@ -17,6 +17,8 @@ export interface DockerProjectOptions {
   readonly clock: Clock;
   readonly owner: string;
   readonly ulimits: readonly Ulimit[];
+  /** The address of an engine of another machine, which sees no folder of this one. */
+  readonly remote: string | undefined;
   readonly look: (pid: number) => Look;
 }
 
@@ -52,7 +54,8 @@ export class DockerProject implements Project {
   }
 
   async create(): Promise<void> {
-    const { docker } = this.#options;
+    const { docker, remote } = this.#options;
+    if (remote !== undefined) refuseBinds(this.spec, remote);
     const isAlone = this.spec.isAlone === true && (await hasDefaultNetwork(this.#options));
     const names = {
       isAlone,
@@ -137,6 +140,23 @@ export class DockerProject implements Project {
     await Promise.all([...this.#containers.values()].map((container) => container.remove()));
     await Promise.all([...this.#networks, ...this.#volumes].map(removeIfThere));
   }
+}
+
+/** It would make empty folders of that name over there, and the checks would be about these. */
+export function refuseBinds({ name: project, services }: ProjectSpec, remote: string): void {
+  const problems = services.flatMap(({ name, mounts }) =>
+    mounts.flatMap((mount) =>
+      mount.kind === "bind" ? [`services/${name}/volumes: ${mount.source}:${mount.path}`] : [],
+    ),
+  );
+  if (problems.length === 0) return;
+  throw new SlipwayError({
+    code: "ENGINE_UNSUPPORTED",
+    where: `project ${project}`,
+    message: `the engine at ${remote} runs on another machine and does not see files of this one:\n  ${problems.join("\n  ")}`,
+    hint: "Copy them into the image, or run the project here: --engine sandbox.",
+    exitCode: 2,
+  });
 }
 
 /**

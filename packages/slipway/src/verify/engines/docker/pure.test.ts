@@ -3,6 +3,8 @@ import { describe, test } from "node:test";
 import type { ServiceSpec } from "../engine.ts";
 import { aService } from "../testing.ts";
 import { createOptions, laterNetworks } from "./create-options.ts";
+import { isFirstOfOwnNamespace } from "./host-look.ts";
+import { refuseBinds } from "./project.ts";
 import { lateStop, logsSince, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 import { ulimitsOf } from "./ulimits.ts";
@@ -122,6 +124,28 @@ describe("what an inspection says", () => {
       assert.partialDeepStrictEqual(state, expected as never);
     });
   }
+});
+
+test("folders of this machine are refused by an engine of another one, each with its place", () => {
+  const bind = { kind: "bind", source: "/src/conf", path: "/conf", isReadOnly: true } as const;
+  const services = [aService("web", { mounts: [bind] }), aService("db")];
+  assert.throws(() => refuseBinds({ name: "shop", services }, "tcp://builder:2376"), {
+    code: "ENGINE_UNSUPPORTED",
+    message: /tcp:\/\/builder:2376 .*\n {2}services\/web\/volumes: \/src\/conf:\/conf$/,
+  });
+  refuseBinds({ name: "shop", services: services.slice(1) }, "tcp://builder:2376");
+});
+
+test("a process is a container's first when it is number 1 of a namespace below ours", () => {
+  const rows: readonly (readonly [string, boolean])[] = [
+    ["Name:\tnginx\nNSpid:\t4321\t1\n", true],
+    ["NSpid:\t4321\t77\t1\n", true],
+    ["NSpid:\t4321\n", false], // of this machine, and only has the number
+    ["NSpid:\t4321\t12\n", false],
+    ["NSpid:\t1\n", false],
+    ["", false],
+  ];
+  for (const [status, expected] of rows) assert.equal(isFirstOfOwnNamespace(status), expected, status);
 });
 
 test("what could not be killed had ended by itself, when the engine says so", () => {
