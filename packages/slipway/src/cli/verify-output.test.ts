@@ -25,7 +25,7 @@ test("on a terminal one line says how far it is and what failed, is never wrappe
   const writes = written(true, false);
   assert.equal(writes[0], "\r  1 passed · image web › port 80\x1b[K");
   assert.equal(writes[1], "\r  1 passed, 1 failed · image web › file\x1b[K");
-  assert.equal(writes[2], "\r  1 passed, 1 failed, 1 unknown · image w\x1b[K");
+  assert.equal(writes[2], "\r  1 passed, 1 failed, 1 unknown · image\x1b[K");
   assert.equal(writes[3], "\r\x1b[K");
   for (const text of writes) assert.ok(text.replace(/^\r|\x1b\[K$/g, "").length < 40);
 });
