@@ -131,7 +131,7 @@ function servedAlready(url: string): SlipwayError {
     code: "USAGE_DASHBOARD",
     where: "slipway dashboard",
     message: `that of the local world is served already, at ${url}`,
-    hint: "Set observe.dashboard (port, host, names) in slipway.config.ts, and start the world again.",
+    hint: "Set observe.dashboard.port, host or names in slipway.config.ts, and start the world again.",
     exitCode: 2,
   });
 }
