@@ -120,6 +120,18 @@ test("slipway build loads no cluster, no Kubernetes client, no HTTP client and, 
   );
 });
 
+test("slipway verify of what needs no container loads no release, no cluster and no HTTP client", async () => {
+  const build = ["build", "--builder", "slipway", "--allow-dirty"];
+  await loaded(build, 0);
+  const one = await loaded(["verify", "--image", "app", "--engine", "none", "--allow-dirty"], 0);
+  assert.deepEqual(packagesOf(one), ["commander", "semver", "yaml", "zod"]);
+  // As for a build.
+  assert.deepEqual(
+    one.files.filter((file) => /^(?:cluster|kube)\/|^slipway\/(?:release|notify)\//.test(file)),
+    ["cluster/runtimes/runtime.ts"],
+  );
+});
+
 test("slipway status loads of the cluster only its arithmetic, and not Node's own fetch", async () => {
   const one = await loaded(["status", "--json"], 0);
   assert.deepEqual(packagesOf(one), ["commander", "yaml", "zod"]);

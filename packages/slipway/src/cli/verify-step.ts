@@ -10,14 +10,11 @@ import { type EngineChoice, engineOpener } from "../verify/engines/open.ts";
 import { imageFetcher, isOtherImage } from "../verify/other-images.ts";
 import { type Phase, phaseOf } from "../verify/plan.ts";
 import { runVerify, type ServiceAccess } from "../verify/run.ts";
-import { collectStructureTests } from "../verify/structure-test/load.ts";
 import { callWorld } from "../world/control.ts";
 import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { composePaths } from "./compose/options.ts";
-import { composeBuildOf, registryClientOf } from "./compose.ts";
-import { renderUnbuilt } from "./deploy-step.ts";
 import type { Project } from "./project.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
 import { emptyHintOf, liveLine, type ShowOptions, showReport } from "./verify-output.ts";
@@ -54,17 +51,12 @@ export async function verifyStep(
   const live = liveLine(context, output);
   const report = await runVerify({
     files: structureTests.length > 0 ? [] : config.verify,
-    checks: await collectStructureTests(structureTests, {
-      cwd: context.cwd,
-      images: record.images.map(({ name }) => name),
-      image: options.image,
-      env: context.env,
-    }),
+    checks: await structureChecks(context, record, structureTests, options.image),
     images: record.images,
     fetchImage: imageFetcher({
       layout: join(project.paths.root, "build", "layout"),
       clock: context.clock,
-      registry: () => registryClientOf(context, project),
+      registry: async () => (await import("./compose.ts")).registryClientOf(context, project),
     }),
     root: config.root,
     clock: context.clock,
@@ -72,7 +64,8 @@ export async function verifyStep(
     engine: engineOpener(options.engine ?? "auto", { ...context, folder: project.paths.root }),
     compose: composeRunner({
       ...context,
-      buildOf: (loaded) => composeBuildOf(context, loaded, composePaths(loaded).layout),
+      buildOf: async (loaded) =>
+        (await import("./compose.ts")).composeBuildOf(context, loaded, composePaths(loaded).layout),
     }),
     clusters: {
       async open(place) {
@@ -103,6 +96,17 @@ export async function verifyStep(
   if (hasLeak)
     output.say("  Keep such files out of the image with .dockerignore, or copy only what it needs.");
   return report.exitCode;
+}
+
+async function structureChecks(
+  { cwd, env }: CliContext,
+  record: BuildRecord,
+  files: readonly string[],
+  image: string | undefined,
+): Promise<readonly Check[]> {
+  if (files.length === 0) return [];
+  const { collectStructureTests } = await import("../verify/structure-test/load.ts");
+  return collectStructureTests(files, { cwd, env, image, images: record.images.map(({ name }) => name) });
 }
 
 const LATER: Readonly<Record<Phase, string>> = {
@@ -145,6 +149,7 @@ function askedOf({ only, image, filter }: VerifyStepOptions): readonly string[] 
 
 /** As `t.workload` names them. None where nothing could run: then the line before says so. */
 async function workloadsOf(project: Project): Promise<readonly string[]> {
+  const { renderUnbuilt } = await import("./deploy-step.ts"); // with it comes all of a release
   const { objects } = await renderUnbuilt(project);
   return objects
     .filter((one) => (WORKLOAD_KINDS as readonly string[]).includes(one.kind) && !isScaledToNone(one))

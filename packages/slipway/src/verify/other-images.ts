@@ -24,7 +24,7 @@ export function imageFetcher(options: {
   /** The folder of the image layout that they are taken into. */
   readonly layout: string;
   readonly clock: Clock;
-  readonly registry: () => RegistryClient;
+  readonly registry: () => RegistryClient | Promise<RegistryClient>;
 }): FetchImage {
   return async (name, folder, platform = hostPlatform()) => {
     const layout = await ImageLayout.open(options.layout, { clock: options.clock });
@@ -38,7 +38,7 @@ export function imageFetcher(options: {
       return held(plainName(basename(name)), descriptor);
     }
     const { repository } = parseReference(name, `describeImage ${name}`);
-    const registry = options.registry();
+    const registry = await options.registry();
     try {
       return await held(repository, await registry.pull(name, layout, { platform }));
     } finally {
