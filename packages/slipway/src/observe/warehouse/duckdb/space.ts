@@ -42,8 +42,10 @@ export function isInvalidated(error: unknown): boolean {
   return error instanceof Error && /database has been invalidated|FATAL Error/.test(error.message);
 }
 
+/** The class of the error comes first, but not where rows are appended: there it is left out. */
+const OUT_OF_MEMORY =
+  /^(?:TransactionContext Error: .*)?Out of Memory Error|^Failed to append: .*(?:failed|could not) (?:to )?allocate/;
+
 export function isOutOfMemory(error: unknown): boolean {
-  return (
-    error instanceof Error && /^(?:TransactionContext Error: .*)?Out of Memory Error/.test(error.message)
-  );
+  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
 }
