@@ -51,7 +51,7 @@ const IN_CLUSTERS: Entries = {
 const BESIDE_IN_IMAGE = ["@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"];
 
 /** Packages that stay where npm put them: native code, or so much that is seldom used that it would only be in the way. */
-const EXTERNAL = [
+export const EXTERNAL = [
   ...["dockerode", "@duckdb/*", "@resvg/*", "dejavu-fonts-ttf"],
   ...["@kubernetes/client-node", "@slack/*", "@google-cloud/*", "xmlbuilder2"],
 ];

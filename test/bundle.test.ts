@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { globSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,7 +15,7 @@ import { type ExecResult, exec } from "../packages/base/src/index.ts";
 import { findBundle, stampOf } from "../packages/slipway/bin/bundle.mjs";
 import { commands } from "../packages/slipway/src/cli/commands.ts";
 import { startRegistry } from "../packages/slipway/src/images/registry/registry.ts";
-import { bundle } from "../scripts/bundle.ts";
+import { bundle, EXTERNAL } from "../scripts/bundle.ts";
 import { writeTypes } from "../scripts/types.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -60,6 +61,25 @@ test("two bundles made at once are both whole, and one of them is current", asyn
   assert.equal(names.length, 2);
   const [one, other] = await Promise.all(names.map((name) => readdir(join(dist, name), { recursive: true })));
   assert.deepEqual(one?.sort(), other?.sort());
+});
+
+test("what is imported late is beside the bundle, or ours: a package inside of it would have no names", async () => {
+  const late: string[] = [];
+  for (const file of globSync("packages/*/src/**/*.ts", { cwd: root })) {
+    if (/\.test\.ts$|testing/.test(file)) continue;
+    const text = await readFile(join(root, file), "utf8");
+    for (const [, name = ""] of text.matchAll(/\bimport\("([^."\n][^"\n]*)"\)/g))
+      if (!name.startsWith("node:") && !name.startsWith("@slipway/")) late.push(name);
+  }
+  assert.ok(late.includes("@google-cloud/bigquery"));
+  const beside = (name: string): boolean =>
+    [...EXTERNAL, "esbuild"].some((one) =>
+      one.endsWith("*") ? name.startsWith(one.slice(0, -1)) : name === one,
+    );
+  assert.deepEqual(
+    late.filter((name) => !beside(name)),
+    [],
+  );
 });
 
 test("the version and every help text are the same", async () => {

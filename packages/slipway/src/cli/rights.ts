@@ -23,7 +23,7 @@ export const command: CommandDeclaration = {
     const { openProject } = await import("./project.ts");
     const { renderUnbuilt } = await import("./deploy-step.ts");
     const { rightsFor } = await import("../release/rights/rights.ts");
-    const { stringify } = await import("yaml");
+    const { stringify } = await import("./yaml.ts");
     const usage = (where: string, message: string, hint: string): Error =>
       new SlipwayError({ code: "USAGE_RIGHTS", where, message, hint, exitCode: 2 });
     const purpose = input.arguments[0] ?? "deploy";

@@ -30,7 +30,7 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { inEach, observedTargets } = await import("./targets.ts");
     const { install, plannedObjects } = await import("../../observer/install/install.ts");
-    const { stringify } = await import("yaml");
+    const { stringify } = await import("../yaml.ts");
     const { project, observe, targets } = await observedTargets(context, input);
     const { handedOver } = await import("../../observer/collector/input.ts");
     const { missingForSlack } = await import("../../notify/notify.ts");
