@@ -6,7 +6,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { renderTable, writeAtomic } from "../packages/base/src/index.ts";
 import { ParseContext } from "../packages/slipway/src/observe/access/context.ts";
@@ -18,6 +18,7 @@ import {
   newLineBatch,
 } from "../packages/slipway/src/observe/access/parser.ts";
 import { accessLogFile, THREE_MILLION } from "./access-fixture.ts";
+import { machineLine, resultFile } from "./machine.ts";
 
 const GOAL_PER_SECOND = 2_000_000;
 const rounds = Number(process.argv[2] ?? 3);
@@ -121,11 +122,11 @@ const own = best(known[0] as Figure);
 const head = [
   `${lines.toLocaleString("en")} lines of an nginx log, ${rounds} rounds (goal: ${GOAL_PER_SECOND.toLocaleString("en")} lines/s of one core)`,
   "CPU seconds, not wall time; on a busy machine they grow too, so compare with mawk in the same run",
-  `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? "unknown"})`,
+  machineLine(),
 ];
 const page = ["# Parsing access logs", "", ...head.map((line) => `- ${line}`), "", "```", table, "```", ""];
 console.log(page.join("\n"));
-await writeAtomic(join(import.meta.dirname, "results", "parse.md"), page.join("\n"));
+await writeAtomic(resultFile("parse"), page.join("\n"));
 if (lines / own < GOAL_PER_SECOND) {
   console.error(
     `${perSecond(own)} lines/s of one core are fewer than ${GOAL_PER_SECOND.toLocaleString("en")}`,
