@@ -1,7 +1,7 @@
 /**
  * Blocks of a layer packed as gzip members: a gzip file may be several, one after the other (RFC 1952, 2.2), and every engine
  * reads such layers, as eStargz makes them. The same bytes give the same member, so a member is taken from the layer
- * that it was last in; where it lies there is remembered by the block's digest, with its own, which is checked when it is taken.
+ * that it was packed for; where it lies there is remembered by the block's digest, with its own, which is checked when it is taken.
  */
 import { hash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
