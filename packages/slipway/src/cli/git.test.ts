@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { publicAddress } from "./git.ts";
+import { exec } from "@slipway/base";
+import { changedSince, lastCommitOf, publicAddress, readVersion, sourceOf } from "./git.ts";
 
 for (const [remote, address] of [
   ["git@github.com:team/web.git", "https://github.com/team/web"],
@@ -13,3 +17,44 @@ for (const [remote, address] of [
 ] as const) {
   test(`the source's address: ${remote}`, () => assert.equal(publicAddress(remote), address));
 }
+
+test("git answers what is asked in one go: each question its own, whatever stands in names and messages", async () => {
+  const root = await mkdtemp(join(tmpdir(), "slipway it's $HOME `git` "));
+  const { env } = process;
+  const git = async (...args: string[]): Promise<void> => {
+    const who = ["-c", "user.name=Ann 0", "-c", "user.email=ann@example.com"];
+    const { exitCode, stderr } = await exec(["git", "-C", root, ...who, ...args], { env });
+    assert.equal(exitCode, 0, stderr);
+  };
+  try {
+    await git("init", "-q");
+    await writeFile(join(root, "a b'c.txt"), "1");
+    await git("add", "-A");
+    await git("commit", "-qm", "ends with 0");
+    await git("remote", "add", "origin", "git@example.com:team/web.git");
+    const asked = await Promise.all([
+      readVersion(root, env),
+      lastCommitOf(root, [join(root, "a b'c.txt")], env),
+      lastCommitOf(root, [join(root, "none")], env),
+      sourceOf(root, env),
+      readVersion(join(root, "no such folder"), env),
+    ]);
+    const [version, last, none, source, nowhere] = asked;
+    assert.deepEqual(
+      [version.message, version.author, version.email, version.dirty],
+      ["ends with 0", "Ann 0", "ann@example.com", false],
+    );
+    assert.deepEqual(last, { commit: version.commit, timeMs: version.timeMs });
+    assert.equal(none, undefined);
+    assert.equal(source, "https://example.com/team/web");
+    assert.equal(nowhere.commit, undefined);
+
+    await writeFile(join(root, "a b'c.txt"), "2");
+    await writeFile(join(root, "new\n0"), "");
+    assert.equal((await readVersion(root, env)).dirty, true);
+    assert.deepEqual(await changedSince(root, version.commit ?? "", ["."], [], env), ["a b'c.txt", "new\n0"]);
+    assert.equal(await sourceOf(root, { ...env, PATH: "/nowhere" }), undefined);
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
