@@ -53,7 +53,9 @@ async function runGuide(blocks: readonly Block[]): Promise<void> {
       if (info === "ts run") script += `node ${file}\n`;
       if (info === "sh run") script += text;
     }
-    const env = { ...process.env, PATH: `${bin}:${dirname(process.execPath)}:${process.env["PATH"]}` };
+    // As for its reader: the program in one piece that `npm ci` has made, where the sources are still those.
+    const { SLIPWAY_SOURCES: _, ...rest } = process.env;
+    const env = { ...rest, PATH: `${bin}:${dirname(process.execPath)}:${process.env["PATH"]}` };
     const result = await exec(["sh", "-c", script], { cwd: folder, env });
     assert.equal(result.exitCode, 0, result.stdout + result.stderr);
   } finally {
