@@ -7,6 +7,7 @@
  * went back by itself when it failed: what runs then is the good one before it, and leaving that has to be meant.
  */
 import { SlipwayError } from "@slipway/base";
+import { cleanCommit, isCommit } from "./commit.ts";
 import { heldBy, isHealthyIn, isHeld, runningIn } from "./history/history.ts";
 import type { ReleaseRecord } from "./model.ts";
 
@@ -167,9 +168,12 @@ function byNumber(records: readonly ReleaseRecord[], wish: RollbackWish, to: num
   return record;
 }
 
+/** Of what was shipped from a commit and from a work tree with changes on top of it, the commit's own is meant. */
 function byCommit(records: readonly ReleaseRecord[], wish: RollbackWish, prefix: string): ReleaseRecord {
-  const matching = records.filter((record) => record.version.commit.startsWith(prefix));
-  const commits = [...new Set(matching.map((record) => record.version.commit))];
+  const named = records.filter((record) => isCommit(record.version.commit, prefix));
+  const clean = named.filter((record) => cleanCommit(record.version.commit) === record.version.commit);
+  const matching = clean.length > 0 ? clean : named;
+  const commits = [...new Set(named.map((record) => cleanCommit(record.version.commit)))];
   if (commits.length === 0) {
     const known = [...new Set(records.map((record) => record.version.commit.slice(0, 12)))].join(", ");
     throw noTarget(`no release of a commit ${prefix}`, `Kept: ${known}.`);

@@ -1,5 +1,6 @@
 /** Releases as plain lines: for terminals without cursor control, CI logs and golden files. Pure. */
 import { assertNever, formatAge, formatDuration, renderTable } from "@slipway/base";
+import { showCommit } from "./commit.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence/evidence.ts";
 import { describeGone } from "./history/gone.ts";
@@ -23,7 +24,7 @@ export function renderHistory(records: readonly ReleaseRecord[], now: number): s
       String(record.number),
       formatAge(now - record.startedAt),
       record.outcome,
-      record.version.commit.slice(0, 12),
+      showCommit(record.version),
       whatOf(record),
       Object.entries(record.clusters)
         .map(([name, cluster]) => `${name}: ${clusterText(cluster)}`)
@@ -61,7 +62,7 @@ export function renderStatus(report: StatusReport, now?: number): string {
   if (newest === undefined)
     lines.push(isKnown ? "No release yet." : "No release that the clusters which answer know of.");
   else {
-    const commit = newest.version.commit.slice(0, 12);
+    const commit = showCommit(newest.version);
     lines.push(`newest release: ${newest.number} ${newest.outcome}, ${commit} ${whatOf(newest)}`.trimEnd());
   }
   if (holder !== undefined) {
@@ -175,7 +176,7 @@ export function renderEvent(event: ReleaseEvent): string | undefined {
       const what =
         event.kind === "rollback"
           ? `takes release ${event.leaves} back to ${event.restores}`
-          : `${event.version.commit.slice(0, 12)}${event.version.dirty ? " (dirty)" : ""}`;
+          : showCommit(event.version);
       const again = event.isResumed === true ? "goes on where it was cut off, " : "";
       return `release ${event.number} of ${event.service} (${event.environment}): ${again}${what}, by ${event.who}`;
     }

@@ -15,6 +15,7 @@ import type {
   ReleaseRef,
 } from "../../notify/message.ts";
 import type { Notifier } from "../../notify/notifier.ts";
+import { showCommit } from "../commit.ts";
 import type { ReleaseEvent } from "../events.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { GateRecord } from "../gates/gate.ts";
@@ -36,7 +37,7 @@ export function viewAfter(
     const what =
       event.kind === "rollback"
         ? `taking release ${event.leaves} back to ${event.restores}`
-        : `shipping ${commitOf(event.version)}`;
+        : `shipping ${showCommit(event.version)}`;
     return {
       state: "running",
       title: `${event.service}: release ${event.number}, ${what}`,
@@ -209,14 +210,10 @@ function factsOf(release: {
   const { environment, version, who, from } = release;
   return [
     { label: "environment", value: environment },
-    { label: "commit", value: commitOf(version) },
+    { label: "commit", value: showCommit(version) },
     { label: "by", value: `${who} (${from})` },
     ...(version.author === "" ? [] : [{ label: "author", value: version.author }]),
   ];
-}
-
-function commitOf(version: VersionInfo): string {
-  return `${version.commit.slice(0, 12)}${version.dirty ? " (dirty)" : ""}`;
 }
 
 function authorOf({ author, email }: VersionInfo): { readonly author?: Author } {

@@ -5,6 +5,7 @@ import type { Secret } from "@slipway/kube";
 import type { ClusterRecord, ReleaseRecord } from "../model.ts";
 import { chooseTarget } from "../rollback.ts";
 import { apiClient, recordOf } from "../testing.ts";
+import { renderHistory } from "../text.ts";
 import {
   deleteRecord,
   expired,
@@ -321,6 +322,41 @@ test("a commit names its newest good release; one that names two commits, or non
   assert.throws(() => choose("abc"), { message: "abc is the beginning of several commits: abcd1, abce2" });
   assert.throws(() => choose("0000"), { message: "no release of a commit 0000" });
   assert.throws(() => choose("ffff"), { message: "release 4 is what runs now" });
+});
+
+test("a commit may be named whole, and means itself rather than a work tree with changes on top of it", () => {
+  const whole = "0123456789abcdef0123456789abcdef01234567";
+  const short = whole.slice(0, 12);
+  const records = [
+    ofCommit(5, "ffff0"),
+    ofCommit(4, `${short}-dirty`),
+    ofCommit(3, short),
+    ofCommit(2, "0123aaaaaaaa-dirty"),
+    ofCommit(1, "uncommitted"),
+  ];
+  const choose = (toCommit: string): number =>
+    chooseTarget(records, { clusters: names, toCommit }).target.number;
+  assert.equal(choose(whole), 3);
+  assert.equal(choose(short), 3);
+  assert.equal(choose("01234"), 3);
+  assert.equal(choose(`${short}-dirty`), 4);
+  assert.equal(choose("0123aaaaaaaa"), 2);
+  assert.throws(() => choose("0123"), {
+    message: `0123 is the beginning of several commits: ${short}, 0123aaaaaaaa`,
+  });
+});
+
+test("the list says which releases had changes that were not committed", () => {
+  const of = (number: number, commit: string, dirty: boolean): ReleaseRecord =>
+    record(number, { version: { commit, message: "", author: "", dirty } });
+  const lines = renderHistory(
+    [of(3, "0123456789ab-dirty", true), of(2, "0123456789ab", false), of(1, "uncommitted", true)],
+    0,
+  );
+  const commits = lines
+    .split("\n")
+    .map((line) => /[0-9a-f]{12}( \(dirty\))?|uncommitted( \(dirty\))?/.exec(line)?.[0]);
+  assert.deepEqual(commits.slice(1), ["0123456789ab (dirty)", "0123456789ab", "uncommitted"]);
 });
 
 test("a later release that is healthy everywhere lifts the hold on what it carries", () => {

@@ -1,5 +1,6 @@
 /** One release whole: `slipway history NUMBER`. What a person asks the morning after. Pure. */
 import { formatAge, formatDuration } from "@slipway/base";
+import { showCommit } from "../commit.ts";
 import type { ClusterRecord, ReleaseRecord } from "../model.ts";
 import { renderCause, renderEvidence, whatOf } from "../text.ts";
 
@@ -9,7 +10,7 @@ export function renderRecord(record: ReleaseRecord, now: number): string {
   const author = version.author === "" ? "" : ` by ${version.author}`;
   return [
     `release ${record.number} of ${record.service} (${record.environment}): ${record.outcome}`,
-    `  what     ${record.kind === "rollback" ? whatOf(record) : `${version.commit.slice(0, 12)}${version.dirty ? " (dirty)" : ""}${author}`}`,
+    `  what     ${record.kind === "rollback" ? whatOf(record) : `${showCommit(version)}${author}`}`,
     ...version.message
       .trim()
       .split("\n")

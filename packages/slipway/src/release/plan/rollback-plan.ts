@@ -5,6 +5,7 @@
 import { formatAge, formatDuration } from "@slipway/base";
 import type { AnyObject } from "@slipway/kube";
 import { identityOf } from "../apply/prune.ts";
+import { showCommit } from "../commit.ts";
 import { canonicalJson } from "../manifests/config-names.ts";
 import { podSpecOf } from "../manifests/workload.ts";
 import type { ReleaseRecord } from "../model.ts";
@@ -130,7 +131,7 @@ export function renderRollbackPlan(input: {
   const name = (record: ReleaseRecord): string => {
     const line = record.version.message.split("\n")[0] ?? "";
     const age = formatAge(now - record.startedAt);
-    return `release ${record.number} (${record.version.commit.slice(0, 12)}${line === "" ? "" : ` ${line}`}, ${age} ago, by ${record.who})`;
+    return `release ${record.number} (${showCommit(record.version)}${line === "" ? "" : ` ${line}`}, ${age} ago, by ${record.who})`;
   };
   const marks = { create: "+", change: "~", prune: "-" } as const;
   const untouched = input.others.length === 0 ? "" : `; ${input.others.join(", ")} not`;
