@@ -58,3 +58,17 @@ test("git answers what is asked in one go: each question its own, whatever stand
     await rm(root, { recursive: true, force: true });
   }
 });
+
+test("a repository that git does not read is not taken for a folder without one", async () => {
+  const root = await mkdtemp(join(tmpdir(), "slipway-git-"));
+  const env = { ...process.env, GIT_TEST_ASSUME_DIFFERENT_OWNER: "1", LC_ALL: "de_DE.UTF-8" };
+  try {
+    assert.equal((await readVersion(root, env)).commit, undefined);
+    await exec(["git", "-C", root, "init", "-q"], { env: process.env });
+    await assert.rejects(readVersion(root, env), { code: "GIT_NOT_TRUSTED", where: root, exitCode: 3 });
+    assert.equal((await readVersion(root, process.env)).commit, undefined);
+    assert.equal((await readVersion(root, { ...env, PATH: "/nowhere" })).commit, undefined);
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { relative, resolve } from "node:path";
 import type { Readable } from "node:stream";
-import { shellLine } from "@slipway/base";
+import { exec, SlipwayError, shellLine } from "@slipway/base";
 
 export interface Version {
   /** Full commit, or undefined outside a git repository or before the first commit. */
@@ -16,11 +16,13 @@ export interface Version {
   readonly timeMs: number;
 }
 
+/** Rejects with GIT_NOT_TRUSTED: what is committed must not be shipped as if it were not. */
 export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise<Version> {
   const [log, status = ""] = await Promise.all([
     ask(root, ["log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"], env),
     ask(root, ["status", "--porcelain", "--", "."], env),
   ]);
+  if (log === undefined) await refuseUntrusted(root, env);
   if (log === undefined)
     return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
   const [commit = "", seconds = "0", author = "", email = "", message = ""] = log.split("\n");
@@ -32,6 +34,21 @@ export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise
     ...(email === "" ? {} : { email }),
     timeMs: Number(seconds) * 1000,
   };
+}
+
+/** A repository of another user, as in a container with a mounted checkout, is one that git does not read (git-config, safe.directory). */
+async function refuseUntrusted(root: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const asked = exec(["git", "-C", root, "rev-parse", "--git-dir"], { env: { ...env, LC_ALL: "C" } });
+  const { stderr } = await asked.catch(() => ({ stderr: "" })); // there is no git
+  const folder = /detected dubious ownership in repository at '(.*)'/.exec(stderr)?.[1];
+  if (folder === undefined) return;
+  throw new SlipwayError({
+    code: "GIT_NOT_TRUSTED",
+    where: folder,
+    message: "git does not read this repository, because it belongs to another user",
+    hint: `If you trust it: ${shellLine(["git", "config", "--global", "--add", "safe.directory", folder])}`,
+    exitCode: 3,
+  });
 }
 
 /** The commit that last touched any of these paths; undefined when none did, or outside a git repository. */
