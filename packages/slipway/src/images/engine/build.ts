@@ -36,7 +36,7 @@ export async function buildWithEngine(build: EngineBuild): Promise<Descriptor> {
     const isBare = !(await hasState(build.from.context));
     const context = isBare ? build.from.context : await staged(build.context, join(folder, "context"));
     const make = async (isFresh: boolean): Promise<Descriptor> => {
-      await run(build, buildCommand(build, context, folder, isFresh));
+      await run(build, buildCommand(build, context, folder, isFresh), ownCommand(build));
       await save(build, folder, archive);
       return importArchive(archive, build.layout, build.platform);
     };
@@ -71,14 +71,15 @@ async function save(build: EngineBuild, folder: string, archive: string): Promis
 const loadedTag = (folder: string): string => `slipway-build:${basename(folder)}`;
 
 /**
- * The words of the build; pure. `folder`: where `id` is left (docker, podman), or whose name buildx's image gets. With
+ * The words of the build; pure. `folder`: where `id` is left (docker, podman), or whose name buildx's image gets;
+ * undefined: the image is not wanted. With
  * buildx the image goes through Docker's own store: its default driver cannot write archives ("Docker exporter is not
  * supported for the docker driver", docker/buildx build/opt.go) unless that store is containerd's.
  */
 export function buildCommand(
   build: EngineBuild,
   context: string,
-  folder: string,
+  folder: string | undefined,
   isFresh = false,
 ): readonly string[] {
   const { engine, from, labels, platform } = build;
@@ -100,12 +101,19 @@ export function buildCommand(
     ...(from.network === undefined ? [] : ["--network", from.network]),
     ...(isForeign ? ["--platform", showPlatform(platform)] : []),
     ...Object.entries(from.secrets ?? {}).flatMap(([id, secret]) => ["--secret", secretFlag(id, secret)]),
-    ...(engine.kind === "buildx"
-      ? ["--load", "--tag", loadedTag(folder)]
-      : ["--iidfile", join(folder, "id")]),
+    ...outputWords(engine.kind, folder),
     context,
   ];
 }
+
+function outputWords(kind: Engine["kind"], folder: string | undefined): readonly string[] {
+  if (folder === undefined) return [];
+  return kind === "buildx" ? ["--load", "--tag", loadedTag(folder)] : ["--iidfile", join(folder, "id")];
+}
+
+/** For a person, afterwards: what the build made for itself is gone then. */
+const ownCommand = (build: EngineBuild): string =>
+  shellLine(buildCommand({ ...build, labels: {} }, build.from.context, undefined));
 
 const secretFlag = (id: string, secret: BuildSecret): string =>
   "env" in secret ? `id=${id},env=${secret.env}` : `id=${id},src=${secret.file}`;
@@ -129,7 +137,7 @@ function refuseLacking({ engine, from, platform, modern, image }: EngineBuild): 
   });
 }
 
-async function run(build: EngineBuild, command: readonly string[]): Promise<void> {
+async function run(build: EngineBuild, command: readonly string[], own?: string): Promise<void> {
   const { engine, env, signal, onOutput, image } = build;
   const result = await exec(command, {
     env: { ...env, ...engine.env },
@@ -142,7 +150,7 @@ async function run(build: EngineBuild, command: readonly string[]): Promise<void
     code: "IMAGES_ENGINE_FAILED",
     where: `images/${image}`,
     message: `${engine.name} exited ${result.exitCode}:\n  ${last}`,
-    hint: `Run it yourself: ${shellLine(command.filter((word) => !word.startsWith("org.opencontainers.") && word !== "--label"))}`,
+    ...(own === undefined ? {} : { hint: `Run it yourself: ${own}` }),
     exitCode: 1,
   });
 }

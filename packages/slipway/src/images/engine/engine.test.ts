@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SlipwayError } from "@slipway/base";
 import type { ImageLayout } from "../layout.ts";
@@ -111,3 +114,23 @@ test("what the classic builder lacks is one error that names all of it, before a
     return true;
   });
 });
+
+for (const kind of ["docker", "buildx", "podman"] as const) {
+  test(`${kind}: the command to try by hand names nothing that is gone after the build`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "slipway-fake-"));
+    try {
+      const program = join(folder, kind === "podman" ? "podman" : "docker");
+      await writeFile(program, "#!/bin/sh\necho no such base >&2\nexit 3\n", { mode: 0o755 });
+      const wanted = build({ engine: engine(kind), env: { PATH: `${folder}:/bin` } });
+      await assert.rejects(buildWithEngine(wanted), (error: unknown) => {
+        assert.ok(error instanceof SlipwayError);
+        assert.match(error.message, /exited 3:\n {2}no such base/);
+        assert.match(error.hint ?? "", /^Run it yourself: (?:docker|podman) .* \/src\/web$/);
+        assert.doesNotMatch(error.hint ?? "", /slipway-|--iidfile|--label|--tag/);
+        return true;
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
