@@ -29,6 +29,7 @@ test("one Dockerfile and one image belong together, whatever they are called", (
   const { text, notes } = renderStarter({
     name: "hello",
     dockerfiles: [dockerfile(".")],
+    nodeFolders: [],
     objects: [deployment("hello", "registry.example.com/team/hello:1.0"), service("hello", 80)],
   });
   assert.match(text, /"registry\.example\.com\/team\/hello": \{ context: "\." \}/);
@@ -44,6 +45,7 @@ test("a Dockerfile with RUN is built like others, and what it needs is said", ()
   const { text, notes } = renderStarter({
     name: "shop",
     dockerfiles: [dockerfile("web", { hasRun: true }), dockerfile("api")],
+    nodeFolders: [],
     objects: [
       deployment("web", "web"),
       deployment("api", "api"),
@@ -56,3 +58,20 @@ test("a Dockerfile with RUN is built like others, and what it needs is said", ()
   assert.ok(notes.some((note) => note.startsWith("images: web/Dockerfile has RUN")));
   assert.ok(notes.includes("edge: no route leads to api; add one for what people reach"), notes.join("\n"));
 });
+
+/** [image of the Deployment, folders with a lockfile, the line that is written for it, or the note that there is none] */
+const WITHOUT_DOCKERFILE: readonly (readonly [string, readonly string[], RegExp])[] = [
+  ["hello", ["."], /\n {4}hello: \{ node: "\." \},\n/],
+  ["web", ["api", "apps/web"], /\n {4}web: \{ node: "apps\/web" \},\n/],
+  ["hello", ["api", "web"], /hello has no Dockerfile here and names no registry/],
+  ["hello", [], /hello has no Dockerfile here and names no registry/],
+  ["nginx:1.27", ["."], /nginx has no Dockerfile here; it must come from a registry/],
+  ["registry.example.com/team/hello", ["."], /it must come from a registry/],
+];
+for (const [image, nodeFolders, expected] of WITHOUT_DOCKERFILE) {
+  test(`${image} without a Dockerfile beside ${nodeFolders.join(" and ") || "nothing"}`, () => {
+    const objects = [deployment("hello", image), service("hello", 80)];
+    const { text, notes } = renderStarter({ name: "hello", dockerfiles: [], nodeFolders, objects });
+    assert.match([text, ...notes].join("\n"), expected);
+  });
+}

@@ -23,7 +23,7 @@ export function renderStarter(survey: Survey): Starter {
   ];
   if (images.length > 0) {
     lines.push("  images: {");
-    for (const found of images) lines.push(`    ${imageLine(found)}`);
+    for (const { image, value } of images) lines.push(`    ${imageKey(image)}: ${value},`);
     lines.push("  },");
   }
   lines.push(
@@ -65,29 +65,33 @@ export function renderStarter(survey: Survey): Starter {
 
 interface MatchedImage {
   readonly image: string;
-  readonly found: FoundDockerfile;
+  /** As it is written: `{ context: "web" }`. */
+  readonly value: string;
 }
 
 function pathOf({ context, dockerfile }: FoundDockerfile): string {
   return context === "." ? dockerfile : `${context}/${dockerfile}`;
 }
 
-/** `web: { context: "web" },` */
-function imageLine({ image, found }: MatchedImage): string {
-  const key = /^[a-z0-9]+$/i.test(image) ? image : JSON.stringify(image);
+const imageKey = (image: string): string => (/^[a-z0-9]+$/i.test(image) ? image : JSON.stringify(image));
+
+function contextValue(found: FoundDockerfile): string {
   const file = found.dockerfile === "Dockerfile" ? "" : `, dockerfile: ${JSON.stringify(found.dockerfile)}`;
-  return `${key}: { context: ${JSON.stringify(found.context)}${file} },`;
+  return `{ context: ${JSON.stringify(found.context)}${file} }`;
 }
 
 /** Which Dockerfile makes which image of the manifests: by the folder's name, or because there is only one of each. */
 function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
-  const named = [...new Set(survey.objects.flatMap(containerImages))].map(repositoryOf);
+  const written = new Set(survey.objects.flatMap(containerImages));
+  const named = [...written].map(repositoryOf);
+  // Neither a registry nor a tag: a key of the configuration, which no registry can answer for.
+  const isKey = (repository: string): boolean => written.has(repository) && !repository.includes("/");
   const lastPart = (repository: string): string => repository.split("/").at(-1) as string;
   const free = new Set(survey.dockerfiles);
   const matched: MatchedImage[] = [];
   const take = (image: string, found: FoundDockerfile): void => {
     free.delete(found);
-    matched.push({ image, found });
+    matched.push({ image, value: contextValue(found) });
     if (found.hasRun) {
       notes.push(
         `images: ${pathOf(found)} has RUN, which needs its base from a registry; an engine builds it where one answers, else the sandbox`,
@@ -103,10 +107,25 @@ function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
   const [dockerfile] = free;
   if (dockerfile !== undefined && free.size === 1 && left.length === 1)
     take(left.pop() as string, dockerfile);
-  for (const repository of left)
+  const folders = new Set(survey.nodeFolders);
+  for (const repository of left) {
+    const own = [...folders].find((folder) => folder.split("/").at(-1) === lastPart(repository));
+    const only = left.length === 1 && folders.size === 1 ? [...folders][0] : undefined;
+    const folder = isKey(repository) ? (own ?? only) : undefined;
+    if (folder === undefined) {
+      notes.push(
+        isKey(repository)
+          ? `images: ${repository} has no Dockerfile here and names no registry; say under images what it is made from before you ship`
+          : `images: ${repository} has no Dockerfile here; it must come from a registry, with a fixed tag`,
+      );
+      continue;
+    }
+    matched.push({ image: repository, value: `{ node: ${JSON.stringify(folder)} }` });
+    const file = folder === "." ? "package.json" : `${folder}/package.json`;
     notes.push(
-      `images: ${repository} has no Dockerfile here; it must come from a registry, with a fixed tag`,
+      `images: ${repository} is made from ${file} and its lockfile, without a Dockerfile; its base is this machine's Node, another one is base: "node:24-slim"`,
     );
+  }
   for (const { context } of free) notes.push(`images: no manifest names an image for ${context}/Dockerfile`);
   return matched;
 }

@@ -1,4 +1,4 @@
-/** What `slipway init` finds in a folder: Dockerfiles, and Kubernetes manifests with the images and ports they name. */
+/** What `slipway init` finds in a folder: Dockerfiles, Node services without one, and Kubernetes manifests with the images and ports they name. */
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { SlipwayError } from "@slipway/base";
@@ -25,6 +25,8 @@ export interface FoundObject {
 export interface Survey {
   readonly name: string;
   readonly dockerfiles: readonly FoundDockerfile[];
+  /** Folders with package.json and package-lock.json and without a Dockerfile, relative; "." for the root. */
+  readonly nodeFolders: readonly string[];
   readonly objects: readonly FoundObject[];
 }
 
@@ -50,7 +52,12 @@ export async function surveyProject(root: string): Promise<Survey> {
       exitCode: 2,
     });
   }
-  return { name: await projectName(root), dockerfiles, objects };
+  const has = new Set(files);
+  const nodeFolders = files
+    .filter((file) => basename(file) === "package-lock.json" && has.has(join(dirname(file), "package.json")))
+    .map((file) => dirname(file))
+    .filter((folder) => !dockerfiles.some(({ context }) => context === folder));
+  return { name: await projectName(root), dockerfiles, nodeFolders, objects };
 }
 
 async function walk(root: string, folder: string, depth: number): Promise<string[]> {
