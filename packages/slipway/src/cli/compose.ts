@@ -88,7 +88,7 @@ export function releaseContextOf(
     unreachableAfterMs: config.release.unreachableAfterMs,
     images: registry === undefined ? undefined : imageCheck(registry),
     preflight: config.preflight,
-    gates: gatePortsOf(context, project),
+    gates: gatePortsOf(context, project, targets),
     isHolderAlive: (holder) => isProcessAlive(holder),
     kubectl: (cluster) => kubectlFor(project, cluster),
   };

@@ -1,14 +1,15 @@
-/** What gates and hooks need from this machine: HTTP, programs, variables, the edge's counters, the terminal. */
+/** What gates and hooks need from this machine: HTTP, programs, variables, who counts requests, the terminal. */
 import { exec } from "@slipway/base";
 import type { EdgeStatus } from "../edge/edge.ts";
-import type { GatePorts } from "../release/gates/gate.ts";
+import type { GatePorts, RequestCounter } from "../release/gates/gate.ts";
+import type { Target } from "../release/model.ts";
 import { callWorld } from "../world/control.ts";
 import type { CliContext } from "./command.ts";
 import { type Project, requireWorld } from "./project.ts";
 
 const BODY_BYTES = 1_000_000;
 
-export function gatePortsOf(context: CliContext, project: Project): GatePorts {
+export function gatePortsOf(context: CliContext, project: Project, targets: readonly Target[]): GatePorts {
   return {
     async get(url, { headers = {}, signal }) {
       const answer = await fetch(url, { headers, signal, redirect: "manual" }).catch((error: unknown) => {
@@ -34,15 +35,41 @@ export function gatePortsOf(context: CliContext, project: Project): GatePorts {
       return { exitCode };
     },
     variable: (name) => context.env[name],
-    // Only local clusters stand behind an edge of ours.
-    served: project.config.isLocal
-      ? async () => {
-          const world = await requireWorld(project);
-          const { edgeStatus } = await callWorld<{ edgeStatus: EdgeStatus | null }>(world, "status");
-          return edgeStatus?.served ?? [];
-        }
-      : undefined,
+    served: counterOf(context, project, targets),
     ask: context.isTerminal && process.stdin.isTTY ? (_question, signal) => typedAnswer(signal) : undefined,
+  };
+}
+
+/** Only local clusters stand behind an edge of ours; elsewhere collectors read what the pods log. */
+function counterOf(
+  { clock }: CliContext,
+  project: Project,
+  targets: readonly Target[],
+): RequestCounter | undefined {
+  const { name: service, namespace, isLocal, observe } = project.config;
+  if (isLocal) {
+    return {
+      by: "edge",
+      async count() {
+        const world = await requireWorld(project);
+        const { edgeStatus } = await callWorld<{ edgeStatus: EdgeStatus | null }>(world, "status");
+        return { counts: edgeStatus?.served ?? [], missing: [] };
+      },
+    };
+  }
+  if (observe === undefined) return undefined;
+  return {
+    by: "collectors",
+    async count(question) {
+      // Of the commands that plug this in, few ask a gate.
+      const { reachCollector } = await import("../observer/reach-collector.ts");
+      const { countServed } = await import("../observer/served.ts");
+      const clusters = targets.map(({ name, client }) => ({
+        name,
+        reach: () => reachCollector(name, client, { namespace, service }),
+      }));
+      return countServed(clusters, clock, question);
+    },
   };
 }
 

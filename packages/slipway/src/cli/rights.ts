@@ -23,6 +23,7 @@ export const command: CommandDeclaration = {
     const { openProject } = await import("./project.ts");
     const { renderUnbuilt } = await import("./deploy-step.ts");
     const { rightsFor } = await import("../release/rights/rights.ts");
+    const { ratioGateOf } = await import("../config/release.ts");
     const { stringify } = await import("./yaml.ts");
     const usage = (where: string, message: string, hint: string): Error =>
       new SlipwayError({ code: "USAGE_RIGHTS", where, message, hint, exitCode: 2 });
@@ -46,8 +47,11 @@ export const command: CommandDeclaration = {
     ];
     const project = await openProject(context, input);
     const rendered = await renderUnbuilt(project);
-    const { name: service, namespace } = project.config;
-    const { manifests, unknown } = rightsFor({ service, namespace, rendered, purpose, subjects });
+    const { name: service, namespace, isLocal, observe, release } = project.config;
+    const asksCollectors = !isLocal && observe !== undefined && ratioGateOf(release) !== undefined;
+    const { manifests, unknown } = rightsFor({
+      ...{ service, namespace, rendered, purpose, subjects, asksCollectors },
+    });
     if (isSet(input, "json"))
       context.write(`${JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests })}\n`);
     else context.write(manifests.map((manifest) => stringify(manifest)).join("---\n"));

@@ -197,6 +197,23 @@ describe("resolving", () => {
     );
   });
 
+  test("a gate compares requests where the edge or collectors count them, not where nothing is observed", () => {
+    const environments = {
+      local: good.environments.local,
+      production: { clusters: { tokyo: context("gke") }, registry: "r.io/shop" },
+    };
+    const gates = [{ errorRatio: {} }];
+    const unobserved = { environments, observe: false };
+    assert.equal(resolve({ environments, release: { gates } }, "production").config.release.gates?.length, 1);
+    assert.equal(resolve({ ...unobserved, release: { gates } }).config.release.gates?.length, 1);
+    for (const release of [{ gates }, { waves: [{ clusters: ["tokyo"], gates }] }]) {
+      assert.throws(() => resolve({ ...unobserved, release }, "production"), {
+        code: "CONFIG_GATE_NO_EDGE",
+        where: "slipway.config.ts/release/gates",
+      });
+    }
+  });
+
   test("a wave may have a bake, a limit and gates of its own, which follow it", () => {
     const release = {
       waves: [{ clusters: ["osaka"], bake: "10m", maxParallel: 1, gates: [{ approval: {} }] }, ["tokyo"]],

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { parseDuration } from "@slipway/base";
 import type { ParsedConfig } from "./schema.ts";
-import type { GateConfig, HookConfig, WaveConfig } from "./types.ts";
+import type { GateConfig, HookConfig, ReleaseConfig, WaveConfig } from "./types.ts";
 
 type ParsedRelease = NonNullable<ParsedConfig["release"]>;
 type ParsedWave = NonNullable<ParsedRelease["waves"]>[number];
@@ -25,6 +25,13 @@ export function waveOf(wave: ParsedWave): WaveConfig {
 
 export function gatesOf(gates: readonly ParsedGate[]): readonly GateConfig[] {
   return toldApart(gates.map(gateOf));
+}
+
+/** The first gate of a release, or of its waves, that needs somebody who counts requests. */
+export function ratioGateOf({ gates = [], waveSettings = [] }: ReleaseConfig): GateConfig | undefined {
+  return [gates, ...waveSettings.map((wave) => wave.gates ?? [])]
+    .flat()
+    .find(({ kind }) => kind === "error-ratio");
 }
 
 /** Records know gates and hooks by their names, so two of one name get a number: `http`, `http 2`. */

@@ -7,7 +7,7 @@ import { parseDuration, SlipwayError } from "@slipway/base";
 import { localRegistryOf } from "./local-registry.ts";
 import { observeOf } from "./observe.ts";
 import { LOCAL_SEVERITIES, type PreflightSeverities } from "./preflight-checks.ts";
-import { clustersOf, gatesOf, hooksOf, waveOf } from "./release.ts";
+import { clustersOf, gatesOf, hooksOf, ratioGateOf, waveOf } from "./release.ts";
 import type { ParsedConfig } from "./schema.ts";
 import type {
   BuildSecret,
@@ -134,8 +134,6 @@ export function resolveConfig(
     keep: releaseField("keep", 20),
   };
 
-  if (!isLocal) refuseEdgeGates(release, file);
-
   const config: Config = {
     name: own("name", parsed.name, ""),
     root,
@@ -170,19 +168,19 @@ export function resolveConfig(
     ),
     observe: observeOf(pick("observe", [[parsed.observe, file]], undefined as typeof parsed.observe)),
   };
+  if (!isLocal && config.observe === undefined) refuseUncounted(release, file);
   return { config, file, sources };
 }
 
-/** The counters are those of the local edge; in front of other clusters stands a load balancer of its own. */
-function refuseEdgeGates(release: ReleaseConfig, file: string): void {
-  const gates = [release.gates ?? [], ...(release.waveSettings ?? []).map((wave) => wave.gates ?? [])].flat();
-  const found = gates.find(({ kind }) => kind === "error-ratio");
+/** The edge counts requests to local clusters; to others, collectors do, and where nothing is observed, nobody. */
+function refuseUncounted(release: ReleaseConfig, file: string): void {
+  const found = ratioGateOf(release);
   if (found === undefined) return;
   throw new SlipwayError({
     code: "CONFIG_GATE_NO_EDGE",
     where: `${file}/release/gates`,
-    message: `gate ${found.name} reads the counters of the local edge, which these clusters do not stand behind`,
-    hint: "Give it to the local environment, and ask a { prometheus } gate elsewhere.",
+    message: `gate ${found.name} compares requests, and observe is false: nobody counts those to these clusters`,
+    hint: "Take `observe: false` out, then `slipway observe install`; or ask a { prometheus } gate.",
     exitCode: 2,
   });
 }

@@ -121,7 +121,9 @@ const gateSchema = z.union(
       name: gateName.describe("Name in logs and records."),
       errorRatio: z
         .strictObject({
-          service: name.optional().describe("Service behind the edge. Default: all of them."),
+          service: name
+            .optional()
+            .describe("Service behind the edge; of other clusters, the Deployment. Default: all of them."),
           maxIncrease: z
             .number()
             .min(0)
@@ -153,7 +155,7 @@ const gateSchema = z.union(
             .optional()
             .describe("Compare the 95th percentile of the response time, too. Default: only errors."),
         })
-        .describe("The edge's own counters, new release against the one before."),
+        .describe("Requests as the edge or the collectors count them, new release against the one before."),
       timeout: duration.optional().describe("How long it waits for enough traffic. Default: 5m."),
     }),
     z.strictObject({

@@ -94,7 +94,7 @@ export type GateConfig =
     })
   | (GateTimes & {
       readonly kind: "error-ratio";
-      /** Service of the edge; all that the edge serves when undefined. */
+      /** Service of the edge, or the Deployment that collectors name; all that were asked when undefined. */
       readonly service?: string | undefined;
       /** The new release's ratio of 5xx may be this much above that of the release before, 0 to 1. */
       readonly maxIncrease: number;

@@ -1,19 +1,14 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer, type Server } from "node:https";
-import { type AddressInfo, connect } from "node:net";
 import { after, before, test } from "node:test";
 import { SlipwayError } from "@slipway/base";
-import type { KubeClient, Pod, Secret } from "@slipway/kube";
 import type { Answers } from "./answers.ts";
-import { createAnswerer } from "./collector/answerer.ts";
 import { newSecrets } from "./install/secrets.ts";
 import { reachCollector } from "./reach-collector.ts";
+import { startTestCollector, type TestCollector } from "./testing-collector.ts";
 
-const secrets = await newSecrets(Date.now());
 const other = await newSecrets(Date.now());
 const place = { namespace: "web", service: "shop" };
-let server: Server;
+let collecting: TestCollector;
 
 const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
 const answers = {
@@ -32,48 +27,12 @@ const answers = {
 } as unknown as Answers;
 
 before(async () => {
-  const answer = createAnswerer(answers, secrets["read-token"]);
-  server = createServer({ key: secrets["tls.key"], cert: secrets["tls.crt"] }, (request, response) => {
-    if (!answer(request, response)) response.writeHead(404).end();
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  collecting = await startTestCollector(answers);
 });
-after(() => {
-  server.closeAllConnections();
-  server.close();
-});
-
-/** A cluster whose API server forwards to the collector here. */
-function cluster(changes: { secrets?: Record<string, string>; isReady?: boolean } = {}): KubeClient {
-  const { isReady = true } = changes;
-  const data = Object.fromEntries(
-    Object.entries(changes.secrets ?? secrets).map(([key, text]) => [
-      key,
-      Buffer.from(text).toString("base64"),
-    ]),
-  );
-  return {
-    name: "tokyo",
-    get: async () => ({ data }) as unknown as Secret,
-    list: async () => ({
-      items: [
-        {
-          metadata: { name: "collector-1" },
-          status: { conditions: [{ type: "Ready", status: isReady ? "True" : "False" }] },
-        } as unknown as Pod,
-      ],
-    }),
-    async portForward() {
-      const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
-      await once(socket, "connect");
-      return socket;
-    },
-  } as unknown as KubeClient;
-}
+after(() => collecting.close());
 
 test("a question goes through the API server and comes back with its answer", async () => {
-  const collector = await reachCollector("tokyo", cluster(), place);
+  const collector = await reachCollector("tokyo", collecting.cluster(), place);
   assert.deepEqual((await collector?.query("SELECT 1"))?.rows, [["SELECT 1"]]);
   assert.partialDeepStrictEqual(await collector?.figures(), { lines: 1 });
   await assert.rejects(collector?.query("wrong") as Promise<unknown>, {
@@ -82,11 +41,12 @@ test("a question goes through the API server and comes back with its answer", as
 });
 
 test("a cluster where none is installed has none", async () => {
-  assert.equal(await reachCollector("tokyo", cluster({ secrets: {} }), place), undefined);
+  assert.equal(await reachCollector("tokyo", collecting.cluster({ secrets: {} }), place), undefined);
 });
 
 test("the token of agents opens nothing", async () => {
-  const stolen = cluster({ secrets: { ...secrets, "read-token": secrets["agent-token"] } });
+  const { secrets } = collecting;
+  const stolen = collecting.cluster({ secrets: { ...secrets, "read-token": secrets["agent-token"] } });
   const collector = await reachCollector("tokyo", stolen, place);
   await assert.rejects(collector?.query("SELECT 1") as Promise<unknown>, { code: "COLLECTOR_TOKEN" });
 });
@@ -94,19 +54,19 @@ test("the token of agents opens nothing", async () => {
 test("who shows another certificate gets no token", async () => {
   const collector = await reachCollector(
     "tokyo",
-    cluster({ secrets: { ...secrets, "ca.crt": other["ca.crt"] } }),
+    collecting.cluster({ secrets: { ...collecting.secrets, "ca.crt": other["ca.crt"] } }),
     place,
   );
   await assert.rejects(collector?.query("SELECT 1") as Promise<unknown>, { code: "COLLECTOR_UNREACHABLE" });
 });
 
 test("a collector that is not ready says so", async () => {
-  const collector = await reachCollector("tokyo", cluster({ isReady: false }), place);
+  const collector = await reachCollector("tokyo", collecting.cluster({ isReady: false }), place);
   await assert.rejects(collector?.figures() as Promise<unknown>, { code: "COLLECTOR_NOT_READY" });
 });
 
 test("Ctrl-C ends a question, and the collector hears of it", async () => {
-  const collector = await reachCollector("tokyo", cluster(), place);
+  const collector = await reachCollector("tokyo", collecting.cluster(), place);
   const interrupt = new AbortController();
   const answer = collector?.query("slow", {}, { signal: interrupt.signal });
   await asked.promise;

@@ -33,7 +33,7 @@ export async function runRelease(input: RunInput): Promise<ReleaseRecord> {
   if (signal.aborted) onStop();
   else signal.addEventListener("abort", onStop, { once: true });
   try {
-    run.servedBefore = (await input.context.gates?.served?.().catch(() => [])) ?? [];
+    run.servedBefore = await servedBefore(run);
     await untilFinished(run);
   } finally {
     signal.removeEventListener("abort", onStop);
@@ -48,6 +48,17 @@ export async function runRelease(input: RunInput): Promise<ReleaseRecord> {
     await run.keeper.saved();
   }
   return run.record(run.keeper.revision());
+}
+
+/** Of the edge alone: collectors tell it when they are asked. */
+async function servedBefore({ input, stop: { signal } }: Run): Promise<Run["servedBefore"]> {
+  const served = input.context.gates?.served;
+  if (served?.by !== "edge") return [];
+  const { startedAt } = input.record;
+  return served.count({ startedAt, signal }).then(
+    ({ counts }) => counts,
+    () => [],
+  );
 }
 
 async function untilFinished(run: Run): Promise<void> {

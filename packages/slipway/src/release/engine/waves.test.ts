@@ -193,7 +193,9 @@ test("the edge's counters of new and old pods are told apart", async () => {
   };
   const { context, of } = fresh(
     { gates: [gate], onFailure: "halt" },
-    { gates: { ...ports, served: async () => [...served] } },
+    {
+      gates: { ...ports, served: { by: "edge", count: async () => ({ counts: [...served], missing: [] }) } },
+    },
   );
   const waves = context.release.waves;
   await deploy({ ...context, release: { ...context.release, gates: [] } }, of("v1"));

@@ -110,6 +110,8 @@ function ask(
     case "error-ratio":
       return askErrorRatio(gate, asking, {
         sides: () => sidesOf(replicaSetsOf(run), begun.clusters),
+        wave: begun.clusters,
+        startedAt: record.startedAt,
         before: run.servedBefore,
       });
     case "prometheus":

@@ -1,6 +1,6 @@
 /**
- * The ratio of failed requests and the response times, as the edge counts them, of the new release against those of the
- * one before.
+ * The ratio of failed requests and the response times, as the edge or the clusters' collectors count them, of the new
+ * release against those of the one before.
  *
  * Only services count of which the release replaces pods: a busy one beside them would hide the failures of a quiet one.
  * Too little traffic concludes nothing: one failure of three requests is not a ratio. Where the release before was
@@ -8,7 +8,7 @@
  */
 import type { GateConfig } from "../../config/types.ts";
 import { quantile } from "../../observe/counts/histogram.ts";
-import type { Asking, GateFinding, ServedCount } from "./gate.ts";
+import type { Asking, GateFinding, MissingCluster, RequestCounter, ServedCount } from "./gate.ts";
 
 type RatioGate = Extract<GateConfig, { kind: "error-ratio" }>;
 
@@ -21,7 +21,10 @@ export interface Served {
 
 const NONE: Served = { requests: 0, errors: 0, times: [] };
 
-const LOOK_EVERY_MS = 1_000;
+/** The edge has its counters at hand; a collector is a way through the API server, and a query. */
+const LOOK_EVERY_MS = { edge: 1_000, collectors: 5_000 } as const;
+
+const WHO = { edge: "the edge", collectors: "the collectors" } as const;
 
 export async function askErrorRatio(
   gate: RatioGate,
@@ -29,28 +32,63 @@ export async function askErrorRatio(
   facts: {
     /** As of now: the release may go on in other clusters while it is asked. */
     readonly sides: () => SideOf;
-    /** Counters at the start of the release: what the same pods served before is not this release's. */
+    /** The clusters of the wave: nothing is concluded without what they served. */
+    readonly wave: readonly string[];
+    readonly startedAt: number;
+    /** The edge's counters at the start of the release: what the same pods served before is not this release's. */
     readonly before: readonly ServedCount[];
   },
 ): Promise<GateFinding> {
   const { clock, ports, signal, waiting } = asking;
-  if (ports.served === undefined) {
-    return { outcome: "undecided", said: "no edge of Slipway stands in front of these clusters", values: {} };
-  }
+  const { served } = ports;
+  if (served === undefined) return NOBODY_COUNTS;
+  const { by } = served;
+  const { wave, startedAt } = facts;
   let last: GateFinding | undefined;
   while (!signal.aborted) {
-    const counts = await ports.served().catch((error: unknown) => error as Error);
-    if (counts instanceof Error) waiting(`the edge does not tell its counters: ${counts.message}`);
+    const counted = await served.count({ startedAt, signal }).catch((error: unknown) => error as Error);
+    if (signal.aborted) break;
+    if (counted instanceof Error)
+      waiting(`${WHO[by]} tell${by === "edge" ? "s" : ""} no counts: ${counted.message}`);
     else {
-      const { before, sides } = facts;
-      last = conclude(gate, splitServed(counts, { before, sideOf: sides(), service: gate.service }));
-      if (last.outcome !== "undecided") return last;
-      waiting(last.said, last.values);
+      const needed = counted.missing.filter(({ cluster }) => wave.includes(cluster));
+      if (needed.length === wave.length && needed.every(({ isInstalled }) => !isInstalled))
+        return { ...NOBODY_COUNTS, said: withoutCounts(needed) };
+      const { counts, missing, before = facts.before } = counted;
+      const split = splitServed(counts, { before, sideOf: facts.sides(), service: gate.service });
+      last = needed.length > 0 ? undefined : countedBy(by, missing, conclude(gate, split));
+      if (last !== undefined && last.outcome !== "undecided") return last;
+      waiting(last?.said ?? withoutCounts(needed), last?.values);
     }
-    await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
+    await clock.sleep(LOOK_EVERY_MS[by], signal).catch(() => undefined);
   }
   if (last !== undefined && gate.tooFew === "pass") return { ...last, outcome: "passed" };
   return last ?? { outcome: "timed-out", said: "", values: {} };
+}
+
+const NOBODY_COUNTS: GateFinding = {
+  outcome: "undecided",
+  said: "nobody counts requests here: neither an edge of Slipway nor collectors (slipway observe install)",
+  values: {},
+};
+
+function withoutCounts(missing: readonly MissingCluster[]): string {
+  return `nothing is concluded without the requests of ${listed(missing)}`;
+}
+
+function listed(missing: readonly MissingCluster[]): string {
+  return missing.map(({ cluster, reason }) => `${cluster} (${reason})`).join(", ");
+}
+
+/** With whose numbers these are, and of which other clusters there are none. */
+function countedBy(
+  by: RequestCounter["by"],
+  missing: readonly MissingCluster[],
+  found: GateFinding,
+): GateFinding {
+  const without = missing.length === 0 ? "" : `, without ${listed(missing)}`;
+  const said = `${found.said}; counted by ${WHO[by]}${without}`;
+  return { ...found, said, values: { ...found.values, countedBy: by } };
 }
 
 /** Pods of the new release in this wave, pods of the release before, or neither: the new one's of other waves. */

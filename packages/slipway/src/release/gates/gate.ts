@@ -44,16 +44,46 @@ export interface GateRecord {
   readonly finishedAt?: number | undefined;
 }
 
-/** Requests that the edge answered from the pods of one ReplicaSet, since the edge started. */
+/** Requests that the pods of one ReplicaSet answered, since a moment that stays the same for a whole release. */
 export interface ServedCount {
   readonly cluster: string;
   readonly service: string;
   readonly replicaSet: string;
   readonly requests: number;
-  /** Answers of 500 and above, and those that never came. */
+  /** Answers of 500 and above; of the edge also its own, for those that never came. */
   readonly errors: number;
   /** Response times as a histogram (`observe/counts/histogram.ts`); absent where nobody measures them. */
   readonly times?: readonly number[] | undefined;
+}
+
+/** Who counts what the pods answer. */
+export interface RequestCounter {
+  /**
+   * `edge`: since it started. What it had counted when a release begins has to be asked then.
+   * `collectors`: of the clusters, since some time before the release began; they tell afterwards what came earlier.
+   */
+  readonly by: "edge" | "collectors";
+  /** Rejects when nothing can be told at the moment, and when `signal` aborts. */
+  readonly count: (question: {
+    /** When the release began, ms. */
+    readonly startedAt: number;
+    readonly signal: AbortSignal;
+  }) => Promise<CountedRequests>;
+}
+
+export interface CountedRequests {
+  readonly counts: readonly ServedCount[];
+  /** What of `counts` came before the release began; undefined where that cannot be told afterwards. */
+  readonly before?: readonly ServedCount[] | undefined;
+  /** Clusters of which nothing is in `counts`. */
+  readonly missing: readonly MissingCluster[];
+}
+
+export interface MissingCluster {
+  readonly cluster: string;
+  /** A collector is there, and does not answer. */
+  readonly isInstalled: boolean;
+  readonly reason: string;
 }
 
 /** What gates and hooks need from outside. The CLI builds it; a part that is missing makes its gate undecided. */
@@ -73,7 +103,7 @@ export interface GatePorts {
     },
   ) => Promise<{ readonly exitCode: number }>;
   readonly variable: (name: string) => string | undefined;
-  readonly served?: (() => Promise<readonly ServedCount[]>) | undefined;
+  readonly served?: RequestCounter | undefined;
   /** Asks whoever sits at the terminal; undefined when the question was withdrawn. */
   readonly ask?:
     | ((question: string, signal: AbortSignal) => Promise<{ readonly approved: boolean } | undefined>)

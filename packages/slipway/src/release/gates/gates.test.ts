@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { VirtualClock } from "@slipway/base";
 import type { GateConfig } from "../../config/types.ts";
 import { BUCKETS, bucketOf } from "../../observe/counts/histogram.ts";
-import { conclude as concludeRatio, sidesOf, splitServed } from "./error-ratio.ts";
-import type { GatePorts, HttpAnswer } from "./gate.ts";
+import { askErrorRatio, conclude as concludeRatio, sidesOf, splitServed } from "./error-ratio.ts";
+import type { CountedRequests, GateFinding, GatePorts, HttpAnswer } from "./gate.ts";
 import { askHttp, problemOf } from "./http.ts";
 import { askPrometheus, conclude as concludeQuery, seriesOf } from "./prometheus.ts";
 
@@ -209,6 +209,107 @@ test("services that the release does not change speak neither for it nor against
     fresh: { requests: 100, errors: 50, times: [] },
     previous: { requests: 200, errors: 0, times: [] },
   });
+});
+
+/** Asks until `looks` answers were given, the last of them again and again; then the time is over. */
+async function askRatio(
+  looks: readonly (CountedRequests | Error)[],
+  tooFew: "fail" | "pass" = "fail",
+): Promise<{ readonly found: GateFinding; readonly waited: readonly string[] }> {
+  const clock = new VirtualClock();
+  const over = new AbortController();
+  const waited: string[] = [];
+  let asked = 0;
+  const { ports } = portsAnswering([]);
+  const asking = {
+    clock,
+    signal: over.signal,
+    waiting: (said: string) => void waited.push(said),
+    ports: {
+      ...ports,
+      served: {
+        by: "collectors" as const,
+        async count() {
+          const next = looks[asked];
+          asked += 1;
+          if (next === undefined) over.abort();
+          if (next === undefined || next instanceof Error) throw next ?? over.signal.reason;
+          return next;
+        },
+      },
+    },
+  };
+  const ratio: Extract<GateConfig, { kind: "error-ratio" }> = {
+    ...{
+      kind: "error-ratio",
+      name: "errors",
+      timeoutMs: 60_000,
+      maxIncrease: 0.01,
+      minRequests: 100,
+      tooFew,
+    },
+  };
+  const sets = { now: ["web-2"], before: ["web-1"] };
+  const running = askErrorRatio(ratio, asking, {
+    ...{ wave: ["osaka", "tokyo"], startedAt: 0, before: [] },
+    sides: () => sidesOf(new Map(["osaka", "tokyo"].map((name) => [name, sets])), ["osaka", "tokyo"]),
+  });
+  await clock.advance(60_000);
+  return { found: await running, waited };
+}
+
+test("nothing is concluded without a cluster of the wave; one beside it may be missing, and is named", async () => {
+  const away = (cluster: string, isInstalled = true) => ({ cluster, isInstalled, reason: "is away" });
+  const osaka = [count("osaka", "web-1", 500, 0), count("osaka", "web-2", 500, 0)];
+  const tokyo = (errors: number) => [count("tokyo", "web-1", 500, 0), count("tokyo", "web-2", 500, errors)];
+  const partly = { counts: osaka, missing: [away("tokyo")] };
+  const few = { counts: [count("tokyo", "web-2", 5, 0)], missing: [] };
+  const whole = { counts: [...osaka, ...tokyo(500)], missing: [away("kyoto")] };
+  const rows: readonly (readonly [string, Parameters<typeof askRatio>, GateFinding["outcome"], RegExp])[] = [
+    [
+      "it comes back, with failures",
+      [[partly, new Error("no"), whole]],
+      "failed",
+      /by the collectors, without kyoto \(is away\)$/,
+    ],
+    ["it stays away", [[partly, partly]], "timed-out", /^$/],
+    ["it went away: too few of before is no pass", [[few, partly], "pass"], "timed-out", /^$/],
+    ["too few are a pass where that is wanted", [[partly, few], "pass"], "passed", /too little traffic/],
+    [
+      "one is installed nowhere",
+      [[{ counts: [], missing: [away("osaka", false), away("tokyo", false)] }]],
+      "undecided",
+      /^nothing is concluded without the requests of osaka \(is away\), tokyo/,
+    ],
+  ];
+  for (const [name, looks, outcome, said] of rows) {
+    const { found, waited } = await askRatio(...looks);
+    assert.equal(found.outcome, outcome, `${name}: ${found.said}`);
+    assert.match(found.said, said, name);
+    if (looks[0].includes(partly)) {
+      assert.ok(waited.includes("nothing is concluded without the requests of tokyo (is away)"), name);
+    }
+  }
+  const { found } = await askRatio([whole]);
+  assert.partialDeepStrictEqual(found.values, { newRequests: 1000, newErrors: 500, countedBy: "collectors" });
+});
+
+test("where nobody counts, the words say who could", async () => {
+  const clock = new VirtualClock();
+  const { ports } = portsAnswering([]);
+  const ratio = {
+    kind: "error-ratio",
+    name: "e",
+    timeoutMs: 1,
+    maxIncrease: 0,
+    minRequests: 1,
+    tooFew: "fail",
+  } as const;
+  const asking = { clock, ports, signal: new AbortController().signal, waiting: () => undefined };
+  const facts = { wave: ["osaka"], startedAt: 0, before: [], sides: () => () => "new" as const };
+  const found = await askErrorRatio(ratio, asking, facts);
+  assert.equal(found.outcome, "undecided");
+  assert.match(found.said, /neither an edge of Slipway nor collectors \(slipway observe install\)/);
 });
 
 test("a release that replaces no pod is judged by all that its pods serve", () => {

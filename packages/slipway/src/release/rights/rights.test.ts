@@ -38,8 +38,8 @@ const rights = (purpose: Purpose, changes: Partial<RightsInput> = {}) =>
   });
 
 /** `Role default/slipway-shop-read: "" secrets: get list`, a line for each rule. */
-function lines(purpose: Purpose): string {
-  return rights(purpose)
+function lines(purpose: Purpose, changes: Partial<RightsInput> = {}): string {
+  return rights(purpose, changes)
     .manifests.flatMap((role) => {
       const { kind, metadata, rules } = role as typeof role & {
         rules: { apiGroups: string[]; resources: string[]; resourceNames?: string[]; verbs: string[] }[];
@@ -119,6 +119,21 @@ Role kube-system/slipway-default-shop-deploy-room
 
   it("to go back are those to deploy: what is stored is applied again, and pruned", () => {
     assert.equal(lines("rollback"), lines("deploy").replaceAll("shop-deploy", "shop-rollback"));
+  });
+
+  it("to deploy with a gate that asks the collectors add the way to them; nobody else's do", () => {
+    const asking = { asksCollectors: true };
+    const without = lines("deploy").split("\n");
+    assert.deepEqual(
+      lines("deploy", asking)
+        .split("\n")
+        .filter((line) => !without.includes(line)),
+      ["  core: pods/portforward: get create"],
+    );
+    assert.equal(lines("deploy", asking).match(/portforward/g)?.length, 1, "in the namespace of the records");
+    for (const purpose of ["rollback", "read"] as const) {
+      assert.equal(lines(purpose, asking), lines(purpose));
+    }
   });
 
   it("are bound to whoever is named, as manifests to apply", () => {

@@ -29,6 +29,8 @@ export interface RightsInput {
   readonly rendered: Pick<RenderedRelease, "objects" | "hooks">;
   readonly purpose: Purpose;
   readonly subjects: readonly Subject[];
+  /** A gate of a deploy asks the clusters' collectors what the pods have served. */
+  readonly asksCollectors?: boolean | undefined;
   /** Kinds that are not Kubernetes' own, as a cluster's discovery names them. */
   readonly discovered?: ReadonlyMap<string, Resource> | undefined;
 }
@@ -126,7 +128,8 @@ function unblocking(applied: readonly AppliedKind[]): readonly Rule[] {
 }
 
 /** The lock and the records. A create cannot be limited to a name: the name is not known when it is looked at. */
-function bookkeeping({ service, purpose }: RightsInput): readonly Rule[] {
+function bookkeeping(input: RightsInput): readonly Rule[] {
+  const { service, purpose } = input;
   const lease = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
   const records = { apiGroups: [""], resources: ["secrets"] };
   if (purpose === "read") {
@@ -139,7 +142,17 @@ function bookkeeping({ service, purpose }: RightsInput): readonly Rule[] {
     { ...lease, verbs: ["create"] },
     { ...lease, resourceNames: [`slipway.${service}`], verbs: ["get", "update", "patch"] },
     { ...records, verbs: ["get", "list", "create", "patch", "delete"] },
+    ...wayToCollector(input),
   ];
+}
+
+/**
+ * Its pod is listed and its token read with the rights above. A rollback asks no gate. Older API servers ask for `get`,
+ * because the connection begins as a GET; newer ones for `create`.
+ */
+function wayToCollector({ purpose, asksCollectors }: RightsInput): readonly Rule[] {
+  if (purpose !== "deploy" || asksCollectors !== true) return [];
+  return [{ apiGroups: [""], resources: ["pods/portforward"], verbs: ["get", "create"] }];
 }
 
 /** What the judge looks at, and the evidence it keeps. */

@@ -19,7 +19,7 @@ export interface Counted<T> {
 
 const MINUTE_MS = 60_000;
 /** As `bucketOf`. The views know the class. */
-const BUCKET = `CASE WHEN rt_ms IS NULL THEN -1 WHEN rt_ms <= 1 THEN 0
+export const BUCKET = `CASE WHEN rt_ms IS NULL THEN -1 WHEN rt_ms <= 1 THEN 0
   ELSE CAST(least(${BUCKETS - 1}, ceil(8 * log2(rt_ms) - 1e-9)) AS INTEGER) END`;
 /** Of the view `rollup`, which counts the same requests by minute: a hundredth of the rows. */
 const ROLLUP_BUCKET = "CASE WHEN bucket > 250 THEN -1 ELSE CAST(bucket AS INTEGER) END";
