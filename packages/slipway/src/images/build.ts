@@ -440,7 +440,9 @@ class ImageBuild {
     const own = stages.flatMap((stage) => [fromOf(stage), ...stage.instructions.flatMap(sourcesOf)]);
     const known = own.find((base) => this.#isOwnBase(base, image));
     if (known === undefined) return engine;
-    const message = `built by slipway, not ${engine.name}: ${dockerfile.where} names ${known}, which only slipway has`;
+    const standIn = this.#options.bases?.[known];
+    const name = standIn === undefined ? known : `${known}, here ${standIn}`;
+    const message = `built by slipway, not ${engine.name}: ${dockerfile.where} names ${name}, which only slipway has`;
     onProgress?.({ kind: "note", image, message });
     return undefined;
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SlipwayError } from "@slipway/base";
 import type { QueryAnswer } from "../../observe/warehouse/warehouse.ts";
 import type { CliContext, CommandInput } from "../command.ts";
 import { ask } from "./asking.ts";
@@ -48,3 +49,21 @@ test("CSV that lacks rows says so, beside it", async () => {
   assert.equal(out, "n\r\n1\r\n");
   assert.equal(err, "only 1 rows; more with --rows\n");
 });
+
+/** [what the world or a collector said, how the command ends] */
+const ENDS: readonly (readonly [string, number])[] = [
+  ["QUERY_SYNTAX", 2],
+  ["QUERY_NOT_SELECT", 2],
+  ["QUERY_TIMEOUT", 3],
+  ["COLLECTOR_UNREACHABLE", 3],
+];
+for (const [code, exitCode] of ENDS) {
+  test(`${code} ends with ${exitCode}`, async () => {
+    const place = placeOf("world", {});
+    const fails = async (): Promise<never> => {
+      throw new SlipwayError({ code, where: "query", message: "no", hint: "think", exitCode: 3 });
+    };
+    const asked = said([{ ...place, place: { ...place.place, query: fails } }]);
+    await assert.rejects(asked, { code, where: "query", message: "no", hint: "think", exitCode });
+  });
+}

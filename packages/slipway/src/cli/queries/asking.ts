@@ -67,9 +67,17 @@ export async function ask(
     isFirst = false;
   }
   const failed = asked.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  if (failed !== undefined) throw asUsage(failed.reason);
   return 0;
 }
+
+/** What the text of a query did wrong is no fault of the world or collector that said so. */
+function asUsage(error: unknown): unknown {
+  if (!(error instanceof SlipwayError) || !WRONG_TEXT.has(error.code)) return error;
+  return new SlipwayError({ ...error.toJSON(), cause: error, exitCode: 2 });
+}
+
+const WRONG_TEXT = new Set(["QUERY_SYNTAX", "QUERY_NOT_SELECT"]);
 
 function print(
   context: CliContext,

@@ -38,6 +38,7 @@ async function build(
   from: Partial<ImageSourceConfig["from"] & { readonly kind: "context" }> = {},
   env: NodeJS.ProcessEnv = process.env,
   platforms?: readonly Platform[],
+  bases?: Readonly<Record<string, string>>,
 ): Promise<{ events: readonly BuildEvent[]; layout: ImageLayout }> {
   const root = await mkdtemp(join(folder, "project-"));
   await mkdir(join(root, ".slipway"));
@@ -64,6 +65,7 @@ async function build(
     builder,
     env,
     ...(platforms === undefined ? {} : { platforms }),
+    ...(bases === undefined ? {} : { bases }),
     onProgress: (event) => events.push(event),
   });
   return { events, layout };
@@ -109,6 +111,18 @@ for (const builder of ["docker", "podman"] as const) {
       /^built by slipway, not .*: Dockerfile names slipway\/node, which only slipway has$/,
     );
     assert.ok((await readImage(layout, "web", "latest")) !== undefined);
+  });
+
+  test(`${builder}: a base that another one stands in for is told with it`, async () => {
+    const bases = { "node:22-slim": "slipway/node" };
+    const dockerfile = "FROM node:22-slim\nCOPY a.txt /a.txt\n";
+    const { events } = await build(builder, dockerfile, {}, process.env, undefined, bases);
+    const notes = events.flatMap((event) => (event.kind === "note" ? [event.message] : []));
+    assert.equal(notes.length, 1);
+    assert.match(
+      notes[0] ?? "",
+      /: Dockerfile names node:22-slim, here slipway\/node, which only slipway has$/,
+    );
   });
 }
 
