@@ -52,7 +52,8 @@ export async function askErrorRatio(
       waiting(`${WHO[by]} tell${by === "edge" ? "s" : ""} no counts: ${counted.message}`);
     else {
       const needed = counted.missing.filter(({ cluster }) => wave.includes(cluster));
-      if (needed.length === wave.length && needed.every(({ isInstalled }) => !isInstalled))
+      const isNobody = wave.length > 0 && needed.length === wave.length;
+      if (isNobody && needed.every(({ isInstalled }) => !isInstalled))
         return { ...NOBODY_COUNTS, said: withoutCounts(needed) };
       const { counts, missing, before = facts.before } = counted;
       const split = splitServed(counts, { before, sideOf: facts.sides(), service: gate.service });
