@@ -40,9 +40,9 @@ export function checkCapacity(
   const created = seen.filter(({ live }) => live === undefined).map(({ object }) => object);
   const sets = changing.map(({ object }) => ({ ...object, kind: "ReplicaSet" }));
   found.push(...checkObjectCounts([...created, ...sets], quotas));
-  // A pod that is refused in itself needs no forecast of its room.
+  // A pod that is refused in itself needs no forecast of its room, nor one of which nobody knows how many there are to be.
   const refused = new Set(found.map(({ object }) => object));
-  const rolling = changing.filter(({ object }) => !refused.has(object));
+  const rolling = changing.filter((one) => !refused.has(one.object) && isCountable(limitsOf(one, facts)));
   if (rolling.length === 0) return found;
   if (facts.nodes === undefined || facts.pods === undefined) return found;
   return [...found, ...forecastOf(facts, facts.pods, rolling, now)];
@@ -199,7 +199,7 @@ function rolloutsOf(
     return {
       name: one.object.metadata.name,
       namespace: one.object.metadata.namespace ?? "default",
-      limits: limitsFor(wanted, replicasWanted(one, facts.autoscalers ?? [])),
+      limits: limitsOf(one, facts),
       isRecreated: wanted.spec.strategy?.type === "Recreate",
       pod: podOf(one, facts),
       old,
@@ -226,8 +226,14 @@ function isSameTemplate(set: ReplicaSet, wanted: Deployment): boolean {
   return isEqual(template, wanted.spec.template);
 }
 
-function limitsFor(wanted: Deployment, replicas: number): Rollout["limits"] {
-  const rolling = wanted.spec.strategy?.rollingUpdate;
+/** `replicas: two` or `maxSurge: few` is refused by the dry run, in its own words. */
+function isCountable(limits: Rollout["limits"]): boolean {
+  return Object.values(limits).every((value) => Number.isSafeInteger(value)) && limits.replicas >= 0;
+}
+
+function limitsOf(one: SeenObject, facts: ClusterFacts): Rollout["limits"] {
+  const replicas = replicasWanted(one, facts.autoscalers ?? []);
+  const rolling = wantedOf(one).spec.strategy?.rollingUpdate;
   const { maxSurge, maxUnavailable } = resolveLimits(
     replicas,
     rolling?.maxSurge ?? "25%",

@@ -8,6 +8,7 @@ import { parseManifest } from "../manifests/manifests.ts";
 import type { ImageCheck } from "../model.ts";
 import { autoscalerOf } from "./autoscaler.ts";
 import { checkAutoscaling, checkBudgets } from "./autoscaling.ts";
+import { checkCapacity } from "./capacity.ts";
 import { type ClusterFacts, readClusterFacts } from "./facts.ts";
 import { type RawFinding, unknownIgnores, weigh } from "./finding.ts";
 import { checkHashedNames } from "./hashed-names.ts";
@@ -505,6 +506,30 @@ function set(of: string | AnyObject): string | AnyObject {
   return JSON.parse(
     JSON.stringify(of).replaceAll('"kind":"Deployment"', '"kind":"StatefulSet"'),
   ) as AnyObject;
+}
+
+const nodes = [
+  {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: "n1" },
+    status: { allocatable: { cpu: "1", memory: "1Gi", pods: "110" } },
+  },
+] as const;
+for (const counts of [
+  "replicas: two",
+  'replicas: "2"',
+  "replicas: 2.5",
+  "replicas: -1",
+  "replicas: .nan",
+  "replicas: 2\nstrategy: { rollingUpdate: { maxSurge: few } }",
+  "replicas: 2\nstrategy: { rollingUpdate: { maxUnavailable: 1.5 } }",
+]) {
+  test(`no rollout is forecast with ${counts.replace("\n", ", ")}: the dry run has refused it`, () => {
+    const object = one(deployment("containers: [{ name: a }]", counts));
+    const seen = { object, live: undefined, after: undefined };
+    assert.deepEqual(checkCapacity({ ...noFacts, nodes }, [seen], 0), []);
+  });
 }
 
 describe("autoscalers, replicas and budgets", () => {

@@ -379,3 +379,10 @@ test("the peak is replicas and surge, when there is room", () => {
   assert.equal(result.verdict, "fits");
   assert.equal(result.likely.peak, 13);
 });
+
+test("far more pods than the nodes take are not all walked through", () => {
+  const result = forecast(room(threeNodes), [rollout({ replicas: 100_000_000, pod: pod("new", "") })], NOW);
+  assert.equal(result.verdict, "stops");
+  const [stop] = result.verdict === "stops" ? result.stopped.stops : [];
+  assert.deepEqual([stop?.placed, stop?.unschedulable], [330, "0/3 nodes are available: 3 Too many pods."]);
+});

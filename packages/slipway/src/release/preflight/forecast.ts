@@ -12,6 +12,7 @@
  */
 import { type Random, seededRandom } from "@slipway/base";
 import {
+  amountOf,
   hasEnded,
   type Limits,
   type NodeView,
@@ -175,6 +176,8 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
   let peak = ours.length;
   let preempted = 0;
   const quotaRefusals = new Set<string>();
+  // More than one pod too many tells no more than one does, and `replicas: 100000` is easily written.
+  const mostPods = slotsOf(ground) + 1;
 
   const put = (pod: Pod, index: number): void => {
     const view = ground[index] as Ground;
@@ -227,6 +230,7 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
     const oldCount = total(state.old);
     let wanted = newReplicas(limits, oldCount + state.wanted, state.wanted);
     if (rollout.isRecreated) wanted = oldCount > 0 ? state.wanted : limits.replicas;
+    wanted = Math.min(wanted, Math.max(mostPods, state.current.length));
     let changed = wanted !== state.wanted;
     state.wanted = wanted;
     if (state.current.length > wanted) {
@@ -268,6 +272,7 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
     // Two Deployments are applied one right after the other: which one's pods come first is not sure.
     const order = lots.draw === "near" || lots.draw === "any" ? shuffled(states, lots.random) : states;
     const queue = inTurn(order.map((state) => state.current.filter(({ node }) => node === undefined)));
+    const stateOf = new Map(states.flatMap((state) => state.current.map((pod) => [pod, state] as const)));
     const hopeless = new Set<State>();
     // A pod that was refused is looked at again after a back-off of up to 10 s: others may be faster.
     const isLate = (): boolean => lots.draw === "any" && lots.random.ratio(1, 3);
@@ -275,7 +280,7 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
     const prompt = queue.filter((one) => !late.includes(one));
     for (const one of [...prompt, ...late]) {
       if (changed && late.includes(one)) break;
-      const state = states.find(({ current }) => current.includes(one)) as State;
+      const state = stateOf.get(one) as State;
       if (hopeless.has(state)) continue;
       const index =
         placeOne(one.pod, ground, state.lean) ??
@@ -331,6 +336,14 @@ export function walk(room: Room, rollouts: readonly Rollout[], lots: Lots, now: 
   }
   const stops = states.flatMap((state) => stopOf(state, room, used, ground));
   return { stops, peak, preempted, quotaRefusals: [...quotaRefusals] };
+}
+
+/** Pods that all nodes together take; a node that does not say how many takes as many as there are. */
+function slotsOf(ground: readonly Ground[]): number {
+  return ground.reduce((sum, { node }) => {
+    const pods = node.status?.allocatable?.["pods"];
+    return sum + (pods === undefined ? Number.POSITIVE_INFINITY : amountOf("pods", pods));
+  }, 0);
 }
 
 const total = (old: readonly (readonly Placed[])[]): number =>
