@@ -12,14 +12,18 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { exec, systemClock, systemRandom, until } from "@slipway/base";
-import type { AnyObject, KubeClient, Pod, Secret } from "@slipway/kube";
+import type { AnyObject, KubeClient, Pod, ReplicaSet, Secret } from "@slipway/kube";
 import { emptyProject, jsonLines, type Project } from "../../../../../stories/testing.ts";
 import { openContext } from "../../clusters/context.ts";
 import { dataOrFile, findContext, readKubeconfig } from "../../clusters/kubeconfig.ts";
+import { makeAccount, openAs } from "../../clusters/testing.ts";
 import { type Registry, startRegistry } from "../../images/registry/registry.ts";
+import { bucketOf } from "../../observe/counts/histogram.ts";
+import { rightsFor } from "../../release/rights/rights.ts";
 import type { AlertsAnswer, ClustersAnswer, LogsAnswer, NowAnswer } from "../../server/api.ts";
 import { signIn } from "../pages/testing.ts";
 import { type CollectorClient, reachCollector } from "../reach-collector.ts";
+import { type CountingCluster, countServed } from "../served.ts";
 
 const program = process.env["SLIPWAY_REAL_KUBERNETES"];
 const skip = program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real cluster" : false;
@@ -142,6 +146,37 @@ async function makeVolume(): Promise<void> {
     },
   } as AnyObject);
   cleanups.push(() => client.delete({ apiVersion: "v1", kind: "PersistentVolume", name }));
+}
+
+/** What a gate asks for, with nothing but the rights that `slipway rights` prints for a deploy with such a gate. */
+async function countedByReplicaSet(): Promise<void> {
+  const subjects = [{ kind: "ServiceAccount", name: "deployer", namespace: service }] as const;
+  const { manifests } = rightsFor({
+    ...{ service, namespace: service, rendered: { objects: [] }, purpose: "deploy", subjects },
+    asksCollectors: true,
+  });
+  const account = await makeAccount(client, { namespace: service, name: "deployer", rights: manifests });
+  cleanups.push(() => account.remove());
+  const deployer = await openAs("deployer", project.env["KUBECONFIG"] as string, account);
+  cleanups.push(() => deployer.close());
+  const cluster: CountingCluster = {
+    name: "tokyo",
+    reach: () => reachCollector("tokyo", deployer, { namespace: service, service }),
+  };
+  const { items } = await client.list<ReplicaSet>(
+    { apiVersion: "apps/v1", kind: "ReplicaSet" },
+    { namespace: service, labelSelector: "app=pay" },
+  );
+  const question = { startedAt: systemClock.now(), signal: new AbortController().signal };
+  const { counts, before = [], missing } = await countServed([cluster], systemClock, question);
+  assert.deepEqual(missing, []);
+  assert.deepEqual(
+    counts.map(({ service: of, replicaSet }) => [of, replicaSet]),
+    items.map(({ metadata }) => ["pay", metadata.name]),
+  );
+  const [{ requests = 0, errors = 0, times = [] } = {}] = before;
+  assert.ok(errors > 0 && requests > errors, `${errors} of ${requests}`);
+  assert.deepEqual([times.length - 1, times.at(-1)], [bucketOf(31), requests]);
 }
 
 test("install brings up the collector and an agent on the node, and says what it did", { skip }, async () => {
@@ -267,6 +302,7 @@ test("failed requests of a pod are an incident here and a message there, until s
     },
   } as AnyObject);
   await until("the incident", async () => (await open()).length > 0, { timeoutMs: 60_000, everyMs: 500 });
+  await countedByReplicaSet();
   const { stdout } = await project.fails(1, "alerts", "--env", "real");
   const id = /5xx.*\((tokyo\/\w+), for/.exec(stdout)?.[1];
   assert.ok(id !== undefined, stdout);
