@@ -18,7 +18,6 @@ const config = observeOf(undefined) as NonNullable<ReturnType<typeof observeOf>>
 
 test("lines that an earlier process stored without a release get it from the records", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "slipway-observer-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   const before = await openWarehouse({ folder });
   const source = before.sourceOf({
     ...{ origin: "pod", cluster: "osaka", namespace: "default", node: "n", pod: "web-1", container: "web" },
@@ -54,7 +53,10 @@ test("lines that an earlier process stored without a release get it from the rec
     readers: (sources) => readersOf(config, warehouse, sources, () => systemClock.now()),
     log: (line) => assert.fail(line),
   });
-  t.after(() => observer.close());
+  t.after(async () => {
+    await observer.close();
+    await rm(folder, { recursive: true, force: true });
+  });
   await until("the release of the earlier line", async () => {
     const { rows } = await warehouse.query("SELECT release FROM logs");
     return rows[0]?.[0] === 7;

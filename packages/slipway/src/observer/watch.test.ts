@@ -17,7 +17,6 @@ const log: LogOrigin = {
 
 test("incidents that cannot be read cost the alerts, and neither lines, figures nor queries", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "slipway-watch-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   await mkdir(join(folder, "observe/alerts.json"), { recursive: true });
   const path = join(folder, "access.log");
   await writeFile(path, "hello\n");
@@ -38,7 +37,10 @@ test("incidents that cannot be read cost the alerts, and neither lines, figures 
     again: "start it again",
     ...{ process, clock: systemClock, log: (line) => void said.push(line) },
   });
-  t.after(() => watch.close());
+  t.after(async () => {
+    await watch.close();
+    await rm(folder, { recursive: true, force: true });
+  });
   assert.equal(watch.alerts, undefined);
   assert.match(said.join("\n"), /^no alerts: EISDIR/m);
   await assert.rejects(

@@ -12,7 +12,6 @@ test("a query that no interrupt ends costs the process, not the machine's memory
   timeout: 180_000,
 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "slipway-runaway-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
   const program = join(import.meta.dirname, "runaway.testing.ts");
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, folder], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -23,7 +22,10 @@ test("a query that no interrupt ends costs the process, not the machine's memory
   assert.equal(signal, "SIGKILL");
 
   const warehouse = await openDuckWarehouse({ folder });
-  t.after(() => warehouse.close());
+  t.after(async () => {
+    await warehouse.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
   assert.deepEqual((await warehouse.query("SELECT count(*) FROM access")).rows, [[2000]]);
   assert.equal(warehouse.offsetOf("s"), 7);
 });
