@@ -47,12 +47,17 @@ export async function buildCasesImage(folder: string): Promise<BuiltImage> {
   for (const [name, text] of Object.entries(files)) await writeFile(join(context, name), text);
   await symlink("/www/index.html", join(context, "www", "link.html"));
   await chmod(join(context, "private.txt"), 0o640);
+  return buildContext(folder, context, "cases");
+}
+
+/** The image of a folder with a Dockerfile, as the daemonless builder makes it; its layers lie in `folder`. */
+export async function buildContext(folder: string, context: string, name: string): Promise<BuiltImage> {
   const registry = createRegistryClient({});
   try {
     const [built] = await buildImages({
       images: [
         {
-          name: "cases",
+          name,
           from: { kind: "context", context, dockerfile: join(context, "Dockerfile"), args: {} },
         },
       ],

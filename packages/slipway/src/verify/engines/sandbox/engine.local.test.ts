@@ -7,12 +7,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock, until } from "@slipway/base";
 import { findIds } from "@slipway/cluster/sandbox";
-import { buildImages } from "../../../images/build.ts";
 import type { BuiltImage } from "../../../images/image.ts";
-import { ImageLayout } from "../../../images/layout.ts";
-import { createRegistryClient } from "../../../images/registry/client.ts";
 import { engineCases } from "../cases.ts";
-import { buildCasesImage } from "../cases-image.ts";
+import { buildCasesImage, buildContext } from "../cases-image.ts";
 import { isUnseen } from "../engine.ts";
 import { aService } from "../testing.ts";
 import { createSandboxEngine } from "./engine.ts";
@@ -116,24 +113,5 @@ async function imageOf(folder: string, dockerfile: string): Promise<BuiltImage> 
   const context = join(folder, "context");
   await mkdir(context);
   await writeFile(join(context, "Dockerfile"), dockerfile);
-  const registry = createRegistryClient({});
-  try {
-    const [built] = await buildImages({
-      images: [
-        {
-          name: "echo",
-          from: { kind: "context", context, dockerfile: join(context, "Dockerfile"), args: {} },
-        },
-      ],
-      layout: await ImageLayout.open(join(folder, "layout")),
-      registry,
-      root: folder,
-      commitTimeMs: 0,
-      isLocal: true,
-      allowHostBases: [],
-    });
-    return built as BuiltImage;
-  } finally {
-    await registry.close();
-  }
+  return buildContext(folder, context, "echo");
 }
