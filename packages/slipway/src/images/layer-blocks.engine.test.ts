@@ -17,6 +17,7 @@ import { ImageLayout } from "./layout.ts";
 import { digestOf, encodeDocument, hostPlatform, MEDIA } from "./oci.ts";
 import { createRegistryClient } from "./registry/client.ts";
 import { type Registry, startRegistry } from "./registry/registry.ts";
+import { podmanIn } from "./registry/testing/podman.ts";
 import { requireProgram } from "./registry/testing/real-image.ts";
 import { readTar } from "./tar.ts";
 
@@ -93,28 +94,12 @@ test("docker pulls and unpacks a layer of several members", async () => {
 });
 
 test("podman pulls and unpacks a layer of several members", async () => {
-  await requireProgram("podman");
-  const policy = join(folder, "policy.json");
-  await writeFile(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
-  const storage = [
-    "--root",
-    join(folder, "root"),
-    "--runroot",
-    join(folder, "run"),
-    "--storage-driver",
-    "vfs",
-  ];
-  const podman = async (...args: string[]): Promise<string> => {
-    const { CONTAINER_HOST: _remote, ...env } = process.env;
-    const result = await exec(["podman", ...storage, "--events-backend", "none", ...args], { env });
-    assert.equal(result.exitCode, 0, result.stderr);
-    return result.stdout.trim();
-  };
-  await podman("pull", "--quiet", "--tls-verify=false", `--signature-policy=${policy}`, image);
-  const place = await podman("image", "mount", image);
+  const podman = await podmanIn(folder);
+  await podman.run("pull", "--quiet", ...podman.trusting, image);
+  const place = await podman.run("image", "mount", image);
   for (const [path, text] of files) assert.equal(await readFile(join(place, path), "utf8"), text);
-  await podman("image", "unmount", image);
-  await podman("image", "rm", "--all", "--force");
+  await podman.run("image", "unmount", image);
+  await podman.run("image", "rm", "--all", "--force");
 });
 
 test("skopeo copies a layer of several members, and unpacks it", async () => {

@@ -1,20 +1,21 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { exec } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
 import { type Descriptor, type ImageManifest, MEDIA } from "../oci.ts";
 import { createRegistryClient, type RegistryClient } from "./client.ts";
 import { type Registry, startRegistry } from "./registry.ts";
-import { makeTar, putRealImage, requireProgram, unpacked } from "./testing/real-image.ts";
+import { type OwnPodman, podmanIn } from "./testing/podman.ts";
+import { makeTar, putRealImage, unpacked } from "./testing/real-image.ts";
 
 let folder: string;
 let registry: Registry;
 let client: RegistryClient;
 let tar: Buffer;
+let podman: OwnPodman;
 
 const access = {
   scheme: "bearer",
@@ -22,10 +23,8 @@ const access = {
 } as const;
 
 before(async () => {
-  await requireProgram("podman");
   folder = await mkdtemp(join(tmpdir(), "slipway-podman-"));
-  // Nobody told it whom to trust: this is a machine for tests.
-  await writeFile(join(folder, "policy.json"), '{"default":[{"type":"insecureAcceptAnything"}]}');
+  podman = await podmanIn(folder);
   registry = await startRegistry({ directory: join(folder, "registry"), port: 0, access });
   client = createRegistryClient({
     credentials: () => Promise.resolve({ kind: "basic", username: "ann", password: "pw" }),
@@ -36,32 +35,9 @@ after(async () => {
   await client?.close();
   await registry?.close();
   if (folder === undefined) return;
-  await podman("image", "rm", "--all", "--force").catch(() => {});
+  await podman?.run("image", "rm", "--all", "--force").catch(() => {});
   await rm(folder, { recursive: true, force: true });
 });
-
-/** The program itself with a storage of its own; no service, no network, no container. */
-async function podman(...args: string[]): Promise<string> {
-  const storage = [
-    "--root",
-    join(folder, "root"),
-    "--runroot",
-    join(folder, "run"),
-    "--storage-driver",
-    "vfs",
-  ];
-  const { CONTAINER_HOST: _remote, ...env } = process.env;
-  const { exitCode, stdout, stderr } = await exec(
-    ["podman", ...storage, "--events-backend", "none", ...args],
-    {
-      env: { ...env, REGISTRY_AUTH_FILE: join(folder, "auth.json") },
-    },
-  );
-  assert.equal(exitCode, 0, `podman ${args.join(" ")}: ${stderr}`);
-  return stdout.trim();
-}
-
-const policy = (): string[] => ["--tls-verify=false", `--signature-policy=${join(folder, "policy.json")}`];
 
 async function back(name: string): Promise<{ manifest: ImageManifest; layer: Buffer }> {
   const copy = await ImageLayout.open(await mkdtemp(join(folder, "copy-")));
@@ -72,7 +48,7 @@ async function back(name: string): Promise<{ manifest: ImageManifest; layer: Buf
 }
 
 test("podman logs in, and pulls what we pushed, with layers in gzip, zstd and plain", async () => {
-  await podman("login", "--tls-verify=false", "--username", "ann", "--password", "pw", registry.host);
+  await podman.run("login", "--tls-verify=false", "--username", "ann", "--password", "pw", registry.host);
   const layout = await ImageLayout.open(join(folder, "layout"));
   const layers: readonly [tag: string, mediaType: string, layer: Buffer][] = [
     ["gzip", MEDIA.layerGzip, gzipSync(tar)],
@@ -83,9 +59,9 @@ test("podman logs in, and pulls what we pushed, with layers in gzip, zstd and pl
     const image = await putRealImage(layout, tar, mediaType, layer);
     const name = `${registry.host}/shop/web:${tag}`;
     await client.push(layout, image, name);
-    await podman("pull", "--quiet", ...policy(), name);
+    await podman.run("pull", "--quiet", ...podman.trusting, name);
     assert.match(
-      await podman("image", "inspect", "--format", "{{.RepoDigests}}", name),
+      await podman.run("image", "inspect", "--format", "{{.RepoDigests}}", name),
       new RegExp(image.digest),
     );
   }
@@ -97,10 +73,10 @@ for (const [format, manifestType, layerType] of [
 ] as const) {
   test(`podman pushes in the format ${format}, and we read it`, async () => {
     const name = `shop/${format}:v1`;
-    await podman(
+    await podman.run(
       "push",
       "--quiet",
-      ...policy(),
+      ...podman.trusting,
       "--format",
       format,
       `${registry.host}/shop/web:gzip`,
