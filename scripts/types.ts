@@ -18,8 +18,8 @@ const PACKAGES = ["base", "kube", "cluster"];
 
 /** Writes `index.d.ts` and so on below `out`, by package. Rejects when the sources do not compile. */
 export async function writeTypes(root: string, out: string): Promise<void> {
-  // All that can be named: of what is found below node_modules, as the other packages are, nothing is written.
-  const entries = await Promise.all(["slipway", ...PACKAGES].map((name) => sourcesOf(root, name)));
+  const entries = await sourcesOf(root, "slipway");
+  const own = await Promise.all(PACKAGES.map((name) => doorsOf(root, name)));
   const folder = await mkdtemp(join(tmpdir(), "slipway-types-"));
   try {
     const config = join(folder, "tsconfig.json");
@@ -32,14 +32,19 @@ export async function writeTypes(root: string, out: string): Promise<void> {
         rootDir: join(root, "packages"),
         outDir: out,
         typeRoots: [join(root, "node_modules/@types")],
+        // Where their sources are: of a file that was first found below node_modules nothing is written, and which
+        // way is first differs from run to run, as the compiler reads files in parallel.
+        paths: Object.fromEntries(
+          own.flat().map(([door, source]) => [door, [join(root, "packages", source)]]),
+        ),
       },
       include: [],
-      files: entries.flat(),
+      files: entries,
     };
     await writeFile(config, JSON.stringify(settings));
     await rm(out, { recursive: true, force: true });
     await promisify(execFile)(join(root, "node_modules/.bin/tsc"), ["-p", config]);
-    await placeOwn(root, out);
+    await placeOwn(out, own.flat());
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -52,15 +57,19 @@ async function sourcesOf(root: string, name: string): Promise<readonly string[]>
   );
 }
 
+/** What can be imported from one of the other packages, and its file below packages/: `["@slipway/base", "base/…"]`. */
+async function doorsOf(root: string, name: string): Promise<readonly (readonly [string, string])[]> {
+  const { exports } = await manifestOf(root, name);
+  return Object.entries(exports).map(([door, target]) => [
+    `@slipway/${name}${door.slice(1)}`,
+    join(name, target as string),
+  ]);
+}
+
 /** `@slipway/base` becomes the way to its types. */
-async function placeOwn(root: string, out: string): Promise<void> {
-  const places = new Map<string, string>();
-  for (const name of PACKAGES) {
-    const { exports } = await manifestOf(root, name);
-    // As the sources name each other; that the file is called `.d.ts` here is what compilers look for.
-    for (const [door, target] of Object.entries(exports))
-      places.set(`@slipway/${name}${door.slice(1)}`, join(out, name, target as string));
-  }
+async function placeOwn(out: string, own: readonly (readonly [string, string])[]): Promise<void> {
+  // As the sources name each other; that the file is called `.d.ts` here is what compilers look for.
+  const places = new Map(own.map(([door, source]) => [door, join(out, source)]));
   for (const path of globSync("**/*.d.ts", { cwd: out }).map((name) => join(out, name))) {
     const text = await readFile(path, "utf8");
     const placed = text.replaceAll(/(["'])(@slipway\/[^"']+)\1/g, (whole, _quote, name: string) => {
