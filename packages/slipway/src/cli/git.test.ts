@@ -44,10 +44,16 @@ test("git answers what is asked in one go: each question its own, whatever stand
       [version.message, version.author, version.email, version.dirty],
       ["ends with 0", "Ann 0", "ann@example.com", false],
     );
-    assert.deepEqual(last, { commit: version.commit, timeMs: version.timeMs });
+    assert.deepEqual(last, { commit: version.commit, timeMs: version.timeMs, isCutOff: false });
     assert.equal(none, undefined);
     assert.equal(source, "https://example.com/team/web");
     assert.equal(nowhere.commit, undefined);
+
+    const cut = join(root, "cut");
+    await git("commit", "-qm", "nothing", "--allow-empty");
+    await git("clone", "-q", "--depth", "1", `file://${root}`, cut);
+    assert.equal((await lastCommitOf(cut, [cut], env))?.isCutOff, true);
+    await rm(cut, { recursive: true });
 
     await writeFile(join(root, "a b'c.txt"), "2");
     await writeFile(join(root, "new\n0"), "");

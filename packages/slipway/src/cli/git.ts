@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { relative, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { exec, SlipwayError, shellLine } from "@slipway/base";
+import type { SourceHistory } from "../images/dockerfile/dates.ts";
 
 export interface Version {
   /** Full commit, or undefined outside a git repository or before the first commit. */
@@ -51,16 +52,47 @@ async function refuseUntrusted(root: string, env: NodeJS.ProcessEnv): Promise<vo
   });
 }
 
+export interface LastCommit {
+  readonly commit: string;
+  readonly timeMs: number;
+  /** It is the oldest that a shallow clone has, to which git counts all that came before. */
+  readonly isCutOff: boolean;
+}
+
 /** The commit that last touched any of these paths; undefined when none did, or outside a git repository. */
 export async function lastCommitOf(
   root: string,
   paths: readonly string[],
   env: NodeJS.ProcessEnv,
-): Promise<{ readonly commit: string; readonly timeMs: number } | undefined> {
-  const log = await ask(root, ["log", "-1", "--format=%H %ct", "--", ...paths], env);
-  const [commit, seconds] = log?.trim().split(" ") ?? [];
-  return commit && seconds ? { commit, timeMs: Number(seconds) * 1000 } : undefined;
+): Promise<LastCommit | undefined> {
+  const format = "--format=%H %ct %D";
+  const log = await ask(root, ["log", "-1", "--decorate=short", format, "--", ...paths.map(literal)], env);
+  const [, commit, seconds, names = ""] = /^(\w+) (\d+) ?(.*)$/.exec(log?.trim() ?? "") ?? [];
+  if (commit === undefined) return undefined;
+  return { commit, timeMs: Number(seconds) * 1000, isCutOff: names.split(", ").includes("grafted") };
 }
+
+/** What a build asks of when its sources changed. */
+export function gitHistory(root: string, env: NodeJS.ProcessEnv): SourceHistory {
+  const ignored = new Map<string, Promise<readonly string[] | undefined>>();
+  const askIgnored = async (folder: string): Promise<readonly string[] | undefined> => {
+    const which = ["--others", "--ignored", "--exclude-standard", "--directory"];
+    const answer = await ask(root, ["ls-files", ...which, "-z", "--", literal(folder)], env);
+    const paths = answer?.split("\0").filter((path) => path !== "");
+    return paths?.map((path) => resolve(root, path)); // without the slash behind a folder
+  };
+  return {
+    lastChange: async (paths) => (await lastCommitOf(root, paths, env))?.timeMs,
+    ignored: (folder) => {
+      const asked = ignored.get(folder) ?? askIgnored(folder);
+      ignored.set(folder, asked);
+      return asked;
+    },
+  };
+}
+
+/** For git, to which `[` in a path is a pattern. */
+const literal = (path: string): string => `:(literal)${path}`;
 
 /**
  * Files under `paths` that are not as in that commit, untracked ones too, without those under `except`; relative to

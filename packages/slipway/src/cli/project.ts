@@ -7,7 +7,7 @@ import type { ImageVersion } from "../images/build.ts";
 import { observerSpec } from "../observer/process.ts";
 import { findWorld, type WorldPaths, type WorldSpec, type WorldState, worldPaths } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
-import { lastCommitOf, readVersion, sourceOf, type Version } from "./git.ts";
+import { type LastCommit, lastCommitOf, readVersion, sourceOf, type Version } from "./git.ts";
 
 export interface Project {
   readonly config: Config;
@@ -52,6 +52,8 @@ export interface Sources {
   readonly versions: Readonly<Record<string, ImageVersion>>;
   /** Where they are, as an address for people. */
   readonly source: string | undefined;
+  /** Images of which a shallow clone does not say how old they are. */
+  readonly undated: readonly string[];
 }
 
 /** As `shippableVersion`, with the rest that a build wants to know: asked in one go, git answers sooner. */
@@ -60,25 +62,31 @@ export async function shippableSources(
   input: CommandInput,
   config: Config,
 ): Promise<Sources> {
-  const [version, versions, source] = await Promise.all([
+  const [version, commits, source] = await Promise.all([
     shippableVersion(context, input, config),
     imageVersions(context, config),
     sourceOf(config.root, context.env),
   ]);
-  return { version, versions, source };
+  const versions = Object.entries(commits).map(([name, { timeMs, commit }]): [string, ImageVersion] => [
+    name,
+    { commitTimeMs: timeMs, revision: commit },
+  ]);
+  return {
+    version,
+    versions: Object.fromEntries(versions),
+    source,
+    undated: Object.keys(commits).filter((name) => commits[name]?.isCutOff),
+  };
 }
 
 /** An image is as old as the last commit that touched its context, so that other commits do not change its digest. */
-async function imageVersions(context: CliContext, config: Config): Promise<Record<string, ImageVersion>> {
+async function imageVersions(context: CliContext, config: Config): Promise<Record<string, LastCommit>> {
   const entries = await Promise.all(
     config.images.map(async ({ name, from }) => {
       const paths =
         from.kind === "context" ? [from.context, from.dockerfile] : from.kind === "node" ? [from.folder] : [];
-      if (paths.length === 0) return [];
-      const last = await lastCommitOf(config.root, paths, context.env);
-      return last === undefined
-        ? []
-        : [[name, { commitTimeMs: last.timeMs, revision: last.commit }] as const];
+      const last = paths.length === 0 ? undefined : await lastCommitOf(config.root, paths, context.env);
+      return last === undefined ? [] : [[name, last] as const];
     }),
   );
   return Object.fromEntries(entries.flat());

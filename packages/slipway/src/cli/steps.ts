@@ -12,7 +12,7 @@ import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
-import { type Version, versionTag } from "./git.ts";
+import { gitHistory, type Version, versionTag } from "./git.ts";
 import type { Project, Sources } from "./project.ts";
 
 /** What `slipway build` leaves for the steps after it, in `.slipway/build/images.json`. */
@@ -45,6 +45,9 @@ export function outputOf(context: CliContext, json: boolean): StepOutput {
 export const buildRecordPath = ({ paths }: Project): string => join(paths.root, "build", "images.json");
 const layoutPath = ({ paths }: Project): string => join(paths.root, "build", "layout");
 
+const UNDATED =
+  "as old as the oldest commit of this shallow clone; with the whole history (`git fetch --unshallow`, `fetch-depth: 0` in CI) a layer that did not change keeps its digest";
+
 /** `looking`: what git says of the sources; nothing is written before it is known. */
 export async function buildStep(
   context: CliContext,
@@ -54,7 +57,7 @@ export async function buildStep(
   builder: Builder = "auto",
 ): Promise<BuildRecord> {
   const { config } = project;
-  const [{ version, versions, source }, { buildImages }] = await Promise.all([
+  const [{ version, versions, source, undated }, { buildImages }] = await Promise.all([
     looking,
     import("../images/build.ts"), // the steps after it start without
   ]);
@@ -62,6 +65,8 @@ export async function buildStep(
   if ((await readTextIfExists(ignore)) === undefined) await writeAtomic(ignore, "*\n");
   const registry = registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
+  for (const image of undated) output.emit({ step: "build", kind: "note", image, message: UNDATED });
+  if (undated.length > 0) output.say(`  ${undated.join(", ")}: ${UNDATED}`);
   let imageStartedAt = context.clock.monotonic();
   const images = await buildImages({
     images: config.images,
@@ -71,6 +76,7 @@ export async function buildStep(
     commitTimeMs: version.timeMs,
     revision: version.commit,
     versions,
+    history: gitHistory(config.root, context.env),
     source,
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,

@@ -14,6 +14,7 @@ export function scratch(): StageImage {
     diffIds: [],
     contents: [],
     runMtime: 0,
+    newest: 0,
     history: [],
     args: {},
     base: undefined,

@@ -40,6 +40,7 @@ import {
   runRefused,
   targetStage,
 } from "./build-faults.ts";
+import { type SourceHistory, sourceDates } from "./dockerfile/dates.ts";
 import {
   type Dockerfile,
   findStage,
@@ -90,7 +91,7 @@ export interface BuildOptions {
   readonly registry: RegistryClient;
   /** Folder of the config: where commands run, and what paths in messages are relative to. */
   readonly root: string;
-  /** Milliseconds since the epoch; the time of every file that is copied. */
+  /** Milliseconds since the epoch; the time of what is copied, as far as `history` does not know better. */
   readonly commitTimeMs: number;
   /** Label org.opencontainers.image.revision; undefined leaves it out. */
   readonly revision?: string | undefined;
@@ -99,6 +100,8 @@ export interface BuildOptions {
    * digest, however many commits pass. Without an entry `commitTimeMs` and `revision` count.
    */
   readonly versions?: Readonly<Record<string, ImageVersion>>;
+  /** When the sources changed: each COPY is as old as what it takes. Default: all are as old as the image. */
+  readonly history?: SourceHistory;
   /** Label org.opencontainers.image.source. */
   readonly source?: string | undefined;
   readonly isLocal: boolean;
@@ -326,6 +329,7 @@ class ImageBuild {
         onOutput: (text) => onProgress?.({ kind: "output", image: name, text }),
       });
     }
+    const dates = sourceDates(this.#options.history, from, context);
     const results = new Map<Stage, StageImage>();
     const platforms = new Map<Stage, Platform>();
     for (const stage of stages) {
@@ -338,7 +342,8 @@ class ImageBuild {
                 throw noSuchStage(error, text, dockerfile, stage);
               })
             : (results.get(source) as StageImage);
-        return imageTree(await ImageFiles.open(this.#options.layout, image), `the image ${text}`);
+        const files = await ImageFiles.open(this.#options.layout, image);
+        return imageTree(files, `the image ${text}`, image.newest);
       };
       const at = `${where}:${stage.line}`;
       const platform =
@@ -363,6 +368,7 @@ class ImageBuild {
           buildArgs: from.args,
           globalArgs,
           mtime: Math.floor(this.#versionOf(name).commitTimeMs / 1000),
+          dates,
         }),
       );
     }
@@ -523,12 +529,14 @@ class ImageBuild {
         : await this.#pull(from, image, platform, where);
     const { manifest, config } = await readImageAt(layout, descriptor, platform);
     refuseTriggers(config, from, where);
+    const created = Math.max(0, Math.floor(Date.parse(config.created ?? "") / 1000) || 0);
     return {
       config: plainConfig(config.config ?? {}),
       layers: manifest.layers.map(toOci),
       diffIds: config.rootfs.diff_ids,
       contents: config.rootfs.diff_ids,
-      runMtime: Math.max(0, Math.floor(Date.parse(config.created ?? "") / 1000) || 0),
+      runMtime: created,
+      newest: created,
       history: completeHistory(config),
       args: {},
       base: { name: isHostBase(from) ? from : nameOf(from, images), digest: descriptor.digest },

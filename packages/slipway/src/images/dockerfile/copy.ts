@@ -25,12 +25,20 @@ export interface CopyRequest {
   readonly fail: (message: string, hint?: string) => Error;
 }
 
-export async function copyEntries(request: CopyRequest): Promise<readonly LayerEntry[]> {
+export interface Copied {
+  readonly entries: readonly LayerEntry[];
+  /** Paths of the tree that the sources named, patterns resolved. */
+  readonly taken: readonly string[];
+}
+
+export async function copyEntries(request: CopyRequest): Promise<Copied> {
   const { tree, sources, destination, fail } = request;
   const nodes: SourceNode[] = [];
+  const taken: string[] = [];
   for (const source of sources) {
     const matched = await matchSources(tree, source);
     if (matched.length === 0) throw await nothingFound(request, source);
+    taken.push(...matched);
     for (const path of matched) nodes.push((await tree.get(path, true)) as SourceNode);
   }
   if (sources.length > 1 && !isFolderName(destination)) {
@@ -47,7 +55,7 @@ export async function copyEntries(request: CopyRequest): Promise<readonly LayerE
       put(request, copied, node, takesNames ? join(target, name) : target);
     }
   }
-  return [...parentEntries(request, copied), ...copied.values()];
+  return { entries: [...parentEntries(request, copied), ...copied.values()], taken };
 }
 
 /** A folder that WORKDIR makes, with the parents that are missing; nothing when it is there. */

@@ -192,7 +192,7 @@ async function bindMount(
 ): Promise<RunMount> {
   const isFolder = (await tree.get(mount.source.replace(/^\.?\/+|^\.$/, ""), true))?.kind === "directory";
   const path = isFolder ? "/tree" : "/file";
-  const entries = await copyEntries({
+  const { entries } = await copyEntries({
     tree,
     sources: [mount.source],
     destination: path,

@@ -12,10 +12,11 @@ import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
 import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile } from "../oci.ts";
 import { copyEntries, folderEntries } from "./copy.ts";
+import type { SourceDates } from "./dates.ts";
 import { invalid } from "./invalid.ts";
 import type { Dockerfile, Instruction, Stage } from "./parse.ts";
 import { type RunPorts, runInstruction } from "./run.ts";
-import { matchSources, type SourceTree, withHeredocs } from "./tree.ts";
+import { matchSources, plainSource, type SourceTree, withHeredocs } from "./tree.ts";
 import { expandWord, parseJsonForm, splitPairs, splitWords, type Variables, WordError } from "./words.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -30,6 +31,8 @@ export interface StageImage {
   readonly contents: readonly string[];
   /** Seconds since the epoch: of every file that RUN makes. The base's, so that no commit changes them. */
   readonly runMtime: number;
+  /** Seconds since the epoch: what COPY --from takes of it is as old as this, its newest file. 0: not known. */
+  readonly newest: number;
   readonly history: readonly HistoryEntry[];
   /** Build arguments of the stage; a stage that starts from it has them too. Empty for other images. */
   readonly args: Variables;
@@ -50,12 +53,14 @@ export interface StageInputs {
   readonly buildArgs: Variables;
   /** ARG before the first FROM, and the platform's names: visible once a stage repeats them. */
   readonly globalArgs: Variables;
-  /** Seconds since the epoch: the commit's time, for files and history. */
+  /** Seconds since the epoch: the commit's time, for history, and for files of which nothing else is known. */
   readonly mtime: number;
+  readonly dates: SourceDates;
 }
 
 export async function buildStage(inputs: StageInputs): Promise<StageImage> {
   const build = new StageBuild(inputs);
+  build.askTimes();
   for (const instruction of inputs.stage.instructions) await build.apply(instruction);
   return build.finish();
 }
@@ -72,6 +77,7 @@ class StageBuild {
   #files: ImageFiles | undefined;
   /** Layers that are over `#files` by now. */
   readonly #uncovered: Descriptor[] = [];
+  #newest: number;
 
   constructor(inputs: StageInputs) {
     this.#in = inputs;
@@ -81,6 +87,17 @@ class StageBuild {
     this.#contents = [...inputs.base.contents];
     this.#history = [...inputs.base.history];
     this.#args = { ...inputs.base.args };
+    this.#newest = inputs.base.newest;
+  }
+
+  /** Of all at once, where the file says by itself what is copied: the answers are there when they are wanted. */
+  askTimes(): void {
+    for (const { keyword, text, flags } of this.#in.stage.instructions) {
+      if ((keyword !== "COPY" && keyword !== "ADD") || flags.some(({ name }) => name === "from")) continue;
+      const sources = (parseJsonForm(text) ?? text.split(/\s+/)).slice(0, -1).map(plainSource);
+      if (/[$<\\]/.test(text) || sources.includes(undefined)) continue;
+      this.#in.dates.timeOf(sources as string[]).catch(() => undefined); // told where it is wanted
+    }
   }
 
   finish(): StageImage {
@@ -90,6 +107,7 @@ class StageBuild {
       diffIds: this.#diffIds,
       contents: this.#contents,
       runMtime: this.#in.base.runMtime,
+      newest: this.#newest,
       history: this.#history,
       args: this.#args,
       base: this.#in.base.base,
@@ -190,7 +208,7 @@ class StageBuild {
     if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod)) {
       throw this.#fail(instruction, `--chmod must be octal, got "${chmod}"`);
     }
-    const entries = await copyEntries({
+    const { entries, taken } = await copyEntries({
       tree,
       sources: words,
       destination,
@@ -200,7 +218,25 @@ class StageBuild {
       files: await this.#imageFiles(),
       fail: (message, hint) => this.#fail(instruction, message, hint),
     });
-    await this.#addLayer(entries, instruction);
+    const heredocs = new Set(instruction.heredocs.flatMap(({ name }) => [`<<${name}`, `<<-${name}`]));
+    const mtime = await this.#timeOf(tree, taken, heredocs);
+    this.#newest = Math.max(this.#newest, mtime);
+    await this.#addLayer(entries, mtime, instruction);
+  }
+
+  /** Seconds since the epoch: how old what COPY takes from `tree` is. */
+  async #timeOf(
+    { newest }: SourceTree,
+    taken: readonly string[],
+    heredocs: ReadonlySet<string>,
+  ): Promise<number> {
+    const { mtime, dates } = this.#in;
+    const files = taken.filter((path) => !heredocs.has(path));
+    const times = [
+      ...(files.length === 0 ? [] : [newest === undefined ? await dates.timeOf(files) : newest || mtime]),
+      ...(files.length === taken.length ? [] : [await dates.ownTime()]),
+    ];
+    return Math.max(...times.map((time) => time ?? mtime));
   }
 
   async #run(instruction: Instruction): Promise<void> {
@@ -225,6 +261,7 @@ class StageBuild {
       },
       this.#in.run,
     );
+    this.#newest = Math.max(this.#newest, (await this.#in.dates.ownTime()) ?? this.#in.mtime);
     if (result === "empty") this.#record(instruction, true);
     else this.#add(result, result.diffId, instruction);
   }
@@ -234,11 +271,11 @@ class StageBuild {
     this.#config.WorkingDir = path;
     const entries = folderEntries(await this.#imageFiles(), path);
     if (entries.length === 0) this.#record(instruction, true);
-    else await this.#addLayer(entries, instruction);
+    else await this.#addLayer(entries, this.#in.base.runMtime || this.#in.mtime, instruction);
   }
 
-  async #addLayer(entries: readonly LayerEntry[], instruction: Instruction): Promise<void> {
-    const { layout, mtime, dockerfile } = this.#in;
+  async #addLayer(entries: readonly LayerEntry[], mtime: number, instruction: Instruction): Promise<void> {
+    const { layout, dockerfile } = this.#in;
     // What RUN is cached by; a file without RUN needs no second hash.
     const hasContentId = dockerfile.stages.some(({ instructions }) =>
       instructions.some(({ keyword }) => keyword === "RUN"),

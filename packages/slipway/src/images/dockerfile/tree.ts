@@ -28,12 +28,19 @@ export interface SourceTree {
   readonly what: string;
   /** Modes are kept as they are; otherwise only the executable bit counts, since umasks and checkouts differ. */
   readonly hasExactModes: boolean;
+  /** Seconds since the epoch: of an image's newest file that is not its base's. Undefined for a folder on disk. */
+  readonly newest?: number;
   /** What is at a path; with `follow`, links are followed inside the tree. Undefined when nothing (visible) is. */
   get(path: string, follow: boolean): Promise<SourceNode | undefined>;
   /** Names in a folder, sorted. */
   list(path: string): Promise<readonly string[]>;
   /** Why a path that might exist is not shown; undefined when it does not exist. */
   hidden(path: string): Promise<string | undefined>;
+}
+
+/** The path that a COPY source names by itself; undefined for a pattern, of which the tree must be asked. */
+export function plainSource(source: string): string | undefined {
+  return isGlob(source) ? undefined : cleanSource(source);
 }
 
 /** Paths that a COPY source names, sorted; `*` does not cross folders. */
@@ -164,10 +171,11 @@ export function withHeredocs(
 }
 
 /** The files of an image, for COPY --from. */
-export function imageTree(files: ImageFiles, what: string): SourceTree {
+export function imageTree(files: ImageFiles, what: string, newest: number): SourceTree {
   return {
     what,
     hasExactModes: true,
+    newest,
     get: async (path, follow) => {
       const found = files.lookup(`/${path}`, { isLinkKept: !follow });
       if (found.kind !== "found") return undefined;

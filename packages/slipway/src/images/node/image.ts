@@ -50,7 +50,7 @@ export async function nodeImage(inputs: NodeImageInputs): Promise<StageImage> {
   });
   const modules = await modulesLayer({ ...inputs, packageFile, mtime: base.runMtime });
   const ignored = (await readTextIfExists(join(folder, ".dockerignore"))) ?? "";
-  const code = await copyEntries({
+  const { entries: code } = await copyEntries({
     tree: contextTree(folder, where, parseIgnore([ignored, ...NEVER].join("\n")), layout.now()),
     sources: ["."],
     destination: "/app/",

@@ -151,7 +151,7 @@ async function layerOf(
   const ignore = parseIgnore(
     [...(packages === undefined ? [] : ["node_modules", ...only]), never].join("\n"),
   );
-  const entries = await copyEntries({
+  const { entries } = await copyEntries({
     tree: contextTree(from, from, ignore, inputs.layout.now()),
     sources: ["node_modules"],
     destination: "/app/node_modules",

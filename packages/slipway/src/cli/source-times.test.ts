@@ -1,0 +1,185 @@
+/** Each COPY is as old as the last commit that touched what it takes: which layers a commit changes, with git's own history. */
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { exec } from "@slipway/base";
+import { buildImages } from "../images/build.ts";
+import { ImageFiles } from "../images/layers.ts";
+import { ImageLayout } from "../images/layout.ts";
+import type { RegistryClient } from "../images/registry/client.ts";
+import { readImage } from "../images/source.ts";
+import { gitHistory, lastCommitOf } from "./git.ts";
+
+let folder: string;
+let layout: ImageLayout;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-times-[1]-"));
+  layout = await ImageLayout.open(join(folder, "layout"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+interface Checkout {
+  readonly root: string;
+  /** Writes these, and commits what git does not ignore at that second. */
+  readonly commit: (second: number, files: Readonly<Record<string, string>>) => Promise<void>;
+  /** Seconds of the files whose times differ from their layer's neighbours, by path: one of each layer is enough. */
+  readonly build: () => Promise<Readonly<Record<string, number>>>;
+}
+
+async function checkout(): Promise<Checkout> {
+  const root = await mkdtemp(join(folder, "checkout-"));
+  const app = join(root, "app");
+  const git = async (args: readonly string[], second = 0): Promise<void> => {
+    const date = `@${second} +0000`;
+    const env = { ...process.env, GIT_COMMITTER_DATE: date, GIT_AUTHOR_DATE: date };
+    const who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    const { exitCode, stderr } = await exec(["git", "-C", root, ...who, ...args], { env });
+    assert.equal(exitCode, 0, stderr);
+  };
+  await git(["init", "-q"]);
+  return {
+    root,
+    commit: async (second, files) => {
+      for (const [path, text] of Object.entries(files)) {
+        await mkdir(dirname(join(root, path)), { recursive: true });
+        if (text.startsWith("-> ")) await symlink(text.slice(3), join(root, path));
+        else await writeFile(join(root, path), text);
+      }
+      await git(["add", "-A"]);
+      await git(["commit", "-qm", "m", "--allow-empty"], second);
+    },
+    build: async () => {
+      const dockerfile = join(app, "Dockerfile");
+      const last = await lastCommitOf(root, [app], process.env);
+      await buildImages({
+        images: [{ name: "web", from: { kind: "context", context: app, dockerfile, args: {} } }],
+        layout,
+        registry: {} as RegistryClient,
+        root,
+        commitTimeMs: last?.timeMs ?? 0,
+        history: gitHistory(root, process.env),
+        isLocal: true,
+        allowHostBases: [],
+      });
+      const image = await readImage(layout, "web", "latest");
+      assert.ok(image);
+      const files = await ImageFiles.open(layout, image.manifest);
+      const times = [...files.entries()]
+        .filter(({ node }) => node.kind === "file")
+        .map(({ path, node }) => [path, node.mtime] as const);
+      return Object.fromEntries(times);
+    },
+  };
+}
+
+const START = {
+  "app/Dockerfile":
+    "FROM scratch\nARG place=lib\nCOPY node_modules /m\nCOPY src /src\nCOPY $place /lib\nCOPY *.json /\nCOPY <<made /\nx\nmade\n",
+  ".gitignore": "node_modules\ndist\n",
+  "app/node_modules/a/index.js": "1",
+  "app/package-lock.json": "{}",
+  "app/src/a.js": "1",
+  "app/lib/l.js": "1",
+};
+
+test("a commit dates what it touched: code, a lockfile with what was installed by it, heredocs by the Dockerfile", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, START);
+  const all = (second: number): Readonly<Record<string, number>> => ({
+    "/m/a/index.js": second,
+    "/src/a.js": second,
+    "/lib/l.js": second,
+    "/package-lock.json": second,
+    "/made": second,
+  });
+  assert.deepEqual(await build(), all(1000));
+  await commit(2000, { "app/src/a.js": "2" });
+  assert.deepEqual(await build(), { ...all(1000), "/src/a.js": 2000 });
+  await commit(3000, { "README.md": "elsewhere" });
+  await commit(4000, { "app/lib/l.js": "2" });
+  assert.deepEqual(await build(), { ...all(1000), "/src/a.js": 2000, "/lib/l.js": 4000 });
+  await commit(5000, { "app/package-lock.json": '{"a":1}', "app/node_modules/a/index.js": "2" });
+  const locked = { "/m/a/index.js": 5000, "/package-lock.json": 5000 };
+  assert.deepEqual(await build(), { ...all(1000), "/src/a.js": 2000, "/lib/l.js": 4000, ...locked });
+  await commit(6000, { "app/Dockerfile": `${START["app/Dockerfile"]}LABEL a=b\n` });
+  assert.deepEqual(await build(), {
+    ...all(1000),
+    "/src/a.js": 2000,
+    "/lib/l.js": 4000,
+    ...locked,
+    "/made": 6000,
+  });
+});
+
+test("what git does not keep is as old as the image: it may have changed without a commit of its own", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, {
+    ...START,
+    "app/Dockerfile": "FROM scratch\nCOPY dist /dist\nCOPY src /src\nCOPY . /all\n",
+    "app/dist/index.html": "<script src=a1.js>",
+  });
+  await commit(2000, { "app/lib/l.js": "2", "app/dist/index.html": "<script src=b2.js>" });
+  const times = await build();
+  assert.equal(times["/dist/index.html"], 2000);
+  assert.equal(times["/src/a.js"], 1000);
+  assert.equal(times["/all/src/a.js"], 2000);
+});
+
+test("what the .dockerignore leaves out dates nothing, and a lockfile above the context counts", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, {
+    ".gitignore": "node_modules\ndist\n",
+    "package-lock.json": "{}",
+    "app/Dockerfile": "FROM scratch\nCOPY src /src\nCOPY node_modules /m\n",
+    "app/.dockerignore": "src/dist\n",
+    "app/src/a.js": "1",
+    "app/src/dist/x": "1",
+    "app/node_modules/a/index.js": "1",
+  });
+  await commit(2000, { "app/other": "", "app/src/dist/x": "2" });
+  assert.deepEqual(await build(), { "/src/a.js": 1000, "/m/a/index.js": 1000 });
+  await commit(3000, { "package-lock.json": '{"a":1}' });
+  assert.deepEqual(await build(), { "/src/a.js": 1000, "/m/a/index.js": 3000 });
+});
+
+test("a lockfile that git does not keep says nothing", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, { ...START, ".gitignore": "node_modules\npackage-lock.json\n", "app/a.json": "1" });
+  await commit(2000, { "app/lib/l.js": "2" });
+  assert.equal((await build())["/m/a/index.js"], 2000);
+});
+
+test("a link is as old as what it leads to, where that is younger", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, {
+    "app/Dockerfile": "FROM scratch\nCOPY link /to\n",
+    "app/real/a": "1",
+    "app/link": "-> real",
+  });
+  await commit(2000, { "app/real/a": "2" });
+  await commit(3000, { "app/other": "" });
+  assert.deepEqual(await build(), { "/to/a": 2000 });
+});
+
+test("what a stage hands over is as old as its newest source", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, {
+    "app/Dockerfile":
+      "FROM scratch AS one\nCOPY src /src\nFROM one AS two\nCOPY lib /lib\nFROM scratch\nCOPY --from=two /src /src\nCOPY other /\n",
+    "app/src/a": "1",
+    "app/lib/b": "1",
+    "app/other": "1",
+  });
+  await commit(2000, { "app/lib/b": "2" });
+  await commit(3000, { "app/other": "2" });
+  assert.deepEqual(await build(), { "/src/a": 2000, "/other": 3000 });
+});
+
+test("without git all are as old as the image", async () => {
+  const { root, commit, build } = await checkout();
+  await commit(1000, START);
+  await rm(join(root, ".git"), { recursive: true });
+  assert.deepEqual(new Set(Object.values(await build())), new Set([0]));
+});

@@ -1,0 +1,102 @@
+/**
+ * How old a COPY's files say they are. One time for a whole image would be simpler, and then every commit would change every layer:
+ * of a line of code, registry and nodes would get all of `node_modules` again. So each COPY is as old as the last commit that touched
+ * what it takes.
+ *
+ * Never older: servers that tell browsers "not modified" by time and size (nginx's ETag is made of these two) would serve
+ * what was there before. What git does not keep can change without a commit, so a COPY of it is as old as the image; but what a
+ * package manager installed is what its lockfile says.
+ */
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import type { SourceTree } from "./tree.ts";
+
+/** What is known of when sources changed. Paths are absolute. Nothing rejects. */
+export interface SourceHistory {
+  /** ms since the epoch: of the last commit that touched one of these. Undefined when none did, or it cannot be known. */
+  lastChange(paths: readonly string[]): Promise<number | undefined>;
+  /** What is below `folder` and not kept, as git's ignored files; a folder stands for all in it. Undefined: not known. */
+  ignored(folder: string): Promise<readonly string[] | undefined>;
+}
+
+/** What a stage asks. Seconds since the epoch; undefined: only the image's own time is safe. */
+export interface SourceDates {
+  /** Of paths of the context; "" is all of it. */
+  readonly timeOf: (paths: readonly string[]) => Promise<number | undefined>;
+  /** Of the Dockerfile: what RUN and heredocs make changes with it. */
+  readonly ownTime: () => Promise<number | undefined>;
+}
+
+/** Git is asked once for the same files, of several stages, too. `tree`: what of the context can be copied. */
+export function sourceDates(
+  history: SourceHistory | undefined,
+  { context, dockerfile }: { readonly context: string; readonly dockerfile: string },
+  tree: SourceTree,
+): SourceDates {
+  if (history === undefined) return { timeOf: async () => undefined, ownTime: async () => undefined };
+  const known = new Map<string, Promise<number | undefined>>();
+  const once = (key: string, ask: () => Promise<number | undefined>): Promise<number | undefined> => {
+    const time = known.get(key) ?? ask().then((ms) => (ms === undefined ? ms : Math.floor(ms / 1000)));
+    known.set(key, time);
+    return time;
+  };
+  return {
+    timeOf: (paths) => once(paths.join("\0"), () => timeOfSources(history, context, tree, paths)),
+    ownTime: () => once("\0", () => history.lastChange([dockerfile])),
+  };
+}
+
+/** The first that is there counts: npm takes its shrinkwrap before its lockfile. */
+const LOCKFILES = ["npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock"];
+
+/** ms since the epoch. */
+async function timeOfSources(
+  history: SourceHistory,
+  folder: string,
+  tree: SourceTree,
+  paths: readonly string[],
+): Promise<number | undefined> {
+  // Asked at once, so that git answers side by side.
+  const [ignored, touched] = await Promise.all([
+    history.ignored(folder),
+    history.lastChange(paths.flatMap((path) => placesOf(folder, path))),
+  ]);
+  if (ignored === undefined) return undefined;
+  const lockfiles = new Set<string>();
+  for (const unkept of ignored.map((path) => relative(folder, path))) {
+    if (!paths.some((path) => isWithin(unkept, path) || isWithin(path, unkept))) continue;
+    if ((await tree.get(unkept, false)) === undefined) continue; // the .dockerignore leaves it out
+    const lockfile = lockfileOf(folder, unkept);
+    if (lockfile === undefined) return undefined;
+    lockfiles.add(lockfile);
+  }
+  const times = await Promise.all([...lockfiles].map((path) => history.lastChange([path])));
+  const all = touched === undefined ? times : [touched, ...times];
+  return all.length === 0 || all.includes(undefined) ? undefined : Math.max(...(all as number[]));
+}
+
+/** With where a link leads: a commit touches the one or the other. */
+function placesOf(folder: string, path: string): readonly string[] {
+  const place = join(folder, path);
+  try {
+    const real = realpathSync(place);
+    return real === join(realpathSync(folder), path) ? [place] : [place, real];
+  } catch {
+    return [place];
+  }
+}
+
+/** Of what a package manager installed, the nearest above it; undefined for everything else. */
+function lockfileOf(folder: string, path: string): string | undefined {
+  const parts = path.split("/");
+  const at = parts.indexOf("node_modules");
+  if (at < 0) return undefined;
+  for (let place = join(folder, ...parts.slice(0, at)); ; place = dirname(place)) {
+    const name = LOCKFILES.find((one) => existsSync(join(place, one)));
+    if (name !== undefined) return join(place, name);
+    if (place === dirname(place)) return undefined;
+  }
+}
+
+const isWithin = (path: string, folder: string): boolean =>
+  folder === "" || path === folder || path.startsWith(`${folder}/`);
