@@ -3,11 +3,11 @@
  * What a release that is killed in the middle leaves is told by `killed.ts`, here and on a real Kubernetes.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { startTicksOf, until } from "@slipway/base";
-import { worldPaths } from "../packages/slipway/src/world/state.ts";
+import { findWorld, worldPaths } from "../packages/slipway/src/world/state.ts";
 import { commitRelease, type Project, smallShop } from "./testing.ts";
 
 let project: Project;
@@ -39,6 +39,21 @@ describe("the command line is killed", () => {
     await project.ok("ship");
     assert.equal(await served(), "v2");
   });
+});
+
+test("local up is interrupted before the world is ready: it ends with 130, and no world is left", async () => {
+  await project.ok("local", "down");
+  const { log } = worldPaths(project.folder);
+  await rm(log);
+  const running = project.start("local", "up");
+  await until("the world's process to be started", () => existsSync(log));
+  running.child.kill("SIGINT");
+  const { code, stdout, stderr } = await running.ended;
+  assert.deepEqual([code, stdout], [130, ""], stderr);
+  assert.match(stderr, /slipway: interrupted\n$/);
+  assert.equal((await findWorld(worldPaths(project.folder))).kind, "absent");
+  await project.ok("local", "up");
+  assert.equal(await served(), "v2");
 });
 
 /** The processes below this one, with their start time, which tells a reused number. */

@@ -42,7 +42,7 @@ export const command: CommandDeclaration = {
     const record = await readBuild(project, await shippableVersion(context, input, project.config));
     // A dry run starts nothing: without a running world there is nothing to plan against.
     const openWorld = () =>
-      isSet(input, "dryRun") ? requireWorld(project) : ensureWorld(project, output.say);
+      isSet(input, "dryRun") ? requireWorld(project) : ensureWorld(project, output.say, context.signal);
     const world = project.config.isLocal ? await openWorld() : undefined;
     return deployStep(context, input, project, record, world, output);
   },

@@ -114,7 +114,11 @@ export function worldSpec(project: Project): WorldSpec {
 }
 
 /** The running world, started first when there is none. `say` tells the person what is going on. */
-export async function ensureWorld(project: Project, say: (line: string) => void): Promise<WorldState> {
+export async function ensureWorld(
+  project: Project,
+  say: (line: string) => void,
+  interrupt: AbortSignal,
+): Promise<WorldState> {
   const spec = worldSpec(project);
   const presence = await findWorld(project.paths);
   if (presence.kind === "running") {
@@ -139,7 +143,7 @@ export async function ensureWorld(project: Project, say: (line: string) => void)
       : "starting the local world",
   );
   const { launchWorld } = await import("../world/process.ts");
-  return launchWorld(spec);
+  return launchWorld(spec, interrupt);
 }
 
 /** A change of `observe` counts from now on, also from false to something and back. */

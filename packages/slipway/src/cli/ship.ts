@@ -61,7 +61,7 @@ export const command: CommandDeclaration = {
       const running = presence?.state;
       return deployStep(context, input, project, withReferences(project, built, running), running, output);
     }
-    const world = config.isLocal ? await ensureWorld(project, output.say) : undefined;
+    const world = config.isLocal ? await ensureWorld(project, output.say, context.signal) : undefined;
     output.say("push");
     const pushed = await pushStep(context, project, built, world, output);
     if (!isSet(input, "skipVerify")) {

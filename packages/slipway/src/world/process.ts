@@ -1,5 +1,6 @@
 /** Starting and stopping the world's process from the CLI. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -15,8 +16,11 @@ import {
   worldPaths,
 } from "./state.ts";
 
-/** Starts a world in the background; fails when one is running. Leftovers of one that died are swept by its start. */
-export async function launchWorld(spec: WorldSpec): Promise<WorldState> {
+/**
+ * Starts a world in the background; fails when one is running. Leftovers of one that died are swept by its start.
+ * When the signal aborts before it is ready, it is stopped again, and this rejects with the signal's reason.
+ */
+export async function launchWorld(spec: WorldSpec, interrupt: AbortSignal): Promise<WorldState> {
   const paths = worldPaths(spec.projectRoot);
   const presence = await findWorld(paths);
   if (presence.kind === "running") throw alreadyRunning(presence.state);
@@ -39,9 +43,11 @@ export async function launchWorld(spec: WorldSpec): Promise<WorldState> {
       stdio: ["pipe", log.fd, log.fd, "pipe"],
     },
   );
+  child.stdin?.on("error", () => {}); // it may be stopped before it has read
   child.stdin?.end(JSON.stringify(spec));
-  const answer = await text(child.stdio[3] as Readable);
+  const answer = await answerOf(child, interrupt);
   await log.close();
+  interrupt.throwIfAborted();
   child.unref();
   const message =
     answer === ""
@@ -64,6 +70,18 @@ export async function launchWorld(spec: WorldSpec): Promise<WorldState> {
     hint: `The end of .slipway/world.log:\n  ${tail}`,
     exitCode: 3,
   });
+}
+
+/** What it says on descriptor 3, once; after an interruption, when it has ended. */
+async function answerOf(child: ChildProcess, interrupt: AbortSignal): Promise<string> {
+  const exited = once(child, "exit");
+  const stop = (): void => void child.kill("SIGTERM");
+  interrupt.addEventListener("abort", stop, { once: true });
+  if (interrupt.aborted) stop();
+  const answer = await text(child.stdio[3] as Readable);
+  interrupt.removeEventListener("abort", stop);
+  if (interrupt.aborted) await exited;
+  return answer;
 }
 
 function alreadyRunning(state: WorldState): SlipwayError {

@@ -21,7 +21,7 @@ export const command: CommandDeclaration = {
     }
     const { launchWorld } = await import("../../world/process.ts");
     const startedAt = context.clock.monotonic();
-    const state = await launchWorld(spec);
+    const state = await launchWorld(spec, context.signal);
     if (isSet(input, "json")) {
       const { control: _, observer: _observer, ...shown } = state;
       context.write(`${JSON.stringify(shown)}\n`);
