@@ -6,6 +6,7 @@
 import { renderError, SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
+import { asked } from "./asked.ts";
 import { type CliContext, type CommandDeclaration, type CommandInput, commonOptions } from "./command.ts";
 import { inSources } from "./own-places.ts";
 import { explainRefusal } from "./refusals.ts";
@@ -15,6 +16,7 @@ export async function runCommandLine(
   commands: Readonly<Record<string, CommandDeclaration>>,
   groups: Readonly<Record<string, string>>,
 ): Promise<void> {
+  const words = asked(process.argv.slice(2), { commands, groups });
   let onlyPrints = false;
   const interrupt = listenForInterrupts(() => onlyPrints);
   process.stderr.on("error", () => {}); // nobody is left to read it
@@ -48,10 +50,10 @@ export async function runCommandLine(
     // What stands after a command's name is its own: `logs import --cluster` is not the `--cluster` of `logs`.
     .enablePositionalOptions();
   // Making a command costs time, and there are dozens: one that is named is enough.
-  const named = Object.entries(commands).filter(([path]) => path.split(" ")[0] === process.argv[2]);
+  const named = Object.entries(commands).filter(([path]) => path.split(" ")[0] === words[0]);
   const made = named.length > 0 ? named : Object.entries(commands);
   for (const [group, summary] of Object.entries(groups))
-    if (named.length === 0 || group === process.argv[2])
+    if (named.length === 0 || group === words[0])
       program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
   for (const [path, declaration] of made) {
     add(program, path.split(" "), declaration, async (input) => {
@@ -60,7 +62,7 @@ export async function runCommandLine(
       process.exitCode = await declaration.run(context, input);
     });
   }
-  process.exitCode = await run(program, output.print);
+  process.exitCode = await run(program, words, output.print);
   // Sockets kept alive for reuse and the like must not hold the process once the command has answered.
   process.stdout.write("", () => process.exit());
 }
@@ -156,9 +158,13 @@ async function confirm(question: string, signal: AbortSignal): Promise<boolean> 
   }
 }
 
-async function run(program: Command, print: (text: string) => void): Promise<number> {
+async function run(
+  program: Command,
+  words: readonly string[],
+  print: (text: string) => void,
+): Promise<number> {
   try {
-    await program.parseAsync(process.argv);
+    await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (thrown) {
     const error = explainRefusal(thrown);
@@ -167,7 +173,7 @@ async function run(program: Command, print: (text: string) => void): Promise<num
         error.exitCode === 0
         ? 0
         : 2;
-    if (process.argv.includes("--json")) {
+    if (words.includes("--json")) {
       const facts =
         error instanceof SlipwayError
           ? error.toJSON()
