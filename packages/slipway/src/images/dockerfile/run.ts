@@ -40,6 +40,8 @@ export interface RunState {
   readonly user: string;
   readonly workingDir: string;
   readonly shell: readonly string[];
+  /** What the first FROM of the chain named; undefined for scratch. */
+  readonly baseName: string | undefined;
   /** Of every file in the layer, seconds since the epoch. */
   readonly mtime: number;
   readonly context: SourceTree;
@@ -94,7 +96,7 @@ export async function runInstruction(
   if (outcome.kind === "failed") {
     if (outcome.exitCode === NOT_FOUND && (await isAbsent(request, layout)))
       throw noShell(request.argv[0] ?? "", instruction, state);
-    throw failed(instruction, state.where, outcome, sandbox.ids);
+    throw failed(instruction, state, outcome, sandbox.ids);
   }
   try {
     const lower = await ImageFiles.open(layout, { layers: state.layers });
@@ -235,7 +237,7 @@ function noShell(program: string, instruction: Instruction, { shell, where }: Ru
 
 function failed(
   instruction: Instruction,
-  where: string,
+  { where, baseName }: RunState,
   outcome: { readonly exitCode: number; readonly lastLines: readonly string[] },
   ids: RunSandbox["ids"],
 ): SlipwayError {
@@ -248,10 +250,17 @@ function failed(
     message: [`RUN ${shown} exited ${outcome.exitCode}${lines.length === 0 ? "" : ":"}`, ...lines].join(
       "\n  ",
     ),
-    hint:
-      ids === "one-uid"
+    hint: lacksPackageManager(outcome.exitCode, shown, baseName)
+      ? `slipway/node is Node alone, without ${PACKAGE_MANAGER.exec(shown)?.[0]}. An image of the configuration that is { node: "FOLDER" } needs no Dockerfile and gets its node_modules from the lockfile; or build FROM an image of a registry that has it, like node:24-slim.`
+      : ids === "one-uid"
         ? "This account has one uid for builds; a command that changes to other users fails. Give it a range in /etc/subuid and /etc/subgid (package uidmap), or run as root."
         : "Correct the command; the layers before it are kept, so the next build begins here.",
     exitCode: 1,
   });
+}
+
+const PACKAGE_MANAGER = /\b(?:npm|npx|yarn|pnpm|corepack)\b/;
+
+function lacksPackageManager(exitCode: number, command: string, baseName: string | undefined): boolean {
+  return exitCode === NOT_FOUND && baseName === "slipway/node" && PACKAGE_MANAGER.test(command);
 }

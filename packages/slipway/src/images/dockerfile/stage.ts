@@ -252,6 +252,7 @@ class StageBuild {
         user: this.#config.User ?? "",
         workingDir: this.#config.WorkingDir ?? "/",
         shell: this.#config.Shell ?? ["/bin/sh", "-c"],
+        baseName: this.#in.base.base?.name,
         mtime: this.#in.base.runMtime,
         context: this.#in.context,
         treeOf: (name) => this.#in.treeOf(name, where),

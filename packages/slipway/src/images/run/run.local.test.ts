@@ -283,6 +283,26 @@ test("a failure names the line, the exit code and the last lines", async () => {
   assert.deepEqual(readdirSync(layout.cachePath("run")), []);
 });
 
+test("a package manager that slipway/node has not is said to be none of it, with what to write instead", async () => {
+  const hintOf = async (Dockerfile: string): Promise<string> => {
+    const failure = await build({ Dockerfile }).then(
+      () => assert.fail("it was built"),
+      (error: SlipwayError) => error,
+    );
+    assert.match(failure.message, /exited 127/);
+    return failure.hint ?? "";
+  };
+  for (const command of ["npm ci", "mkdir -p /x && yarn install", '["npx", "tsc"]']) {
+    const hint = await hintOf(`FROM slipway/node AS build\nFROM build\nRUN ${command}\n`);
+    assert.match(
+      hint,
+      /^slipway\/node is Node alone, without (npm|yarn|npx)\. .*\{ node: "FOLDER" \}/,
+      command,
+    );
+  }
+  assert.match(await hintOf("FROM slipway/node\nRUN make all\n"), /^Correct the command/);
+});
+
 test("the host's network, unless --network=none says otherwise", async () => {
   const server = createServer((socket) => socket.end("hi"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
