@@ -7,8 +7,9 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { type Scene, scenes } from "../fixture/story.ts";
+import type { QueryAnswerView, SeriesAnswer } from "../src/live/api.ts";
 import { moment, open, openBrowser, visit, widths } from "./browser.ts";
 import { paleTexts } from "./contrast.ts";
 import { small } from "./picture.ts";
@@ -366,4 +367,74 @@ test("a span of a chart is looked at closer, and left again", async () => {
   await page.getByRole("button", { name: "Back to live" }).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "6 h" }).click();
   await page.waitForFunction(() => location.hash.includes("range=6h"));
+});
+
+interface Inked {
+  /** Of the colour of the line. */
+  readonly pixels: number;
+  /** Where they are: 0 at the left, 1 at the right. */
+  readonly middle: number;
+}
+
+/** What is seen on the chart's canvas of each of its lines, by label. */
+function inked(chart: Locator): Promise<Record<string, Inked>> {
+  return chart.evaluate((figure) => {
+    const canvas = figure.querySelector("canvas") as HTMLCanvasElement;
+    const context = canvas.getContext("2d") as CanvasRenderingContext2D;
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    const found: Record<string, { pixels: number; middle: number }> = {};
+    for (const swatch of figure.querySelectorAll(".swatch")) {
+      const wanted = getComputedStyle(swatch).backgroundColor.match(/\d+/g)?.map(Number) as number[];
+      let [pixels, columns] = [0, 0];
+      for (let at = 0; at < data.length; at += 4) {
+        if (wanted.slice(0, 3).some((part, index) => Math.abs(part - (data[at + index] as number)) > 2))
+          continue;
+        pixels += 1;
+        columns += (at / 4) % canvas.width;
+      }
+      found[swatch.parentElement?.firstChild?.nextSibling?.textContent?.trim() ?? ""] = {
+        pixels,
+        middle: columns / pixels / canvas.width,
+      };
+    }
+    return found;
+  });
+}
+
+test("a value that stands alone is a dot, also when it is the only one", async () => {
+  await using v = await visit(browser, { scene: "calm" });
+  const { page } = v;
+  await page.route("**/api/series?*", async (route) => {
+    const response = await route.fetch();
+    const series = (await response.json()) as SeriesAnswer;
+    const only = Math.floor(series.times.length / 2);
+    const keep = (values: readonly (number | null)[]) =>
+      values.map((value, at) => (at === only ? value : null));
+    await route.fulfill({
+      response,
+      json: { ...series, p50: keep(series.p50), p95: keep(series.p95), p99: keep(series.p99) },
+    });
+  });
+  await page.reload();
+  const times = page.locator("figure.chart", { hasText: "Response time" });
+  await times.locator("canvas").waitFor();
+  await settled(page);
+  for (const [line, { pixels }] of Object.entries(await inked(times)))
+    assert.ok(pixels >= 8, `${line}: ${pixels} pixels`);
+
+  await page.route("**/api/queries/run", async (route) => {
+    const response = await route.fetch();
+    const answer = (await response.json()) as QueryAnswerView;
+    await route.fulfill({ response, json: { ...answer, rows: answer.rows.slice(3, 4) } });
+  });
+  await open(page, "#/queries/requests-by-minute");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const result = page.locator(".result figure.chart");
+  await result.locator("canvas").waitFor();
+  await settled(page);
+  for (const [line, dot] of Object.entries(await inked(result))) {
+    assert.ok(dot.pixels >= 8, `${line}: ${dot.pixels} pixels`);
+    assert.ok(dot.middle > 0.45 && dot.middle < 0.6, `${line}: in the middle of its minute, not of years`);
+  }
+  assert.deepEqual(v.complaints, []);
 });

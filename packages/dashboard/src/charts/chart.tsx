@@ -7,6 +7,7 @@ import uPlot from "uplot";
 import type { DeployMarker } from "../live/api.ts";
 import { useIsDark } from "../shell/theme.ts";
 import { absolute, hourMinute } from "../words/time.ts";
+import { alone } from "./alone.ts";
 import { type ColourName, colour, faint } from "./colours.ts";
 
 export interface Line {
@@ -158,8 +159,12 @@ function options({
     scales: {
       x: {
         time: true,
-        range: (_, min, max) => {
+        range: (u, min, max) => {
           const { from, to } = latest.current;
+          const [first, last] = [u.data[0][0], u.data[0].at(-1)];
+          // One moment has no width, and uPlot's own answer to that is years.
+          if (from === undefined && to === undefined && first !== undefined && first === last)
+            return [first - 60, first + 60];
           return [from === undefined ? min : from / 1_000, to === undefined ? max : to / 1_000];
         },
       },
@@ -182,7 +187,13 @@ function options({
           label,
           stroke: colour(name),
           width: 1.5,
-          points: { show: false },
+          points: {
+            show: false,
+            filter: (u, index) => alone(Array.from(u.data[index] ?? [])) ?? null,
+            size: 5,
+            width: 0,
+            fill: colour(name),
+          },
           ...(isArea === true ? { fill: faint(name, 14) } : {}),
         }),
       ),
