@@ -18,6 +18,7 @@ import { progressPrinter } from "./progress.ts";
 import { type Project, servedEdge } from "./project.ts";
 import { type BuildRecord, bucketStep, type StepOutput } from "./steps.ts";
 import { tellingOf } from "./telling.ts";
+import { indent } from "./width.ts";
 
 export async function deployStep(
   context: CliContext,
@@ -71,7 +72,7 @@ async function carryOut(
   world: WorldState | undefined,
   output: StepOutput,
 ): Promise<number> {
-  for (const warning of rendered.warnings) output.say(`  warning: ${warning}`);
+  for (const warning of rendered.warnings) output.say(indent(`warning: ${warning}`));
   checkEdge(project, rendered.objects);
   const result = await withProgress(
     context,
@@ -129,11 +130,11 @@ export async function withProgress(
   const printer = progressPrinter(context, output);
   const telling = tellingOf(context, project, {
     write: printer.say,
-    onWarning: (message) => printer.say(`  warning: ${message}`),
+    onWarning: (message) => printer.say(indent(`warning: ${message}`)),
   });
   // Local clusters are for whoever sits before them: that Slack hears nothing of them surprises nobody.
   if (telling.kind === "printed" && telling.missing !== undefined && !project.config.isLocal)
-    printer.say(`  warning: Slack is not told: ${telling.missing}`);
+    printer.say(indent(`warning: Slack is not told: ${telling.missing}`));
   const announced = announceWith(telling, context.clock, release);
   try {
     return await run((event) => {

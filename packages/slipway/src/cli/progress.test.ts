@@ -10,6 +10,7 @@ const nothing = { old: 0, new: 0, ready: 0, total: 1, serving: 0, waitingFor: []
 function printerIn(place: "file" | "terminal") {
   const clock = new VirtualClock();
   const lines: string[] = [];
+  const texts: string[] = [];
   const writes: string[] = [];
   const context = {
     clock,
@@ -17,7 +18,11 @@ function printerIn(place: "file" | "terminal") {
     columns: 80,
     write: (text: string) => writes.push(text),
   } as unknown as CliContext;
-  const printer = progressPrinter(context, { say: (line) => lines.push(line.trim()), emit: () => {} });
+  const say = (line: string): void => {
+    texts.push(line);
+    lines.push(line.trim());
+  };
+  const printer = progressPrinter(context, { say, emit: () => {} });
   const show = (type: "progress" | "applied", line: string): void =>
     printer.show(
       { type, cluster: "tokyo", at: clock.now(), progress: nothing } as unknown as ReleaseEvent,
@@ -28,10 +33,18 @@ function printerIn(place: "file" | "terminal") {
       { type: "wave-started", wave: 0, waves: 1, clusters: ["tokyo"], at: clock.now() } as ReleaseEvent,
       "wave 1 of 1: tokyo",
     );
-  return { clock, lines, writes, show, begin, printer };
+  return { clock, lines, texts, writes, show, begin, printer };
 }
 
 const printerInAFile = () => printerIn("file");
+
+for (const place of ["file", "terminal"] as const)
+  test(`of what has several lines each is indented, in a ${place}`, () => {
+    const { texts, show, printer } = printerIn(place);
+    show("applied", "warning: one\nwarning: two\n  more of it");
+    printer.end();
+    assert.deepEqual(texts, ["  warning: one\n  warning: two\n    more of it"]);
+  });
 
 test("progress that is over within two seconds is not printed", async () => {
   const { clock, lines, show } = printerInAFile();

@@ -7,6 +7,7 @@ import type { ReleaseEvent } from "../release/events.ts";
 import type { CliContext } from "./command.ts";
 import { after, NO_RELEASE, progressLines, type ReleaseProgress } from "./release-progress.ts";
 import type { StepOutput } from "./steps.ts";
+import { indent } from "./width.ts";
 
 const PROGRESS_EVERY_MS = 2_000;
 const HEARTBEAT_MS = 30_000;
@@ -58,7 +59,7 @@ function movingPrinter(context: CliContext, output: StepOutput): ProgressPrinter
   return {
     show(event, line) {
       progress = after(progress, event);
-      if (line !== undefined && !isMoving(event, progress)) above(`  ${line}`);
+      if (line !== undefined && !isMoving(event, progress)) above(indent(line));
       else paint();
     },
     say: above,
@@ -89,7 +90,7 @@ function linePrinter(context: CliContext, output: StepOutput): ProgressPrinter {
     if (line === printed) return;
     printed = line;
     saidAt = context.clock.now();
-    output.say(`  ${line}`);
+    output.say(indent(line));
   };
   /** The newest progress is printed when two seconds have passed without any other news. */
   const sayLater = (line: string): void => {

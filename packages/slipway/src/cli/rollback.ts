@@ -49,6 +49,7 @@ export const command: CommandDeclaration = {
     const { registryClientOf, releaseContextOf, targetsOf } = await import("./compose.ts");
     const { outputOf } = await import("./steps.ts");
     const { withProgress } = await import("./deploy-step.ts");
+    const { indent } = await import("./width.ts");
     const { planRollback, rollback } = await import("../release/release.ts");
     const { refusalError } = await import("../release/plan/refusals.ts");
     const { renderPlan } = await import("../release/plan/plan-text.ts");
@@ -84,9 +85,9 @@ export const command: CommandDeclaration = {
       const { service, environment } = release;
       output.say(renderRollbackPlan({ ...planned, service, environment, others, now }));
       for (const [name, reason] of unreachable)
-        output.say(`  ${name} cannot be asked and will be unknown: ${reason}`);
+        output.say(indent(`${name} cannot be asked and will be unknown: ${reason}`));
       if (isSet(input, "dryRun")) {
-        for (const warning of warnings) output.say(`  warning: ${warning}`);
+        for (const warning of warnings) output.say(indent(`warning: ${warning}`));
         if (planned.plan !== undefined) output.say(renderPlan(planned.plan));
         if (refused === undefined) return 0;
         output.say(`refused: ${refused.where}: ${refused.message}`);

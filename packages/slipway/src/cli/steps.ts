@@ -14,6 +14,7 @@ import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
 import { gitHistory, type Version, versionTag } from "./git.ts";
 import type { Project, Sources } from "./project.ts";
+import { indent } from "./width.ts";
 
 /** What `slipway build` leaves for the steps after it, in `.slipway/build/images.json`. */
 export interface BuildRecord {
@@ -90,9 +91,9 @@ export async function buildStep(
     onProgress: (event) => {
       output.emit({ step: "build", ...event });
       if (event.kind === "started") imageStartedAt = context.clock.monotonic();
-      else if (event.kind === "output") output.say(`  ${event.text.trimEnd()}`);
-      else if (event.kind === "note") output.say(`  ${event.image}: ${event.message}`);
-      else if (event.kind === "warning") output.say(`  warning: ${event.image}: ${event.message}`);
+      else if (event.kind === "output") output.say(indent(event.text.trimEnd()));
+      else if (event.kind === "note") output.say(indent(`${event.image}: ${event.message}`));
+      else if (event.kind === "warning") output.say(indent(`warning: ${event.image}: ${event.message}`));
       else
         output.say(
           `  built ${event.image}  ${event.digest.slice(0, 19)}  ${event.layers} layers  ${formatDuration(context.clock.monotonic() - imageStartedAt)}`,

@@ -6,6 +6,7 @@ import type { CheckResult, VerifyReport } from "../verify/report/result.ts";
 import { renderResults } from "../verify/report/text.ts";
 import type { CliContext } from "./command.ts";
 import type { StepOutput } from "./steps.ts";
+import { indent } from "./width.ts";
 
 export interface ShowOptions {
   readonly verbose?: boolean;
@@ -34,7 +35,7 @@ export async function showReport(
   }
   const { verbose: isVerbose = false, emptyHint } = options;
   const text = renderResults(report, { isVerbose, ...(emptyHint === undefined ? {} : { emptyHint }) });
-  output.say(indent(text));
+  output.say(indent(text.trimEnd()));
   if (options.github ?? context.env["GITHUB_ACTIONS"] === "true") {
     const annotations = renderGithub(report);
     if (annotations !== "") context.write(`${annotations}\n`);
@@ -90,5 +91,3 @@ export function liveLine(context: CliContext, output: StepOutput): LiveLine {
     },
   };
 }
-
-const indent = (text: string): string => text.trimEnd().replaceAll(/^/gm, "  ");

@@ -34,3 +34,8 @@ export function cut(text: string, columns: number): string {
 export function padTo(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - widthOf(text)));
 }
+
+/** Every line of it two columns further in. */
+export function indent(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
+}
