@@ -5,8 +5,9 @@ import { until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { ReleaseContext } from "../model.ts";
 import { deploy, status } from "../release.ts";
-import { behaviours, contextOf, rendered, targetsOf } from "../testing.ts";
+import { apiClient, behaviours, contextOf, dyingContext, rendered, targetsOf } from "../testing.ts";
 import { renderStatus } from "../text.ts";
+import type { ClusterStatus } from "./status.ts";
 
 let tokyo: Cluster;
 let context: ReleaseContext;
@@ -57,6 +58,55 @@ test("right after a release nothing differs and the cluster is well", async () =
   assert.deepEqual(report.clusters[0]?.drift, []);
   assert.deepEqual(report.clusters[0]?.health, { verdict: "ok", causes: [] });
 });
+
+const settings = (name: string, color: string): string => `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: ${name}, annotations: { slipway.dev/hash-suffix: "false" } }
+data: { color: ${color} }
+`;
+
+/** Of a release of two objects that is killed before its n-th write; undefined when it came to its end. */
+async function statusOfCutOff(writes: number, comesAfter: boolean): Promise<ClusterStatus | undefined> {
+  const client = apiClient();
+  const alone = contextOf([{ name: "tokyo", client }]);
+  const first = rendered("v1", { manifest: settings("one", "blue") });
+  if (comesAfter) assert.equal((await deploy(alone, first)).exitCode, 0);
+  const process = dyingContext(alone, writes);
+  const manifest = `${settings("one", "red")}---${settings("two", "red")}`;
+  let isOver = false;
+  void deploy(process.context, rendered("v2", { manifest })).then(() => {
+    isOver = true;
+  });
+  await until("it dies or ends", () => isOver || process.died());
+  if (isOver) return undefined;
+  const report = await status(alone);
+  if (report.clusters[0]?.runs === undefined) return report.clusters[0];
+  // What somebody does by hand is a difference all the same.
+  const one = { apiVersion: "v1", kind: "ConfigMap", namespace: "default", name: "one" };
+  await client.patch(one, "merge", { data: { color: "pink" } }, { fieldManager: "kubectl" }).catch(() => {
+    assert.equal(comesAfter, false, "it is there when a release came before");
+  });
+  const changed = (await status(alone)).clusters[0]?.drift ?? [];
+  if (comesAfter)
+    assert.deepEqual(
+      changed.map(({ name, state }) => [name, state]),
+      [["one", "changed"]],
+    );
+  return report.clusters[0];
+}
+
+for (const comesAfter of [true, false])
+  test(`a release that was cut off has no difference that nobody made, ${comesAfter ? "after another" : "as the first"}`, async () => {
+    let touched = 0;
+    for (let writes = 0; ; writes += 1) {
+      const found = await statusOfCutOff(writes, comesAfter);
+      if (found === undefined) break;
+      assert.deepEqual(found.drift, [], `before write ${writes}`);
+      if (found.runs === (comesAfter ? 2 : 1)) touched += 1;
+    }
+    assert.ok(touched >= 2, "some were cut off while they were applied");
+  });
 
 test("a change by hand is shown with both values and its owner, an added field too", async () => {
   await tokyo.client.patch(

@@ -4,7 +4,7 @@
  */
 import { type AnyObject, type FieldDifference, fieldDrift, isReason, type KubeObject } from "@slipway/kube";
 import { FIELD_MANAGER, isUnreachable } from "../apply/apply.ts";
-import { refOf } from "../apply/prune.ts";
+import { identityOf, refOf } from "../apply/prune.ts";
 import { accountOf } from "../apply/service-account.ts";
 import { canonicalJson } from "../manifests/config-names.ts";
 import { podSpecOf } from "../manifests/workload.ts";
@@ -43,12 +43,25 @@ const PLATFORM: ReadonlySet<string> = new Set([
   "before-first-apply",
 ]);
 
-/** Objects that are as they were applied are left out. Throws when the cluster does not answer. */
+/**
+ * Objects that are as they were applied are left out. `before` is what ran until then, where the apply was cut off or is
+ * going on: which objects it has reached is not known, so one that is as it was before is left out as well. Throws when the
+ * cluster does not answer.
+ */
 export async function driftOf(
   target: Target,
   objects: readonly AnyObject[],
+  before?: readonly AnyObject[],
 ): Promise<readonly ObjectDrift[]> {
-  const found = await Promise.all(objects.map((object) => driftOfObject(target, object)));
+  const found = await Promise.all(
+    objects.map(async (object) => {
+      const drift = await driftOfObject(target, object);
+      if (drift === undefined || before === undefined) return drift;
+      const earlier = before.find((one) => identityOf(one) === identityOf(object));
+      if (earlier === undefined) return drift.state === "missing" ? undefined : drift;
+      return (await driftOfObject(target, earlier)) === undefined ? undefined : drift;
+    }),
+  );
   return found.filter((drift) => drift !== undefined);
 }
 

@@ -3,7 +3,7 @@
  * Read-only.
  */
 import { assertNever } from "@slipway/base";
-import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
+import type { AnyObject, Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
 import { cannotBeAsked, RELEASE_ANNOTATION, whyUnreachable } from "../apply/apply.ts";
 import { waitingGate } from "../gates/approval.ts";
 import type { GateRecord } from "../gates/gate.ts";
@@ -194,7 +194,7 @@ async function clusterStatus(
     const [lock, workloads, drift] = await Promise.all([
       readLock(target.client, context),
       workloadsOf(context, target, running),
-      driftOf(target, running?.objects ?? []),
+      driftOf(target, running?.objects ?? [], before(records, target.name)),
     ]);
     return {
       name: target.name,
@@ -210,6 +210,14 @@ async function clusterStatus(
     if (!cannotBeAsked(error)) throw error;
     return silent(target.name, whyUnreachable(error));
   }
+}
+
+/** What a cluster is on its way from, while a release is applied to it or taken back; undefined in all other clusters. */
+function before(records: readonly ReleaseRecord[], name: string): readonly AnyObject[] | undefined {
+  const at = records.findIndex(({ clusters }) => clusters[name]?.runs !== undefined);
+  const step = records[at]?.clusters[name]?.step;
+  if (step !== "applying" && step !== "restoring") return undefined;
+  return runningIn(records.slice(at + 1), name)?.objects ?? [];
 }
 
 function silent(name: string, reason: string): ClusterStatus {
