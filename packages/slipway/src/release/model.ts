@@ -168,6 +168,8 @@ export interface ReleaseRecord {
 export type Hold = {
   /** A digest, or a content. */
   readonly what: string;
+  /** Which of both, for people: `image web`, `release 3 as a whole`. Undefined where no record carries it. */
+  readonly name?: string | undefined;
   /** The number of the release whose record keeps it. */
   readonly by: number;
   /** Since when. */

@@ -4,7 +4,7 @@ import { showCommit } from "./commit.ts";
 import type { Progress, ReleaseEvent } from "./events.ts";
 import type { Evidence } from "./evidence/evidence.ts";
 import { describeGone } from "./history/gone.ts";
-import { describeHold } from "./history/held.ts";
+import { describeHold, whatIsHeld } from "./history/held.ts";
 import { AFTER_INTERRUPTION } from "./history/interruption.ts";
 import { describeIdentities } from "./identity.ts";
 import { type Cause, causeSentence, renderObjectPath, whyOf } from "./judge/causes.ts";
@@ -110,7 +110,7 @@ export function renderStatus(report: StatusReport, now?: number): string {
   if (report.held.length > 0) {
     lines.push("", "held (not deployed again without --allow-held):");
     for (const hold of report.held) {
-      lines.push(`  ${hold.what.slice(0, 19)} ${describeHold(hold, now ?? hold.at)}`);
+      lines.push(`  ${whatIsHeld(hold)} ${describeHold(hold, now ?? hold.at)}`);
     }
   }
   for (const warning of report.warnings) lines.push(`warning: ${warning}`);

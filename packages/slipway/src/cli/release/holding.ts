@@ -8,7 +8,7 @@ export async function holdCommand(
 ): Promise<number> {
   const { openProject } = await import("../project.ts");
   const { releaseContextOf, targetsOf } = await import("../compose.ts");
-  const { describeHold } = await import("../../release/history/held.ts");
+  const { describeHold, whatIsHeld } = await import("../../release/history/held.ts");
   const { hold, holds, unhold } = await import("../../release/history/hold.ts");
   const project = await openProject(context, input);
   const release = releaseContextOf(context, project, await targetsOf(context, project));
@@ -18,7 +18,7 @@ export async function holdCommand(
   if (argument === undefined) {
     const held = await holds(release);
     const now = context.clock.now();
-    const lines = held.map((one) => `${one.what} ${describeHold(one, now)}`);
+    const lines = held.map((one) => `${whatIsHeld(one)} ${describeHold(one, now)}`);
     print(
       { held },
       held.length === 0

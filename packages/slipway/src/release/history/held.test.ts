@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReleaseRecord } from "../model.ts";
 import { recordOf } from "../testing.ts";
-import { describeHold, heldRefusals, holdsIn, holdsLost, keepingHolds } from "./held.ts";
+import { describeHold, heldRefusals, holdsIn, holdsLost, keepingHolds, whatIsHeld } from "./held.ts";
 
 const MINUTE = 60_000;
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
@@ -96,6 +96,28 @@ test("what was held again is told as it was held last, and what a later release 
   );
   const good = ended(6, { clusters: { tokyo: { verdict: "healthy", step: "done" } } });
   assert.deepEqual(heldRefusals(good, [good, failed, hand], 10 * MINUTE), []);
+});
+
+test("what is held is told by what it is: an image by its name, a release by its number", () => {
+  const sets = ended(4, {
+    images: [],
+    content: digest("d"),
+    held: [digest("a"), digest("c"), digest("e"), digest("f")],
+  });
+  const both = ended(3, {
+    images: [
+      { name: "web", digest: digest("a"), reference: "registry.test/web" },
+      { name: "jobs", digest: digest("a"), reference: "registry.test/jobs" },
+    ],
+    content: digest("f"),
+  });
+  const told = (records: readonly ReleaseRecord[]): readonly string[] => holdsIn(records).map(whatIsHeld);
+  const all = ["images jobs, web (sha256:aaaaaaaaaaaa)", "release 2 as a whole (sha256:cccccccccccc)"];
+  const more = ["sha256:eeeeeeeeeeee", "release 3 as a whole (sha256:ffffffffffff)"];
+  assert.deepEqual(told([sets, both, ended(2)]), [...all, ...more]);
+  // Also when the releases that carried them have left the history.
+  const keeps = keepingHolds(ended(5, { images: [], content: digest("9") }), holdsIn([sets, both, ended(2)]));
+  assert.deepEqual(told([keeps]), [...all, ...more]);
 });
 
 test("a release of which only the content is held is refused as a whole", () => {

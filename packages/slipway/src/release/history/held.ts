@@ -7,7 +7,7 @@ import { heldBy } from "./history.ts";
 export function holdsIn(records: readonly ReleaseRecord[]): readonly Hold[] {
   return [...heldBy(records)].flatMap(([what, number]) => {
     const record = records.find((one) => one.number === number);
-    return record === undefined ? [] : [holdOf(record, what)];
+    return record === undefined ? [] : [named(holdOf(record, what), records)];
   });
 }
 
@@ -19,8 +19,17 @@ export function holdsLost(
   const numbers = new Set(leaving.map(({ number }) => number));
   return [...heldBy(records)].flatMap(([what, number]) => {
     const record = numbers.has(number) ? records.find((one) => one.number === number) : undefined;
-    return record === undefined ? [] : [holdOf(record, what)];
+    return record === undefined ? [] : [named(holdOf(record, what), records)];
   });
+}
+
+/** With its name, as long as a record tells it: the hold may live on without that. */
+function named(hold: Hold, records: readonly ReleaseRecord[]): Hold {
+  const images = records.flatMap((record) => record.images.filter(({ digest }) => digest === hold.what));
+  const names = [...new Set(images.map(({ name }) => name))].sort().join(", ");
+  if (names !== "") return { ...hold, name: `${names.includes(",") ? "images" : "image"} ${names}` };
+  const whole = records.findLast(({ content }) => content === hold.what); // what a rollback restores is its own of before
+  return whole === undefined ? hold : { ...hold, name: `release ${whole.number} as a whole` };
 }
 
 /** The record, with holds of others that it keeps from now on. */
@@ -45,6 +54,12 @@ function holdOf(record: ReleaseRecord, what: string): Hold {
   // A release that went well holds nothing by itself, so somebody has added it.
   if (outcome === "healthy") return { what, by, at, reason: "by-hand", who: undefined, message: "" };
   return { what, by, at, reason: "failed" };
+}
+
+/** `image web (sha256:3f2a91b0c4d5)`, as `slipway release unhold` takes it. */
+export function whatIsHeld({ what, name }: Pick<Hold, "what" | "name">): string {
+  const short = what.slice(0, 19);
+  return name === undefined ? short : `${name} (${short})`;
 }
 
 /** `was put on hold by mio 12m ago: "loses payments"` */
