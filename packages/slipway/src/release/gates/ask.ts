@@ -50,13 +50,12 @@ export function askGate(run: Run, wave: number, index: number): void {
     setPassage(run, { wave, index, passage: outcome === "cancelled" ? "pending" : "failed" });
     if (outcome !== "cancelled") failWave(run, { wave, gate, found, lines: lines ?? [] });
   };
-  run.spawn(
-    ask().catch((error: unknown) => {
-      const said = error instanceof Error ? error.message : String(error);
-      const found: GateFinding = { outcome: "undecided", said, values: {} };
-      failWave(run, { wave, gate, found, lines: [] });
-    }),
-  );
+  run.spawn(ask().catch((error: unknown) => failWave(run, { wave, gate, found: broken(error), lines: [] })));
+}
+
+/** A gate that throws has concluded nothing. */
+function broken(error: unknown): GateFinding {
+  return { outcome: "undecided", said: error instanceof Error ? error.message : String(error), values: {} };
 }
 
 /** The gate's own answer, or what it last said when its time is over. */
@@ -81,7 +80,7 @@ async function within(run: Run, gate: GateConfig, begun: GateRecord): Promise<Ga
       waiting = { said, values };
     },
   };
-  const found = await ask(run, gate, { asking, begun });
+  const found = await ask(run, gate, { asking, begun }).catch(broken);
   timer.abort();
   if (found.outcome === "passed" || found.outcome === "failed") return found;
   if (ended.aborted) {
@@ -97,7 +96,7 @@ async function within(run: Run, gate: GateConfig, begun: GateRecord): Promise<Ga
   };
 }
 
-function ask(
+async function ask(
   run: Run,
   gate: GateConfig,
   { asking, begun }: { readonly asking: Asking; readonly begun: GateRecord },
@@ -124,12 +123,7 @@ function ask(
     case "approval": {
       if (approveGates === true) {
         const by = context.who;
-        return Promise.resolve({
-          outcome: "passed",
-          said: `approved by ${by}, with --approve-gates`,
-          values: {},
-          by,
-        });
+        return { outcome: "passed", said: `approved by ${by}, with --approve-gates`, values: {}, by };
       }
       const next = run.state.waves[begun.wave + 1];
       const then = next === undefined ? "finish the release" : `go on to ${next.join(", ")}`;
