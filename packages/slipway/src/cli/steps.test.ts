@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Project } from "./project.ts";
-import { bucketStep, keepReferences } from "./steps.ts";
+import { bucketStep, keepReferences, readBuild } from "./steps.ts";
 
 const built = (digest: string, reference: string | undefined) => ({
   name: "web",
@@ -29,6 +29,19 @@ test("an image that is the same as in an earlier release keeps the reference it 
   for (const [digest, reference, expected] of table) {
     assert.equal(keepReferences([built(digest, reference)], releases)[0]?.reference, expected);
   }
+});
+
+test("a project without images needs no build before a deploy; one with images does", async () => {
+  const version = { commit: "f".repeat(40), dirty: false, message: "m", author: "a", timeMs: 1000 };
+  const projectOf = (images: readonly unknown[]): Project =>
+    ({ config: { environment: "prod", images }, paths: { root: "/nowhere" } }) as unknown as Project;
+  assert.deepEqual(await readBuild(projectOf([]), version), {
+    environment: "prod",
+    tag: "f".repeat(12),
+    version: { commit: "f".repeat(12), message: "m", author: "a", dirty: false },
+    images: [],
+  });
+  await assert.rejects(readBuild(projectOf([{}]), version), { code: "BUILD_MISSING" });
 });
 
 test("static files reach the local world with releases to it, and with no others", async (t) => {

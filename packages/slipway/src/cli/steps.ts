@@ -1,6 +1,7 @@
 /** The steps of `slipway ship`, which are also commands of their own: build, verify, push, deploy. */
 import { join } from "node:path";
 import { formatDuration, readTextIfExists, SlipwayError, writeAtomic } from "@slipway/base";
+import type { Config } from "../config/types.ts";
 import { publishFolder } from "../edge/bucket/publish.ts";
 import { attachedTo } from "../images/attest/attach.ts";
 import type { Builder } from "../images/engine/engine.ts";
@@ -101,18 +102,7 @@ export async function buildStep(
     },
   });
   await registry.close();
-  const record: BuildRecord = {
-    environment: config.environment,
-    tag: versionTag(version),
-    version: {
-      commit: versionTag(version),
-      message: version.message,
-      author: version.author,
-      ...(version.email === undefined ? {} : { email: version.email }),
-      dirty: version.dirty,
-    },
-    images,
-  };
+  const record = recordOf(config, version, images);
   await writeAtomic(buildRecordPath(project), JSON.stringify(record));
   await removeOld(project, layout, images).catch((error: unknown) => {
     // The images are built all the same.
@@ -160,8 +150,24 @@ export function keepReferences(
   });
 }
 
-/** What was built for this environment from the tree as it is now. */
+function recordOf(config: Config, version: Version, images: readonly BuiltImage[]): BuildRecord {
+  return {
+    environment: config.environment,
+    tag: versionTag(version),
+    version: {
+      commit: versionTag(version),
+      message: version.message,
+      author: version.author,
+      ...(version.email === undefined ? {} : { email: version.email }),
+      dirty: version.dirty,
+    },
+    images,
+  };
+}
+
+/** What was built for this environment from the tree as it is now. Where nothing is built, that is the tree. */
 export async function readBuild(project: Project, version: Version): Promise<BuildRecord> {
+  if (project.config.images.length === 0) return recordOf(project.config, version, []);
   const record = await readRecord(project);
   const tag = versionTag(version);
   if (record.tag !== tag) throw staleBuild(record, tag);

@@ -6,7 +6,7 @@
  * node whose containerd pulls from a registry on localhost:5000.
  */
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -43,10 +43,13 @@ text += "line " + n + " " + "x".repeat(90) + "\\n"; } process.stdout.write(text)
 const SLACK = `require("node:http").createServer((request, response) => { let body = ""; request.on("data", (piece) => { body += piece; });
 request.on("end", () => { console.log("told " + body); response.end("ok"); }); }).listen(8080);`;
 
-/** As nginx writes them: one of ten fails. */
-const FAILING = `let n = 0; setInterval(() => { const [, day, month, year, time] = new Date().toUTCString().split(" ");
+/** As nginx writes them: all well, or one of ten fails. */
+const answering = (
+  status: string,
+): string => `let n = 0; setInterval(() => { const [, day, month, year, time] = new Date().toUTCString().split(" ");
 console.log("192.0.2.7 - - [" + day + "/" + month + "/" + year + ":" + time + " +0000] \\"GET /pay?token=secret HTTP/1.1\\" " +
-(n++ % 10 === 5 ? 502 : 200) + " 12 \\"-\\" \\"curl/8.5.0\\" 0.031 0.030"); }, 100);`;
+(${status}) + " 12 \\"-\\" \\"curl/8.5.0\\" 0.031 0.030"); }, 100);`;
+const FAILING = answering("n++ % 10 === 5 ? 502 : 200");
 
 before(async () => {
   if (program === undefined) return;
@@ -315,6 +318,41 @@ test("failed requests of a pod are an incident here and a message there, until s
   await client.delete({ apiVersion: "apps/v1", kind: "Deployment", namespace: service, name: "pay" });
   await slipway("alerts", "mute", id, "--for", "1h", "--reason", "a test");
   assert.match((await slipway("alerts")).stdout, /muted:\n.*tokyo\/\w+/);
+});
+
+test("a release asks the collector how its pods answer: a good one passes, a bad one goes back with the numbers", {
+  skip,
+}, async () => {
+  const file = "slipway.config.ts";
+  const config = await readFile(join(project.folder, file), "utf8");
+  const gate =
+    'release: { gates: [{ errorRatio: { minRequests: 50, maxIncrease: 0.05 }, timeout: "2m" }], bake: "2s" },';
+  await project.write(file, config.replace("environments:", `${gate}\n  environments:`));
+  const ship = (status: string): Promise<void> =>
+    project.write(
+      "k8s/shop.yaml",
+      JSON.stringify({
+        ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "shop" } },
+        spec: {
+          selector: { matchLabels: { app: "shop" } },
+          template: {
+            metadata: { labels: { app: "shop" } },
+            spec: { containers: [{ name: "shop", image, command: ["node", "-e", answering(status)] }] },
+          },
+        },
+      }),
+    );
+  await ship("200");
+  const good = await slipway("deploy", "--allow-dirty");
+  assert.match(good.stdout, /passed.*new release 0 of \d+ requests failed.*counted by the collectors/);
+  await ship("n++ % 10 === 5 ? 502 : 200");
+  const { stdout } = await project.fails(1, "deploy", "--allow-dirty", "--env", "real");
+  assert.match(stdout, /failed.*new release (?!0 )\d+ of \d+ requests failed.*counted by the collectors/);
+  const { spec } = await client.get<AnyObject & { readonly spec: unknown }>({
+    ...{ apiVersion: "apps/v1", kind: "Deployment", namespace: service, name: "shop" },
+  });
+  assert.doesNotMatch(JSON.stringify(spec), /502/, "the first release's pods are back");
+  await project.write(file, config);
 });
 
 test("a scheduled query runs there: its rows are an incident, its answer is a message", {
