@@ -1,4 +1,12 @@
 import { load } from "./load.mjs";
 
-export const { contains, describeCluster, describeCompose, describeImage, describeService, empty, stack } =
-  load("verify/verify");
+export const {
+  contains,
+  describeCluster,
+  describeCompose,
+  describeImage,
+  describeService,
+  empty,
+  ready,
+  stack,
+} = load("verify/verify");

@@ -78,6 +78,7 @@ async function openPlace(
       namespace,
       services,
       readyMs: place.readyMs,
+      readyWhen: place.readyWhen,
       ...(base.looks === undefined ? {} : { looks: base.looks }),
     });
   if (place.namespace !== undefined) {

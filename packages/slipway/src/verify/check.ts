@@ -6,6 +6,8 @@
 
 import type { Pattern } from "./cluster/match.ts";
 import type { WorkloadKind } from "./cluster/pods.ts";
+import type { ReadyWhen } from "./readiness/forms.ts";
+import type { TextMatch } from "./text-match.ts";
 
 export type Verdict = "pass" | "fail" | "unknown";
 
@@ -30,13 +32,6 @@ export const unknown = (evidence: string, remedy?: string): Judgement => ({
   evidence,
   ...(remedy === undefined ? {} : { remedy }),
 });
-
-/** Strings are compared exactly after one trailing newline is taken off, or searched; expressions search. */
-export type TextMatch =
-  | { readonly is: "exactly"; readonly text: string }
-  | { readonly is: "containing"; readonly text: string }
-  | { readonly is: "matching"; readonly source: string; readonly flags: string }
-  | { readonly is: "empty" };
 
 /** A part of a text: from the first line that `from` matches to the next that `to` matches, both included. */
 export interface Section {
@@ -85,6 +80,8 @@ export interface ComposePlace {
   readonly profiles: readonly string[];
   /** How long the services may take to be ready. */
   readonly readyMs: number;
+  /** Of services that are ready by what the spec file says, and not by their healthcheck or their ports. */
+  readonly readyWhen?: ReadyWhen;
 }
 
 /** Where checks in a cluster run; checks of one place share what was made for them. */
@@ -95,6 +92,8 @@ export interface ClusterPlace {
   readonly namespace: string | undefined;
   /** How long the workloads may take to be ready. */
   readonly readyMs: number;
+  /** What must be so besides, once a pod is ready by its probes. */
+  readonly readyWhen?: ReadyWhen;
 }
 
 export interface ObjectKind {

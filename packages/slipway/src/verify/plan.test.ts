@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ClusterPlace, ComposePlace } from "./check.ts";
 import { collect } from "./collect.ts";
 import { planChecks, sourceOf, withoutImplied } from "./plan.ts";
-import { describeCompose, describeImage, describeService, type StackTarget, stack } from "./verify.ts";
+import {
+  describeCluster,
+  describeCompose,
+  describeImage,
+  describeService,
+  ready,
+  type StackTarget,
+  stack,
+} from "./verify.ts";
 
 async function planOf(body: () => void) {
   const checks = withoutImplied(await collect(body));
@@ -124,4 +133,25 @@ test("a Compose file with other options is started for itself, and its options r
       [{ paths: ["/shop"], profiles: ["db"], readyMs: 120_000 }, 2],
     ],
   );
+});
+
+test("when services are ready goes with the stack to every place, and the line that says it makes no second one", async () => {
+  const shop = () =>
+    stack("shop", { readyWhen: { db: ready.log(/accepts/, 2) } }, (t) => t.in("db").port(5432).listening());
+  const { plan } = await planOf(() => {
+    describeCompose("/shop", shop());
+    describeCompose("/shop", { readyWhen: { web: ready.ports(80) } }, shop());
+    describeCompose("/shop", shop());
+    describeCluster({ readyWhen: { web: ready.all([ready.ports()], { deadline: "5m" }) } }, shop());
+  });
+  const saidBy = ({ place }: { readonly place: ComposePlace | ClusterPlace }) => [
+    Object.entries(place.readyWhen ?? {}).map(([name, { form }]) => `${name} ${form}`),
+    place.readyMs,
+  ];
+  assert.deepEqual(plan.composes.map(saidBy), [
+    [["db log"], 60_000],
+    [["db log", "web ports"], 60_000],
+  ]);
+  assert.equal(plan.composes[0]?.services[0]?.plan.conditions.length, 2);
+  assert.deepEqual(plan.clusters.map(saidBy), [[["db log", "web all"], 300_000]]);
 });

@@ -13,6 +13,7 @@ import type {
   RunOptions,
   Target,
 } from "./check.ts";
+import { withoutPlaces } from "./readiness/readiness.ts";
 
 export type Source =
   | "config"
@@ -95,10 +96,10 @@ export function phaseOf({ target }: Pick<Check, "target">): Phase {
 export function planChecks(checks: readonly Check[]): Plan {
   const images = Map.groupBy(checks.filter(isOf("image")), ({ target }) => target.image);
   const composes = Map.groupBy(checks.filter(isOf("compose")), ({ target }) =>
-    JSON.stringify(target.compose),
+    JSON.stringify(target.compose, withoutPlaces),
   );
   const clusters = Map.groupBy(checks.filter(isOf("cluster")), ({ target }) =>
-    JSON.stringify(target.cluster),
+    JSON.stringify(target.cluster, withoutPlaces),
   );
   const requests = Map.groupBy(
     checks.filter(isOf("service")).filter((check) => check.kind === "http"),

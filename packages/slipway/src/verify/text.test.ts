@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TextMatch } from "./check.ts";
+import type {} from "./check.ts";
 import { fits, judgeDocument, judgeLacks, judgeText, nearestLine, occurrences, sectionOf } from "./text.ts";
+import type { TextMatch } from "./text-match.ts";
 
 const exactly = (text: string): TextMatch => ({ is: "exactly", text });
 const search = (expression: RegExp): TextMatch => ({

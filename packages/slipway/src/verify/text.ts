@@ -1,14 +1,7 @@
 /** Texts and documents against what is expected of them; and of a text that does not fit, the line that is nearest. */
 import { isDeepStrictEqual } from "node:util";
-import {
-  type DocumentExpectation,
-  fail,
-  type Json,
-  type Judgement,
-  pass,
-  type Section,
-  type TextMatch,
-} from "./check.ts";
+import { type DocumentExpectation, fail, type Json, type Judgement, pass, type Section } from "./check.ts";
+import type { TextMatch } from "./text-match.ts";
 
 const trimmed = (text: string): string => text.replace(/\r?\n$/, "");
 

@@ -70,7 +70,7 @@ async function spec(body: string): Promise<string> {
   const path = join(await mkdtemp(join(folder, "spec-")), "web.ts");
   await writeFile(
     path,
-    `import { describeCluster, describeCompose, describeImage, describeService } from ${JSON.stringify(API)};\n${body}\n`,
+    `import { describeCluster, describeCompose, describeImage, describeService, ready, stack } from ${JSON.stringify(API)};\n${body}\n`,
   );
   return path;
 }
@@ -346,6 +346,43 @@ test("a mistake in a spec file is one error with its place; a missing image is o
       /profiles expects a list/,
     ],
     ['describeCompose(".", { ready: "1s" });', /describeCompose needs a stack/],
+    ['describeCompose(".", { readyWhen: {} }, (t) => {});', /readyWhen names no service/],
+    ['describeCompose(".", { readyWhen: "1s" }, (t) => {});', /names services.*ready\.log/s],
+    [
+      'describeCompose(".", { readyWhen: { db: ready.health } }, (t) => {});',
+      /readyWhen: db: a form that is not called.*ready\.health\(…\)/s,
+    ],
+    [
+      'describeCompose(".", { readyWhen: { db: "up" } }, (t) => {});',
+      /readyWhen: db: "up" does not say when it is ready.*Use one of ready\.log\(…\)/s,
+    ],
+    ['stack("s", { redyWhen: {} }, (t) => {});', /stack has no option "redyWhen".*"readyWhen"/s],
+    ["ready.log(3);", /ready\.log expects a string or an expression, got 3/],
+    ["ready.log(/up/, 0);", /times expects a whole number, got 0/],
+    ['ready.http("healthz");', /a path begins with a slash, got "healthz"/],
+    ['ready.http("/", { prot: 80 });', /ready\.http has no option "prot".*"port"/s],
+    ['ready.http("/", { status: 20 });', /20 is not an HTTP status/],
+    ['ready.http("/", { auth: { user: "a", pasword: "b" } });', /auth has no option "pasword".*"password"/s],
+    ['ready.http("/", { auth: { user: "a" } });', /auth expects a user without a colon, and a password/],
+    ["ready.ports(0);", /0 is not a port/],
+    ['ready.cmd("");', /ready\.cmd expects a command/],
+    ["ready.cmd([]);", /ready\.cmd expects a list of words/],
+    ["ready.exit(-1);", /ready\.exit expects a whole number/],
+    ["ready.all([]);", /ready\.all expects a list/],
+    ["ready.all([ready.ports]);", /ready\.all: a form that is not called/],
+    ["ready.all([ready.ports()], { deadlineMs: 1 });", /ready\.all has no option "deadlineMs".*"deadline"/s],
+    [
+      "describeCluster({ readyWhen: { job: ready.all([ready.exit()]) } }, (t) => {});",
+      /readyWhen: job: ready\.exit\(\) is not for a cluster.*describeCompose instead/s,
+    ],
+    [
+      'describeCluster(stack("s", { readyWhen: { db: ready.cmd("x", { user: "app" }) } }, (t) => {}));',
+      /readyWhen: db: a cluster runs commands as the container's own user only/,
+    ],
+    [
+      'describeCompose(".", stack("a", { readyWhen: { db: ready.log("a") } }, (t) => {}), stack("b", { readyWhen: { db: ready.log("b") } }, (t) => {}));',
+      /said twice, and differently, when "db" is ready/,
+    ],
     ['describeCompose(".", (t) => t.in("a").port(1).listening(), { ready: "1s" });', /needs a stack/],
     ["describeCluster({ context: 'x' });", /describeCluster needs a stack/],
     ["describeCluster(undefined);", /options of describeCluster are an object|describeCluster needs a stack/],

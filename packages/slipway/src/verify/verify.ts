@@ -15,7 +15,10 @@
 import { dirname, resolve } from "node:path";
 import type { ClusterPlace, ComposePlace, Target } from "./check.ts";
 import { currentCollector, placeOfCaller, specError } from "./collect.ts";
+import type { Readiness, ReadyWhen } from "./readiness/forms.ts";
+import { leavesOf, longestDeadline, mergeReadyWhen } from "./readiness/readiness.ts";
 import { inBlock, options as optionsOf, parseTime, wordList } from "./spec/expect.ts";
+import { readyWhenOf } from "./spec/ready.ts";
 import {
   type ClusterTarget,
   clusterTarget,
@@ -30,7 +33,9 @@ import {
 } from "./spec/targets.ts";
 
 export { contains } from "./cluster/match.ts";
+export type { Readiness } from "./readiness/forms.ts";
 export { type Empty, type Expected, type ExpectedOutput, empty } from "./spec/expect.ts";
+export { type ReadyCmdOptions, type ReadyHttpOptions, ready } from "./spec/ready.ts";
 export type { CommandOptions, RequestOptions } from "./spec/running.ts";
 export type {
   ClusterTarget,
@@ -68,22 +73,41 @@ export function describeImage(
 export interface Stack {
   readonly name: string;
   readonly body: (t: StackTarget) => unknown;
+  readonly readyWhen?: ReadyWhen;
+}
+
+export interface StackOptions {
+  /** When a service is ready, by its name: `{ db: ready.log(/ready to accept/, 2) }`. */
+  readonly readyWhen?: Readonly<Record<string, Readiness>>;
 }
 
 /** Nothing is collected before it is given a place: `describeCompose(".", stack)`. */
-export function stack(name: string, body: (t: StackTarget) => unknown): Stack {
-  if (typeof body !== "function") throw specError("stack needs a function that says what to expect");
-  return { name, body };
+export function stack(name: string, body: (t: StackTarget) => unknown): Stack;
+export function stack(name: string, options: StackOptions, body: (t: StackTarget) => unknown): Stack;
+export function stack(
+  name: string,
+  first: StackOptions | ((t: StackTarget) => unknown),
+  second?: (t: StackTarget) => unknown,
+): Stack {
+  const [given, body] = bodyOf<StackOptions, StackTarget>("stack", first, second);
+  const { readyWhen } = optionsOf("stack", given, { readyWhen: true });
+  return { name, body, readyWhen: readyWhenOf(readyWhen) };
 }
 
-export interface ComposeOptions {
-  /** How long the services may take, from the first start to the last that is ready. Default 60 s. */
+export interface ComposeOptions extends StackOptions {
+  /**
+   * How long the services may take, from the first start to the last that is ready. Default 60 s, or the longest deadline
+   * in `readyWhen` when that is longer.
+   */
   readonly ready?: string | number;
   /** Also the services of these profiles. Default: those of COMPOSE_PROFILES. */
   readonly profiles?: readonly string[];
 }
 
 type ComposePart = Stack | ((t: StackTarget) => unknown);
+
+const COMPOSE_READY_MS = 60_000;
+const CLUSTER_READY_MS = 90_000;
 
 /**
  * The services of a Compose file, started together once for all checks. `path` is a file, its folder, or several files of
@@ -101,14 +125,15 @@ export function describeCompose(
 ): void {
   const { checks } = currentCollector();
   const [options, parts] = partsOf<ComposeOptions, StackTarget>("describeCompose", given);
-  const { ready = "60s", profiles } = optionsOf("describeCompose", options, { ready: true, profiles: true });
+  const known = { ready: true, profiles: true, readyWhen: true } as const;
+  const { ready, profiles, readyWhen: own } = optionsOf("describeCompose", options, known);
   if (path.length === 0) throw specError("describeCompose needs a Compose file or its folder");
   const folder = dirname(placeOfCaller().replace(/:\d+:\d+$/, ""));
   const paths = [path].flat().map((one) => resolve(folder, one));
   const compose: ComposePlace = {
     paths,
     profiles: profiles === undefined ? [] : wordList("profiles", profiles),
-    readyMs: parseTime(ready),
+    ...readinessIn(parts, own, ready, COMPOSE_READY_MS),
   };
   const targetOf = (service: string): Target => ({ kind: "compose", compose, service });
   for (const part of parts) {
@@ -118,12 +143,12 @@ export function describeCompose(
   }
 }
 
-export interface ClusterOptions {
+export interface ClusterOptions extends StackOptions {
   /** A context of the kubeconfig. Default: an embedded cluster that is made for the run, with the images as they were built. */
   readonly context?: string;
   /** A namespace that is there, which is only looked at. Default: one of its own with the project's manifests, removed at the end. */
   readonly namespace?: string;
-  /** How long the workloads may take to be ready. Default 90 s. */
+  /** How long the workloads may take to be ready. Default 90 s, or the longest deadline in `readyWhen` when that is longer. */
   readonly ready?: string | number;
 }
 
@@ -134,13 +159,15 @@ export function describeCluster(
 ): void {
   const { checks } = currentCollector();
   const [options, parts] = partsOf<ClusterOptions, ClusterTarget>("describeCluster", [first, ...rest]);
-  const known = { context: true, namespace: true, ready: true } as const;
-  const { context, namespace, ready = "90s" } = optionsOf("describeCluster", options, known);
+  const known = { context: true, namespace: true, ready: true, readyWhen: true } as const;
+  const { context, namespace, ready, readyWhen: own } = optionsOf("describeCluster", options, known);
   const isOwn = namespace === undefined || namespace === "ephemeral";
+  const readiness = readinessIn(parts, own, ready, CLUSTER_READY_MS);
+  refuseInCluster(readiness.readyWhen);
   const place: ClusterPlace = {
     context,
     namespace: isOwn ? undefined : namespace,
-    readyMs: parseTime(ready),
+    ...readiness,
   };
   if (context === undefined && !isOwn) {
     throw specError(
@@ -152,6 +179,41 @@ export function describeCluster(
     const body = typeof part === "function" ? part : part.body;
     const push = inBlock("describeCluster", (check) => checks.push(check));
     refusePromise("describeCluster", body(clusterTarget(place, push)));
+  }
+}
+
+/** When the services of a place are ready, by its options and by its stacks, and how long that may take. */
+function readinessIn(
+  parts: readonly (Stack | ((t: never) => unknown))[],
+  own: StackOptions["readyWhen"],
+  ready: string | number | undefined,
+  defaultMs: number,
+): { readonly readyMs: number; readonly readyWhen?: ReadyWhen } {
+  const ofStacks = parts.map((part) => (typeof part === "function" ? {} : (part.readyWhen ?? {})));
+  const readyWhen = mergeReadyWhen([...ofStacks, readyWhenOf(own)]);
+  const longest = longestDeadline(readyWhen);
+  return {
+    readyMs: ready === undefined ? Math.max(defaultMs, longest) : parseTime(ready),
+    ...(Object.keys(readyWhen).length === 0 ? {} : { readyWhen }),
+  };
+}
+
+function refuseInCluster(readyWhen: ReadyWhen = {}): void {
+  for (const [name, readiness] of Object.entries(readyWhen)) {
+    for (const leaf of leavesOf(readiness)) {
+      if (leaf.form === "exit") {
+        throw specError(
+          `readyWhen: ${name}: ready.exit() is not for a cluster, where what has ended is started again`,
+          'Give it to describeCompose instead of the stack; of a Job, check t.object("batch/v1/Job", …).',
+        );
+      }
+      if (leaf.form === "cmd" && leaf.user !== undefined) {
+        throw specError(
+          `readyWhen: ${name}: a cluster runs commands as the container's own user only`,
+          "Leave the user out, or give it to describeCompose instead of the stack.",
+        );
+      }
+    }
   }
 }
 

@@ -5,6 +5,8 @@ import { systemClock, systemRandom } from "@slipway/base";
 import type { Deployment, KubeClient, Pod } from "@slipway/kube";
 import type { BuiltImage } from "../../images/image.ts";
 import { type Container, type InsideResponse, isUnseen, type Project } from "../engines/engine.ts";
+import type { ReadyWhen } from "../readiness/forms.ts";
+import { ready } from "../spec/ready.ts";
 import { openNamespace, type RunNamespace } from "./namespace.ts";
 import { type ClusterProjectOptions, openClusterProject } from "./project.ts";
 
@@ -58,13 +60,18 @@ export function clusterCases(name: string, open: () => Promise<OpenCluster>): vo
         },
       },
     });
-    const project_ = (services: readonly string[], readyMs: number): Promise<Project> =>
+    const project_ = (
+      services: readonly string[],
+      readyMs: number,
+      readyWhen?: ReadyWhen,
+    ): Promise<Project> =>
       openClusterProject({
         client: cluster.client,
         clock: systemClock,
         namespace: namespace.name,
         services,
         readyMs,
+        readyWhen,
         ...(cluster.looks === undefined ? {} : { looks: cluster.looks }),
       });
 
@@ -155,6 +162,25 @@ export function clusterCases(name: string, open: () => Promise<OpenCluster>): vo
       await assert.rejects(
         () => project_(["none"], 0),
         (error: { code?: string }) => error.code === "VERIFY_WORKLOAD_MISSING",
+      );
+    });
+
+    test("what a spec file waits for besides is waited for in the ready pod, and told when it does not come", async () => {
+      const page = ready.http("/", { port: 8080, body: "the page" });
+      const there = ready.cmd(["test", "-f", "/www/index.html"]);
+      const all = ready.all([ready.log(/^out$/), page, there, ready.ports(), ready.health()]);
+      const again = await project_(["front"], 30_000, { front: all });
+      assert.equal(again.container("front").service.hostname, front.service.hostname);
+      await assert.rejects(
+        () => project_(["front"], 1_000, { front: ready.log("never") }),
+        (error: { code?: string; message: string }) => {
+          assert.equal(error.code, "VERIFY_WORKLOAD_NOT_READY");
+          assert.match(
+            error.message,
+            /by its probes, but not as readyWhen.*: front-\S+ waiting for "never" in/,
+          );
+          return true;
+        },
       );
     });
 

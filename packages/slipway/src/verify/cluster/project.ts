@@ -5,6 +5,10 @@
 import { type Clock, SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type Pod } from "@slipway/kube";
 import type { Container, Project, ServiceSpec } from "../engines/engine.ts";
+import type { ReadyWhen } from "../readiness/forms.ts";
+import { judgeReadiness } from "../readiness/judge.ts";
+import { completedFor } from "../readiness/readiness.ts";
+import { ReadinessWatch } from "../readiness/watch.ts";
 import { PodContainer, type PodContainerOptions } from "./pod-container.ts";
 import {
   availability,
@@ -25,6 +29,8 @@ export interface ClusterProjectOptions {
   readonly services: readonly string[];
   /** How long their newest revision may take to have a ready pod. */
   readonly readyMs: number;
+  /** What must be so of that pod besides. */
+  readonly readyWhen?: ReadyWhen | undefined;
   readonly looks?: (pod: Pod, container: string) => PodContainerOptions["looks"];
 }
 
@@ -41,25 +47,12 @@ const EVERY_MS = 250;
  * says what was missing last.
  */
 export async function openClusterProject(options: ClusterProjectOptions): Promise<Project> {
-  const { client, clock, namespace, services, readyMs } = options;
+  const { clock, namespace, services, readyMs } = options;
   const until = clock.monotonic() + readyMs;
   const containers = new Map<string, Container>();
   await Promise.all(
     services.map(async (name) => {
-      const pod = await readyPod(options, name, until);
-      const container = containerFor(pod, name);
-      containers.set(
-        name,
-        new PodContainer({
-          client,
-          clock,
-          namespace,
-          service: serviceOf(pod, name, container),
-          pod: pod.metadata.name,
-          container,
-          looks: options.looks?.(pod, container),
-        }),
-      );
+      containers.set(name, await readyContainer(options, name, until));
     }),
   );
   return {
@@ -73,18 +66,83 @@ export async function openClusterProject(options: ClusterProjectOptions): Promis
   };
 }
 
-async function readyPod(
-  { client, clock, namespace }: ClusterProjectOptions,
+/** Of the first ready pod; while something is still waited for in it, another may take its place. */
+async function readyContainer(
+  options: ClusterProjectOptions,
   name: string,
   until: number,
-): Promise<Pod> {
-  for (;;) {
-    const view = await findWorkload(client, namespace, name);
-    const [pod] = currentPods(view);
-    if (pod !== undefined) return pod;
-    if (clock.monotonic() >= until) throw notReady(view, namespace, name);
-    await clock.sleep(EVERY_MS);
+): Promise<Container> {
+  const { client, clock, namespace } = options;
+  let watched: WatchedPod | undefined;
+  try {
+    for (;;) {
+      const view = await findWorkload(client, namespace, name);
+      const [pod] = currentPods(view);
+      if (pod !== undefined && watched?.pod !== pod.metadata.name) {
+        watched?.over.abort();
+        watched = watchPod(options, pod, name);
+      }
+      const lacks = pod === undefined ? undefined : await watched?.missing();
+      if (watched !== undefined && pod !== undefined && lacks === undefined) return watched.container;
+      if (lacks?.isFinal === true || clock.monotonic() >= until)
+        throw lacks === undefined ? notReady(view, namespace, name) : notAsSaid(lacks, namespace, name);
+      await clock.sleep(EVERY_MS);
+    }
+  } finally {
+    watched?.over.abort();
   }
+}
+
+interface WatchedPod {
+  readonly pod: string;
+  readonly container: Container;
+  readonly over: AbortController;
+  /** What its readiness still lacks; undefined: nothing. */
+  missing(): Promise<Missing | undefined>;
+}
+
+interface Missing {
+  readonly message: string;
+  /** Time does not mend it. */
+  readonly isFinal: boolean;
+  /** Nothing here can show it: that is no fault of the workload. */
+  readonly isUnseen: boolean;
+}
+
+function watchPod(options: ClusterProjectOptions, pod: Pod, name: string): WatchedPod {
+  const { client, clock, namespace, readyWhen = {} } = options;
+  const inPod = containerFor(pod, name);
+  const container = new PodContainer({
+    client,
+    clock,
+    namespace,
+    service: serviceOf(pod, name, inPod),
+    pod: pod.metadata.name,
+    container: inPod,
+    looks: options.looks?.(pod, inPod),
+  });
+  const over = new AbortController();
+  const own = { pod: pod.metadata.name, container, over };
+  const readiness = completedFor(readyWhen, [container.service])[name];
+  if (readiness === undefined) return { ...own, missing: () => Promise.resolve(undefined) };
+  const watch = new ReadinessWatch({ container, readiness, clock, over: over.signal });
+  return {
+    ...own,
+    missing: async () => {
+      const state = await container.state().catch((error: unknown) => {
+        if (isReason(error, "NotFound")) return undefined;
+        throw error;
+      });
+      if (state === undefined) return { message: `${own.pod} is gone`, isFinal: false, isUnseen: false };
+      const lived = { state, restart: container.service.restart, isToEnd: false };
+      const judgement = judgeReadiness(readiness, watch.sight, lived);
+      if (judgement.kind === "ready") return undefined;
+      if (judgement.kind === "waiting")
+        return { message: `${own.pod} waiting for ${judgement.for}`, isFinal: false, isUnseen: false };
+      const { failure, message } = judgement;
+      return { message: `${own.pod} ${message}`, isFinal: true, isUnseen: failure === "unseen" };
+    },
+  };
 }
 
 export async function findWorkload(
@@ -147,8 +205,17 @@ function missing(namespace: string, name: string): SlipwayError {
     code: "VERIFY_WORKLOAD_MISSING",
     where: `${namespace}/${name}`,
     message: `there is no Deployment, StatefulSet or DaemonSet "${name}"`,
-    hint: "Name a workload of the manifests in t.in(…).",
+    hint: "Name a workload of the manifests in t.in(…) and readyWhen.",
     exitCode: 2,
+  });
+}
+
+function notAsSaid({ message, isUnseen }: Missing, namespace: string, name: string): SlipwayError {
+  return new SlipwayError({
+    code: isUnseen ? "VERIFY_READINESS_UNSEEN" : "VERIFY_WORKLOAD_NOT_READY",
+    where: `${namespace}/${name}`,
+    message: `its pod is ready by its probes, but not as readyWhen says it: ${message}`,
+    exitCode: isUnseen ? 3 : 1,
   });
 }
 

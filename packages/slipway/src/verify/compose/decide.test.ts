@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ContainerState, ListeningSocket, ServiceSpec } from "../engines/engine.ts";
 import { aService } from "../engines/testing.ts";
+import type { ReadyWhen } from "../readiness/forms.ts";
+import { leavesOf } from "../readiness/readiness.ts";
+import { ready } from "../spec/ready.ts";
 import { decide, type ServiceView } from "./decide.ts";
 
 const NOW = 100_000;
@@ -39,8 +42,17 @@ const needs = (
 const exposes = (...ports: readonly number[]) => ports.map((port) => ({ port, protocol: "tcp" as const }));
 
 /** In one line: what is started, what is waited for, and the failure. */
-function said(services: readonly ServiceSpec[], views: Readonly<Record<string, ServiceView>>): string {
-  const { start, waiting, failure, isReady } = decide(services, new Map(Object.entries(views)), NOW);
+function said(
+  services: readonly ServiceSpec[],
+  views: Readonly<Record<string, ServiceView>>,
+  readyWhen: ReadyWhen = {},
+): string {
+  const { start, waiting, failure, isReady } = decide(
+    services,
+    new Map(Object.entries(views)),
+    NOW,
+    readyWhen,
+  );
   if (failure !== undefined) return `${failure.kind}: ${failure.service} ${failure.message}`;
   if (isReady) return "ready";
   return [
@@ -139,6 +151,32 @@ describe("when a service is ready", () => {
   ];
   for (const [what, service, seen, expected] of cases)
     test(what, () => assert.equal(said([service], { web: seen }), expected));
+});
+
+describe("when a service is ready that has its own rule", () => {
+  const log = ready.log("up");
+  const web = aService("web", { exposed: exposes(80) });
+  const seen = (is: "held" | "pending"): Partial<ServiceView> => ({
+    sight: {
+      leaves: new Map(leavesOf(log).map((leaf) => [leaf, is === "held" ? { is } : { is, soFar: undefined }])),
+      waitedMs: 0,
+      isLast: false,
+    },
+  });
+  const cases: readonly (readonly [string, ServiceView, string])[] = [
+    ["nobody has looked yet", running(), 'web waits for "up" in its log'],
+    ["its ports do not count", running({}, { sockets: listening(80) }), 'web waits for "up" in its log'],
+    ["its healthcheck does not count", running({ health: "unhealthy" }, seen("held")), "ready"],
+    ["it is not so", running({ health: "healthy" }, seen("pending")), 'web waits for "up" in its log'],
+    ["it has ended", exited(2), 'exited: web exited with 2, while waiting for "up" in its log'],
+    [
+      "it could not be started",
+      view({}, { isAsked: true, startError: "no such file" }),
+      "not-started: web could not be started: no such file",
+    ],
+  ];
+  for (const [what, one, expected] of cases)
+    test(what, () => assert.equal(said([web], { web: one }, { web: log }), expected));
 });
 
 test("of several that ended, the first is the cause", () => {

@@ -2,8 +2,9 @@
  * Bringing a project up, as a decision: from what each service is doing now to what is started next, and whether all is
  * ready, or can never be. Nobody waits for a fixed time, and nothing is dialled.
  *
- * A service is ready when its healthcheck says so; without one, when every TCP port that it exposes is in LISTEN; without
- * any, when it has run for a moment. One that others wait for to complete is ready when it has ended with 0.
+ * A service is ready when what its spec file says of it is so; without that, when its healthcheck says so; without one,
+ * when every TCP port that it exposes is in LISTEN; without any, when it has run for a moment. One that others wait for to
+ * complete is ready when it has ended with 0.
  */
 import {
   type ContainerState,
@@ -13,6 +14,8 @@ import {
   type Unseen,
 } from "../engines/engine.ts";
 import { isRestarted } from "../engines/sandbox/restarts.ts";
+import type { ReadyWhen } from "../readiness/forms.ts";
+import { judgeReadiness, type ReadinessSight } from "../readiness/judge.ts";
 
 /** A program that cannot run ends sooner than this. */
 export const ALIVE_MS = 300;
@@ -25,9 +28,11 @@ export interface ServiceView {
   readonly state: ContainerState;
   /** Undefined: not looked at. */
   readonly sockets: readonly ListeningSocket[] | Unseen | undefined;
+  /** Of a service whose readiness is said; undefined: nobody has looked yet. */
+  readonly sight?: ReadinessSight | undefined;
 }
 
-export type FailureKind = "not-started" | "exited" | "unhealthy" | "no-healthcheck" | "late";
+export type FailureKind = "not-started" | "exited" | "unhealthy" | "no-healthcheck" | "unseen" | "late";
 
 export interface UpFailure {
   readonly kind: FailureKind;
@@ -56,6 +61,7 @@ export function decide(
   services: readonly ServiceSpec[],
   views: ReadonlyMap<string, ServiceView>,
   nowMs: number,
+  readyWhen: ReadyWhen = {},
 ): UpDecision {
   const start: string[] = [];
   const waiting: { service: string; for: string }[] = [];
@@ -71,13 +77,32 @@ export function decide(
         waiting.push({ service: service.name, for: gate.kind === "ready" ? "its start" : gate.for });
       continue;
     }
-    const readiness = readinessOf(service, view, isToComplete(service, services), nowMs);
+    const isToEnd = isToComplete(service, services);
+    const said = readyWhen[service.name];
+    const readiness =
+      said === undefined || view.startError !== undefined || view.state.status === "created"
+        ? readinessOf(service, view, isToEnd, nowMs)
+        : saidReadiness(said, service, view, isToEnd);
     if (readiness.kind === "waiting") waiting.push({ service: service.name, for: readiness.for });
     // The one that ended first is the cause, the others may be its victims.
     if (readiness.kind === "failed") failure = earlier(failure, readiness.failure, views);
   }
   return { start, waiting, failure, isReady: failure === undefined && start.length + waiting.length === 0 };
 }
+
+function saidReadiness(
+  said: ReadyWhen[string],
+  service: ServiceSpec,
+  { sight = UNLOOKED, state }: ServiceView,
+  isToEnd: boolean,
+): Readiness {
+  const judgement = judgeReadiness(said, sight, { state, restart: service.restart, isToEnd });
+  if (judgement.kind !== "failed") return judgement;
+  const { failure: kind, message } = judgement;
+  return { kind: "failed", failure: { kind, service: service.name, message } };
+}
+
+const UNLOOKED: ReadinessSight = { leaves: new Map(), waitedMs: 0, isLast: false };
 
 /** Whether its sockets are needed to say more. */
 export function needsSockets(service: ServiceSpec, view: ServiceView): boolean {

@@ -1,6 +1,8 @@
 /** Carries `decide` out on an engine: starts what may start, looks, and ends at once when it can only fail. */
 import { type Clock, formatDuration, SlipwayError } from "@slipway/base";
 import type { Container, Project } from "../engines/engine.ts";
+import type { ReadyWhen } from "../readiness/forms.ts";
+import { ReadinessWatch } from "../readiness/watch.ts";
 import { decide, needsSockets, type ServiceView, type UpFailure } from "./decide.ts";
 
 const FIRST_LOOK_MS = 10;
@@ -11,6 +13,8 @@ export interface UpOptions {
   readonly clock: Clock;
   /** From the first start to the last that is ready. */
   readonly deadlineMs: number;
+  /** With their ports (`completedFor`). */
+  readonly readyWhen?: ReadyWhen;
   readonly signal?: AbortSignal;
   readonly onStarted?: (service: string) => void;
 }
@@ -28,7 +32,16 @@ export type UpResult =
 
 /** Rejects only when the engine fails, or with the signal's reason. What runs then keeps running. */
 export async function bringUp(project: Project, options: UpOptions): Promise<UpResult> {
-  const { clock, deadlineMs, signal } = options;
+  const over = new AbortController();
+  try {
+    return await untilReady(project, options, over.signal);
+  } finally {
+    over.abort();
+  }
+}
+
+async function untilReady(project: Project, options: UpOptions, over: AbortSignal): Promise<UpResult> {
+  const { clock, deadlineMs, signal, readyWhen = {} } = options;
   const startedAt = clock.monotonic();
   const { services } = project.spec;
   const asked = new Set<string>();
@@ -45,12 +58,21 @@ export async function bringUp(project: Project, options: UpOptions): Promise<UpR
       errors.set(name, error instanceof Error ? error.message : String(error));
     }
   };
+  const watches = new Map<string, ReadinessWatch>();
+  const watch = (service: string): ReadinessWatch | undefined => {
+    const readiness = readyWhen[service];
+    if (readiness === undefined) return undefined;
+    const container = project.container(service);
+    const known = watches.get(service) ?? new ReadinessWatch({ container, readiness, clock, over });
+    watches.set(service, known);
+    return known;
+  };
   let pauseMs = FIRST_LOOK_MS;
   for (;;) {
     signal?.throwIfAborted();
     if (broken.length > 0) throw broken[0];
-    const views = await look(project, asked, errors);
-    const decision = decide(services, views, clock.now());
+    const views = await look(project, asked, errors, watch);
+    const decision = decide(services, views, clock.now(), readyWhen);
     const tookMs = Math.round(clock.monotonic() - startedAt);
     if (decision.isReady) return { kind: "ready", tookMs };
     const failure =
@@ -75,6 +97,7 @@ async function look(
   project: Project,
   asked: ReadonlySet<string>,
   errors: ReadonlyMap<string, string>,
+  watch: (service: string) => ReadinessWatch | undefined,
 ): Promise<ReadonlyMap<string, ServiceView>> {
   const views = project.spec.services.map(async (service) => {
     const container = project.container(service.name);
@@ -84,6 +107,8 @@ async function look(
       state: await container.state(),
       sockets: undefined,
     };
+    const watched = view.isAsked && view.state.status !== "created" ? watch(service.name) : undefined;
+    if (watched !== undefined) return [service.name, { ...view, sight: watched.sight }] as const;
     const isWanted = view.isAsked && needsSockets(service, view);
     return [service.name, isWanted ? { ...view, sockets: await container.sockets() } : view] as const;
   });
@@ -125,6 +150,7 @@ export function upError(result: UpResult & { readonly kind: "failed" }): Slipway
     code: `COMPOSE_SERVICE_${failure.kind.toUpperCase().replaceAll("-", "_")}`,
     where: `services/${failure.service}`,
     message: `${failure.message}${lines}${others}`,
-    exitCode: 1,
+    // What cannot be seen here is no fault of the service.
+    exitCode: failure.kind === "unseen" ? 3 : 1,
   });
 }

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, SlipwayError, systemCode } from "@slipway/base";
 import type { ComposeRunner } from "../observe/compose-run.ts";
+import { checkNames, completedFor } from "../readiness/readiness.ts";
 import type { ImageBuild } from "./images.ts";
 import type { LoadedProject } from "./load.ts";
 
@@ -16,7 +17,7 @@ export interface ComposeRunnerOptions {
 
 export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOptions): ComposeRunner {
   return {
-    async up({ paths, profiles, readyMs }, engine) {
+    async up({ paths, profiles, readyMs, readyWhen = {} }, engine) {
       const { loadProject } = await import("./load.ts");
       const { hasDockerCompose, loadWithDocker } = await import("./docker-config.ts");
       const { buildProject } = await import("./images.ts");
@@ -31,8 +32,15 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
         ...(profiles.length === 0 ? {} : { profiles }),
         ...(isFolder ? {} : { files: paths }),
       });
+      const { services, inactive } = loaded.project;
+      checkNames(
+        readyWhen,
+        services.map(({ name }) => name),
+        inactive,
+      );
       const build = await buildOf(loaded);
       const built = await buildProject(loaded.project, build).finally(() => build.registry.close());
+      const said = completedFor(readyWhen, built.services);
       const project = await engine.createProject({
         // Another run of the same file may go on beside this one.
         name: `${built.name}-${process.pid}`,
@@ -40,7 +48,7 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
         services: built.services.map((service) => ({ ...service, published: [] })),
       });
       try {
-        const result = await bringUp(project, { clock, signal, deadlineMs: readyMs });
+        const result = await bringUp(project, { clock, signal, deadlineMs: readyMs, readyWhen: said });
         if (result.kind === "failed") throw upError(result);
         return project;
       } catch (error) {

@@ -13,6 +13,7 @@ import type { BuiltImage } from "../../images/image.ts";
 import { isBlocked, runIn } from "../observe/commands.ts";
 import { commandResource } from "../spec/running.ts";
 import { buildCasesImage } from "./cases-image.ts";
+import { readyCases } from "./cases-ready.ts";
 import {
   type Container,
   type Engine,
@@ -91,6 +92,8 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
       await engine?.close();
       await rm(folder, { recursive: true, force: true });
     });
+
+    readyCases({ engine: () => engine, service });
 
     test("a container is created, runs, and ends with its code; its streams are kept apart", () =>
       running(

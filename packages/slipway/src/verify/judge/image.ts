@@ -1,19 +1,12 @@
 /** What is expected of an image's configuration, decided from its JSON and, where names mean something, its files. */
 import { posix } from "node:path";
-import {
-  type CheckOf,
-  fail,
-  type ImageExpectation,
-  type Judgement,
-  pass,
-  type TextMatch,
-  unknown,
-} from "../check.ts";
+import { type CheckOf, fail, type ImageExpectation, type Judgement, pass, unknown } from "../check.ts";
 import type { ContainerFiles } from "../engines/engine.ts";
 import type { ImageView } from "../observe/image-view.ts";
 import { secretInHistory, secretInVariable } from "../secrets.ts";
 import { showMode } from "../spec/expect.ts";
 import { fits, judgeText, showMatch } from "../text.ts";
+import type { TextMatch } from "../text-match.ts";
 import { accountsOf } from "./accounts.ts";
 import { judgeSecretsInFiles } from "./secret-files.ts";
 

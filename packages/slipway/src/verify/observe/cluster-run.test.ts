@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom, systemClock, until } from "@slipway/base";
+import { SlipwayError, seededRandom, systemClock, until } from "@slipway/base";
 import {
   bootstrapCluster,
   createApi,
@@ -12,7 +12,7 @@ import {
 import { openNamespace } from "../cluster/namespace.ts";
 import { collect } from "../collect.ts";
 import { decideChecks } from "../run.ts";
-import { describeCluster } from "../verify.ts";
+import { describeCluster, ready } from "../verify.ts";
 import type { ClusterRunner } from "./cluster-run.ts";
 
 const NAMESPACE = { apiVersion: "v1", kind: "Namespace", name: "verify-1" } as const;
@@ -96,4 +96,32 @@ test("interrupted before it begins, nothing is made", async () => {
   const client = cluster();
   await assert.rejects(decide(AbortSignal.abort(new Error("interrupted")), places(client)), /interrupted/);
   await assert.rejects(client.get(NAMESPACE), { code: "KUBE_NOTFOUND" });
+});
+
+test("a workload that is not as readyWhen says it fails the checks of all, as in Compose", async () => {
+  const client = cluster();
+  const asked: string[] = [];
+  const open = places(client);
+  const clusters: ClusterRunner = {
+    open: async (place) => ({
+      ...(await open.open(place)),
+      project: (services) => {
+        asked.push(services.join());
+        const facts = { code: "VERIFY_WORKLOAD_NOT_READY", where: `verify-1/${services[0]}` };
+        return Promise.reject(new SlipwayError({ ...facts, message: 'waiting for "up" in its log' }));
+      },
+    }),
+  };
+  const checks = await collect(() =>
+    describeCluster({ readyWhen: { db: ready.log("up") } }, (t) => {
+      t.in("web").port(80).listening();
+      t.in("api").log.contains("x");
+    }),
+  );
+  const results = await decideChecks(checks, { images: [], root: "/x", clock: systemClock, clusters });
+  assert.deepEqual(
+    results.map(({ verdict, evidence }) => `${verdict}: ${evidence}`),
+    Array<string>(2).fill('fail: verify-1/db: waiting for "up" in its log'),
+  );
+  assert.deepEqual(asked, ["db"], "it is waited for once, and nothing else then");
 });

@@ -2,7 +2,7 @@
  * Checks in one place of a cluster: the containers of its workloads as those of a Compose file, its objects through the
  * API server until they are as expected, and last what must stay so for a while.
  */
-import type { Clock } from "@slipway/base";
+import type { Clock, SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type KubeObject } from "@slipway/kube";
 import {
   type Check,
@@ -80,9 +80,13 @@ async function services(
   clock: Clock,
   outcomes: Outcomes,
 ): Promise<void> {
+  // Those of which it is said when they are ready are waited for by all, as in Compose.
+  const said = Object.keys(plan.place.readyWhen ?? {});
+  const first = said.length === 0 || plan.services.length === 0 ? undefined : await readyProject(place, said);
   await Promise.all(
     plan.services.map(async (one) => {
-      const ready = await readyProject(place, one.service);
+      const ready =
+        first !== undefined && "failure" in first ? first : await readyProject(place, [one.service]);
       if ("failure" in ready) {
         for (const check of checksOf(one.plan)) {
           outcomes.set(check, {
@@ -109,13 +113,14 @@ async function services(
 
 async function readyProject(
   place: OpenedPlace,
-  service: string,
+  services: readonly string[],
 ): Promise<{ readonly project: Project } | { readonly failure: string }> {
   try {
-    return { project: await place.project([service]) };
+    return { project: await place.project(services) };
   } catch (error) {
     if ((error as { code?: unknown }).code !== "VERIFY_WORKLOAD_NOT_READY") throw error;
-    return { failure: (error as Error).message };
+    const { where, message } = error as SlipwayError;
+    return { failure: `${where}: ${message}` };
   }
 }
 

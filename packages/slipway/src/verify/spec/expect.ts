@@ -1,18 +1,9 @@
 /** What the words of a spec file have in common: adding a check, and turning what people write into plain data. */
 import { nearest, parseDuration } from "@slipway/base";
-import type {
-  Check,
-  CheckOf,
-  DocumentExpectation,
-  Json,
-  Kind,
-  Kinds,
-  Section,
-  Target,
-  TextMatch,
-} from "../check.ts";
+import type { Check, CheckOf, DocumentExpectation, Json, Kind, Kinds, Section, Target } from "../check.ts";
 import { begin, placeOfCaller, specError, type Thing } from "../collect.ts";
 import { showMatch } from "../text.ts";
+import type { TextMatch } from "../text-match.ts";
 
 /** A string, or an expression that is searched for. */
 export type Expected = string | RegExp;

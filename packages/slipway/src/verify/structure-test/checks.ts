@@ -4,9 +4,10 @@
  * given; files are looked at without following a link at the end; each command gets a fresh container in which the
  * image's own command does not run; variables are expanded from the image's.
  */
-import type { Check, CheckOf, Kind, Kinds, Target, TextMatch } from "../check.ts";
+import type { Check, CheckOf, Kind, Kinds, Target } from "../check.ts";
 import { specError } from "../collect.ts";
 import { showMatch } from "../text.ts";
+import type { TextMatch } from "../text-match.ts";
 import type { StructureTest } from "./schema.ts";
 
 const DEADLINE_MS = 0;

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
+import { test } from "node:test";
+import { systemClock, until } from "@slipway/base";
+import type { Container, ServiceSpec } from "../engines/engine.ts";
+import { aService } from "../engines/testing.ts";
+import { testingEngine } from "../observe/testing-engine.ts";
+import { ready } from "../spec/ready.ts";
+import type { Leaf, Readiness } from "./forms.ts";
+import { leavesOf } from "./readiness.ts";
+import { ReadinessWatch } from "./watch.ts";
+
+async function watching(
+  readiness: Readiness,
+  over: Partial<ServiceSpec>,
+  look: (watch: ReadinessWatch, container: Container) => Promise<void>,
+  blind: readonly ("sockets" | "processes")[] = [],
+): Promise<void> {
+  const engine = testingEngine(systemClock, { blind });
+  const project = await engine.createProject({ name: "watch", services: [aService("one", over)] });
+  const container = project.container("one");
+  const isOver = new AbortController();
+  try {
+    await container.start();
+    const watch = new ReadinessWatch({ container, readiness, clock: systemClock, over: isOver.signal });
+    await look(watch, container);
+  } finally {
+    isOver.abort();
+    await project.remove();
+  }
+}
+
+const sh = (script: string): Partial<ServiceSpec> => ({ command: ["/bin/sh", "-c", script] });
+const seenOf = (watch: ReadinessWatch, leaf: Leaf): string => watch.sight.leaves.get(leaf)?.is ?? "unlooked";
+
+test("a request that takes long keeps nobody from seeing the log, and what held stays so", async () => {
+  const connections: Socket[] = [];
+  const silent = createServer((socket) => connections.push(socket)).listen(0, "127.0.0.1");
+  try {
+    await until("the server to listen", () => silent.listening);
+    const { port } = silent.address() as { port: number };
+    const [log, web] = [ready.log("up", 2), ready.http("/", { port, timeout: "30s" })];
+    await watching(ready.all([log, web]), sh("echo up; sleep 0.2; echo up; exec sleep 60"), async (watch) => {
+      await until("the log to have it", () => seenOf(watch, log) === "held");
+      assert.equal(seenOf(watch, web), "unlooked");
+    });
+  } finally {
+    silent.close();
+    for (const socket of connections) socket.destroy();
+  }
+});
+
+test("after its end the whole log is read once more", () => {
+  const [end, log] = [ready.exit(3), ready.log("never")];
+  return watching(ready.all([end, log]), sh("echo first; echo last; exit 3"), async (watch) => {
+    await until("the last look", () => watch.sight.isLast);
+    assert.deepEqual(
+      leavesOf(ready.all([end, log])).map((leaf) => watch.sight.leaves.get(leaf)),
+      [{ is: "held" }, { is: "pending", soFar: "not in its 2 lines" }],
+    );
+  });
+});
+
+test("where the engine shows no sockets, a shell in the container reads them", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  try {
+    await until("the server to listen", () => server.listening);
+    const { port } = server.address() as { port: number };
+    const ports = ready.ports(port);
+    await watching(
+      ports,
+      sh("exec sleep 60"),
+      async (watch) => void (await until("the port to be seen", () => seenOf(watch, ports) === "held")),
+      ["sockets"],
+    );
+  } finally {
+    server.close();
+  }
+});
+
+test("a command that cannot be run is told as what was seen last", () => {
+  const cmd = ready.cmd("true", { user: "nobody-here" });
+  return watching(cmd, sh("exec sleep 60"), async (watch) => {
+    const sight = await until("it to be tried", () => watch.sight.leaves.get(cmd));
+    assert.match(sight.is === "pending" ? (sight.soFar ?? "") : sight.is, /unable to find user nobody-here/);
+  });
+});
