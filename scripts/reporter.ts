@@ -1,9 +1,11 @@
 /**
- * A quiet reporter for `node --test`: one line per file with its time, failures in full with their place, skips
- * with their reason, and a last line that `scripts/test.ts` adds up.
+ * A quiet reporter: one line per file with its time, failures in full with their place, skips with their reason, and a
+ * last line that `scripts/files.ts` adds up.
  */
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { inspect } from "node:util";
+
+const root = join(import.meta.dirname, "..");
 
 interface TestEvent {
   readonly type: string;
@@ -27,11 +29,7 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
   const totals = { pass: 0, fail: 0, skipped: 0 };
   const perFile = new Map<string, { tests: number; failed: number; ms: number }>();
   for await (const { type, data } of source) {
-    const file = data.file === undefined ? "" : relative(process.cwd(), data.file);
-    if (type === "test:stdout" || type === "test:stderr") {
-      if (process.env["SLIPWAY_TEST_OUTPUT"]) yield data.message ?? "";
-      continue;
-    }
+    const file = data.file === undefined ? "" : relative(root, data.file);
     if (type === "test:diagnostic" && data.message?.startsWith("report: "))
       yield `    ${data.message.slice(8)}\n`;
     if (type !== "test:pass" && type !== "test:fail") continue;

@@ -40,7 +40,12 @@ interface Lane {
   readonly env?: Readonly<Record<string, string>>;
   /** With a Docker and a Podman engine that are started for it. */
   readonly hasEngines?: boolean;
+  /** How long one file may take, until what is left of it is ended and it counts as failed. */
+  readonly fileMinutes?: number;
 }
+
+/** Several times what the longest file takes on a slow machine. */
+const FILE_MINUTES = 10;
 
 const suffixes: Readonly<Record<string, Lane>> = {
   unit: { suffix: /(?<!\.(?:local|simulation|sabotage|real|engine|browser))\.test\.ts$/, concurrency: 2 },
@@ -54,17 +59,23 @@ const suffixes: Readonly<Record<string, Lane>> = {
     longest: /^stories\/stories\./,
   },
   // Three whole demos that must fail: too long for every run of `npm test`.
-  sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1 },
+  sabotage: { suffix: /\.sabotage\.test\.ts$/, concurrency: 1, fileMinutes: 30 },
   engine: { suffix: /\.engine\.test\.ts$/, concurrency: 1, hasEngines: true },
   browser: { suffix: /\.browser\.test\.ts$/, concurrency: 1 },
   // Each starts the clusters that it needs, and stops them: one at a time.
-  real: { suffix: /\.real\.test\.ts$/, concurrency: 1 },
+  real: { suffix: /\.real\.test\.ts$/, concurrency: 1, fileMinutes: 30 },
   "corpus-all": {
     suffix: /^corpus\/corpus\.local\.test\.ts$/,
     concurrency: 1,
     env: { SLIPWAY_CORPUS_WIDE: "1" },
+    fileMinutes: 180,
   },
-  "real-all": { suffix: /\.real\.test\.ts$/, concurrency: 1, env: { SLIPWAY_REAL_WIDE: "1" } },
+  "real-all": {
+    suffix: /\.real\.test\.ts$/,
+    concurrency: 1,
+    env: { SLIPWAY_REAL_WIDE: "1" },
+    fileMinutes: 180,
+  },
 };
 
 const lanes = process.argv.slice(2);
@@ -113,11 +124,11 @@ if (failures.length > 0) console.log(`\n── what failed ──\n${failures.jo
 console.log(`\n${totals.pass} passed, ${totals.fail} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.fail > 0 ? 1 : 0;
 
-/** One `node --test` process; the counts come from its TAP-like summary, the text goes through as it is. */
+/** One process that runs them all; the counts come from its last line, the text goes through as it is. */
 function runLane(
   files: readonly string[],
   concurrency: number,
-  { env = {}, hasEngines = false }: Lane,
+  { env = {}, hasEngines = false, fileMinutes = FILE_MINUTES }: Lane,
 ): Promise<{ pass: number; fail: number; skipped: number }> {
   return new Promise((resolve, reject) => {
     if (files.length === 0) return resolve({ pass: 0, fail: 0, skipped: 0 });
@@ -125,10 +136,10 @@ function runLane(
       process.execPath,
       [
         ...(hasEngines ? ["scripts/engines.ts", process.execPath] : []),
-        "--test",
-        `--test-concurrency=${concurrency}`,
-        "--test-reporter=./scripts/reporter.ts",
         "--disable-warning=ExperimentalWarning",
+        "scripts/files.ts",
+        String(concurrency),
+        String(fileMinutes * 60_000),
         ...files,
       ],
       {

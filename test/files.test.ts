@@ -1,0 +1,64 @@
+/** The runner of the test lanes, over files that do what test files should not. */
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { exec, startTicksOf, until } from "@slipway/base";
+
+const root = join(import.meta.dirname, "..");
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-files-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+/** Without what this process was told by whoever runs it. */
+async function run(limitMs: number, files: Readonly<Record<string, string>>) {
+  const paths = Object.keys(files).map((name) => join(folder, `${name}.test.ts`));
+  for (const [at, body] of Object.values(files).entries())
+    await writeFile(paths[at] as string, `import { test } from "node:test";\n${body}\n`);
+  const { NODE_TEST_CONTEXT: _, SLIPWAY_TEST_OUTPUT: __, ...env } = process.env;
+  const command = [process.execPath, "--disable-warning=ExperimentalWarning", "scripts/files.ts"];
+  return exec([...command, "2", String(limitMs), ...paths], { cwd: root, env });
+}
+
+test("a file that does not end is ended with all its processes, fails by its name, and shows what it had printed", async () => {
+  const pids = join(folder, "pids");
+  const { exitCode, stdout } = await run(5_000, {
+    spins: `import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+test("is over", () => {});
+const child = spawn("sleep", ["600"], { stdio: "inherit" });
+writeFileSync(${JSON.stringify(pids)}, child.pid + " " + process.pid);
+console.log("waits for", "godot");
+for (;;);`,
+    waits: 'test("is over", () => {});\nsetInterval(() => {}, 1000);',
+  });
+  assert.equal(exitCode, 1, stdout);
+  const late = (name: string): RegExp =>
+    new RegExp(`^✗ \\S*${name}\\.test\\.ts:1 {2}did not end within 5 s; it printed(.*(?:\\n {4}.*)*)$`, "m");
+  assert.equal(late("spins").exec(stdout)?.[1], ":\n    waits for godot", stdout);
+  assert.equal(late("waits").exec(stdout)?.[1], " nothing", stdout);
+  assert.match(stdout, /^lane: 0 passed, 2 failed, 0 skipped$/m);
+  for (const pid of (await readFile(pids, "utf8")).split(" "))
+    await until(`process ${pid} to be gone`, () => startTicksOf(Number(pid)) === undefined);
+});
+
+test("what fails outside of its tests fails its file, what fails in them is counted once", async () => {
+  const { exitCode, stdout } = await run(60_000, {
+    throws: 'throw new Error("at its top");',
+    exits: 'test("leaves", () => process.exit(7));',
+    fails:
+      'test("is wrong", () => { throw new Error("no"); });\ntest("is not done", { skip: "later" }, () => {});',
+  });
+  assert.equal(exitCode, 1);
+  assert.match(
+    stdout,
+    /^✗ \S*throws\.test\.ts:1 {2}its process ended with exit code \d+; it printed:\n(?: {4}.*\n)*? {4}Error: at its top$/m,
+  );
+  assert.match(stdout, /^✗ \S*exits\.test\.ts:1 {2}its process ended with exit code 7; it printed nothing$/m);
+  assert.match(stdout, /^✗ \S*fails\.test\.ts:2 {2}is wrong\n {4}Error: no$/m);
+  assert.match(stdout, /^- skipped \S*fails\.test\.ts {2}is not done: later$/m);
+  assert.match(stdout, /^lane: 0 passed, 3 failed, 1 skipped$/m);
+});
