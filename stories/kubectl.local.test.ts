@@ -113,4 +113,44 @@ describe("kubectl", { skip: version?.exitCode === 0 ? false : "kubectl is not in
     assert.match(await kubectl("get deployment web"), /^web +1\/1 /m);
     assert.match((await project.ok("status")).stdout, /^tokyo +3 +web +1\/1/m);
   });
+
+  test("as contexts of the kubeconfig the same clusters are shipped to, and asked through their API servers", async () => {
+    const { registry } = await project.world();
+    await project.edit(
+      "slipway.config.ts",
+      "    production: {",
+      `    remote: {
+      clusters: { tokyo: context("tokyo"), osaka: context("osaka") },
+      namespace: "remote",
+      registry: "${registry}/remote",
+      allowHostBases: ["slipway/node"],
+      patches: ["k8s/local/"],
+      release: { bake: "0s" },
+    },
+    production: {`,
+    );
+    await project.edit("slipway.config.ts", "  notify:", '  verify: ["spec/remote.ts"],\n  notify:');
+    const spec = (osaka: string): Promise<void> =>
+      project.write(
+        "spec/remote.ts",
+        `import { describeService } from "slipway/verify";
+describeService("web", { cluster: "tokyo" }, (t) => t.http("/").status(200).body(/"service":"web"/));
+describeService("web", { cluster: "osaka", port: 80 }, (t) => t.http("/", { deadlineMs: 2000 }).status(${osaka}));
+`,
+      );
+    await spec("200");
+    await project.commit("remote");
+    for (const cluster of ["tokyo", "osaka"]) await kubectl(`--context ${cluster} create namespace remote`);
+    project.env["KUBECONFIG"] = kubeconfig;
+    assert.match((await project.ok("rights", "--env", "remote")).stdout, /pods\/portforward/);
+    const shipped = await project.ok("ship", "--env", "remote", "--skip-cluster");
+    assert.match(shipped.stdout.slice(shipped.stdout.indexOf("healthy everywhere")), /3 passed/);
+
+    await spec("418");
+    await project.commit("wrong");
+    const wrong = await project.fails(1, "ship", "--env", "remote", "--skip-cluster");
+    assert.match(wrong.stdout, /osaka GET \/.*status 418/);
+    assert.match(wrong.stdout, /200/);
+    delete project.env["KUBECONFIG"];
+  });
 });

@@ -1,4 +1,5 @@
 import { type CommandDeclaration, isSet, textOption } from "./command.ts";
+import type { Project } from "./project.ts";
 
 export const command: CommandDeclaration = {
   summary: "print the least rights that a deploy, a rollback or a look needs",
@@ -48,9 +49,10 @@ export const command: CommandDeclaration = {
     const project = await openProject(context, input);
     const rendered = await renderUnbuilt(project);
     const { name: service, namespace, isLocal, observe, release } = project.config;
-    const asksCollectors = !isLocal && observe !== undefined && ratioGateOf(release) !== undefined;
+    const asksCollectors = observe !== undefined && ratioGateOf(release) !== undefined;
+    const forwardsPorts = !isLocal && (asksCollectors || (await checksServices(project)));
     const { manifests, unknown } = rightsFor({
-      ...{ service, namespace, rendered, purpose, subjects, asksCollectors },
+      ...{ service, namespace, rendered, purpose, subjects, forwardsPorts },
     });
     if (isSet(input, "json"))
       context.write(`${JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests })}\n`);
@@ -68,3 +70,15 @@ export const command: CommandDeclaration = {
     return 0;
   },
 };
+
+/** Whether spec files have checks of deployed services. */
+async function checksServices({ config }: Project): Promise<boolean> {
+  if (config.verify.length === 0) return false;
+  const [{ collectChecks }, { bindSlipwayImports }] = await Promise.all([
+    import("../verify/spec/load.ts"),
+    import("../config/load.ts"),
+  ]);
+  bindSlipwayImports();
+  const checks = await collectChecks({ files: config.verify, images: [] });
+  return checks.some(({ target }) => target.kind === "service");
+}

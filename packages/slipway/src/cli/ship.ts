@@ -80,7 +80,7 @@ export const command: CommandDeclaration = {
       const shown = shownDashboard(now.state, context.isTerminal);
       if (shown !== undefined) output.say(`dashboard ${shown}`);
     }
-    if (deployed !== 0 || isSet(input, "skipVerify") || !config.isLocal) return deployed;
+    if (deployed !== 0 || isSet(input, "skipVerify")) return deployed;
     return verifyStep(context, project, pushed, world, output, {
       phases: ["deployed"],
       isShip: true,

@@ -9,13 +9,12 @@ import { composeRunner } from "../verify/compose/runner.ts";
 import { type EngineChoice, engineOpener } from "../verify/engines/open.ts";
 import { imageFetcher, isOtherImage } from "../verify/other-images.ts";
 import { type Phase, phaseOf } from "../verify/plan.ts";
-import { runVerify, type ServiceAccess } from "../verify/run.ts";
-import { callWorld } from "../world/control.ts";
-import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
+import { runVerify } from "../verify/run.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { composePaths } from "./compose/options.ts";
 import type { Project } from "./project.ts";
+import { localServices, remoteServices } from "./service-access.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
 import { emptyHintOf, liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
@@ -49,6 +48,7 @@ export async function verifyStep(
   const structureTests = options.structureTests ?? [];
   refuseUnknownImage(options.image, record);
   const live = liveLine(context, output);
+  const remote = config.isLocal ? undefined : remoteServices(context, project);
   const report = await runVerify({
     files: structureTests.length > 0 ? [] : config.verify,
     checks: await structureChecks(context, record, structureTests, options.image),
@@ -60,7 +60,7 @@ export async function verifyStep(
     }),
     root: config.root,
     clock: context.clock,
-    services: world === undefined ? undefined : serviceAccess(world, config.namespace),
+    services: world === undefined ? remote : localServices(world, config.namespace),
     engine: engineOpener(options.engine ?? "auto", { ...context, folder: project.paths.root }),
     compose: composeRunner({
       ...context,
@@ -85,7 +85,10 @@ export async function verifyStep(
     signal: context.signal,
     onResult: live.onResult,
     onLater: options.isShip ? undefined : (checks) => tellLater(checks, output, options.tap === true),
-  }).finally(() => live.end());
+  }).finally(async () => {
+    live.end();
+    await remote?.close();
+  });
   if (options.isShip && report.results.length === 0) return 0;
   const specs = structureTests.length > 0 ? structureTests : config.verify;
   await showReport(context, output, report, { ...options, emptyHint: emptyHintOf(specs, askedOf(options)) });
@@ -159,28 +162,3 @@ async function workloadsOf(project: Project): Promise<readonly string[]> {
 /** One that nobody scales up has nothing to show. */
 const isScaledToNone = (object: AnyObject): boolean =>
   (object["spec"] as { readonly replicas?: number } | undefined)?.replicas === 0;
-
-function serviceAccess(world: WorldState, namespace: string): ServiceAccess {
-  return {
-    async fetch(cluster, service, port, path, { method, headers, body, signal }) {
-      signal.throwIfAborted();
-      const wanted: ServiceRequest = {
-        namespace,
-        service,
-        path,
-        method,
-        headers,
-        timeoutMs: 5000,
-        ...(body === undefined ? {} : { body }),
-        ...(cluster === undefined ? {} : { cluster }),
-        ...(port === undefined ? {} : { port }),
-      };
-      const answer = await callWorld<ServiceAnswer>(world, "fetch", wanted);
-      return {
-        status: answer.status,
-        headers: answer.headers,
-        body: Buffer.from(answer.bodyBase64, "base64"),
-      };
-    },
-  };
-}

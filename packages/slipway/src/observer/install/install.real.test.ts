@@ -156,7 +156,7 @@ async function countedByReplicaSet(): Promise<void> {
   const subjects = [{ kind: "ServiceAccount", name: "deployer", namespace: service }] as const;
   const { manifests } = rightsFor({
     ...{ service, namespace: service, rendered: { objects: [] }, purpose: "deploy", subjects },
-    asksCollectors: true,
+    forwardsPorts: true,
   });
   const account = await makeAccount(client, { namespace: service, name: "deployer", rights: manifests });
   cleanups.push(() => account.remove());

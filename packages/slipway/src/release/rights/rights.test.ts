@@ -121,8 +121,8 @@ Role kube-system/slipway-default-shop-deploy-room
     assert.equal(lines("rollback"), lines("deploy").replaceAll("shop-deploy", "shop-rollback"));
   });
 
-  it("to deploy with a gate that asks the collectors add the way to them; nobody else's do", () => {
-    const asking = { asksCollectors: true };
+  it("to deploy with a gate or checks that ask pods add the way to them; nobody else's do", () => {
+    const asking = { forwardsPorts: true };
     const without = lines("deploy").split("\n");
     assert.deepEqual(
       lines("deploy", asking)

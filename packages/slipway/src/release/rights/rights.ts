@@ -29,8 +29,8 @@ export interface RightsInput {
   readonly rendered: Pick<RenderedRelease, "objects" | "hooks">;
   readonly purpose: Purpose;
   readonly subjects: readonly Subject[];
-  /** A gate of a deploy asks the clusters' collectors what the pods have served. */
-  readonly asksCollectors?: boolean | undefined;
+  /** Pods are asked over forwarded ports: collectors by a gate of the deploy, or what was deployed by checks. */
+  readonly forwardsPorts?: boolean | undefined;
   /** Kinds that are not Kubernetes' own, as a cluster's discovery names them. */
   readonly discovered?: ReadonlyMap<string, Resource> | undefined;
 }
@@ -142,16 +142,16 @@ function bookkeeping(input: RightsInput): readonly Rule[] {
     { ...lease, verbs: ["create"] },
     { ...lease, resourceNames: [`slipway.${service}`], verbs: ["get", "update", "patch"] },
     { ...records, verbs: ["get", "list", "create", "patch", "delete"] },
-    ...wayToCollector(input),
+    ...waysToPods(input),
   ];
 }
 
 /**
- * Its pod is listed and its token read with the rights above. A rollback asks no gate. Older API servers ask for `get`,
+ * Services are read, pods listed, and a collector's token read with the rights above. A rollback asks neither. Older API servers ask for `get`,
  * because the connection begins as a GET; newer ones for `create`.
  */
-function wayToCollector({ purpose, asksCollectors }: RightsInput): readonly Rule[] {
-  if (purpose !== "deploy" || asksCollectors !== true) return [];
+function waysToPods({ purpose, forwardsPorts }: RightsInput): readonly Rule[] {
+  if (purpose !== "deploy" || forwardsPorts !== true) return [];
   return [{ apiGroups: [""], resources: ["pods/portforward"], verbs: ["get", "create"] }];
 }
 

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { systemClock, systemRandom } from "@slipway/base";
-import type { Deployment, KubeClient, Pod } from "@slipway/kube";
+import type { AnyObject, Deployment, KubeClient, Pod } from "@slipway/kube";
 import type { BuiltImage } from "../../images/image.ts";
 import { type Container, type InsideResponse, isUnseen, type Project } from "../engines/engine.ts";
 import type { ReadyWhen } from "../readiness/forms.ts";
 import { ready } from "../spec/ready.ts";
 import { openNamespace, type RunNamespace } from "./namespace.ts";
 import { type ClusterProjectOptions, openClusterProject } from "./project.ts";
+import { askService } from "./service.ts";
 
 export interface OpenCluster {
   readonly client: KubeClient;
@@ -118,6 +119,35 @@ export function clusterCases(name: string, open: () => Promise<OpenCluster>): vo
       assert.equal("status" in none ? none.status : none.error, 404);
       const refused = (await front.http(get("http://127.0.0.1:81/"))) as InsideResponse;
       assert.ok("error" in refused, JSON.stringify(refused));
+    });
+
+    test("a Service is asked at a ready pod that it selects", async () => {
+      const asked = { cluster: "a", namespace: namespace.name, name: "front", port: undefined };
+      await assert.rejects(askService(cluster.client, asked, get("/"), systemClock), {
+        code: "SERVICE_MISSING",
+      });
+      const service = (name: string, app: string, targetPort: number | string): Promise<unknown> =>
+        cluster.client.create({
+          ...{ apiVersion: "v1", kind: "Service", metadata: { name, namespace: namespace.name } },
+          spec: { selector: { app }, ports: [{ name: "web", port: 80, targetPort }] },
+        } as AnyObject);
+      await service("front", "front", 8080);
+      for (const port of [undefined, 80, "web"]) {
+        const answer = await askService(cluster.client, { ...asked, port }, get("/"), systemClock);
+        assert.ok("status" in answer, JSON.stringify(answer));
+        assert.deepEqual([answer.status, answer.body], [200, "the page\n"]);
+      }
+      await assert.rejects(askService(cluster.client, { ...asked, port: 81 }, get("/"), systemClock), {
+        code: "SERVICE_NO_PORT",
+      });
+      await service("by-name", "front", "no-such-name");
+      await service("crash", "crash", 8080);
+      for (const [name, code] of [
+        ["by-name", "SERVICE_NO_PORT"],
+        ["crash", "SERVICE_NO_ENDPOINT"],
+      ] as const) {
+        await assert.rejects(askService(cluster.client, { ...asked, name }, get("/"), systemClock), { code });
+      }
     });
 
     test("a command has its environment, its folder, its input and its exit code", async () => {
