@@ -39,7 +39,11 @@ export const command: CommandDeclaration = {
       const world = project.config.isLocal ? await requireWorld(project) : undefined;
       return deployFrozen(context, input, project, frozen, world, output);
     }
-    const record = await readBuild(project, await shippableVersion(context, input, project.config));
+    const record = await readBuild(
+      project,
+      await shippableVersion(context, input, project.config),
+      context.env,
+    );
     // A dry run starts nothing: without a running world there is nothing to plan against.
     const openWorld = () =>
       isSet(input, "dryRun") ? requireWorld(project) : ensureWorld(project, output.say, context.signal);

@@ -9,6 +9,8 @@ export interface Version {
   /** Full commit, or undefined outside a git repository or before the first commit. */
   readonly commit: string | undefined;
   readonly dirty: boolean;
+  /** What makes it dirty, as git lists it: from the root of the repository, a folder that is new as a whole with a slash. */
+  readonly changed?: readonly string[] | undefined;
   readonly message: string;
   readonly author: string;
   /** The author's mail address. */
@@ -30,6 +32,14 @@ export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise
   return {
     commit,
     dirty: status.trim() !== "",
+    ...(status.trim() === ""
+      ? {}
+      : {
+          changed: status
+            .trimEnd()
+            .split("\n")
+            .map((line) => line.slice(3)),
+        }),
     message,
     author,
     ...(email === "" ? {} : { email }),
@@ -95,8 +105,8 @@ export function gitHistory(root: string, env: NodeJS.ProcessEnv): SourceHistory 
 const literal = (path: string): string => `:(literal)${path}`;
 
 /**
- * Files under `paths` that are not as in that commit, untracked ones too, without those under `except`; relative to
- * `root`, sorted. Undefined outside a git repository, and for a commit that is not there.
+ * Files under `paths` that are not as in that commit, untracked ones too unless `which` says so, without those under `except`;
+ * relative to `root`, sorted. Undefined outside a git repository, and for a commit that is not there.
  */
 export async function changedSince(
   root: string,
@@ -104,6 +114,7 @@ export async function changedSince(
   paths: readonly string[],
   except: readonly string[],
   env: NodeJS.ProcessEnv,
+  which: "all" | "tracked" | "untracked" = "all",
 ): Promise<readonly string[] | undefined> {
   // Of a path that is not in the repository git makes an error.
   const isOutside = (path: string): boolean => relative(root, resolve(root, path)).startsWith("..");
@@ -113,8 +124,8 @@ export async function changedSince(
     return answer?.split("\0").filter((name) => name !== "");
   };
   const [tracked, others] = await Promise.all([
-    git("diff", "--name-only", "--relative", "--no-renames", commit),
-    git("ls-files", "--others", "--exclude-standard"),
+    which === "untracked" ? [] : git("diff", "--name-only", "--relative", "--no-renames", commit),
+    which === "tracked" ? [] : git("ls-files", "--others", "--exclude-standard"),
   ]);
   return tracked === undefined || others === undefined ? undefined : [...tracked, ...others].sort();
 }
@@ -135,6 +146,12 @@ export function publicAddress(remote: string): string | undefined {
   return host === undefined || path === undefined
     ? undefined
     : `https://${host}/${path.replace(/\.git\/?$/, "")}`;
+}
+
+/** `a.txt, b.txt, c.txt and 4 more`. */
+export function listed(files: readonly string[]): string {
+  const rest = files.length > 3 ? ` and ${files.length - 3} more` : "";
+  return `${files.slice(0, 3).join(", ")}${rest}`;
 }
 
 /** `3f2a91b`, `3f2a91b-dirty`, or `uncommitted`: the tag of the images and the name people see. */

@@ -25,7 +25,11 @@ export const command: CommandDeclaration = {
     const { planStep } = await import("./plan-step.ts");
     const project = await openProject(context, input);
     const output = outputOf(context, isSet(input, "json"));
-    const record = await readBuild(project, await shippableVersion(context, input, project.config));
+    const record = await readBuild(
+      project,
+      await shippableVersion(context, input, project.config),
+      context.env,
+    );
     const world = project.config.isLocal ? await requireWorld(project) : undefined;
     return planStep(context, input, project, record, world, output);
   },

@@ -7,7 +7,7 @@ import type { ImageVersion } from "../images/build.ts";
 import { observerSpec } from "../observer/process.ts";
 import { findWorld, type WorldPaths, type WorldSpec, type WorldState, worldPaths } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
-import { type LastCommit, lastCommitOf, readVersion, sourceOf, type Version } from "./git.ts";
+import { type LastCommit, lastCommitOf, listed, readVersion, sourceOf, type Version } from "./git.ts";
 
 export interface Project {
   readonly config: Config;
@@ -37,8 +37,10 @@ export async function shippableVersion(
       code: "GIT_DIRTY",
       where: config.root,
       message:
-        version.commit === undefined ? "is not committed to git" : "has changes that are not committed",
-      hint: `Commit them, or ship them all the same with --allow-dirty. (${config.environment} is not a local environment.)`,
+        version.commit === undefined
+          ? "is not committed to git"
+          : `has changes that are not committed: ${listed(version.changed ?? [])}`,
+      hint: `Commit them, name what is only left over in .gitignore, or ship them all the same with --allow-dirty. (${config.environment} is not a local environment.)`,
       exitCode: 2,
     });
   }

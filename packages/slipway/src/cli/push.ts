@@ -13,7 +13,11 @@ export const command: CommandDeclaration = {
     const { registryPrefix } = await import("./compose.ts");
     const project = await openProject(context, input);
     const output = outputOf(context, isSet(input, "json"));
-    const record = await readBuild(project, await shippableVersion(context, input, project.config));
+    const record = await readBuild(
+      project,
+      await shippableVersion(context, input, project.config),
+      context.env,
+    );
     const world = project.config.registry === undefined ? await requireWorld(project) : undefined;
     if (isSet(input, "dryRun")) {
       for (const { name, digest } of record.images) {

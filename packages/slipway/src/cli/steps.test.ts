@@ -35,13 +35,13 @@ test("a project without images needs no build before a deploy; one with images d
   const version = { commit: "f".repeat(40), dirty: false, message: "m", author: "a", timeMs: 1000 };
   const projectOf = (images: readonly unknown[]): Project =>
     ({ config: { environment: "prod", images }, paths: { root: "/nowhere" } }) as unknown as Project;
-  assert.deepEqual(await readBuild(projectOf([]), version), {
+  assert.deepEqual(await readBuild(projectOf([]), version, {}), {
     environment: "prod",
     tag: "f".repeat(12),
     version: { commit: "f".repeat(12), message: "m", author: "a", dirty: false },
     images: [],
   });
-  await assert.rejects(readBuild(projectOf([{}]), version), { code: "BUILD_MISSING" });
+  await assert.rejects(readBuild(projectOf([{}]), version, {}), { code: "BUILD_MISSING" });
 });
 
 test("static files reach the local world with releases to it, and with no others", async (t) => {

@@ -13,7 +13,7 @@ import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
-import { gitHistory, type Version, versionTag } from "./git.ts";
+import { changedSince, gitHistory, listed, type Version, versionTag } from "./git.ts";
 import type { Project, Sources } from "./project.ts";
 import { indent } from "./width.ts";
 
@@ -23,6 +23,8 @@ export interface BuildRecord {
   readonly tag: string;
   readonly version: VersionInfo;
   readonly images: readonly BuiltImage[];
+  /** Files that its commands left in the clean tree that it was built from, and git does not ignore. */
+  readonly left?: readonly string[] | undefined;
   /** True once `slipway push` has brought all of them to the registry. */
   readonly isPushed?: boolean;
 }
@@ -102,7 +104,10 @@ export async function buildStep(
     },
   });
   await registry.close();
-  const record = recordOf(config, version, images);
+  const left = await leftBy(config, version, context.env);
+  if (left.length > 0)
+    output.say(indent(`note: the build left ${listed(left)} in the work tree; name that in .gitignore`));
+  const record = { ...recordOf(config, version, images), ...(left.length === 0 ? {} : { left }) };
   await writeAtomic(buildRecordPath(project), JSON.stringify(record));
   await removeOld(project, layout, images).catch((error: unknown) => {
     // The images are built all the same.
@@ -110,6 +115,16 @@ export async function buildStep(
     output.say(`  warning: what older builds left could not be removed: ${why}`);
   });
   return record;
+}
+
+/** Files that were not there before the build, and git does not ignore. Only a command of the project's own writes there. */
+async function leftBy(
+  { images, root }: Config,
+  { dirty }: Version,
+  env: NodeJS.ProcessEnv,
+): Promise<readonly string[]> {
+  if (dirty || images.every(({ from }) => from.kind !== "command")) return [];
+  return (await changedSince(root, "HEAD", ["."], [], env, "untracked")) ?? [];
 }
 
 async function removeOld(
@@ -166,12 +181,20 @@ function recordOf(config: Config, version: Version, images: readonly BuiltImage[
 }
 
 /** What was built for this environment from the tree as it is now. Where nothing is built, that is the tree. */
-export async function readBuild(project: Project, version: Version): Promise<BuildRecord> {
+export async function readBuild(
+  project: Project,
+  version: Version,
+  env: NodeJS.ProcessEnv,
+): Promise<BuildRecord> {
   if (project.config.images.length === 0) return recordOf(project.config, version, []);
   const record = await readRecord(project);
   const tag = versionTag(version);
-  if (record.tag !== tag) throw staleBuild(record, tag);
-  return record;
+  if (record.tag === tag) return record;
+  const { isOnlyLittered } = await import("./sources.ts");
+  if (!(await isOnlyLittered(project.config, record, version, env)))
+    throw staleBuild(record, tag, version.changed);
+  // The release tells what it is of as always.
+  return { ...record, version: recordOf(project.config, version, []).version };
 }
 
 /** What was built last for this environment. Rejects with BUILD_MISSING. */
@@ -186,10 +209,9 @@ export async function readRecord(project: Project): Promise<BuildRecord> {
   return record;
 }
 
-/** `changed`: what images are built from, as far as it is known. */
+/** `changed`: what has, as far as it is known. */
 export function staleBuild(record: BuildRecord, tag: string, changed: readonly string[] = []): SlipwayError {
-  const rest = changed.length > 3 ? ` and ${changed.length - 3} more` : "";
-  const files = changed.length === 0 ? "" : `; changed: ${changed.slice(0, 3).join(", ")}${rest}`;
+  const files = changed.length === 0 ? "" : `; changed: ${listed(changed)}`;
   return buildMissing(`the images were built from ${record.tag}, the work tree is at ${tag}${files}`);
 }
 

@@ -64,6 +64,51 @@ test("what was asked for and is not there is told with what there is", async () 
   assert.match(emptyHintOf(["spec"], []), /^No file under verify calls describeImage/);
 });
 
+test("what a run leaves in the tree outdates no build; what an image is built from does", async () => {
+  const report = await verify("--junit", "left.xml");
+  assert.equal(report.exitCode, 0, report.stdout + report.stderr);
+  const NO_WORLD = 3;
+  assert.equal((await slipway("push")).exitCode, NO_WORLD, "it would push");
+  await write("web/new.txt", "new\n");
+  const stale = await slipway("push");
+  assert.equal(stale.exitCode, 2);
+  assert.match(
+    stale.stderr,
+    /the images were built from .* is at [0-9a-f]{12}-dirty; changed: left\.xml, web\/new\.txt/,
+  );
+  await rm(join(folder, "web/new.txt"));
+  await write("web/a.txt", "b\n");
+  assert.equal((await slipway("push")).exitCode, 2);
+  await git("checkout", "-q", "web");
+  await rm(join(folder, "left.xml"));
+});
+
+test("what a command of the build leaves is told, and outdates nothing either", async () => {
+  const made = join(folder, ".slipway/made.tar");
+  const layout = join(folder, ".slipway/build/layout");
+  const tar = await exec(["tar", "-cf", made, "-C", layout, "."]);
+  assert.equal(tar.exitCode, 0, tar.stderr);
+  const command = "date > built.log && cp .slipway/made.tar $SLIPWAY_ARCHIVE";
+  await write("slipway.config.ts", CONFIG.replace('{ context: "web" }', JSON.stringify({ command })));
+  await commit();
+  const built = await slipway("build", "--builder", "slipway");
+  assert.equal(built.exitCode, 0, built.stdout + built.stderr);
+  assert.match(
+    built.stdout,
+    /^ {2}note: the build left built\.log in the work tree; name that in \.gitignore$/m,
+  );
+  assert.equal((await slipway("push")).exitCode, 3);
+  await write("other.log", "");
+  const stale = await slipway("push");
+  assert.equal(stale.exitCode, 2);
+  assert.match(stale.stderr, /changed: built\.log, other\.log/);
+  await rm(join(folder, "other.log"));
+  await rm(join(folder, "built.log"));
+  await write("slipway.config.ts", CONFIG);
+  await commit();
+  assert.equal((await slipway("build", "--builder", "slipway")).exitCode, 0);
+});
+
 test("an edited spec file and a report in the tree do not stop it, committed or not; a changed source does", async () => {
   await write("spec/web.ts", `${SPEC}// more\n`);
   const elsewhere = join(await mkdtemp(join(tmpdir(), "slipway-report-")), "report.xml");

@@ -2,11 +2,10 @@
  * Which build `slipway verify` checks: the images as they were built. A changed spec file, a report or a manifest makes no
  * other image, so only a change of what an image is built from asks for a new build.
  */
-import { isAbsolute, join } from "node:path";
-import type { Config } from "../config/types.ts";
 import { type CliContext, type CommandInput, isSet } from "./command.ts";
-import { changedSince, readVersion, versionTag } from "./git.ts";
+import { readVersion, versionTag } from "./git.ts";
 import { type Project, shippableVersion } from "./project.ts";
+import { changedSources } from "./sources.ts";
 import { type BuildRecord, readRecord, staleBuild } from "./steps.ts";
 
 export interface VerifiableBuild {
@@ -43,32 +42,4 @@ export async function buildToVerify(
     record,
     warning: `the images were built from ${record.tag}, the work tree is at ${tag}; nothing that they are built from has changed since that commit`,
   };
-}
-
-/** Files that images are built from, changed since that commit; undefined when git cannot say. */
-async function changedSources(
-  { root, images, verify }: Config,
-  commit: string,
-  reports: readonly string[],
-  env: NodeJS.ProcessEnv,
-): Promise<readonly string[] | undefined> {
-  const sources = images.flatMap(({ from }) => sourcesOf(from, root));
-  if (sources.length === 0) return [];
-  return changedSince(root, commit, sources, [...verify, ...reports, join(root, ".slipway")], env);
-}
-
-/** A command may read anything in the project. */
-function sourcesOf(from: Config["images"][number]["from"], root: string): readonly string[] {
-  switch (from.kind) {
-    case "context":
-      return [from.context, from.dockerfile];
-    case "node":
-      return [from.folder];
-    case "archive":
-      return [isAbsolute(from.archive) ? from.archive : join(root, from.archive)];
-    case "command":
-      return [root];
-    case "ref":
-      return [];
-  }
 }
