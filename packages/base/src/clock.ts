@@ -31,7 +31,8 @@ export const systemClock: Clock = {
 
 /**
  * Waits until `condition` returns something truthy and returns it. For tests and for start-up, where no event
- * can be awaited. Throws an error that says what was awaited; `describe` may add what was seen last.
+ * can be awaited. Throws an error that says what was awaited, after 30 s by default, which a busy machine needs where
+ * a quiet one needs none; `describe` may add what was seen last.
  */
 export async function until<T>(
   what: string,
@@ -39,7 +40,7 @@ export async function until<T>(
   options: { clock?: Clock; timeoutMs?: number; everyMs?: number; describe?: () => string } = {},
 ): Promise<NonNullable<T>> {
   const clock = options.clock ?? systemClock;
-  const timeoutMs = options.timeoutMs ?? 10_000;
+  const timeoutMs = options.timeoutMs ?? 30_000;
   const deadline = clock.monotonic() + timeoutMs;
   for (;;) {
     const value = await condition();
