@@ -66,7 +66,13 @@ const heapPath = () => process.getBuiltinModule("node:fs").realpathSync(process.
 const heapPlace = { replace: (pattern, place) => process.getBuiltinModule("node:url").pathToFileURL(heapPath()).href.replace(pattern, place) };
 var require = (name) => process.getBuiltinModule("node:module").createRequire(heapPath())(name);`;
 
-/** Node's own modules hold what no heap can (sockets, parsers), so each is loaded when something of it is first used. */
+/** Of Node's own modules, what every build needs and a heap can hold. Some of it classes are derived from when they are declared. */
+const KEPT: ReadonlySet<string> = new Set([
+  ...["assert", "child_process", "crypto", "events", "fs", "fs/promises", "module", "net"],
+  ...["os", "path", "stream", "url", "util", "zlib"],
+]);
+
+/** The others are loaded when something of them is first used: a heap cannot hold the parsers of `http`. */
 function lazyBuiltins(): Plugin {
   return {
     name: "lazy-builtins",
@@ -76,9 +82,7 @@ function lazyBuiltins(): Plugin {
       );
       onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => {
         const module = `process.getBuiltinModule("node:${path}")`;
-        // Classes are derived from what these have, when they are declared; every Node starts with them loaded.
-        if (["assert", "events", "path", "stream", "url", "util"].includes(path))
-          return { contents: `module.exports = ${module};` };
+        if (KEPT.has(path)) return { contents: `module.exports = ${module};` };
         const names = Object.keys(process.getBuiltinModule(`node:${path}`) ?? {});
         const getters = names.map(
           (name) =>

@@ -1,6 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import {
+  closeSync,
+  fsync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFile,
+  writeFileSync,
+} from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { systemCode } from "./error.ts";
 
 /** Writes a file so that a reader, or a crash, sees the old content or the new one, never a part. */
@@ -32,33 +45,48 @@ export async function readCache<T>(path: string): Promise<T | undefined> {
   }
 }
 
+/** What is written and read at once: the way to another thread and back takes longer than the file system does. */
+const SMALL_BYTES = 256 * 1024;
+
 async function replace(
   path: string,
   data: string | Uint8Array,
   mode: number,
   isFlushed: boolean,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    const file = await open(temporary, "wx", mode);
+    const file = openInFolder(temporary, mode);
     try {
-      await file.writeFile(data);
-      if (isFlushed) await file.sync();
+      if (data.length <= SMALL_BYTES) writeFileSync(file, data);
+      else await promisify(writeFile)(file, data);
+      // The disk is another matter.
+      if (isFlushed) await promisify(fsync)(file);
     } finally {
-      await file.close();
+      closeSync(file);
     }
-    await rename(temporary, path);
+    renameSync(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    rmSync(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Most folders are there. */
+function openInFolder(path: string, mode: number): number {
+  try {
+    return openSync(path, "wx", mode);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, "wx", mode);
   }
 }
 
 /** The text of a file, or undefined when there is none. */
 export async function readTextIfExists(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return statSync(path).size <= SMALL_BYTES ? readFileSync(path, "utf8") : await readFile(path, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;

@@ -61,13 +61,14 @@ export async function buildStep(
   builder: Builder = "auto",
 ): Promise<BuildRecord> {
   const { config } = project;
+  const registry = registryClientOf(context, project);
+  registry.prepare(); // while git looks
   const [{ version, versions, source, undated }, { buildImages }] = await Promise.all([
     looking,
     import("../images/build.ts"), // the steps after it start without
   ]);
   const ignore = join(project.paths.root, ".gitignore");
   if ((await readTextIfExists(ignore)) === undefined) await writeAtomic(ignore, "*\n");
-  const registry = registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   for (const image of undated) output.emit({ step: "build", kind: "note", image, message: UNDATED });
   if (undated.length > 0) output.say(`  ${undated.join(", ")}: ${UNDATED}`);

@@ -16,7 +16,7 @@
  * blob or half a tag. Digests are checked again whenever content is read.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { createReadStream, readFileSync, statSync, utimesSync } from "node:fs";
+import { closeSync, createReadStream, openSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
@@ -347,7 +347,7 @@ export class ImageLayout {
     const deadline = this.#clock.monotonic() + 10_000;
     for (;;) {
       try {
-        await (await open(path, "wx")).close();
+        closeSync(openSync(path, "wx"));
         break;
       } catch (error) {
         if (systemCode(error) !== "EEXIST") throw error;
@@ -361,7 +361,7 @@ export class ImageLayout {
     try {
       return await body();
     } finally {
-      await rm(path, { force: true });
+      rmSync(path, { force: true });
     }
   }
 }

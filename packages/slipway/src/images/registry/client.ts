@@ -64,6 +64,8 @@ export interface RegistryClient {
     reference: string,
     options?: { readonly mountFrom?: readonly string[]; readonly attached?: readonly Descriptor[] },
   ): Promise<PushResult>;
+  /** Loads what requests need: while something else is waited for, that costs nothing. */
+  prepare(): void;
   close(): Promise<void>;
 }
 
@@ -94,6 +96,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     },
     push: (layout, image, text, { mountFrom = [], attached = [] } = {}) =>
       pushImage({ http, layout, reference: parseReference(text), mountFrom, chunkBytes }, image, attached),
+    prepare: () => http.prepare(),
     close: () => http.close(),
   };
 }

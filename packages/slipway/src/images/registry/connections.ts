@@ -59,6 +59,11 @@ export class Connections {
     });
   }
 
+  /** Loads what connections need, in a moment in which there is nothing else to do. */
+  prepare(): void {
+    http();
+  }
+
   async close(): Promise<void> {
     for (const agent of this.#agents.values()) (await agent).destroy();
     this.#agents.clear();

@@ -114,6 +114,10 @@ export class RegistryHttp {
     await this.#options.clock.sleep(Math.min(LONGEST_WAIT_MS * 3, error.retryAfterMs ?? jittered), signal);
   }
 
+  prepare(): void {
+    this.#connections.prepare();
+  }
+
   async close(): Promise<void> {
     await this.#connections.close();
   }
