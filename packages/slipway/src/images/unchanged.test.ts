@@ -42,6 +42,7 @@ for (const [name, changed] of [
   ["no stamp", (path: string) => write([file(path, undefined)])],
   ["another mode", (path: string) => write([{ ...file(path, "1"), mode: 0o755 }])],
   ["another owner", (path: string) => write([{ ...file(path, "1"), uid: 1000 }])],
+  ["other attributes", (path: string) => write([{ ...file(path, "1"), xattrs: { "user.a": "b" } }])],
   ["another name", (path: string) => write([{ ...file(path, "1"), path: "app/c.js" }])],
   ["another time of the layer", (path: string) => write([file(path, "1")], 8)],
   ["another file beside it", (path: string) => write([file(path, "1"), bytesEntry("app/b.js", "c")])],

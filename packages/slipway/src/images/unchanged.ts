@@ -5,28 +5,20 @@
  * Only files at rest count: one that changed shortly before it was looked at could change again within the same tick of
  * the file system's clock, and look the same. The time that decides is the inode's own (ctime), which no program can set.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
+import type { LayerContent, LayerEntry } from "./layer-entry.ts";
 import type { ImageLayout } from "./layout.ts";
 import { readRecord, writeRecord } from "./record.ts";
 
 /** Coarser than the times of any file system in use (FAT has 2 s). */
 const REST_MS = 2_000;
 /** Change when layers of the same entries are made in another way. */
-const VERSION = 2;
+const VERSION = 3;
 
 export interface LayerIds {
   readonly diffId: string;
   readonly contentId: string | undefined;
-}
-
-/** What is seen here of an entry of a layer; whatever else it says counts too. */
-export interface Ingredient {
-  readonly content:
-    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-    | { readonly kind: "path"; readonly stamp?: string | undefined }
-    | { readonly kind: "open" }
-    | undefined;
 }
 
 /** What stays the same as long as the file's content does; undefined for a file that is not at rest. */
@@ -36,20 +28,21 @@ export function stampOf(facts: BigIntStats, nowMs: number): string | undefined {
 }
 
 /** Names a layer by all that goes into it; undefined when something in it must be read. `mtime`: seconds, of all. */
-export function entriesKey(entries: readonly Ingredient[], mtime: number): string | undefined {
-  const seen: unknown[] = [VERSION, mtime];
-  for (const { content, ...facts } of entries) {
-    const what = content === undefined ? null : identityOf(content);
+export function entriesKey(entries: readonly LayerEntry[], mtime: number): string | undefined {
+  const seen: string[] = [`${VERSION} ${mtime}`];
+  for (const { path, kind, mode, uid, gid, size, link, xattrs, device, content } of entries) {
+    const what = content === undefined ? "" : identityOf(content);
     if (what === undefined) return undefined;
-    seen.push(facts, what);
+    const rare = xattrs === undefined && device === undefined ? "" : JSON.stringify([xattrs, device]);
+    seen.push(`${path}\0${link}\0${kind} ${mode} ${uid} ${gid} ${size} ${what} ${rare}`);
   }
-  return createHash("sha256").update(JSON.stringify(seen)).digest("hex");
+  return hash("sha256", seen.join("\0"));
 }
 
-function identityOf(content: NonNullable<Ingredient["content"]>): string | undefined {
+function identityOf(content: LayerContent): string | undefined {
   switch (content.kind) {
     case "bytes":
-      return createHash("sha256").update(content.bytes).digest("hex");
+      return hash("sha256", content.bytes);
     case "path":
       return content.stamp;
     case "open":

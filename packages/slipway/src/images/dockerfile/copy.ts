@@ -49,7 +49,7 @@ export async function copyEntries(request: CopyRequest): Promise<Copied> {
   const takesNames = isFolderName(destination) || nodes.length > 1 || existing?.kind === "directory";
   const copied = new Map<string, LayerEntry>();
   for (const node of nodes) {
-    if (node.kind === "directory") await copyFolder(request, node.path, target, copied);
+    if (node.kind === "directory") copyFolder(request, node.path, target, copied);
     else {
       const name = node.path.slice(node.path.lastIndexOf("/") + 1);
       put(request, copied, node, takesNames ? join(target, name) : target);
@@ -69,23 +69,19 @@ export function folderEntries(files: ImageFiles, path: string): readonly LayerEn
   });
 }
 
-async function copyFolder(
+function copyFolder(
   request: CopyRequest,
   source: string,
   target: string,
   copied: Map<string, LayerEntry>,
-): Promise<void> {
+): void {
   if (target !== "") putFolder(request, copied, target);
   // Most folders are new to the image: then nothing below can be in it, and no link can lead elsewhere.
   const isNew = target !== "" && existingNode(request.files, target) === undefined;
-  for (const name of await request.tree.list(source)) {
-    const path = source === "" ? name : `${source}/${name}`;
-    const node = await request.tree.get(path, false);
-    if (node === undefined) continue;
-    const inImage = isNew
-      ? join(target, name)
-      : realTarget(request.files, `/${join(target, name)}`, node.kind !== "directory");
-    if (node.kind === "directory") await copyFolder(request, path, inImage, copied);
+  for (const node of request.tree.inFolder(source)) {
+    const place = join(target, node.path.slice(source === "" ? 0 : source.length + 1));
+    const inImage = isNew ? place : realTarget(request.files, `/${place}`, node.kind !== "directory");
+    if (node.kind === "directory") copyFolder(request, node.path, inImage, copied);
     else put(request, copied, node, inImage, isNew);
   }
 }

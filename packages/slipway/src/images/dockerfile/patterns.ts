@@ -56,14 +56,18 @@ export function parseIgnore(text: string): IgnoreRules {
       const pattern = cleanPattern(isException ? line.slice(1).trim() : line);
       return pattern === "" ? [] : [{ isException, expression: globToRegExp(pattern, { isDeep: true }) }];
     });
+  const sources = rules.map(({ expression }) => expression.source);
+  const any = rules.length === 0 ? undefined : new RegExp(sources.join("|"), "su");
   // By folder: which rules match it or a folder above it. Thousands of files share a few folders.
-  const folders = new Map<string, readonly boolean[]>();
-  const matchesAt = (path: string): readonly boolean[] => {
+  const folders = new Map<string, Matches>();
+  const matchesAt = (path: string): Matches => {
     const slash = path.lastIndexOf("/");
-    const above = slash < 0 ? undefined : ofFolder(path.slice(0, slash));
-    return rules.map(({ expression }, index) => above?.[index] === true || expression.test(path));
+    const above = slash < 0 ? NONE : ofFolder(path.slice(0, slash));
+    // Nearly always no rule matches: that is seen at one look.
+    if (above === NONE && any?.test(path) !== true) return NONE;
+    return rules.map(({ expression }, index) => above[index] === true || expression.test(path));
   };
-  const ofFolder = (path: string): readonly boolean[] => {
+  const ofFolder = (path: string): Matches => {
     const known = folders.get(path);
     if (known !== undefined) return known;
     const matches = matchesAt(path);
@@ -73,13 +77,15 @@ export function parseIgnore(text: string): IgnoreRules {
   return {
     hasExceptions: rules.some((rule) => rule.isException),
     isIgnored: (path) => {
-      const matches = matchesAt(path);
-      let isIgnored = false;
-      for (const [index, rule] of rules.entries()) if (matches[index]) isIgnored = !rule.isException;
-      return isIgnored;
+      const last = matchesAt(path).lastIndexOf(true);
+      return last >= 0 && rules[last]?.isException === false;
     },
   };
 }
+
+/** By rule. */
+type Matches = readonly boolean[];
+const NONE: Matches = [];
 
 /** `/a/./b/` → `a/b`: patterns are relative to the context however they are written. */
 function cleanPattern(pattern: string): string {

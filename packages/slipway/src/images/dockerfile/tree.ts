@@ -2,13 +2,12 @@
  * Where COPY takes files from: a folder on disk behind its .dockerignore, or the files of another image. Nothing is
  * listed before it is asked for, so that a huge folder beside the sources costs nothing.
  */
-import { lstatSync, readdirSync } from "node:fs";
-import { lstat, readlink, realpath } from "node:fs/promises";
+import { constants, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { systemCode } from "@slipway/base";
 import type { LayerContent } from "../layer-entry.ts";
-import type { ImageFiles } from "../layers.ts";
+import type { FileNode, ImageFiles } from "../layers.ts";
 import { stampOf } from "../unchanged.ts";
 import type { Heredoc } from "./heredoc.ts";
 import { globToRegExp, type IgnoreRules, isGlob } from "./patterns.ts";
@@ -32,8 +31,8 @@ export interface SourceTree {
   readonly newest?: number;
   /** What is at a path; with `follow`, links are followed inside the tree. Undefined when nothing (visible) is. */
   get(path: string, follow: boolean): Promise<SourceNode | undefined>;
-  /** Names in a folder, sorted. */
-  list(path: string): Promise<readonly string[]>;
+  /** What is in a folder, sorted by name, links not followed. At once: thousands of promises would cost more than the looks. */
+  inFolder(path: string): readonly SourceNode[];
   /** Why a path that might exist is not shown; undefined when it does not exist. */
   hidden(path: string): Promise<string | undefined>;
 }
@@ -49,11 +48,10 @@ export async function matchSources(tree: SourceTree, source: string): Promise<re
   for (const part of cleanSource(source).split("/").filter(Boolean)) {
     const next: string[] = [];
     for (const folder of found) {
-      const under = (name: string): string => (folder === "" ? name : `${folder}/${name}`);
-      if (!isGlob(part)) next.push(under(part.replace(/\\(.)/g, "$1")));
+      if (!isGlob(part)) next.push(within(folder, part.replace(/\\(.)/g, "$1")));
       else {
         const expression = globToRegExp(part, { isDeep: false });
-        for (const name of await tree.list(folder)) if (expression.test(name)) next.push(under(name));
+        for (const { path } of tree.inFolder(folder)) if (expression.test(nameOf(path))) next.push(path);
       }
     }
     found = next;
@@ -74,46 +72,35 @@ function cleanSource(source: string): string {
   return parts.join("/");
 }
 
+const KINDS: ReadonlyMap<number, SourceNode["kind"]> = new Map([
+  [constants.S_IFREG, "file"],
+  [constants.S_IFDIR, "directory"],
+  [constants.S_IFLNK, "symlink"],
+]);
+
 /**
  * A folder on disk. `root` must be absolute. `now`: ms since the epoch, at or before the call; with it, files that are
  * at rest carry their stamp.
  */
 export function contextTree(root: string, what: string, ignore: IgnoreRules, now?: number): SourceTree {
-  let realRoot: Promise<string> | undefined;
-  /** What `list` gave: not to be held against the rules again. */
-  const listed = new Set<string>();
-  const get = async (path: string, follow: boolean): Promise<SourceNode | undefined> => {
-    let target = path === "" ? root : `${root}/${path}`;
-    try {
-      if (follow) {
-        realRoot ??= realpath(root);
-        target = await realpath(target);
-        const inside = relative(await realRoot, target);
-        if (inside === ".." || inside.startsWith("../")) return undefined;
-      }
-      // Thousands of them: handing each to another thread would take longer than the look itself.
-      const facts = lstatSync(target, { bigint: true });
-      if (!listed.has(path) && !isVisible(path, facts.isDirectory())) return undefined;
-      return {
-        path,
-        kind: facts.isFile()
-          ? "file"
-          : facts.isDirectory()
-            ? "directory"
-            : facts.isSymbolicLink()
-              ? "symlink"
-              : "other",
-        mode: Number(facts.mode) & 0o7777,
-        size: facts.isFile() ? Number(facts.size) : 0,
-        link: facts.isSymbolicLink() ? await readlink(target) : "",
-        content: facts.isFile()
-          ? { kind: "path", path: target, stamp: now === undefined ? undefined : stampOf(facts, now) }
-          : undefined,
-      };
-    } catch (error) {
-      if (["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;
-      throw error;
-    }
+  const placeOf = (path: string): string => (path === "" ? root : `${root}/${path}`);
+  const nodeAt = (path: string, place: string): SourceNode | undefined => {
+    // Thousands of them: handing each to another thread would take longer than the look itself.
+    const facts = lstatSync(place, { bigint: true, throwIfNoEntry: false });
+    if (facts === undefined) return undefined;
+    const mode = Number(facts.mode);
+    const kind = KINDS.get(mode & constants.S_IFMT) ?? "other";
+    const isFile = kind === "file";
+    return {
+      path,
+      kind,
+      mode: mode & 0o7777,
+      size: isFile ? Number(facts.size) : 0,
+      link: kind === "symlink" ? readlinkSync(place) : "",
+      content: isFile
+        ? { kind: "path", path: place, stamp: now === undefined ? undefined : stampOf(facts, now) }
+        : undefined,
+    };
   };
   /** An ignored folder is still there when an exception brings back something in it. */
   const isVisible = (path: string, isFolder: boolean): boolean => {
@@ -127,20 +114,36 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules, now
   return {
     what,
     hasExactModes: false,
-    get,
-    list: async (path) => {
-      const names: string[] = [];
-      for (const entry of readdirSync(join(root, path), { withFileTypes: true })) {
-        const child = path === "" ? entry.name : `${path}/${entry.name}`;
-        if (!isVisible(child, entry.isDirectory())) continue;
-        names.push(entry.name);
-        listed.add(child);
+    get: async (path, follow) => {
+      try {
+        let place = placeOf(path);
+        if (follow) {
+          place = realpathSync.native(place);
+          const inside = relative(realpathSync.native(root), place);
+          if (inside === ".." || inside.startsWith("../")) return undefined;
+        }
+        const node = nodeAt(path, place);
+        return node !== undefined && isVisible(path, node.kind === "directory") ? node : undefined;
+      } catch (error) {
+        if (["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;
+        throw error;
       }
-      return names.sort();
+    },
+    inFolder: (folder) => {
+      const nodes: SourceNode[] = [];
+      const place = placeOf(folder);
+      for (const name of readdirSync(place).sort()) {
+        const path = within(folder, name);
+        const isOut = ignore.isIgnored(path);
+        if (isOut && !ignore.hasExceptions) continue;
+        const node = nodeAt(path, `${place}/${name}`);
+        if (node === undefined || (isOut && !isVisible(path, node.kind === "directory"))) continue;
+        nodes.push(node);
+      }
+      return nodes;
     },
     hidden: async (path) => {
-      const facts = await lstat(join(root, cleanSource(path))).catch(() => undefined);
-      if (facts === undefined) return undefined;
+      if (!existsAt(join(root, cleanSource(path)))) return undefined;
       if (!ignore.isIgnored(cleanSource(path))) return "a link leads out of the context";
       return "the .dockerignore leaves it out";
     },
@@ -172,32 +175,44 @@ export function withHeredocs(
 
 /** The files of an image, for COPY --from. */
 export function imageTree(files: ImageFiles, what: string, newest: number): SourceTree {
+  const sourceNode = (path: string, node: FileNode): SourceNode => ({
+    path,
+    kind: node.kind === "file" || node.kind === "directory" || node.kind === "symlink" ? node.kind : "other",
+    mode: node.mode,
+    size: node.size,
+    link: node.link,
+    content:
+      node.kind === "file"
+        ? { kind: "open", open: async () => Readable.from([await files.read(node)]) }
+        : undefined,
+  });
   return {
     what,
     hasExactModes: true,
     newest,
     get: async (path, follow) => {
       const found = files.lookup(`/${path}`, { isLinkKept: !follow });
-      if (found.kind !== "found") return undefined;
-      const { node } = found;
-      const kind =
-        node.kind === "file" || node.kind === "directory" || node.kind === "symlink" ? node.kind : "other";
-      return {
-        path,
-        kind,
-        mode: node.mode,
-        size: node.size,
-        link: node.link,
-        content:
-          node.kind === "file"
-            ? { kind: "open", open: async () => Readable.from([await files.read(node)]) }
-            : undefined,
-      };
+      return found.kind === "found" ? sourceNode(path, found.node) : undefined;
     },
-    list: async (path) => {
-      const found = files.lookup(`/${path}`);
-      return found.kind === "found" ? [...(found.node.children?.keys() ?? [])].sort() : [];
+    inFolder: (folder) => {
+      const found = files.lookup(`/${folder}`);
+      const children = found.kind === "found" ? [...(found.node.children ?? [])] : [];
+      return children
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, node]) => sourceNode(within(folder, name), node));
     },
     hidden: () => Promise.resolve(undefined),
   };
+}
+
+const within = (folder: string, name: string): string => (folder === "" ? name : `${folder}/${name}`);
+const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** A link that leads nowhere counts. */
+function existsAt(place: string): boolean {
+  try {
+    return lstatSync(place, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // something above it is no folder
+  }
 }

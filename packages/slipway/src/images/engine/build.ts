@@ -166,10 +166,8 @@ async function hasState(context: string): Promise<boolean> {
 async function staged(tree: SourceTree, to: string): Promise<string> {
   const copy = async (path: string): Promise<void> => {
     await mkdir(join(to, path), { recursive: true });
-    for (const name of await tree.list(path)) {
-      const child = path === "" ? name : `${path}/${name}`;
-      const node = await tree.get(child, false);
-      if (node === undefined) continue;
+    for (const node of tree.inFolder(path)) {
+      const child = node.path;
       if (node.kind === "directory") await copy(child);
       else if (node.kind === "symlink") await symlink(node.link, join(to, child));
       else if (node.content?.kind === "path") {
