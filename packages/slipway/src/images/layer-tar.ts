@@ -8,6 +8,7 @@ import { type PlacedEntry, padding, tarHeader } from "./tar.ts";
 /** Headers and small files one by one would cost more on their way through streams and threads than as bytes. */
 const CHUNK_BYTES = 256 * 1024;
 const SMALL_BYTES = 256 * 1024;
+const HEADER_BYTES = 512;
 const ZEROS = Buffer.alloc(512);
 
 /** What is noticed of an archive while its parts are made, one after the other. */
@@ -67,6 +68,38 @@ export async function* tarOf(
   if (size > 0) yield taken();
 }
 
+/**
+ * The same of files that are small, at once and in one piece: their bytes go straight to where they stand in the archive.
+ * `bytes`: how many that will be, at least. Undefined when there are other files among them.
+ */
+export function smallTarOf(
+  entries: readonly LayerEntry[],
+  bytes: number,
+  mtime: number,
+  seen: TarSeen,
+): Buffer | undefined {
+  if (!entries.every((entry) => entry.kind !== "file" || isSmall(entry))) return undefined;
+  const headers = entries.map((entry) => tarHeader({ ...entry, mtime }));
+  const more = headers.reduce((sum, { byteLength }) => sum + byteLength - HEADER_BYTES, 0);
+  // One more, to see that a file did not grow.
+  const archive = Buffer.allocUnsafeSlow(bytes + more + 1);
+  let at = 0;
+  for (const [position, entry] of entries.entries()) {
+    const header = headers[position] as Buffer;
+    seen.timeless?.update(tarHeader({ ...entry, mtime: 0 }));
+    at += header.copy(archive, at);
+    const start = at;
+    seen.index?.push(placed(entry, mtime, seen.size + at));
+    if (entry.kind === "file") {
+      at += contentInto(archive, at, entry);
+      seen.timeless?.update(archive.subarray(start, at));
+      at += ZEROS.copy(archive, at, 0, padding(entry.size));
+    }
+  }
+  seen.size += at;
+  return archive.subarray(0, at);
+}
+
 /** As `readTar` gives it. */
 function placed(entry: LayerEntry, mtime: number, offset: number): PlacedEntry {
   const { path, kind, mode, uid, gid, size, link, xattrs, device } = entry;
@@ -90,23 +123,36 @@ const isSmall = ({ content, size }: LayerEntry): boolean =>
 
 /** Thousands of small files: a stream each, with its buffer, would cost more than all their bytes. */
 function wholeContent(entry: LayerEntry): Uint8Array {
+  if (entry.content?.kind === "bytes" && entry.content.bytes.byteLength === entry.size)
+    return entry.content.bytes;
+  const bytes = Buffer.allocUnsafe(entry.size + 1);
+  return bytes.subarray(0, contentInto(bytes, 0, entry));
+}
+
+/** Returns the entry's size. There is room for a byte more than that. */
+function contentInto(target: Buffer, at: number, entry: LayerEntry): number {
   const { content, size } = entry;
-  let bytes: Uint8Array = ZEROS.subarray(0, 0);
-  if (content?.kind === "bytes") bytes = content.bytes;
-  if (content?.kind === "path") bytes = readWhole(content.path, size);
-  if (bytes.byteLength !== size) throw changedWhileRead(entry);
-  return bytes;
+  let read = 0;
+  if (content?.kind === "bytes") {
+    read = content.bytes.byteLength;
+    if (read === size) target.set(content.bytes, at);
+  }
+  if (content?.kind === "path") read = fileInto(target, at, content.path, size);
+  if (read !== size) throw changedWhileRead(entry);
+  return size;
 }
 
 /** One byte more is asked for than there should be, to see that there is not. */
-function readWhole(path: string, size: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(size + 1);
+function fileInto(target: Buffer, at: number, path: string, size: number): number {
   const file = openSync(path, "r");
   try {
     let filled = 0;
-    for (let read = -1; read !== 0 && filled <= size; filled += read)
-      read = readSync(file, bytes, filled, size + 1 - filled, null);
-    return bytes.subarray(0, filled);
+    do {
+      const read = readSync(file, target, at + filled, size + 1 - filled, null);
+      if (read === 0) break;
+      filled += read;
+    } while (filled < size);
+    return filled;
   } finally {
     closeSync(file);
   }

@@ -13,7 +13,7 @@ import { type Block, blocksOf } from "./layer-blocks.ts";
 import { inOrder, type LayerEntry } from "./layer-entry.ts";
 import { keepIndex } from "./layer-index.ts";
 import { GZIP_RECIPE, gzipped, type Member, memberOf, rememberMembers } from "./layer-members.ts";
-import { type TarSeen, tarOf } from "./layer-tar.ts";
+import { smallTarOf, type TarSeen, tarOf } from "./layer-tar.ts";
 import type { ImageLayout } from "./layout.ts";
 import { type Descriptor, MEDIA } from "./oci.ts";
 import { readRecord, writeRecord } from "./record.ts";
@@ -67,7 +67,7 @@ export async function writeLayer(
   const known = await knownLayer(layout, diffId, compression);
   if (known !== undefined) return { descriptor: known, diffId, ...content };
 
-  const written = await storeBlocks(layout, blocks, kept, options);
+  const written = await storeBlocks(layout, blocks, { kept, diffId }, options);
   // What stands on this layer looks into it next; unpacking it for that would cost as much as packing it.
   if (written.diffId === diffId) await keepIndex(layout, written.descriptor.digest, index);
   await writeRecord(layerRecord(layout, written.diffId, compression), written.descriptor);
@@ -86,25 +86,28 @@ async function readBlocks(
   const isKept = blocks.reduce((sum, { bytes }) => sum + bytes, 0) <= KEPT_BYTES;
   const kept: Uint8Array[] = [];
   for (const block of blocks) {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of tarOf(block.entries, mtime, seen)) {
-      hash.update(chunk);
-      if (isKept && isWhole(block)) chunks.push(chunk);
+    if (isKept && isWhole(block)) {
+      const bytes = await read(block, mtime, seen);
+      hash.update(bytes);
+      kept.push(bytes);
+      continue;
     }
-    kept.push(whole(chunks));
+    for await (const chunk of tarOf(block.entries, mtime, seen)) hash.update(chunk);
+    kept.push(NOTHING);
   }
   return { hash: hash.update(TAR_END), kept: isKept ? kept : undefined };
 }
 
 const isWhole = ({ bytes }: LayerBlock): boolean => bytes <= WHOLE_BYTES;
 
-const whole = (chunks: readonly Uint8Array[]): Uint8Array =>
-  chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+const NOTHING = Buffer.alloc(0);
 
-async function read(block: LayerBlock, mtime: number): Promise<Uint8Array> {
+async function read({ entries, bytes }: LayerBlock, mtime: number, seen: TarSeen): Promise<Uint8Array> {
+  const small = smallTarOf(entries, bytes, mtime, seen);
+  if (small !== undefined) return small;
   const chunks: Uint8Array[] = [];
-  for await (const chunk of tarOf(block.entries, mtime, { size: 0 })) chunks.push(chunk);
-  return whole(chunks);
+  for await (const chunk of tarOf(entries, mtime, seen)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /**
@@ -114,10 +117,10 @@ async function read(block: LayerBlock, mtime: number): Promise<Uint8Array> {
 async function storeBlocks(
   layout: ImageLayout,
   blocks: readonly LayerBlock[],
-  kept: readonly Uint8Array[] | undefined,
+  { kept, diffId }: { readonly kept: readonly Uint8Array[] | undefined; readonly diffId: string },
   { mtime, compression }: LayerOptions,
 ): Promise<WrittenLayer> {
-  const hash = createHash("sha256");
+  const hash = kept !== undefined && blocks.every(isWhole) ? undefined : createHash("sha256");
   const writer = await layout.startBlob();
   const packing: Promise<Member>[] = [];
   const parts: Parameters<typeof rememberMembers>[2][number][] = [];
@@ -127,7 +130,7 @@ async function storeBlocks(
     await writer.write(bytes);
   };
   const pack = async (block: Uint8Array): Promise<void> => {
-    hash.update(block);
+    hash?.update(block);
     const member = memberOf(layout, block);
     member.catch(() => {}); // thrown when it is its turn
     packing.push(member);
@@ -136,7 +139,7 @@ async function storeBlocks(
   try {
     for (const [position, block] of blocks.entries()) {
       if (isWhole(block)) {
-        await pack(kept?.[position] ?? (await read(block, mtime)));
+        await pack(kept?.[position] ?? (await read(block, mtime, { size: 0 })));
         continue;
       }
       while (packing.length > 0) await writeNext();
@@ -147,23 +150,29 @@ async function storeBlocks(
     }
     if (compression === "gzip") await pack(TAR_END);
     else {
-      hash.update(TAR_END);
+      hash?.update(TAR_END);
       await writer.write(TAR_END);
     }
     while (packing.length > 0) await writeNext();
     const blob = await writer.commit();
     await rememberMembers(layout, blob.digest, parts);
     const mediaType = compression === "gzip" ? MEDIA.layerGzip : MEDIA.layer;
-    return { descriptor: { mediaType, ...blob }, diffId: `sha256:${hash.digest("hex")}` };
+    return {
+      descriptor: { mediaType, ...blob },
+      diffId: hash === undefined ? diffId : `sha256:${hash.digest("hex")}`,
+    };
   } catch (error) {
     await writer.abort();
     throw error;
   }
 }
 
-async function* hashed(source: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  hash: Hash | undefined,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
-    hash.update(chunk);
+    hash?.update(chunk);
     yield chunk;
   }
 }
