@@ -14,31 +14,13 @@ import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { SlipwayError } from "@slipway/base";
-import { keepIndex, keptIndex } from "./layer-index.ts";
+import { emptyDirectory, type FileNode, nodeOf } from "./file-node.ts";
+import { isRun, keepIndex, keptIndex, type LayerIndex, WHITEOUT } from "./layer-index.ts";
 import type { ImageLayout } from "./layout.ts";
 import type { Descriptor, ImageManifest } from "./oci.ts";
 import { HeaderWalk, normalPath, type PlacedEntry, padding, readerOf, readTar } from "./tar.ts";
 
 const MAX_SYMLINKS = 40;
-/** A file, directory, link or device of the merged file system. */
-export interface FileNode {
-  readonly kind: "file" | "directory" | "symlink" | "character" | "block" | "fifo";
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** Seconds since the epoch. */
-  readonly mtime: number;
-  /** A symlink's target as written. */
-  readonly link: string;
-  /** Position of the layer that it came from, 0 at the bottom. */
-  readonly layer: number;
-  readonly offset: number;
-  /** Extended attributes by their names, bytes as latin1. */
-  readonly xattrs?: Readonly<Record<string, string>>;
-  readonly children: Map<string, FileNode> | undefined;
-}
-
 export type Lookup =
   | { readonly kind: "found"; readonly node: FileNode; readonly path: string }
   | { readonly kind: "absent"; readonly why: string }
@@ -140,7 +122,7 @@ export class ImageFiles {
 // One layer
 
 /** The headers of a layer in their order, from the cache when it was indexed before. */
-async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<readonly PlacedEntry[]> {
+async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<LayerIndex> {
   const kept = keptIndex(layout, layer.digest);
   if (kept !== undefined) return kept;
   const entries: PlacedEntry[] = [];
@@ -156,8 +138,7 @@ async function indexLayer(layout: ImageLayout, layer: Descriptor): Promise<reado
     for await (const entry of readTarStream(await openUnpacked(layout, layer), layer.digest))
       entries.push(entry);
   }
-  await keepIndex(layout, layer.digest, entries);
-  return entries;
+  return keepIndex(layout, layer.digest, entries);
 }
 
 function compressionOf(layer: Descriptor): "none" | "gzip" | "zstd" {
@@ -259,13 +240,13 @@ async function readPart(stream: Readable, offset: number, length: number): Promi
 
 // All layers
 
-const WHITEOUT = ".wh.";
 const OPAQUE = ".wh..wh..opq";
 
 /** Lays one layer over `root` (which it changes) and returns the new root. */
-function applyLayer(root: FileNode, entries: readonly PlacedEntry[], layer: number): FileNode {
+function applyLayer(root: FileNode, index: LayerIndex, layer: number): FileNode {
   // Whiteouts first: they mean the layers below, wherever they stand among this layer's entries.
-  for (const entry of entries) {
+  for (const entry of index) {
+    if (isRun(entry)) continue;
     const name = baseName(entry.path);
     if (name === OPAQUE) realDirectory(root, parentPath(entry.path))?.children?.clear();
     else if (name.startsWith(WHITEOUT)) {
@@ -273,18 +254,9 @@ function applyLayer(root: FileNode, entries: readonly PlacedEntry[], layer: numb
     }
   }
   let top = root;
-  // The folder of the entry before: mostly the next one's too. It stays what it is as long as files alone are placed.
-  let folder: { readonly path: string; readonly node: FileNode } | undefined;
-  for (const entry of entries) {
-    if (baseName(entry.path).startsWith(WHITEOUT)) continue;
-    const path = parentPath(entry.path);
-    if (entry.kind !== "file" || entry.path === "") {
-      top = place(top, entry, layer);
-      folder = undefined;
-      continue;
-    }
-    if (folder?.path !== path) folder = { path, node: parentFor(top, path, layer) };
-    folder.node.children?.set(baseName(entry.path), nodeOf(entry, layer));
+  for (const entry of index) {
+    if (isRun(entry)) parentFor(top, entry.folder, layer).children?.setRun(entry, layer);
+    else if (!baseName(entry.path).startsWith(WHITEOUT)) top = place(top, entry, layer);
   }
   return top;
 }
@@ -401,37 +373,6 @@ function visitFiles(folder: FileNode, path: string, see: (path: string, node: Fi
     if (node.kind === "directory") visitFiles(node, `${path}/${name}`, see);
     else see(`${path}/${name}`, node);
   }
-}
-
-function nodeOf(entry: PlacedEntry, layer: number): FileNode {
-  return {
-    kind: entry.kind === "link" ? "file" : entry.kind,
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    size: entry.size,
-    mtime: entry.mtime,
-    link: entry.kind === "symlink" ? entry.link : "",
-    layer,
-    offset: entry.offset,
-    ...(entry.xattrs === undefined ? {} : { xattrs: entry.xattrs }),
-    children: entry.kind === "directory" ? new Map() : undefined,
-  };
-}
-
-function emptyDirectory(layer: number): FileNode {
-  return {
-    kind: "directory",
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtime: 0,
-    link: "",
-    layer,
-    offset: 0,
-    children: new Map(),
-  };
 }
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);

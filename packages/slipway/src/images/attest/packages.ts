@@ -2,7 +2,8 @@
  * The packages that an image's own databases list: dpkg (also distroless' status.d), apk, and npm's package.json
  * files. Read out of the layers; nothing runs.
  */
-import type { FileNode, ImageFiles } from "../layers.ts";
+import type { FileNode } from "../file-node.ts";
+import type { ImageFiles } from "../layers.ts";
 
 export interface InstalledPackage {
   readonly kind: "deb" | "apk" | "npm";

@@ -7,8 +7,9 @@
  * as /lib → usr/lib) goes where the link leads: a layer that named /lib as a folder would cover the link.
  */
 import { posix } from "node:path";
+import type { FileNode } from "../file-node.ts";
 import { directoryEntry, type LayerEntry } from "../layer-entry.ts";
-import type { FileNode, ImageFiles } from "../layers.ts";
+import type { ImageFiles } from "../layers.ts";
 import { matchSources, type SourceNode, type SourceTree } from "./tree.ts";
 
 export interface CopyRequest {

@@ -6,8 +6,9 @@ import { constants, lstatSync, readdirSync, readlinkSync, realpathSync } from "n
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { systemCode } from "@slipway/base";
+import type { FileNode } from "../file-node.ts";
 import type { LayerContent } from "../layer-entry.ts";
-import type { FileNode, ImageFiles } from "../layers.ts";
+import type { ImageFiles } from "../layers.ts";
 import { stampOf } from "../unchanged.ts";
 import type { Heredoc } from "./heredoc.ts";
 import { globToRegExp, type IgnoreRules, isGlob } from "./patterns.ts";

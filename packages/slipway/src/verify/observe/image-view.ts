@@ -1,7 +1,8 @@
 /** All that can be seen of an image without running it: its configuration and its layers, opened once for all checks. */
 import { SlipwayError } from "@slipway/base";
+import type { FileNode } from "../../images/file-node.ts";
 import type { BuiltImage } from "../../images/image.ts";
-import { type FileNode, ImageFiles } from "../../images/layers.ts";
+import { ImageFiles } from "../../images/layers.ts";
 import { ImageLayout } from "../../images/layout.ts";
 import {
   hostPlatform,

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
+import type { FileNode } from "../../images/file-node.ts";
 import { bytesEntry } from "../../images/layer-entry.ts";
 import { writeLayer } from "../../images/layer-writer.ts";
-import { type FileNode, ImageFiles } from "../../images/layers.ts";
+import { ImageFiles } from "../../images/layers.ts";
 import { ImageLayout } from "../../images/layout.ts";
 import { LayerReader, takeRanges } from "./layer-reader.ts";
 

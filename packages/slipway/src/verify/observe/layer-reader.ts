@@ -6,7 +6,8 @@ import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { systemCode, writeAtomic } from "@slipway/base";
-import type { FileNode, ImageFiles } from "../../images/layers.ts";
+import type { FileNode } from "../../images/file-node.ts";
+import type { ImageFiles } from "../../images/layers.ts";
 import type { ImageLayout } from "../../images/layout.ts";
 import type { Descriptor } from "../../images/oci.ts";
 
