@@ -21,7 +21,7 @@ export const command: CommandDeclaration = {
     const { openProject } = await import("./project.ts");
     const { releaseContextOf, targetsOf } = await import("./compose.ts");
     const { freeze } = await import("../release/lock/freeze.ts");
-    const { describeFreeze } = await import("../release/lock/lock.ts");
+    const { describeFreeze } = await import("../release/lock/lease.ts");
     const message = textOption(input, "message") ?? "";
     if (message.trim() === "") {
       throw new SlipwayError({

@@ -9,7 +9,7 @@ import { AFTER_INTERRUPTION } from "./history/interruption.ts";
 import { describeIdentities } from "./identity.ts";
 import { type Cause, causeSentence, renderObjectPath, whyOf } from "./judge/causes.ts";
 import { describeExit } from "./judge/crash.ts";
-import { describeFreeze } from "./lock/lock.ts";
+import { describeFreeze } from "./lock/lease.ts";
 import type { ClusterRecord, ReleaseRecord } from "./model.ts";
 import { asWarning, type Finding } from "./preflight/finding.ts";
 import type { ObjectDrift } from "./status/drift.ts";

@@ -5,7 +5,7 @@
 import type { Clock } from "@slipway/base";
 import { RECORD_LABEL } from "../../release/history/history.ts";
 import { readKnowledge } from "../../release/history/knowledge.ts";
-import { readLock } from "../../release/lock/lock.ts";
+import { readLock } from "../../release/lock/lease.ts";
 import { SERVICE_LABEL } from "../../release/manifests/render.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../../release/model.ts";
 import type { Known } from "./answers/releases.ts";

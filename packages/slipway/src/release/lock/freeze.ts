@@ -5,7 +5,8 @@ import { noClusterAnswers, PATIENT_MS, readKnowledge } from "../history/knowledg
 import { checkIdentities, readIdentities } from "../identity.ts";
 import type { ReleaseContext } from "../model.ts";
 import { refusalError } from "../plan/refusals.ts";
-import { describeFreeze, type Freeze, freezeLock, type LockState, readLock, unlockLease } from "./lock.ts";
+import { freezeLock, unlockLease } from "./freeze-lease.ts";
+import { describeFreeze, type Freeze, type LockState, readLock } from "./lease.ts";
 
 export interface Frozen {
   readonly freeze: Freeze;

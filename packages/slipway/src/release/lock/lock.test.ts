@@ -16,16 +16,9 @@ import {
   type KubeClient,
   type Lease,
 } from "@slipway/kube";
-import {
-  freezeLock,
-  type HeldLock,
-  LOCK_TTL_MS,
-  type LockOptions,
-  readLock,
-  sightLock,
-  takeLock,
-  unlockLease,
-} from "./lock.ts";
+import { freezeLock, unlockLease } from "./freeze-lease.ts";
+import { LOCK_TTL_MS, readLock } from "./lease.ts";
+import { type HeldLock, type LockOptions, sightLock, takeLock } from "./lock.ts";
 import { createSightings } from "./sightings.ts";
 
 function setup(): {

@@ -16,13 +16,25 @@
  * A freeze (`slipway lock`) is an annotation on the same lease, so that taking the lock and freezing it cannot cross.
  * It outlives every holder, ends by itself when it was given a time, and stops deploys but never a rollback.
  */
-import { type Clock, formatDuration, type ProcessIdentity, SlipwayError } from "@slipway/base";
-import { findObject, isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
-import { MANAGED_BY_LABEL, SERVICE_LABEL } from "../manifests/render.ts";
+import { formatDuration, SlipwayError } from "@slipway/base";
+import { isReason, type KubeClient, type Lease, StatusError } from "@slipway/kube";
+import {
+  describeFreeze,
+  type Freeze,
+  getLease,
+  type LeaseName,
+  type LeaseReader,
+  type LeaseTaker,
+  LOCK_TTL_MS,
+  type LockHolder,
+  type LockState,
+  microTime,
+  stateOf,
+  takenLease,
+  ttlOf,
+} from "./lease.ts";
 import { createSightings, type Sighting, type Sightings } from "./sightings.ts";
 
-/** For longer than this a dead holder on another machine is in nobody's way. */
-export const LOCK_TTL_MS = 30_000;
 const RENEW_EVERY_MS = 5_000;
 /** A living holder renews within this time, whatever its clock says. */
 const WATCH_MS = RENEW_EVERY_MS * 1.5;
@@ -33,42 +45,7 @@ const DOUBTED_BEFORE_END_MS = WATCH_MS + AHEAD_MS + 500;
 /** Clocks of two machines differ by less than this. */
 const SKEW_MS = 10 * 60_000;
 
-export interface LockHolder {
-  readonly who: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly message: string;
-  readonly since: number;
-  readonly renewedAt: number;
-}
-
-export interface Freeze {
-  readonly who: string;
-  readonly message: string;
-  readonly since: number;
-  /** When it ends by itself; undefined until somebody lifts it. */
-  readonly until: number | undefined;
-}
-
-export interface LockState {
-  readonly holder: LockHolder | undefined;
-  /** In force now. */
-  readonly freeze: Freeze | undefined;
-  /** Held, but not renewed in time or by a process that is gone: free for the next one. */
-  readonly isStale: boolean;
-  /** Stale because its process is known to be gone. */
-  readonly isDead: boolean;
-}
-
-/** The process that takes it is part of it, so that others can judge whether it still runs. */
-export interface LockOptions extends ProcessIdentity {
-  readonly service: string;
-  readonly namespace: string;
-  readonly clock: Clock;
-  readonly who: string;
-  readonly message: string;
-  /** False when the holder is known to be gone, which frees its lock at once; undefined when that cannot be known. */
-  readonly isHolderAlive?: ((holder: ProcessIdentity) => boolean | undefined) | undefined;
+export interface LockOptions extends LeaseTaker, LeaseReader {
   readonly steal?: boolean | undefined;
   /** A rollback is not stopped by a freeze. */
   readonly goesThroughFreeze?: boolean | undefined;
@@ -94,34 +71,11 @@ export interface HeldLock {
   release(): Promise<void>;
 }
 
-const MESSAGE = "slipway.dev/message";
-const HOST = "slipway.dev/host";
-const PID = "slipway.dev/pid";
-/** JSON: what else identifies the holder's process, and the taking that it belongs to. */
-const PROCESS = "slipway.dev/process";
-const FREEZE = "slipway.dev/freeze";
-
-function leaseRef(
-  service: string,
-  namespace: string,
-): { apiVersion: string; kind: string; name: string; namespace: string } {
-  return { apiVersion: "coordination.k8s.io/v1", kind: "Lease", name: `slipway.${service}`, namespace };
-}
-
-/** Who holds the lock in this cluster. */
-export async function readLock(
-  client: KubeClient,
-  options: Pick<LockOptions, "service" | "namespace" | "clock" | "isHolderAlive">,
-): Promise<LockState> {
-  const lease = await getLease(client, options.service, options.namespace);
-  return stateOf(lease, options);
-}
-
 /** Takes the lock in one cluster, or throws LOCK_HELD or LOCK_FROZEN naming who has it, since when and why. */
 export async function takeLock(client: KubeClient, options: LockOptions): Promise<HeldLock> {
   // Two attempts: somebody else may write the lease between our read and our write, then it is read again.
   for (let attempt = 0; attempt < 2; attempt += 1) {
-    const current = await getLease(client, options.service, options.namespace);
+    const current = await getLease(client, options);
     const state = stateOf(current, options);
     if (state.freeze !== undefined && options.goesThroughFreeze !== true) {
       throw lockFrozen(client.name, options, state.freeze);
@@ -154,9 +108,9 @@ export async function takeLock(client: KubeClient, options: LockOptions): Promis
 /** Begins the watch of a lease whose turn comes later. */
 export async function sightLock(
   client: KubeClient,
-  options: Pick<LockOptions, "service" | "namespace"> & { readonly sightings: Sightings },
+  options: LeaseName & { readonly sightings: Sightings },
 ): Promise<void> {
-  const lease = await getLease(client, options.service, options.namespace);
+  const lease = await getLease(client, options);
   if (lease !== undefined) options.sightings.see(client.name, lease);
 }
 
@@ -174,10 +128,6 @@ function isInDoubt(
   return firstAgeMs < -AHEAD_MS || ageMs >= ttlOf(lease) - DOUBTED_BEFORE_END_MS;
 }
 
-function ttlOf(lease: Lease | undefined): number {
-  return (lease?.spec?.leaseDurationSeconds ?? LOCK_TTL_MS / 1000) * 1000;
-}
-
 /** The holder of a lease in doubt that was renewed while we watched; undefined when it is free to take. */
 async function holderAfterAll(
   client: KubeClient,
@@ -193,93 +143,9 @@ async function holderAfterAll(
   const leftMs = firstAgeMs < -AHEAD_MS ? 0 : ttlOf(seen.lease) - AHEAD_MS - ageMs;
   if (Math.max(watchMs, leftMs) <= 0) return undefined;
   await options.clock.sleep(Math.max(watchMs, leftMs), options.signal);
-  const now = await getLease(client, options.service, options.namespace);
+  const now = await getLease(client, options);
   if (now?.spec?.renewTime === seen.lease.spec?.renewTime) return undefined;
   return now === undefined ? undefined : stateOf(now, options).holder;
-}
-
-function getLease(client: KubeClient, service: string, namespace: string): Promise<Lease | undefined> {
-  return findObject<Lease>(client, leaseRef(service, namespace));
-}
-
-function stateOf(lease: Lease | undefined, options: Pick<LockOptions, "clock" | "isHolderAlive">): LockState {
-  const { annotations = {} } = lease?.metadata ?? {};
-  const spec = lease?.spec ?? {};
-  const freeze = freezeIn(annotations[FREEZE], options.clock.now());
-  if (spec.holderIdentity === undefined || spec.holderIdentity === "")
-    return { holder: undefined, freeze, isStale: false, isDead: false };
-  const holder: LockHolder = {
-    who: spec.holderIdentity.split("@")[0] ?? spec.holderIdentity,
-    host: annotations[HOST] ?? "",
-    pid: Number(annotations[PID] ?? 0),
-    message: annotations[MESSAGE] ?? "",
-    since: Date.parse(spec.acquireTime ?? "") || 0,
-    renewedAt: Date.parse(spec.renewTime ?? "") || 0,
-  };
-  const isExpired = holder.renewedAt + ttlOf(lease) <= options.clock.now();
-  const { host, pid } = holder;
-  const marks = marksIn(annotations[PROCESS], spec.leaseTransitions);
-  const isDead = options.isHolderAlive?.({ ...marks, host, pid }) === false;
-  return { holder, freeze, isStale: isExpired || isDead, isDead };
-}
-
-type ProcessMarks = Omit<ProcessIdentity, "host" | "pid">;
-
-function marksOf(process: ProcessIdentity, fence: number): string {
-  const { bootId, startTicks, pidNamespace, machineId } = process;
-  return JSON.stringify({ fence, bootId, startTicks, pidNamespace, machineId });
-}
-
-/**
- * Only those of this taking: a version of Slipway that does not know the annotation leaves the one of the holder before
- * it, by which a living process would be judged dead.
- */
-function marksIn(annotation: string | undefined, fence: number | undefined): ProcessMarks {
-  try {
-    const marks = JSON.parse(annotation ?? "{}") as Partial<Record<string, unknown>>;
-    if (fence === undefined || marks["fence"] !== fence) return {};
-    const text = (key: keyof ProcessMarks): string | undefined => {
-      const value = marks[key];
-      return typeof value === "string" ? value : undefined;
-    };
-    return {
-      bootId: text("bootId"),
-      startTicks: text("startTicks"),
-      pidNamespace: text("pidNamespace"),
-      machineId: text("machineId"),
-    };
-  } catch {
-    return {};
-  }
-}
-
-function freezeIn(annotation: string | undefined, now: number): Freeze | undefined {
-  if (annotation === undefined) return undefined;
-  const freeze = parseFreeze(annotation);
-  return freeze.until !== undefined && freeze.until <= now ? undefined : freeze;
-}
-
-/** What a person has written there by other means is a freeze too: its text is the reason. */
-function parseFreeze(annotation: string): Freeze {
-  try {
-    const { who, message, since, until } = JSON.parse(annotation) as Partial<Record<keyof Freeze, unknown>>;
-    return {
-      who: String(who ?? "somebody"),
-      message: String(message ?? ""),
-      since: Number(since ?? 0),
-      until: typeof until === "number" ? until : undefined,
-    };
-  } catch {
-    return { who: "somebody", message: annotation, since: 0, until: undefined };
-  }
-}
-
-/** `by aki for 2 min, "the sale", ends in 58 min` */
-export function describeFreeze(freeze: Freeze, now: number): string {
-  const ago = freeze.since === 0 ? "" : ` for ${formatDuration(Math.max(0, now - freeze.since))}`;
-  const message = freeze.message === "" ? "" : `, "${freeze.message}"`;
-  const end = freeze.until === undefined ? "" : `, ends in ${formatDuration(freeze.until - now)}`;
-  return `by ${freeze.who}${ago}${message}${end}`;
 }
 
 function lockFrozen(cluster: string, options: LockOptions, freeze: Freeze): SlipwayError {
@@ -308,40 +174,8 @@ async function writeTaken(
   options: LockOptions,
   current: Lease | undefined,
 ): Promise<Lease | undefined> {
-  const now = microTime(options.clock.now());
-  const fence = (current?.spec?.leaseTransitions ?? 0) + 1;
-  const ref = leaseRef(options.service, options.namespace);
-  const lease: Lease = {
-    apiVersion: "coordination.k8s.io/v1",
-    kind: "Lease",
-    metadata: {
-      name: ref.name,
-      namespace: ref.namespace,
-      ...(current?.metadata.resourceVersion === undefined
-        ? {}
-        : { resourceVersion: current.metadata.resourceVersion }),
-      labels: {
-        ...current?.metadata.labels,
-        [MANAGED_BY_LABEL]: "slipway",
-        [SERVICE_LABEL]: options.service,
-      },
-      annotations: {
-        ...current?.metadata.annotations,
-        [MESSAGE]: options.message,
-        [HOST]: options.host,
-        [PID]: String(options.pid),
-        [PROCESS]: marksOf(options, fence),
-      },
-    },
-    spec: {
-      holderIdentity: `${options.who}@${options.host}/${options.pid}`,
-      leaseDurationSeconds: LOCK_TTL_MS / 1000,
-      acquireTime: now,
-      renewTime: now,
-      leaseTransitions: fence,
-    },
-  };
   try {
+    const lease = takenLease(options, current, options.clock.now());
     return current === undefined ? await client.create(lease) : await client.replace(lease);
   } catch (error) {
     if (isReason(error, "Conflict") || isReason(error, "AlreadyExists") || isReason(error, "NotFound"))
@@ -382,7 +216,7 @@ function hold(
       renewed = asked;
     } catch (error) {
       if (!(error instanceof StatusError)) return; // Unreachable: the next renewal tries again.
-      const current = await getLease(client, options.service, options.namespace);
+      const current = await getLease(client, options);
       if (current !== undefined && isOurs(current)) lease = current;
       else lost.abort(lockLost(client.name, options.service, current));
     }
@@ -410,87 +244,11 @@ function hold(
       await renewing;
       if (lost.signal.aborted) return;
       // The lease stays, empty: its transitions are the fencing token of the next holder.
-      const current = await getLease(client, options.service, options.namespace);
+      const current = await getLease(client, options);
       if (current === undefined || !isOurs(current)) return;
       await client.replace<Lease>({ ...current, spec: { ...current.spec, holderIdentity: "" } });
     },
   };
-}
-
-/** Freezes the service in one cluster. Who releases at this moment may finish; the next deploy is refused. */
-export async function freezeLock(
-  client: KubeClient,
-  options: Pick<LockOptions, "service" | "namespace">,
-  freeze: Freeze,
-): Promise<void> {
-  await updateLease(client, options, (lease) => ({
-    ...lease,
-    metadata: {
-      ...lease.metadata,
-      annotations: { ...lease.metadata.annotations, [FREEZE]: JSON.stringify(freeze) },
-    },
-  }));
-}
-
-export interface Unlocking {
-  readonly lifted: Freeze | undefined;
-  /** Whose lock was taken away. */
-  readonly freed: LockHolder | undefined;
-}
-
-/** Lifts a freeze and empties the lease of its holder, as far as `may` allows; changes nothing when there is neither. */
-export async function unlockLease(
-  client: KubeClient,
-  options: Pick<LockOptions, "service" | "namespace" | "clock" | "isHolderAlive">,
-  may: (state: LockState) => { readonly lift: boolean; readonly free: boolean },
-): Promise<Unlocking> {
-  let done: Unlocking = { lifted: undefined, freed: undefined };
-  await updateLease(client, options, (lease) => {
-    const state = stateOf(lease, options);
-    const { lift, free } = may(state);
-    const isLifting = lift && lease.metadata.annotations?.[FREEZE] !== undefined;
-    const isFreeing = free && state.holder !== undefined;
-    done = { lifted: isLifting ? state.freeze : undefined, freed: isFreeing ? state.holder : undefined };
-    if (!isLifting && !isFreeing) return undefined;
-    const { [FREEZE]: freeze, ...others } = lease.metadata.annotations ?? {};
-    const annotations = isLifting || freeze === undefined ? others : { ...others, [FREEZE]: freeze };
-    return {
-      ...lease,
-      metadata: { ...lease.metadata, annotations },
-      spec: { ...lease.spec, ...(isFreeing ? { holderIdentity: "" } : {}) },
-    };
-  });
-  return done;
-}
-
-/** A renewal may come in between at any time: read and tried again. */
-const UPDATE_ATTEMPTS = 5;
-
-async function updateLease(
-  client: KubeClient,
-  options: Pick<LockOptions, "service" | "namespace">,
-  change: (lease: Lease) => Lease | undefined,
-): Promise<void> {
-  const { name, namespace } = leaseRef(options.service, options.namespace);
-  for (let attempt = 1; ; attempt += 1) {
-    const current = await getLease(client, options.service, options.namespace);
-    const labels = { [MANAGED_BY_LABEL]: "slipway", [SERVICE_LABEL]: options.service };
-    const empty: Lease = {
-      apiVersion: "coordination.k8s.io/v1",
-      kind: "Lease",
-      metadata: { name, namespace, labels },
-      spec: { holderIdentity: "", leaseTransitions: 0 },
-    };
-    const changed = change(current ?? empty);
-    if (changed === undefined) return;
-    try {
-      await (current === undefined ? client.create(changed) : client.replace(changed));
-      return;
-    } catch (error) {
-      const isRaced = isReason(error, "Conflict") || isReason(error, "AlreadyExists");
-      if (!isRaced || attempt >= UPDATE_ATTEMPTS) throw error;
-    }
-  }
 }
 
 function lockLost(cluster: string, service: string, current: Lease | undefined): SlipwayError {
@@ -501,9 +259,4 @@ function lockLost(cluster: string, service: string, current: Lease | undefined):
     message: holder === "" ? `the lock of ${service} is gone` : `${holder} has taken the lock of ${service}`,
     hint: "This release stopped where it was. See slipway status.",
   });
-}
-
-/** RFC 3339 with six decimals, as Lease times are written. */
-function microTime(ms: number): string {
-  return new Date(ms).toISOString().replace("Z", "000Z");
 }

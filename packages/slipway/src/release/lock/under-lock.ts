@@ -10,7 +10,8 @@ import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers } from "../history/knowledge.ts";
 import type { ReleaseContext, ReleaseRecord, StolenLock, Target } from "../model.ts";
 import { unreachableRefusal } from "../plan/refusals.ts";
-import { describeFreeze, type HeldLock, type LockHolder, sightLock, takeLock } from "./lock.ts";
+import { describeFreeze, type LockHolder } from "./lease.ts";
+import { type HeldLock, sightLock, takeLock } from "./lock.ts";
 import { createSightings, type Sightings } from "./sightings.ts";
 
 export type Emit = (news: ReleaseNews) => void;

@@ -53,7 +53,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     seed: 2,
     edits: [
       {
-        file: "lock/lock.ts",
+        file: "lock/lease.ts",
         from: "const isExpired = holder.renewedAt + ttlOf(lease) <= options.clock.now();",
         to: "const isExpired = false;",
       },
@@ -99,10 +99,10 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "the lock is taken without comparing versions",
-    seed: 1,
+    seed: 2,
     edits: [
       {
-        file: "lock/lock.ts",
+        file: "lock/lease.ts",
         from: "      ...(current?.metadata.resourceVersion === undefined\n        ? {}\n        : { resourceVersion: current.metadata.resourceVersion }),\n",
         to: "",
       },

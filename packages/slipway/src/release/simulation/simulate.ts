@@ -12,7 +12,7 @@ import { Violation } from "@slipway/cluster";
 import { createMemoryClient } from "@slipway/kube";
 import type { ReleaseEvent } from "../events.ts";
 import { readRecords } from "../history/history.ts";
-import { LOCK_TTL_MS } from "../lock/lock.ts";
+import { LOCK_TTL_MS } from "../lock/lease.ts";
 import type { ReleaseRecord, ReleaseResult, RenderedRelease } from "../model.ts";
 import { deploy, rollback } from "../release.ts";
 import { image, rendered } from "../testing.ts";

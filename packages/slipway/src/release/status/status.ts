@@ -23,7 +23,7 @@ import type { Cause } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
 import { judge } from "../judge/judge.ts";
 import type { DaemonSet, StatefulSet } from "../judge/workload.ts";
-import { type LockHolder, type LockState, readLock } from "../lock/lock.ts";
+import { type LockHolder, type LockState, readLock } from "../lock/lease.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import type { Hold, ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { driftOf, type ObjectDrift } from "./drift.ts";
