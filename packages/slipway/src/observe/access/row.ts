@@ -2,6 +2,7 @@
 import { type AccessBatch, type Dictionaries, NO_TIME, timeOf } from "./batch.ts";
 import { clientAddress, isPlain, MAX_ADDRESS, truncateAddress } from "./ip.ts";
 import type { Redactor } from "./redact.ts";
+import { redactText } from "./redact-text.ts";
 import type { RouteTable } from "./route.ts";
 
 export class Row {
@@ -102,8 +103,14 @@ export class RowWriter {
     return id;
   }
 
+  /** Nearly none has a `=`, and nothing is secret in one without. */
   userAgentId(userAgent: string): number {
-    return this.#dictionaries.userAgent.idOf(short(userAgent));
+    const stored = userAgent.includes("=") ? this.#withoutSecrets(userAgent) : userAgent;
+    return this.#dictionaries.userAgent.idOf(short(stored));
+  }
+
+  #withoutSecrets(text: string): string {
+    return redactText(this.#redactor.apply(text), this.#redactor.further);
   }
 }
 
