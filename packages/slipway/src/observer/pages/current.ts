@@ -1,6 +1,6 @@
 /** What there is at this moment, for the page *now* and for a release: made once for all who ask at the same time. */
 import { SlipwayError } from "@slipway/base";
-import type { Seen } from "../../release/judge/judge.ts";
+import type { Seen } from "../../release/judge/judgement.ts";
 import type { ReleaseContext, ReleaseRecord } from "../../release/model.ts";
 import type { AlertsAnswer, NowAnswer, ReleaseAnswer } from "../../server/api.ts";
 import { releaseDiff } from "./answers/diff.ts";

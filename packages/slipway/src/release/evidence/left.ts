@@ -8,7 +8,8 @@ import type { AnyObject, KubeClient } from "@slipway/kube";
 import type { Observation } from "../engine/observe.ts";
 import type { Cause, CauseCode } from "../judge/causes.ts";
 import { baselineOf } from "../judge/crash.ts";
-import { type Judgement, judge } from "../judge/judge.ts";
+import { judge } from "../judge/judge.ts";
+import type { Judgement } from "../judge/judgement.ts";
 import type { ExpectedWorkload } from "../judge/workload.ts";
 import { type Evidence, takeEvidence } from "./evidence.ts";
 

@@ -12,7 +12,9 @@ import type {
   ReplicaSet,
 } from "@slipway/kube";
 import type { CauseCode } from "./causes.ts";
-import { type Judged, judge, type RolloutSnapshot, type Seen } from "./judge.ts";
+import { type Judged, judge } from "./judge.ts";
+import type { Seen } from "./judgement.ts";
+import type { RolloutSnapshot } from "./snapshot.ts";
 import type { DaemonSet, StatefulSet } from "./workload.ts";
 
 const IMAGE = "registry.test/web:v2@sha256:2";
