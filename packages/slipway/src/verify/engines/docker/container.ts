@@ -63,6 +63,10 @@ export class DockerContainer implements Container {
     this.#container = options.docker.getContainer(options.id);
   }
 
+  get id(): string {
+    return this.#options.id;
+  }
+
   get execs(): number {
     return this.#execs + (this.#look?.look.execs ?? 0);
   }

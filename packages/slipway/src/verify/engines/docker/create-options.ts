@@ -20,6 +20,8 @@ export interface CreateNames {
   /** The network is the engine's own, in which there are no aliases. */
   readonly isAlone?: boolean;
   readonly volume: (name: string) => string;
+  /** Volumes of the project that hide what the image has at their place, as a folder of this machine would. */
+  readonly hiding?: ReadonlySet<string>;
   /** Empty: the engine's own. */
   readonly ulimits: readonly Ulimit[];
 }
@@ -104,5 +106,7 @@ const endpointOf = (service: ServiceSpec, network: ServiceSpec["networks"][numbe
 function bindOf(mount: ServiceMount, names: CreateNames): readonly string[] {
   if (mount.kind === "tmpfs") return [];
   const source = mount.kind === "bind" ? mount.source : names.volume(mount.volume);
-  return [`${source}:${mount.path}${mount.isReadOnly ? ":ro" : ""}`];
+  const isHiding = mount.kind === "volume" && names.hiding?.has(mount.volume) === true;
+  const options = [...(mount.isReadOnly ? ["ro"] : []), ...(isHiding ? ["nocopy"] : [])];
+  return [`${source}:${mount.path}${options.length === 0 ? "" : `:${options.join()}`}`];
 }

@@ -69,7 +69,7 @@ function isOrphan(labels: Readonly<Record<string, string>>): boolean {
   }
 }
 
-const ownUlimits = (): readonly Ulimit[] =>
+export const ownUlimits = (): readonly Ulimit[] =>
   ulimitsOf(
     readFileSync("/proc/self/limits", "utf8"),
     Number(readFileSync("/proc/sys/kernel/pid_max", "utf8")),

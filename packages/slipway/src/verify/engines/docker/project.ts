@@ -1,10 +1,13 @@
 /** The containers, networks and volumes of one run. Everything carries the run's labels, so that a sweep finds it. */
+import { Readable } from "node:stream";
 import { type Clock, SlipwayError } from "@slipway/base";
 import type Docker from "dockerode";
 import { ImageLayout } from "../../../images/layout.ts";
 import type { Container, Project, ProjectSpec, ServiceSpec } from "../engine.ts";
 import { healthcheckOf, stopSignalOf } from "../image.ts";
-import { DockerContainer, statusOf } from "./container.ts";
+import { fileArchive, folderArchive, kindOnThisMachine } from "./archive.ts";
+import { DockerContainer, removeByForce, statusOf } from "./container.ts";
+import { type Copies, planCopies } from "./copies.ts";
 import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
 import type { EngineKind } from "./find.ts";
 import { type LoadedImage, loadImage } from "./images.ts";
@@ -17,7 +20,7 @@ export interface DockerProjectOptions {
   readonly clock: Clock;
   readonly owner: string;
   readonly ulimits: readonly Ulimit[];
-  /** The address of an engine of another machine, which sees no folder of this one. */
+  /** The address of an engine of another machine, which sees no folder of this one: it gets copies. */
   readonly remote: string | undefined;
   readonly look: (pid: number) => Look;
 }
@@ -55,7 +58,10 @@ export class DockerProject implements Project {
 
   async create(): Promise<void> {
     const { docker, remote } = this.#options;
-    if (remote !== undefined) refuseBinds(this.spec, remote);
+    const { services, folders, files }: Copies =
+      remote === undefined
+        ? { services: this.spec.services, folders: [], files: [] }
+        : planCopies(this.spec, kindOnThisMachine, remote);
     const isAlone = this.spec.isAlone === true && (await hasDefaultNetwork(this.#options));
     const names = {
       isAlone,
@@ -64,6 +70,7 @@ export class DockerProject implements Project {
       ulimits: this.#options.ulimits,
       network: (name: string) => (isAlone ? DEFAULT_NETWORK : `${this.spec.name}-${name}`),
       volume: (name: string) => `${this.spec.name}-${name}`,
+      hiding: new Set(folders.map(({ volume }) => volume)),
     };
     const labels = labelsOf(names);
     const images = new Map<string, Promise<LoadedImage>>();
@@ -75,7 +82,6 @@ export class DockerProject implements Project {
       images.set(service.image.digest, loaded);
       return loaded;
     };
-    const { services } = this.spec;
     const networks = isAlone ? [] : services.flatMap((service) => service.networks.map(({ name }) => name));
     for (const name of new Set(networks)) {
       this.#networks.push(
@@ -89,9 +95,41 @@ export class DockerProject implements Project {
       await docker.createVolume({ Name: names.volume(name), Labels: labels });
       this.#volumes.push(docker.getVolume(names.volume(name)));
     }
+    const [first] = services;
+    if (folders.length > 0 && first !== undefined)
+      await this.#fill(folders, { ...names, image: (await imageOf(first)).name });
     for (const service of services) {
       const image = await imageOf(service);
       await this.#createContainer(service, { ...names, image: image.name }, image.config);
+    }
+    for (const { service, source, path } of files) {
+      const container = this.#containers.get(service)?.id ?? "";
+      await put(docker.getContainer(container), "/", fileArchive(source, path.slice(1)));
+    }
+  }
+
+  /** Through a container that never starts and has them all: one that has them read-only takes nothing. */
+  async #fill(folders: Copies["folders"], names: CreateNames): Promise<void> {
+    const { docker, clock } = this.#options;
+    const places = folders.map((folder, index) => ({ ...folder, at: `/from-here/${index + 1}` }));
+    const filling = await docker.createContainer({
+      name: `${names.project}--filling`,
+      Image: names.image,
+      Entrypoint: ["never-started"],
+      Labels: labelsOf(names),
+      Healthcheck: { Test: ["NONE"] },
+      HostConfig: {
+        NetworkMode: "none",
+        Binds: places.map(({ volume, at }) => `${names.volume(volume)}:${at}:nocopy`),
+      },
+    });
+    try {
+      for (const { source, files, at } of places) {
+        if (source !== undefined) await put(filling, at, folderArchive(source));
+        for (const file of files) await put(filling, at, fileArchive(file.source, file.path));
+      }
+    } finally {
+      await removeByForce(filling, clock);
     }
   }
 
@@ -142,23 +180,6 @@ export class DockerProject implements Project {
   }
 }
 
-/** It would make empty folders of that name over there, and the checks would be about these. */
-export function refuseBinds({ name: project, services }: ProjectSpec, remote: string): void {
-  const problems = services.flatMap(({ name, mounts }) =>
-    mounts.flatMap((mount) =>
-      mount.kind === "bind" ? [`services/${name}/volumes: ${mount.source}:${mount.path}`] : [],
-    ),
-  );
-  if (problems.length === 0) return;
-  throw new SlipwayError({
-    code: "ENGINE_UNSUPPORTED",
-    where: `project ${project}`,
-    message: `the engine at ${remote} runs on another machine and does not see files of this one:\n  ${problems.join("\n  ")}`,
-    hint: "Copy them into the image, or run the project here: --engine sandbox.",
-    exitCode: 2,
-  });
-}
-
 /**
  * Whether the container goes where `docker run` puts it: making and removing a bridge takes longer than all checks of an
  * image. Podman's answer for the same is another network, and it makes its own faster.
@@ -173,6 +194,13 @@ async function hasDefaultNetwork({ docker, kind }: DockerProjectOptions): Promis
     throw error;
   }
 }
+
+const put = (
+  container: Docker.Container,
+  path: string,
+  archive: AsyncIterable<Uint8Array>,
+): Promise<NodeJS.ReadWriteStream> =>
+  container.putArchive(Readable.from(archive, { objectMode: false }), { path });
 
 export async function removeIfThere(thing: { remove(): Promise<unknown> }): Promise<void> {
   try {

@@ -4,7 +4,6 @@ import type { ServiceSpec } from "../engine.ts";
 import { aService } from "../testing.ts";
 import { createOptions, laterNetworks } from "./create-options.ts";
 import { isFirstOfOwnNamespace } from "./host-look.ts";
-import { refuseBinds } from "./project.ts";
 import { lateStop, logsSince, stateOf } from "./state.ts";
 import { Demultiplexer } from "./streams.ts";
 import { ulimitsOf } from "./ulimits.ts";
@@ -124,16 +123,6 @@ describe("what an inspection says", () => {
       assert.partialDeepStrictEqual(state, expected as never);
     });
   }
-});
-
-test("folders of this machine are refused by an engine of another one, each with its place", () => {
-  const bind = { kind: "bind", source: "/src/conf", path: "/conf", isReadOnly: true } as const;
-  const services = [aService("web", { mounts: [bind] }), aService("db")];
-  assert.throws(() => refuseBinds({ name: "shop", services }, "tcp://builder:2376"), {
-    code: "ENGINE_UNSUPPORTED",
-    message: /tcp:\/\/builder:2376 .*\n {2}services\/web\/volumes: \/src\/conf:\/conf$/,
-  });
-  refuseBinds({ name: "shop", services: services.slice(1) }, "tcp://builder:2376");
 });
 
 test("a process is a container's first when it is number 1 of a namespace below ours", () => {
