@@ -19,6 +19,8 @@ export interface Judgement {
   readonly closest?: string;
   /** For unknown: what would make it decidable. */
   readonly remedy?: string;
+  /** Of a failure: it has happened, and time does not mend it; nobody waits for its deadline. */
+  readonly isFinal?: true;
 }
 
 export const pass = (evidence = ""): Judgement => ({ verdict: "pass", evidence });
@@ -26,6 +28,10 @@ export const fail = (evidence: string, closest?: string): Judgement => ({
   verdict: "fail",
   evidence,
   ...(closest === undefined ? {} : { closest }),
+});
+export const failForGood = (evidence: string, closest?: string): Judgement => ({
+  ...fail(evidence, closest),
+  isFinal: true,
 });
 export const unknown = (evidence: string, remedy?: string): Judgement => ({
   verdict: "unknown",

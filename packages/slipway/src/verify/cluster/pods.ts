@@ -22,6 +22,11 @@ export interface Workload extends KubeObject {
     readonly numberAvailable?: number;
     readonly desiredNumberScheduled?: number;
     readonly updatedNumberScheduled?: number;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+    }[];
   };
 }
 
@@ -110,6 +115,14 @@ export function availability({ workload }: Pick<WorkloadView, "workload">): {
   if (ready < wanted) return { missing: `${ready} of ${wanted} pods are available` };
   return { missing: undefined };
 }
+
+/** Its Deployment's deadline for progress is over, where `kubectl rollout status` gives up too. */
+export const isGivenUp = ({ workload }: Pick<WorkloadView, "workload">): boolean =>
+  isSeen(workload) &&
+  workload.status?.conditions?.some(
+    ({ type, status, reason }) =>
+      type === "Progressing" && status === "False" && reason === "ProgressDeadlineExceeded",
+  ) === true;
 
 /** Reads what the choice needs. Rejects with NotFound when there is no such workload. */
 export async function viewWorkload(

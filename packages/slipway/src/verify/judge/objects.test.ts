@@ -158,6 +158,27 @@ describe("a workload", () => {
     );
   });
 
+  test("what its rollout leaves is final: its deadline is over, or it has the wrong image where nobody else changes it", () => {
+    const isFinal = (expectation: WorkloadExpectation, seen: WorkloadView, isOwn: boolean) => {
+      const judged = judgeWorkload({ expectation } as CheckOf<"workload">, seen, [digestOf("b")], isOwn);
+      assert.equal(judged.verdict, "fail");
+      return judged.isFinal === true;
+    };
+    const available: WorkloadExpectation = { matcher: "available" };
+    const givenUp = { type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded" };
+    const late = (status: object) => view([pod("a", "Pending")], { availableReplicas: 0, ...status });
+    assert.equal(isFinal(available, late({}), true), false);
+    assert.equal(isFinal(available, late({ conditions: [{ ...givenUp, status: "True" }] }), true), false);
+    assert.equal(isFinal(available, late({ conditions: [givenUp] }), true), true);
+    // Said of the change before.
+    assert.equal(isFinal(available, late({ conditions: [givenUp], observedGeneration: 0 }), true), false);
+    const over = view([pod("a", "Running")]);
+    assert.equal(isFinal(built, over, true), true);
+    assert.equal(isFinal(built, over, false), false);
+    assert.equal(isFinal(built, view([pod("a", "Running")], { updatedReplicas: 0 }), true), false);
+    assert.equal(isFinal(built, view([]), true), false);
+  });
+
   describe("was not started again", () => {
     const expectation: WorkloadExpectation = { matcher: "noRestarts", ms: 0 };
     const status = (one: object) => ({ containerStatuses: [{ name: "web", restartCount: 0, ...one }] });

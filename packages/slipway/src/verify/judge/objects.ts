@@ -1,10 +1,11 @@
 /** What is expected of objects in a cluster, decided from what the API server returned. Pure. */
 import type { KubeObject, Pod } from "@slipway/kube";
-import { type CheckOf, fail, type Judgement, pass, unknown } from "../check.ts";
+import { type CheckOf, fail, failForGood, type Judgement, pass, unknown } from "../check.ts";
 import { type Difference, differences, type Pattern, renderDifferences } from "../cluster/match.ts";
 import {
   availability,
   currentPods,
+  isGivenUp,
   isReady,
   newestPods,
   type WorkloadView,
@@ -77,21 +78,26 @@ function names(objects: readonly KubeObject[]): string {
   return [...shown, ...(objects.length > shown.length ? ["…"] : [])].join(", ") || "none";
 }
 
-/** `built`: digests of the images of this run. */
+/** `built`: digests of the images of this run. `isOwn`: nobody else changes anything in the namespace. */
 export function judgeWorkload(
   { expectation }: Pick<CheckOf<"workload">, "expectation">,
   view: WorkloadView,
   built: readonly string[],
+  isOwn = false,
 ): Judgement {
   switch (expectation.matcher) {
     case "available": {
       const { missing } = availability(view);
       if (missing === undefined) return pass();
       const waiting = newestPods(view).filter((pod) => !isReady(pod));
-      return fail([missing, ...waiting.map((pod) => `${pod.metadata.name} ${waitingFor(pod)}`)].join("\n"));
+      const seen = [missing, ...waiting.map((pod) => `${pod.metadata.name} ${waitingFor(pod)}`)].join("\n");
+      return isGivenUp(view) ? failForGood(seen) : fail(seen);
     }
-    case "digest":
-      return judgeDigest(expectation.digest, view, built);
+    case "digest": {
+      const judgement = judgeDigest(expectation.digest, view, built);
+      const isOver = isOwn && availability(view).missing === undefined && currentPods(view).length > 0;
+      return judgement.verdict === "fail" && isOver ? { ...judgement, isFinal: true } : judgement;
+    }
     case "noRestarts":
       return judgeRestarts(newestPods(view));
   }

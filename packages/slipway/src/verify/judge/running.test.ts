@@ -7,6 +7,7 @@ import type {
   ContainerExpectation,
   HttpExpectation,
   Judgement,
+  LogExpectation,
   ProcessExpectation,
   Verdict,
 } from "../check.ts";
@@ -170,18 +171,19 @@ test("sockets, by port, protocol and address", () => {
   }
 });
 
+const RUNNING: ContainerState = {
+  status: "running",
+  exitCode: undefined,
+  signal: undefined,
+  isOomKilled: false,
+  restarts: 0,
+  startedAtMs: 0,
+  finishedAtMs: undefined,
+  health: undefined,
+  healthOutput: undefined,
+};
+
 test("states, and how a container stops", () => {
-  const state: ContainerState = {
-    status: "running",
-    exitCode: undefined,
-    signal: undefined,
-    isOomKilled: false,
-    restarts: 0,
-    startedAtMs: 0,
-    finishedAtMs: undefined,
-    health: undefined,
-    healthOutput: undefined,
-  };
   const table: readonly [ContainerExpectation, Partial<ContainerState>, Verdict][] = [
     [{ matcher: "running" }, {}, "pass"],
     [{ matcher: "running" }, { status: "exited", exitCode: 0 }, "fail"],
@@ -194,7 +196,7 @@ test("states, and how a container stops", () => {
     [{ matcher: "notOomKilled" }, { isOomKilled: true }, "fail"],
   ];
   for (const [expectation, over, verdict] of table)
-    is(judgeState({ expectation }, { ...state, ...over }), verdict, expectation);
+    is(judgeState({ expectation }, { ...RUNNING, ...over }), verdict, expectation);
   is(judgeStop(2000, { tookMs: 30, wasKilled: false }, "SIGTERM"), "pass", "it stops");
   is(judgeStop(2000, { tookMs: 3000, wasKilled: false }, "SIGTERM"), "fail", "it takes long");
   is(judgeStop(2000, { tookMs: 2000, wasKilled: true }, "SIGTERM"), "fail", "it is killed");
@@ -227,6 +229,27 @@ test("logs, with the nearest line", () => {
     "fail",
     "count",
   );
+});
+
+test("what has happened is not waited for any more; what may still come is", () => {
+  const match = { is: "containing", text: "n" } as const;
+  const logs = { stdout: "n n n\n", stderr: "" };
+  const ofLog = (expectation: LogExpectation) =>
+    judgeLog({ resource: { stream: undefined }, expectation }, logs);
+  const ofState = (expectation: ContainerExpectation) =>
+    judgeState({ expectation }, { ...RUNNING, restarts: 2, isOomKilled: true });
+  const rows: readonly (readonly [string, Judgement, boolean])[] = [
+    ["a line that it should lack", ofLog({ matcher: "lacks", match }), true],
+    ["a line too often", ofLog({ matcher: "count", match, count: 2 }), true],
+    ["a line not often enough yet", ofLog({ matcher: "count", match, count: 4 }), false],
+    ["a line that it should have", ofLog({ matcher: "contains", match: { ...match, text: "x" } }), false],
+    ["too many restarts", ofState({ matcher: "restarts", count: 1 }), true],
+    ["not enough restarts yet", ofState({ matcher: "restarts", count: 3 }), false],
+    ["killed for its memory", ofState({ matcher: "notOomKilled" }), true],
+    ["not ended yet", ofState({ matcher: "exitCode", code: 0 }), false],
+  ];
+  for (const [what, { verdict, isFinal = false }, expected] of rows)
+    assert.deepEqual([verdict, isFinal], ["fail", expected], what);
 });
 
 test("a certificate in time: not yet, now, and not any more", async () => {

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import {
   type CheckOf,
   fail,
+  failForGood,
   type Judgement,
   type LogExpectation,
   pass,
@@ -153,11 +154,15 @@ export function judgeLog(
         near === undefined ? undefined : `${near.text}  (${what} line ${near.line} of ${lines.length})`;
       return fail(text === "" ? `${what} is empty` : `not in its ${lines.length} lines`, closest);
     }
-    case "lacks":
-      return judgeLacks(what, text, expectation.match);
+    // A log only grows.
+    case "lacks": {
+      const { verdict, evidence, closest } = judgeLacks(what, text, expectation.match);
+      return verdict === "fail" ? failForGood(evidence, closest) : pass(evidence);
+    }
     case "count": {
       const times = occurrences(text, expectation.match);
-      return times === expectation.count ? pass() : fail(`${times} times`);
+      if (times === expectation.count) return pass();
+      return times > expectation.count ? failForGood(`${times} times`) : fail(`${times} times`);
     }
   }
 }
@@ -262,9 +267,12 @@ export function judgeState(
     case "exitCode":
       return state.status === "exited" && state.exitCode === expectation.code ? pass() : fail(seen);
     case "restarts":
-      return state.restarts === expectation.count ? pass() : fail(`${state.restarts} restarts`);
+      if (state.restarts === expectation.count) return pass();
+      return state.restarts > expectation.count
+        ? failForGood(`${state.restarts} restarts`)
+        : fail(`${state.restarts} restarts`);
     case "notOomKilled":
-      return state.isOomKilled ? fail("it was killed because it used too much memory") : pass(seen);
+      return state.isOomKilled ? failForGood("it was killed because it used too much memory") : pass(seen);
     case "stopsWithin":
       return unknown("it was not stopped");
   }

@@ -4,15 +4,7 @@
  */
 import type { Clock, SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type KubeObject } from "@slipway/kube";
-import {
-  type Check,
-  type CheckOf,
-  type ClusterPlace,
-  fail,
-  type Judgement,
-  type ObjectKind,
-  unknown,
-} from "../check.ts";
+import { type Check, type ClusterPlace, fail, type Judgement, type ObjectKind, unknown } from "../check.ts";
 import { viewWorkload } from "../cluster/pods.ts";
 import { findWorkload, type WorkloadQuery } from "../cluster/project.ts";
 import type { Project } from "../engines/engine.ts";
@@ -71,7 +63,7 @@ export async function runCluster(
 async function check(plan: ClusterPlan, place: OpenedPlace, clock: Clock, outcomes: Outcomes): Promise<void> {
   // Objects first: a workload that does not come up is told by its own check, too.
   await Promise.all([objects(plan, place, clock, outcomes), services(plan, place, clock, outcomes)]);
-  await holds(plan.holds, place, clock, outcomes);
+  await holds(plan, place, clock, outcomes);
 }
 
 async function services(
@@ -131,25 +123,20 @@ async function objects(
   outcomes: Outcomes,
 ): Promise<void> {
   const look = async () => {
-    const lookup = new Lookup(place);
+    const lookup = new Lookup(place, plan);
     return { isFinal: false, judge: (check: Check) => judgeSafely(() => lookup.judge(check)) };
   };
   await settle(plan.objects, { clock, look, digest: undefined, where: place.where }, outcomes);
 }
 
 /** Looked at from now on, until the time is over or it has happened. */
-async function holds(
-  checks: readonly CheckOf<"workload">[],
-  place: OpenedPlace,
-  clock: Clock,
-  outcomes: Outcomes,
-): Promise<void> {
+async function holds(plan: ClusterPlan, place: OpenedPlace, clock: Clock, outcomes: Outcomes): Promise<void> {
   await Promise.all(
-    checks.map(async (check) => {
+    plan.holds.map(async (check) => {
       const ms = check.expectation.matcher === "noRestarts" ? check.expectation.ms : 0;
       const startedAt = clock.monotonic();
       for (let attempts = 1; ; attempts += 1) {
-        const judgement = await judgeSafely(() => new Lookup(place).judge(check));
+        const judgement = await judgeSafely(() => new Lookup(place, plan).judge(check));
         const elapsed = clock.monotonic() - startedAt;
         if (judgement.verdict !== "pass" || elapsed >= ms) {
           const from = judgement.verdict === "unknown" ? "nothing" : "api";
@@ -167,10 +154,12 @@ const HOLD_EVERY_MS = 1_000;
 /** One look: each request to the API server is made once, for all checks that need its answer. */
 class Lookup {
   readonly #place: OpenedPlace;
+  readonly #isOwn: boolean;
   readonly #made = new Map<string, Promise<unknown>>();
 
-  constructor(place: OpenedPlace) {
+  constructor(place: OpenedPlace, plan: ClusterPlan) {
     this.#place = place;
+    this.#isOwn = plan.place.namespace === undefined;
   }
 
   async judge(check: Check): Promise<Judgement> {
@@ -183,7 +172,9 @@ class Lookup {
             ? findWorkload(client, namespace, name)
             : viewWorkload(client, kind, namespace, name),
         ).catch(ifMissing);
-        return view === undefined ? fail("there is no such workload") : judgeWorkload(check, view, built);
+        return view === undefined
+          ? fail("there is no such workload")
+          : judgeWorkload(check, view, built, this.#isOwn);
       }
       case "object": {
         const { apiVersion, kind, name: written } = check.resource;

@@ -49,7 +49,8 @@ async function until(checks: readonly Check[], options: SettleOptions, outcomes:
     for (const check of pending) {
       const judgement = await seen.judge(check);
       const elapsed = clock.monotonic() - startedAt;
-      const isOver = seen.isFinal || isSettled(check, judgement) || elapsed + wait > check.deadlineMs;
+      const isSettled = judgement.verdict !== "fail" || judgement.isFinal === true;
+      const isOver = seen.isFinal || isSettled || elapsed + wait > check.deadlineMs;
       if (isOver) {
         const from = judgement.verdict === "unknown" ? "nothing" : sourceOf(check);
         outcomes.set(check, { judgement, from, attempts, durationMs: elapsed, digest, where });
@@ -59,10 +60,4 @@ async function until(checks: readonly Check[], options: SettleOptions, outcomes:
     if (pending.length > 0) await clock.sleep(wait);
     wait = Math.min(LONGEST_WAIT_MS, wait * 2);
   }
-}
-
-/** What holds, what cannot be seen, and what time does not mend: a log only grows. */
-function isSettled(check: Check, { verdict }: Judgement): boolean {
-  if (verdict !== "fail") return true;
-  return check.kind === "log" && check.expectation.matcher === "lacks";
 }

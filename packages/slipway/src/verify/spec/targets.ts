@@ -30,6 +30,8 @@ import {
 
 /** How long a condition (a port, a process, an answer, a line of a log) may take to become true. */
 export const DEFAULT_DEADLINE_MS = 10_000;
+/** The same in a cluster, where pods are scheduled, pulled and replaced by controllers that back off. */
+export const CLUSTER_DEADLINE_MS = 60_000;
 
 /** One container: of an image, or a service among others. */
 export interface ContainerTarget {
@@ -219,7 +221,7 @@ export function stackTarget(
 export function clusterTarget(
   cluster: ClusterPlace,
   push: (check: Check) => void,
-  deadlineMs: number = DEFAULT_DEADLINE_MS,
+  deadlineMs: number = CLUSTER_DEADLINE_MS,
 ): ClusterTarget {
   const context: Context = { target: { kind: "cluster", cluster, service: undefined }, deadlineMs, push };
   return noticed<ClusterTarget>({
