@@ -98,10 +98,25 @@ describe("a project in the sandbox", () => {
     );
   });
 
-  test("a port that never listens is late, and named", async () => {
-    const { result } = await up([aService("web", { image, exposed: [{ port: 81, protocol: "tcp" }] })], 700);
+  test("a port that never listens is late, and named, with the others that are; who waits for it is not", async () => {
+    const listening = (port: number) => ({ image, exposed: [{ port, protocol: "tcp" as const }] });
+    const services = [
+      aService("front", { image, ...after_("migrate", "completed") }),
+      aService("web", listening(81)),
+      aService("api", listening(82)),
+      aService("migrate", { image }),
+    ];
+    const { result } = await up(services, 700);
     assert.ok(result.kind === "failed");
-    assert.equal(result.failure.message, "is not ready after 700 ms: waiting for port 81 to listen");
+    assert.equal(
+      result.failure.message,
+      [
+        "is not ready after 700 ms: waiting for port 81 to listen",
+        "api is waiting for port 82 to listen",
+        "migrate is waiting for it to complete",
+      ].join("\n  "),
+    );
+    assert.deepEqual(result.notStarted, ["front"]);
   });
 
   test("a program that is not there is told as such", async () => {

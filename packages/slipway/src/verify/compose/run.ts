@@ -120,11 +120,16 @@ function late(
   deadlineMs: number,
 ): UpFailure {
   // Who waits for another is not the cause; who was started and is not ready is.
-  const [first] = waiting.toSorted((a, b) => Number(isForAnother(a.for)) - Number(isForAnother(b.for)));
+  const [first, ...others] = waiting.toSorted(
+    (a, b) => Number(isForAnother(a.for)) - Number(isForAnother(b.for)),
+  );
+  const more = others
+    .filter((one) => !isForAnother(one.for))
+    .map((one) => `\n  ${one.service} is waiting for ${one.for}`);
   return {
     kind: "late",
     service: first?.service ?? "",
-    message: `is not ready after ${formatDuration(deadlineMs)}: waiting for ${first?.for ?? "nothing"}`,
+    message: `is not ready after ${formatDuration(deadlineMs)}: waiting for ${first?.for ?? "nothing"}${more.join("")}`,
   };
 }
 

@@ -27,6 +27,7 @@ test("a readiness of a service that the file does not have is refused before any
       runner.up(
         { paths: [path], profiles: [], readyMs: 1000, readyWhen: { [service]: ready.health() } },
         engine,
+        () => {},
       );
     const refused = { code: "VERIFY_SPEC_INVALID", where: /runner\.test\.ts:\d+/, exitCode: 2 };
     await assert.rejects(up("wep"), { ...refused, message: /no service "wep"/, hint: 'Did you mean "web"?' });

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, SlipwayError, systemCode } from "@slipway/base";
 import type { ComposeRunner } from "../observe/compose-run.ts";
-import { checkNames, completedFor } from "../readiness/readiness.ts";
+import { checkNames, completedFor, variablesOf } from "../readiness/readiness.ts";
 import type { ImageBuild } from "./images.ts";
 import type { LoadedProject } from "./load.ts";
 
@@ -17,7 +17,7 @@ export interface ComposeRunnerOptions {
 
 export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOptions): ComposeRunner {
   return {
-    async up({ paths, profiles, readyMs, readyWhen = {} }, engine) {
+    async up({ paths, profiles, readyMs, readyWhen = {} }, engine, onVariables) {
       const { loadProject } = await import("./load.ts");
       const { hasDockerCompose, loadWithDocker } = await import("./docker-config.ts");
       const { buildProject } = await import("./images.ts");
@@ -40,6 +40,8 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
       );
       const build = await buildOf(loaded);
       const built = await buildProject(loaded.project, build).finally(() => build.registry.close());
+      for (const { environment } of built.services) onVariables(environment);
+      for (const variables of variablesOf(readyWhen)) onVariables(variables);
       const said = completedFor(readyWhen, built.services);
       const project = await engine.createProject({
         // Another run of the same file may go on beside this one.

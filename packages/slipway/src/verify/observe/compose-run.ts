@@ -18,25 +18,26 @@ export interface ComposeRunner {
   /**
    * Resolves when every service is ready, or has ended as it should. Rejects with a SlipwayError: exit code 2 for a
    * mistake in the file, 3 for the engine or an image, 1 when the services do not become ready. What was started is
-   * removed then.
+   * removed then. `onVariables` is told what each service gets, before anything of it can be shown.
    */
-  up(place: ComposePlace, engine: Engine): Promise<Project>;
+  up(
+    place: ComposePlace,
+    engine: Engine,
+    onVariables: (variables: Readonly<Record<string, string>>) => void,
+  ): Promise<Project>;
 }
 
-export async function runCompose(
-  plan: ComposePlan,
-  context: {
-    readonly engine: Engine;
-    readonly clock: Clock;
-    readonly compose: ComposeRunner;
-    /** Called with what each service gets, before anything of it is shown. */
-    readonly onVariables: (variables: Readonly<Record<string, string>>) => void;
-  },
-  outcomes: Outcomes,
-): Promise<void> {
+interface ComposeRun {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly compose: ComposeRunner;
+  /** Called with what services and commands get, before anything of them is shown. */
+  readonly onVariables: (variables: Readonly<Record<string, string>>) => void;
+}
+
+export async function runCompose(plan: ComposePlan, context: ComposeRun, outcomes: Outcomes): Promise<void> {
   const project = await upOrFail(plan, context, outcomes);
   if (project === undefined) return;
-  for (const { environment } of project.spec.services) context.onVariables(environment);
   for (const { commands } of plan.services.map((one) => one.plan)) {
     for (const { resource } of commands) context.onVariables(resource.environment);
   }
@@ -80,11 +81,11 @@ export const checksOf = (plan: ContainerPlan): readonly Check[] => [
 /** Services that do not become ready are a failure of every check on them, with the reason. */
 async function upOrFail(
   plan: ComposePlan,
-  { engine, compose }: { readonly engine: Engine; readonly compose: ComposeRunner },
+  { engine, compose, onVariables }: ComposeRun,
   outcomes: Outcomes,
 ): Promise<Project | undefined> {
   try {
-    return await compose.up(plan.place, engine);
+    return await compose.up(plan.place, engine, onVariables);
   } catch (error) {
     if (!(error instanceof SlipwayError) || (error.exitCode ?? 1) !== 1) throw error;
     const why = error.where === undefined ? error.message : `${error.where}: ${error.message}`;

@@ -10,6 +10,7 @@ import type { BuiltImage } from "../../images/image.ts";
 import { ImageLayout } from "../../images/layout.ts";
 import type { RegistryClient } from "../../images/registry/client.ts";
 import { collect } from "../collect.ts";
+import type { Engine } from "../engines/engine.ts";
 import { aService } from "../engines/testing.ts";
 import { withoutImplied } from "../plan.ts";
 import type { CheckResult } from "../report/result.ts";
@@ -420,19 +421,33 @@ test("services of a stack are asked together, commands until they hold, and a mi
     up: () =>
       Promise.reject(new SlipwayError({ code: "COMPOSE_NOT_READY", message: "back exited 1", exitCode: 1 })),
   };
+  assert.equal(await notReady(engine, dead), "fail: the services did not become ready: back exited 1");
+  assert.equal(engine.made, engine.removed);
+});
+
+async function notReady(engine: Engine, compose: ComposeRunner): Promise<string> {
   const checks = await collect(() => describeCompose(".", (t) => t.in("front").port(80).notListening()));
-  const failed = await decideChecks(checks, {
+  const [failed] = await decideChecks(checks, {
     images,
     root: folder,
     clock: systemClock,
     engine: () => Promise.resolve(engine),
-    compose: dead,
+    compose,
   });
-  assert.deepEqual(
-    [failed[0]?.verdict, failed[0]?.evidence],
-    ["fail", "the services did not become ready: back exited 1"],
-  );
-  assert.equal(engine.made, engine.removed);
+  return `${failed?.verdict}: ${failed?.evidence}`;
+}
+
+test("the last words of a service that did not become ready are shown without its secrets", async () => {
+  const compose: ComposeRunner = {
+    up(_place, _engine, onVariables) {
+      onVariables({ DB_PASSWORD: "correct-horse" });
+      const message = "exited with 1\n  front | no user at db with correct-horse";
+      return Promise.reject(new SlipwayError({ code: "COMPOSE_SERVICE_EXITED", message, exitCode: 1 }));
+    },
+  };
+  const told = await notReady(testingEngine(systemClock), compose);
+  assert.match(told, /front \| no user at db with \S+$/);
+  assert.doesNotMatch(told, /correct-horse/);
 });
 
 const serviceTemplate = () =>

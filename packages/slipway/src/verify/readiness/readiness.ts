@@ -29,6 +29,14 @@ export const longestDeadline = (readyWhen: ReadyWhen): number =>
       .map(({ deadlineMs }) => deadlineMs),
   );
 
+/** What commands and requests get that may be secret. */
+export const variablesOf = (readyWhen: ReadyWhen): readonly Readonly<Record<string, string>>[] =>
+  Object.values(readyWhen)
+    .flatMap(leavesOf)
+    .flatMap((leaf) =>
+      leaf.form === "cmd" ? [leaf.environment] : leaf.form === "http" ? [leaf.headers] : [],
+    );
+
 /** What is waited for, to follow "waiting for". */
 export function showLeaf(leaf: Leaf): string {
   switch (leaf.form) {
