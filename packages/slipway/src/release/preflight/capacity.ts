@@ -15,10 +15,11 @@ import { type Autoscaler, autoscalerOf } from "./autoscaler.ts";
 import { replicasWanted } from "./autoscaling.ts";
 import type { ClusterFacts } from "./facts.ts";
 import type { RawFinding } from "./finding.ts";
-import { forecast, type Rollout, type Stop, type Walk } from "./forecast.ts";
+import { forecast } from "./forecast.ts";
 import { checkLimitRanges, withDefaults } from "./limit-range.ts";
 import { checkObjectCounts, checkUnspecified, quotasOf } from "./quota.ts";
 import type { SeenObject } from "./seen.ts";
+import type { Rollout, Stop, Walk } from "./walk.ts";
 
 /** Pods that should be gone for this long hang on their node: what they take is not free soon. */
 const HANGS_AFTER_MS = 60_000;

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolveLimits } from "@slipway/cluster/scheduling";
 import type { IntOrString, Node, Pod, PodSpec } from "@slipway/kube";
-import { type Forecast, forecast, type Rollout, type Room } from "./forecast.ts";
+import { type Forecast, forecast } from "./forecast.ts";
 import { quotasOf } from "./quota.ts";
+import type { Rollout, Room } from "./walk.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 
