@@ -8,8 +8,8 @@
  *               of forecasts and of the corpus                                needs SLIPWAY_REAL_KUBERNETES
  *   real-all    the same with many forecasts and every case of the corpus that a cluster can show
  *   corpus-all  every case of the corpus that the embedded cluster can show, also those that take minutes
- *   engine      the same checks in Docker's and Podman's containers, and peers of the registry
- *                                            needs root, Debian's docker.io, podman, netavark, docker-registry, skopeo
+ *   engine      the same checks in Docker's and Podman's containers, peers of the registry, programs of other architectures
+ *              needs root, Debian's docker.io, podman, netavark, docker-registry, skopeo; qemu-user-static, or a refusal is tested
  *   browser     every page of the dashboard in Chromium, over a fixture       needs Debian's chromium
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *

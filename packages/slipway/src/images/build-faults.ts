@@ -4,7 +4,8 @@ import { nearest, SlipwayError, shellLine, systemCode } from "@slipway/base";
 import { invalid } from "./dockerfile/invalid.ts";
 import { type Dockerfile, findStage, type Stage } from "./dockerfile/parse.ts";
 import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
-import { hostPlatform, type Platform } from "./oci.ts";
+import { hostPlatform, type Platform, showPlatform } from "./oci.ts";
+import type { Foreign } from "./run/foreign.ts";
 
 export function expandFrom(dockerfile: Dockerfile, stage: Stage, text: string, variables: Variables): string {
   const from = expandAt(dockerfile, stage.line, text, variables);
@@ -108,15 +109,20 @@ export function commandFailed(image: string, command: readonly string[], what: s
   });
 }
 
-/** A program of another processor cannot run here; the engines have an emulator, where one is installed. */
-export function refuseForeignRun(stage: Stage, platform: Platform, where: string): void {
-  const line = firstRun([stage]);
-  if (line === undefined || platform.architecture === hostPlatform().architecture) return;
-  throw new SlipwayError({
+/** Commands for a machine that this one is not, and that the kernel has no interpreter for. */
+export function foreignRun(
+  stage: Stage,
+  platform: Platform,
+  { fact, remedy }: Foreign,
+  where: string,
+): SlipwayError {
+  const elsewhere =
+    "It builds on such a machine as well, and with an engine that emulates it: --builder buildx.";
+  return new SlipwayError({
     code: "DOCKERFILE_UNSUPPORTED",
-    where: `${where}:${line}`,
-    message: `RUN for ${platform.os}/${platform.architecture} cannot run on ${hostPlatform().architecture}`,
-    hint: "Build it on such a machine, or with an engine that emulates it: --builder buildx.",
+    where: `${where}:${firstRun([stage])}`,
+    message: `RUN for ${showPlatform(platform)} cannot run on ${hostPlatform().architecture}: ${fact}`,
+    hint: remedy === undefined ? elsewhere : `To run it here, ${remedy}. ${elsewhere}`,
     exitCode: 3,
   });
 }

@@ -34,9 +34,9 @@ import {
   expandAt,
   expandFrom,
   firstRun,
+  foreignRun,
   noSuchStage,
   readDockerfile,
-  refuseForeignRun,
   runRefused,
   targetStage,
 } from "./build-faults.ts";
@@ -78,6 +78,7 @@ import {
 } from "./oci.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import type { RegistryClient } from "./registry/client.ts";
+import type { BinfmtMisc } from "./run/foreign.ts";
 import type { RunSandbox } from "./run/sandbox.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";
@@ -110,6 +111,8 @@ export interface BuildOptions {
   readonly bases?: Readonly<Record<string, string>>;
   /** What is built for; of several each image becomes an index. Default: this machine's. */
   readonly platforms?: readonly Platform[];
+  /** Which programs of other architectures run here. Default: what this machine's kernel says. */
+  readonly binfmtMisc?: () => Promise<BinfmtMisc>;
   /** Who builds Dockerfiles. Default: slipway. */
   readonly builder?: Builder;
   /** For commands of `{ command }`; default this process's. */
@@ -331,8 +334,9 @@ class ImageBuild {
     }
     const dates = sourceDates(this.#options.history, from, context);
     const results = new Map<Stage, StageImage>();
-    const platforms = new Map<Stage, Platform>();
-    for (const stage of stages) {
+    const platforms = this.#stagePlatforms(dockerfile, stages, fromOf, globalArgs);
+    for (const [stage, platform] of platforms) await this.#refuseForeignRun(stage, platform, where);
+    for (const [stage, platform] of platforms) {
       const base = findStage(dockerfile, fromOf(stage), stage.index);
       const treeOf = async (text: string, at: string): Promise<SourceTree> => {
         const source = findStage(dockerfile, text, stage.index);
@@ -346,12 +350,6 @@ class ImageBuild {
         return imageTree(files, `the image ${text}`, image.newest);
       };
       const at = `${where}:${stage.line}`;
-      const platform =
-        base === undefined
-          ? this.#stagePlatform(dockerfile, stage, globalArgs)
-          : (platforms.get(base) as Platform);
-      platforms.set(stage, platform);
-      refuseForeignRun(stage, platform, where);
       results.set(
         stage,
         await buildStage({
@@ -363,7 +361,7 @@ class ImageBuild {
               ? await this.#baseImage(fromOf(stage), at, name, path, platform)
               : (results.get(base) as StageImage),
           context,
-          run: await this.#runPorts(name, from, where),
+          run: await this.#runPorts(name, from, where, platform),
           treeOf,
           buildArgs: from.args,
           globalArgs,
@@ -416,10 +414,12 @@ class ImageBuild {
     image: string,
     from: ImageSourceConfig["from"] & { readonly kind: "context" },
     where: string,
+    platform: Platform,
   ): Promise<RunPorts> {
     const { layout, onProgress } = this.#options;
     return {
       layout,
+      platform,
       sandbox: () => this.#openSandbox(where),
       secrets: await readSecrets(
         from.secrets ?? {},
@@ -491,6 +491,30 @@ class ImageBuild {
       }
     }
     return values;
+  }
+
+  /** In the order of the stages; one that starts from another is for the same machine. */
+  #stagePlatforms(
+    dockerfile: Dockerfile,
+    stages: readonly Stage[],
+    fromOf: (stage: Stage) => string,
+    globalArgs: Variables,
+  ): ReadonlyMap<Stage, Platform> {
+    const platforms = new Map<Stage, Platform>();
+    for (const stage of stages) {
+      const base = findStage(dockerfile, fromOf(stage), stage.index);
+      const own =
+        base === undefined ? this.#stagePlatform(dockerfile, stage, globalArgs) : platforms.get(base);
+      platforms.set(stage, own as Platform);
+    }
+    return platforms;
+  }
+
+  async #refuseForeignRun(stage: Stage, platform: Platform, where: string): Promise<void> {
+    if (firstRun([stage]) === undefined) return;
+    const { foreignHere } = await import("./run/binfmt-misc.ts");
+    const foreign = await foreignHere(platform, this.#options.binfmtMisc);
+    if (foreign !== undefined) throw foreignRun(stage, platform, foreign, where);
   }
 
   #stagePlatform(dockerfile: Dockerfile, stage: Stage, globalArgs: Variables): Platform {

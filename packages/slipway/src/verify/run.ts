@@ -9,6 +9,8 @@ import { dirname, isAbsolute } from "node:path";
 import { type Clock, SlipwayError } from "@slipway/base";
 import type { BuiltImage } from "../images/image.ts";
 import { hostPlatform, type Platform, showPlatform } from "../images/oci.ts";
+import { foreignHere } from "../images/run/binfmt-misc.ts";
+import type { BinfmtMisc } from "../images/run/foreign.ts";
 import { type Check, nameOf, type Target, unknown } from "./check.ts";
 import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
@@ -47,6 +49,8 @@ export interface VerifyOptions {
    * Undefined: nothing runs, and what cannot be decided from configuration and layers is unknown.
    */
   readonly engine?: (() => Promise<Engine | Unseen>) | undefined;
+  /** Which programs of other architectures the sandbox can run. Default: what this machine's kernel says. */
+  readonly binfmtMisc?: () => Promise<BinfmtMisc>;
   readonly compose?: ComposeRunner | undefined;
   readonly clusters?: ClusterRunner | undefined;
   /** A DNS label that is this run's own; names of containers begin with it. Default: `verify`. */
@@ -155,7 +159,7 @@ async function observeRunning(
     await own.sweep();
     for (const { image, containers } of running) {
       const view = views.get(image) as ImageView;
-      const foreign = own.name === "sandbox" ? foreignHere(view) : undefined;
+      const foreign = own.name === "sandbox" ? await unseenAsForeign(view, options) : undefined;
       if (foreign !== undefined) unseenBy(containers.flatMap(plansOf), foreign, outcomes);
       for (const container of foreign === undefined ? containers : [])
         await runImage(container, view, { engine: own, clock, name }, outcomes);
@@ -194,14 +198,20 @@ function withoutEngine(plan: Plan, unseen: Unseen, outcomes: Outcomes): void {
   unseenBy([...images, ...services], unseen, outcomes);
 }
 
-/** The sandbox runs programs as they are; an engine may emulate others. */
-function foreignHere({ config: { os, architecture } }: ImageView): Unseen | undefined {
-  const host = hostPlatform();
-  if (os === host.os && architecture === host.architecture) return undefined;
+/** The sandbox runs programs as the kernel does; an engine may emulate others. */
+async function unseenAsForeign(
+  { config: { os, architecture } }: ImageView,
+  { binfmtMisc }: DecideOptions,
+): Promise<Unseen | undefined> {
+  const platform = { os, architecture };
+  const foreign = await foreignHere(platform, binfmtMisc);
+  if (foreign === undefined) return undefined;
+  const { fact, remedy } = foreign;
+  const elsewhere =
+    "Build it for this machine too (platforms of the environment), or run the checks on one of its kind.";
   return {
-    unseen: `the image is for ${os}/${architecture}, and this machine is ${showPlatform(host)}`,
-    remedy:
-      "Build it for this machine too (platforms of the environment), or run the checks on one of its kind.",
+    unseen: `the image is for ${showPlatform(platform)}, this machine is ${showPlatform(hostPlatform())}, and ${fact}`,
+    remedy: remedy === undefined ? elsewhere : `${elsewhere} To run it here, ${remedy}.`,
   };
 }
 

@@ -7,7 +7,7 @@ import { bytesEntry } from "../layer-entry.ts";
 import { writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
-import { type Descriptor, hostPlatform } from "../oci.ts";
+import type { Descriptor, Platform } from "../oci.ts";
 import { knownRun, type RunResult, rememberRun, runKey } from "../run/cache.ts";
 import { changedEntries } from "../run/collect.ts";
 import type { RunMount, RunRequest } from "../run/request.ts";
@@ -19,9 +19,11 @@ import { parseMount } from "./run-flags.ts";
 import type { SourceTree } from "./tree.ts";
 import { parseJsonForm } from "./words.ts";
 
-/** What running needs beside the image; the same for all stages of a build. */
+/** What running needs beside the image; the same for all commands of a stage. */
 export interface RunPorts {
   readonly layout: ImageLayout;
+  /** What the stage is for: the same program may do something else on another machine. */
+  readonly platform: Platform;
   /** Opened once, before the first command; DOCKERFILE_RUN_REFUSED where this machine runs none. */
   readonly sandbox: () => Promise<RunSandbox>;
   /** For `--mount=type=secret`, by id. */
@@ -79,7 +81,7 @@ export async function runInstruction(
     ...request,
     contents: state.contents,
     ids: sandbox.ids === "one-uid" ? "one-uid" : "all",
-    architecture: hostPlatform().architecture,
+    architecture: architectureOf(ports.platform),
     mtime: state.mtime,
   });
   const known = await knownRun(layout, key);
@@ -109,6 +111,9 @@ export async function runInstruction(
     await outcome.dispose();
   }
 }
+
+const architectureOf = ({ architecture, variant }: Platform): string =>
+  variant === undefined ? architecture : `${architecture}/${variant}`;
 
 /** What the sandbox says, at the line that it was for. */
 function atLine(error: unknown, where: string): unknown {

@@ -15,6 +15,7 @@ export interface RunKeyFacts extends Omit<RunRequest, "layers" | "diffIds" | "on
   /** The content of the layers below, without times: a commit that changes nothing runs nothing. */
   readonly contents: readonly string[];
   readonly ids: "all" | "one-uid";
+  /** Of the stage's platform, with its variant: `amd64`, `arm/v7`. */
   readonly architecture: string;
   readonly mtime: number;
 }

@@ -16,6 +16,7 @@ import { ImageLayout } from "../layout.ts";
 import type { ImageConfigFile, ImageManifest } from "../oci.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { readImage } from "../source.ts";
+import type { BinfmtMisc } from "./foreign.ts";
 
 let folder: string;
 let layout: ImageLayout;
@@ -471,12 +472,49 @@ test("where namespaces are not allowed, the error names the line and what would 
   assert.match(said.stderr, /--builder docker, buildx or podman/);
 });
 
-test("a command for another processor is refused with its line", async () => {
-  await assert.rejects(
-    build({ Dockerfile: "FROM --platform=linux/riscv64 scratch\nRUN true\n" }),
-    /RUN for linux\/riscv64/,
-  );
+test("a command for another processor is refused with its line, before anything runs, with what would let it run", async () => {
+  const riscv64 = debianEntry("riscv64", "7f454c460201010000000000000000000200f300");
+  const table: readonly (readonly [misc: BinfmtMisc, says: RegExp, hint: RegExp])[] = [
+    [undefined, /not mounted/, /^To run it here, mount it \(mount -t binfmt_misc/],
+    [{ status: "enabled\n" }, /no interpreter for riscv64/, /apt-get install qemu-user-static/],
+    [
+      { status: "enabled\n", q: riscv64.replace("POF", "PO") },
+      /^(?=.*\bq\b).*without the flag F/,
+      /one with F/,
+    ],
+  ];
+  for (const [misc, says, hint] of table) {
+    const output: BuildEvent[] = [];
+    await assert.rejects(
+      build(
+        {
+          Dockerfile:
+            "FROM slipway/node AS own\nRUN node -p 1\nFROM --platform=linux/riscv64 scratch\nCOPY --from=own /etc/passwd /\nRUN true\n",
+        },
+        {},
+        { binfmtMisc: () => Promise.resolve(misc), onProgress: (event) => output.push(event) },
+      ),
+      (error: SlipwayError) => {
+        assert.deepEqual(
+          [error.code, error.where, error.exitCode],
+          ["DOCKERFILE_UNSUPPORTED", "Dockerfile:5", 3],
+        );
+        assert.match(error.message, /^RUN for linux\/riscv64 cannot run on \w+: /);
+        assert.match(error.message.slice(error.message.indexOf(": ") + 2), says);
+        assert.match(error.hint ?? "", hint);
+        assert.match(error.hint ?? "", /--builder buildx/);
+        return true;
+      },
+    );
+    assert.deepEqual(
+      output.filter(({ kind }) => kind === "output"),
+      [],
+    );
+  }
 });
+
+const debianEntry = (name: string, magic: string): string =>
+  `enabled\ninterpreter /usr/libexec/qemu-binfmt/${name}-binfmt-P\nflags: POF\noffset 0\nmagic ${magic}\nmask ffffffffffffff00fffffffffffffffffeffffff\n`;
 
 function commandLine(pid: string): string {
   try {
