@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { systemClock, until } from "@slipway/base";
-import type { Container, ServiceSpec } from "../engines/engine.ts";
+import type { Container, ContainerState, InsideRequest, ServiceSpec } from "../engines/engine.ts";
 import { aService } from "../engines/testing.ts";
 import { testingEngine } from "../observe/testing-engine.ts";
 import { ready } from "../spec/ready.ts";
@@ -85,3 +85,55 @@ test("a command that cannot be run is told as what was seen last", () => {
     assert.match(sight.is === "pending" ? (sight.soFar ?? "") : sight.is, /unable to find user nobody-here/);
   });
 });
+
+test("a request is made with all that was said of it", async () => {
+  const asked: InsideRequest[] = [];
+  const isOver = new AbortController();
+  const container = {
+    service: aService("one"),
+    state: async () => RUNNING,
+    http: async (request: InsideRequest) => {
+      asked.push(request);
+      return { status: 204, headers: {}, body: "", certificate: undefined, tookMs: 1 };
+    },
+  } as unknown as Container;
+  const web = ready.http("/healthz?full", {
+    port: 8443,
+    tls: true,
+    insecure: true,
+    method: "head",
+    headers: { accept: "text/plain" },
+    auth: { user: "app", password: "open sesame" },
+    timeout: "2s",
+  });
+  const watch = new ReadinessWatch({
+    container,
+    readiness: web,
+    clock: systemClock,
+    over: isOver.signal,
+  });
+  await until("it to be answered", () => seenOf(watch, web) === "held");
+  isOver.abort();
+  assert.deepEqual(asked, [
+    {
+      url: "https://127.0.0.1:8443/healthz?full",
+      method: "HEAD",
+      headers: { accept: "text/plain", authorization: "Basic YXBwOm9wZW4gc2VzYW1l" },
+      body: undefined,
+      timeoutMs: 2_000,
+      isInsecure: true,
+    },
+  ]);
+});
+
+const RUNNING: ContainerState = {
+  status: "running",
+  exitCode: undefined,
+  signal: undefined,
+  isOomKilled: false,
+  restarts: 0,
+  startedAtMs: 0,
+  finishedAtMs: undefined,
+  health: undefined,
+  healthOutput: undefined,
+};

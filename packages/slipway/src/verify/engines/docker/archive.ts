@@ -18,10 +18,13 @@ export function kindOnThisMachine(source: string): SourceKind {
   }
 }
 
-/** What is in the folder, and how the folder itself is; owners, modes and times as they are here. Sockets and devices are left out. */
-export async function* folderArchive(source: string): AsyncGenerator<Uint8Array> {
-  yield header(".", "directory", await stat(source));
-  yield* within(source, "");
+/**
+ * The folder under another name, with what is in it; owners, modes and times as they are here. Sockets and devices are left
+ * out. Without a name it is only what is in it: of `.` neither Docker nor Podman takes owner and mode.
+ */
+export async function* folderArchive(source: string, name: string): AsyncGenerator<Uint8Array> {
+  if (name !== "") yield header(name, "directory", await stat(source));
+  yield* within(source, name);
   yield TAR_END;
 }
 

@@ -110,8 +110,8 @@ export class DockerProject implements Project {
 
   /** Through a container that never starts and has them all: one that has them read-only takes nothing. */
   async #fill(folders: Copies["folders"], names: CreateNames): Promise<void> {
-    const { docker, clock } = this.#options;
-    const places = folders.map((folder, index) => ({ ...folder, at: `/from-here/${index + 1}` }));
+    const { docker, clock, kind } = this.#options;
+    const places = folders.map((folder) => ({ ...folder, at: `/from-here/${folder.volume}` }));
     const filling = await docker.createContainer({
       name: `${names.project}--filling`,
       Image: names.image,
@@ -124,8 +124,10 @@ export class DockerProject implements Project {
       },
     });
     try {
-      for (const { source, files, at } of places) {
-        if (source !== undefined) await put(filling, at, folderArchive(source));
+      for (const { source, files, at, volume } of places) {
+        // Podman finds a volume only by a path in it, and leaves its root to whom it starts first with it.
+        const [path, root] = kind === "docker" ? ["/from-here", volume] : [at, ""];
+        if (source !== undefined) await put(filling, path, folderArchive(source, root));
         for (const file of files) await put(filling, at, fileArchive(file.source, file.path));
       }
     } finally {

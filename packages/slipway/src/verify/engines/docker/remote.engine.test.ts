@@ -39,6 +39,7 @@ for (const kind of ["docker", "podman"] as const) {
       await chmod(join(desk, "pages", "deep", "private"), 0o640);
       await chown(join(desk, "pages", "deep", "private"), 1000, 44);
       await chmod(join(desk, "pages", "deep"), 0o710);
+      await chmod(join(desk, "pages"), 0o751);
       await symlink("index.html", join(desk, "pages", "home.html"));
       await writeFile(join(desk, "own.html"), "a file of its own\n");
       await mkdir(join(desk, "empty"));
@@ -102,10 +103,11 @@ for (const kind of ["docker", "podman"] as const) {
       const reader = aService("reader", { image, isReadOnly: true, mounts: [bind("pages", "/www")] });
       const writer = aService("writer", { image, mounts: [bind("pages", "/pages", false)] });
       await running([reader, writer], async (of) => {
-        const look = "ls /www; cat /www/home.html; stat -c '%a %u:%g %s' /www/deep /www/deep/private";
+        const look =
+          "ls /www; cat /www/home.html; stat -c '%a' /www; stat -c '%a %u:%g %s' /www/deep /www/deep/private";
         assert.equal(
           (await sh(of("reader"), look)).replace(/^(710 0:0) \d+$/m, "$1"),
-          "deep\nhome.html\nindex.html\nfrom the desk\n710 0:0\n640 1000:44 100000\n",
+          `deep\nhome.html\nindex.html\nfrom the desk\n${kind === "docker" ? 751 : 755}\n710 0:0\n640 1000:44 100000\n`,
         );
         assert.match(await sh(of("reader"), "echo x >/www/x || echo refused"), /refused/);
         await sh(of("writer"), "echo made over there >/pages/made");
