@@ -21,7 +21,11 @@ export function inOrder(entries: readonly LayerEntry[]): readonly LayerEntry[] {
   const byPath = new Map<string, LayerEntry>();
   const made = new Set<string>();
   for (const entry of entries) byPath.set(entry.path, entry);
+  let last: string | undefined;
   for (const { path } of entries) {
+    const nearest = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+    if (nearest === last) continue;
+    last = nearest;
     // From the nearest up: where one is known, all above it are.
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
       const parent = path.slice(0, slash);

@@ -105,7 +105,8 @@ function put(
     path: target,
     kind: node.kind === "symlink" ? "symlink" : "file",
     mode: node.kind === "symlink" ? 0o777 : mode,
-    ...request.owner,
+    uid: request.owner.uid,
+    gid: request.owner.gid,
     size: node.kind === "symlink" ? 0 : node.size,
     link: node.link,
     content: node.content,
@@ -120,7 +121,11 @@ function putFolder(request: CopyRequest, copied: Map<string, LayerEntry>, target
 /** Every folder above what was copied, once. */
 function parentEntries(request: CopyRequest, copied: ReadonlyMap<string, LayerEntry>): readonly LayerEntry[] {
   const parents = new Map<string, LayerEntry>();
+  let last: string | undefined;
   for (const path of copied.keys()) {
+    const nearest = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+    if (nearest === last) continue;
+    last = nearest;
     // From the nearest up: where one is known, all above it are.
     for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
       const folder = path.slice(0, slash);

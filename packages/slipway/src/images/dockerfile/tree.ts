@@ -87,16 +87,15 @@ export function contextTree(root: string, what: string, ignore: IgnoreRules, now
   const placeOf = (path: string): string => (path === "" ? root : `${root}/${path}`);
   const nodeAt = (path: string, place: string): SourceNode | undefined => {
     // Thousands of them: handing each to another thread would take longer than the look itself.
-    const facts = lstatSync(place, { bigint: true, throwIfNoEntry: false });
+    const facts = lstatSync(place, { throwIfNoEntry: false });
     if (facts === undefined) return undefined;
-    const mode = Number(facts.mode);
-    const kind = KINDS.get(mode & constants.S_IFMT) ?? "other";
+    const kind = KINDS.get(facts.mode & constants.S_IFMT) ?? "other";
     const isFile = kind === "file";
     return {
       path,
       kind,
-      mode: mode & 0o7777,
-      size: isFile ? Number(facts.size) : 0,
+      mode: facts.mode & 0o7777,
+      size: isFile ? facts.size : 0,
       link: kind === "symlink" ? readlinkSync(place) : "",
       content: isFile
         ? { kind: "path", path: place, stamp: now === undefined ? undefined : stampOf(facts, now) }
