@@ -19,7 +19,7 @@ export const command: CommandDeclaration = {
     // git looks while the rest is loaded.
     const looking = shippableSources(context, input, project.config);
     looking.catch(() => {}); // thrown where it is awaited
-    const { buildStep, outputOf, pushStep } = await import("./steps.ts");
+    const { buildStep, outputOf, pushedAhead, pushStep } = await import("./steps.ts");
     const output = outputOf(context, isSet(input, "json"));
     if (isSet(input, "dryRun")) {
       const { versionTag } = await import("./git.ts");
@@ -36,11 +36,12 @@ export const command: CommandDeclaration = {
       }
       return 0;
     }
-    const built = await buildStep(context, project, looking, output, builder);
+    const ahead = isSet(input, "push") ? pushedAhead(context, project) : undefined;
+    const built = await buildStep(context, project, looking, output, builder, ahead);
     if (!isSet(input, "push")) return 0;
     const { requireWorld } = await import("./project.ts");
     const world = project.config.registry === undefined ? await requireWorld(project) : undefined;
-    await pushStep(context, project, built, world, output);
+    await pushStep(context, project, built, world, output, ahead);
     return 0;
   },
 };

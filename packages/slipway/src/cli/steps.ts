@@ -8,6 +8,7 @@ import type { Builder } from "../images/engine/engine.ts";
 import type { BuiltImage } from "../images/image.ts";
 import { ImageLayout } from "../images/layout.ts";
 import { parsePlatform } from "../images/oci.ts";
+import type { RegistryClient } from "../images/registry/client.ts";
 
 import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
@@ -52,6 +53,19 @@ const layoutPath = ({ paths }: Project): string => join(paths.root, "build", "la
 const UNDATED =
   "as old as the oldest commit of this shallow clone; with the whole history (`git fetch --unshallow`, `fetch-depth: 0` in CI) a layer that did not change keeps its digest";
 
+/** Where a build sends its layers while it makes the rest. */
+export interface PushedAhead {
+  /** Also for the push, which closes it. */
+  readonly registry: RegistryClient;
+  readonly prefix: string;
+}
+
+/** Undefined where the registry is not known before the build. */
+export function pushedAhead(context: CliContext, project: Project): PushedAhead | undefined {
+  const { registry: prefix } = project.config;
+  return prefix === undefined ? undefined : { registry: registryClientOf(context, project), prefix };
+}
+
 /** `looking`: what git says of the sources; nothing is written before it is known. */
 export async function buildStep(
   context: CliContext,
@@ -59,9 +73,10 @@ export async function buildStep(
   looking: Sources | Promise<Sources>,
   output: StepOutput,
   builder: Builder = "auto",
+  pushed?: PushedAhead,
 ): Promise<BuildRecord> {
   const { config } = project;
-  const registry = registryClientOf(context, project);
+  const registry = pushed?.registry ?? registryClientOf(context, project);
   registry.prepare(); // while git looks
   const [{ version, versions, source, undated }, { buildImages }] = await Promise.all([
     looking,
@@ -92,6 +107,9 @@ export async function buildStep(
     builder,
     env: context.env,
     signal: context.signal,
+    onLayer:
+      pushed &&
+      ((image, layer) => pushed.registry.sendAhead(layout, layer, repositoryFor(pushed.prefix, image))),
     onProgress: (event) => {
       output.emit({ step: "build", ...event });
       if (event.kind === "started") imageStartedAt = context.clock.monotonic();
@@ -104,7 +122,7 @@ export async function buildStep(
         );
     },
   });
-  await registry.close();
+  if (pushed === undefined) await registry.close();
   const left = await leftBy(config, version, context.env);
   if (left.length > 0)
     output.say(indent(`note: the build left ${listed(left)} in the work tree; name that in .gitignore`));
@@ -231,8 +249,9 @@ export async function pushStep(
   record: BuildRecord,
   world: WorldState | undefined,
   output: StepOutput,
+  ahead?: PushedAhead,
 ): Promise<BuildRecord> {
-  const registry = registryClientOf(context, project);
+  const registry = ahead?.registry ?? registryClientOf(context, project);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   const prefix = registryPrefix(project.config, world);
   const pushed: BuiltImage[] = [];
@@ -292,8 +311,10 @@ export function withReferences(
 }
 
 function targetOf(prefix: string, image: BuiltImage, record: BuildRecord): string {
-  return `${prefix}/${image.name.split("/").at(-1)}:${record.tag}`;
+  return `${repositoryFor(prefix, image.name)}:${record.tag}`;
 }
+
+const repositoryFor = (prefix: string, image: string): string => `${prefix}/${image.split("/").at(-1)}`;
 
 /**
  * Static files go to the bucket before any pod changes, and those of earlier releases stay: pages of the old release

@@ -119,6 +119,8 @@ export interface BuildOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: BuildEvent) => void;
+  /** Called for each layer that an image has beside those of its base, as soon as it is in the layout. */
+  readonly onLayer?: ((image: string, layer: Descriptor) => void) | undefined;
 }
 
 export interface ImageVersion {
@@ -367,6 +369,8 @@ class ImageBuild {
           globalArgs,
           mtime: Math.floor(this.#versionOf(name).commitTimeMs / 1000),
           dates,
+          // Of the stages before the last one most layers stay here.
+          onLayer: stage === stages.at(-1) ? (layer) => this.#options.onLayer?.(name, layer) : undefined,
         }),
       );
     }

@@ -56,6 +56,7 @@ export interface StageInputs {
   /** Seconds since the epoch: the commit's time, for history, and for files of which nothing else is known. */
   readonly mtime: number;
   readonly dates: SourceDates;
+  readonly onLayer: ((layer: Descriptor) => void) | undefined;
 }
 
 export async function buildStage(inputs: StageInputs): Promise<StageImage> {
@@ -290,6 +291,7 @@ class StageBuild {
     this.#diffIds.push(layer.diffId);
     this.#contents.push(content);
     this.#uncovered.push(layer.descriptor);
+    this.#in.onLayer?.(layer.descriptor);
     this.#record(instruction, false);
   }
 

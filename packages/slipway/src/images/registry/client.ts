@@ -25,6 +25,7 @@ import { type FindCredentials, noCredentials } from "./credentials.ts";
 import { RegistryHttp } from "./http.ts";
 import { getManifest, head, platforms, pullBlob, pullManifest } from "./pull.ts";
 import { type PushResult, pushImage } from "./push.ts";
+import { type UploadOutcome, uploadBlob } from "./upload.ts";
 
 /** A blob up to this size is sent in one PUT, a bigger one in parts of it. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -64,6 +65,11 @@ export interface RegistryClient {
     reference: string,
     options?: { readonly mountFrom?: readonly string[]; readonly attached?: readonly Descriptor[] },
   ): Promise<PushResult>;
+  /**
+   * Begins to send a blob of an image that will be pushed to this repository; the push does not send it again, and
+   * tells when it failed.
+   */
+  sendAhead(layout: ImageLayout, blob: Descriptor, reference: string): void;
   /** Loads what requests need: while something else is waited for, that costs nothing. */
   prepare(): void;
   close(): Promise<void>;
@@ -76,6 +82,11 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     credentials: options.credentials ?? noCredentials,
   });
   const chunkBytes = options.chunkBytes ?? CHUNK_BYTES;
+  const ahead: {
+    readonly reference: ImageReference;
+    readonly digest: string;
+    readonly outcome: Promise<UploadOutcome>;
+  }[] = [];
   const resolve = async (reference: ImageReference, platform: Platform): Promise<Descriptor> => {
     const { descriptor, body } = await getManifest(http, reference);
     if (!isIndexType(descriptor.mediaType)) return descriptor;
@@ -94,9 +105,28 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       await pullManifest(http, reference, descriptor, layout);
       return descriptor;
     },
-    push: (layout, image, text, { mountFrom = [], attached = [] } = {}) =>
-      pushImage({ http, layout, reference: parseReference(text), mountFrom, chunkBytes }, image, attached),
+    push: (layout, image, text, { mountFrom = [], attached = [] } = {}) => {
+      const reference = parseReference(text);
+      const begun = ({ digest }: Descriptor): Promise<UploadOutcome> | undefined =>
+        ahead.find((one) => one.digest === digest && isSameRepository(one.reference, reference))?.outcome;
+      return pushImage({ http, layout, reference, mountFrom, chunkBytes, begun }, image, attached);
+    },
+    sendAhead: (layout, blob, text) => {
+      const reference = parseReference(text);
+      const same = ahead.filter(
+        (one) => one.digest === blob.digest && one.reference.registry === reference.registry,
+      );
+      if (same.some((one) => isSameRepository(one.reference, reference))) return;
+      const mountFrom = same.map((one) => one.reference.repository);
+      const target = { http, layout, reference, mountFrom, chunkBytes };
+      const outcome = Promise.allSettled(same.map((one) => one.outcome)).then(() => uploadBlob(target, blob));
+      outcome.catch(() => {}); // told by the push
+      ahead.push({ reference, digest: blob.digest, outcome });
+    },
     prepare: () => http.prepare(),
     close: () => http.close(),
   };
 }
+
+const isSameRepository = (a: ImageReference, b: ImageReference): boolean =>
+  a.registry === b.registry && a.repository === b.repository;

@@ -68,6 +68,47 @@ test("a push of what is there asks one question for each blob and one for the ma
     assert.deepEqual(methods(between.asked).slice(-2), ["HEAD manifests", "PUT manifests"]);
   }));
 
+test("a layer that was sent ahead is asked for and sent once, and counts as the push's", () =>
+  scene({}, async ({ client, between }) => {
+    const repository = `${between.host}/shop/web`;
+    const { layers } = await layout.readJson<ImageManifest>(image.digest);
+    for (const layer of [...layers, ...layers]) client.sendAhead(layout, layer, repository);
+    const { uploadedBlobs, uploadedBytes } = await client.push(layout, image, `${repository}:v1`);
+    const asked = methods(between.asked);
+    assert.equal(asked.filter((line) => line === "HEAD blobs").length, 3);
+    assert.equal(asked.filter((line) => line === "POST blobs/uploads").length, 3);
+    assert.equal(uploadedBlobs, 3);
+    assert.ok(uploadedBytes > layers.reduce((sum, { size }) => sum + size, 0));
+  }));
+
+test("what is sent ahead to one repository is awaited by a second one, and not sent again", () =>
+  scene({}, async ({ client, between }) => {
+    const { layers } = await layout.readJson<ImageManifest>(image.digest);
+    for (const name of ["web", "worker"])
+      for (const layer of layers) client.sendAhead(layout, layer, `${between.host}/shop/${name}`);
+    await client.push(layout, image, `${between.host}/shop/web:v1`);
+    const { uploadedBlobs } = await client.push(layout, image, `${between.host}/shop/worker:v1`);
+    assert.equal(uploadedBlobs, 0);
+  }));
+
+test("the push tells that a layer could not be sent ahead", () =>
+  scene(
+    {
+      answer: ({ method, url }, outgoing) => {
+        if (!isBlobUpload(method, url, "POST")) return false;
+        outgoing.writeHead(403).end();
+        return true;
+      },
+    },
+    async ({ client, between }) => {
+      const { layers } = await layout.readJson<ImageManifest>(image.digest);
+      for (const layer of layers) client.sendAhead(layout, layer, `${between.host}/shop/web`);
+      await assert.rejects(client.push(layout, image, `${between.host}/shop/web:v1`), {
+        code: "REGISTRY_DENIED",
+      });
+    },
+  ));
+
 test("blobs go first, then manifests, then the index under its tag", () =>
   scene({}, async ({ client, between }) => {
     const other = await putImage(layout, { seed: 2, layers: [100] });

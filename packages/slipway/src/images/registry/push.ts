@@ -10,7 +10,12 @@ import { discard } from "./http.ts";
 import { getManifest, head } from "./pull.ts";
 import { referrerEntry, referrersTag, withReferrer } from "./referrers-tag.ts";
 import { inParallel, scopeOf, wrongDigest } from "./transfer.ts";
-import { type UploadTarget, uploadBlob } from "./upload.ts";
+import { type UploadOutcome, type UploadTarget, uploadBlob } from "./upload.ts";
+
+export interface PushTarget extends UploadTarget {
+  /** Blobs that are on their way already. */
+  readonly begun?: (blob: Descriptor) => Promise<UploadOutcome> | undefined;
+}
 
 export interface PushResult {
   /** `host/repository:tag@sha256:…` */
@@ -29,7 +34,7 @@ export interface PushResult {
  * has the image all the same.
  */
 export async function pushImage(
-  target: UploadTarget,
+  target: PushTarget,
   image: Descriptor,
   attached: readonly Descriptor[] = [],
 ): Promise<PushResult> {
@@ -37,16 +42,18 @@ export async function pushImage(
   const documents = await Promise.all(attached.map((document) => contentsOf(target.layout, document)));
   const others = new Map(documents.flatMap(({ blobs }) => [...blobs]));
   for (const digest of contents.blobs.keys()) others.delete(digest);
+  const upload = (blob: Descriptor): Promise<UploadOutcome> =>
+    target.begun?.(blob) ?? uploadBlob(target, blob);
   const counts = { bytes: 0, uploaded: 0, mounted: 0 };
   let broken: SlipwayError | undefined;
   await inParallel([...contents.blobs.values(), ...others.values()], async (blob) => {
     if (others.has(blob.digest)) {
-      await uploadBlob(target, blob).catch((error: unknown) => {
+      await upload(blob).catch((error: unknown) => {
         broken = onlyOurs(error);
       });
       return;
     }
-    const { how, sentBytes } = await uploadBlob(target, blob);
+    const { how, sentBytes } = await upload(blob);
     counts.bytes += sentBytes;
     if (how === "uploaded") counts.uploaded += 1;
     if (how === "mounted") counts.mounted += 1;
