@@ -203,6 +203,9 @@ async function makeProject(project: string, files: number): Promise<void> {
     join(app, "Dockerfile"),
     `FROM ${base}\nWORKDIR /app\nCOPY node_modules ./node_modules\nCOPY src ./src\nUSER 1000\nCMD ["node", "src/changed.js"]\n`,
   );
+  // As in a project of somebody: git neither keeps what was installed nor looks into it.
+  await writeFile(join(project, ".gitignore"), "node_modules/\n");
+  await writeFile(join(app, "package-lock.json"), "{}\n");
   await writeFile(join(app, ".dockerignore"), "Dockerfile\n.dockerignore\n");
   await writeFile(join(project, "k8s.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: none }\n");
   await writeFile(
