@@ -1,5 +1,5 @@
 /**
- * Starting, watching and entering containers, inside the node agent. A container is one chain of small programs,
+ * Starts and watches containers, inside the node agent. A container is one chain of small programs,
  * each replacing the one before, so that in the end the image's own process is process 1 of its namespaces:
  *
  *   nsenter (the pod's net, uts, ipc) → unshare (own mount and pid namespace) → sh: mounts, from one table
@@ -7,7 +7,7 @@
  *
  * Process 1 without a handler ignores SIGTERM, as in Kubernetes.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -19,25 +19,23 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { constants } from "node:os";
-import { join, posix } from "node:path";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type ContainerExit, ContainerStartError } from "../runtime.ts";
 import { becomeCommand } from "./become.ts";
+import { DRAIN_MS, finished, kill, pump, signalNumber, within } from "./children.ts";
+import { checkCommand, environmentOf } from "./command.ts";
 import { LogWriter, logPath } from "./container-log.ts";
+import { type ExecHandle, type ExecRequest, execIn } from "./exec.ts";
 import { Fifos } from "./fifos.ts";
 import { planMounts } from "./mounts.ts";
-import type { PodNetwork } from "./pod-networks.ts";
+import type { Container, Pod } from "./pod.ts";
 import { shellEnvironment } from "./pod-networks.ts";
-import type { AgentConfig, ExecAs, StartContainer } from "./protocol.ts";
+import type { AgentConfig, StartContainer } from "./protocol.ts";
 import { RootView } from "./root-view.ts";
-import { childOf } from "./system.ts";
 import { type Identity, resolveIdentity } from "./users.ts";
 
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const MESSAGE_MAX = 4096;
-/** The last output comes with the last process; this only bounds the wait if a pipe was handed elsewhere. */
-const DRAIN_MS = 1000;
 const ENTER_MS = 1000;
 
 /**
@@ -57,29 +55,6 @@ exec 2>&4 3>&- 4>&-
 exec "$@"
 `;
 
-export interface Pod {
-  readonly uid: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly hostname: string;
-  readonly network: PodNetwork;
-  readonly directory: string;
-  readonly containers: Map<string, Container>;
-  readonly starting: Set<Promise<unknown>>;
-  stopping: boolean;
-}
-
-export interface Container {
-  readonly spec: StartContainer;
-  readonly identity: Identity;
-  readonly environment: readonly string[];
-  /** Of the container's process 1, as the agent sees it. */
-  readonly pid: number;
-  readonly startedAtMs: number;
-  readonly exited: Promise<void>;
-  running: boolean;
-}
-
 export interface ContainerPorts {
   now(): number;
   exited(exit: ContainerExit): void;
@@ -91,12 +66,6 @@ export interface ContainersOptions {
   readonly workspace: string;
   readonly rootfs: "overlay" | "copy";
   readonly ports: ContainerPorts;
-}
-
-export interface ExecHandle {
-  readonly exitCode: Promise<number>;
-  write(data: Uint8Array | undefined): void;
-  kill(): void;
 }
 
 export class Containers {
@@ -303,72 +272,17 @@ export class Containers {
     rmSync(join(this.#options.workspace, "containers", container.spec.id), { recursive: true, force: true });
   }
 
-  async exec(
+  exec(
     container: Container,
-    {
-      command,
-      stdin,
-      as,
-    }: { readonly command: readonly string[]; readonly stdin: boolean; readonly as: ExecAs },
+    request: ExecRequest,
     output: (stream: "stdout" | "stderr", data: Buffer) => void,
   ): Promise<ExecHandle> {
-    const root = `/proc/${container.pid}/root`;
-    const view = new RootView([root]);
-    const identity = as.user === undefined ? container.identity : identityOf(view, as.user);
-    const workingDir = as.workingDir ?? container.spec.workingDir;
-    const environment = execEnvironment(container, identity, as);
-    const missing =
-      view.find(workingDir)?.kind === "directory"
-        ? commandFault(view, command, workingDir, environment)
-        : `chdir to ${workingDir}: no such directory`;
-    if (missing !== undefined) {
-      output("stderr", Buffer.from(`${missing}\n`));
-      return { exitCode: Promise.resolve(127), write: () => {}, kill: () => {} };
-    }
-    const owner = this.#canChown ? identity : undefined;
-    const stdout = await this.#fifos.output(owner);
-    const stderr = await this.#fifos.output(owner);
-    const input = stdin ? await this.#fifos.input(owner) : undefined;
-    const { tools } = this.#options.config;
-    const child = spawn(
-      tools.nsenter,
-      [
-        ...["--target", String(container.pid), "--net", "--uts", "--ipc", "--pid", "--"],
-        ...becomeCommand({ tools, idMode: this.#options.config.idMode, identity, workingDir, environment }),
-        ...command,
-      ],
-      {
-        cwd: root,
-        env: this.#environment,
-        detached: true,
-        stdio: [input?.readEnd ?? "ignore", stdout.writeEnd, stderr.writeEnd],
-      },
-    );
-    closeSync(stdout.writeEnd);
-    closeSync(stderr.writeEnd);
-    if (input !== undefined) closeSync(input.readEnd);
-    input?.writer.on("error", () => {}); // the command may end without reading its input
-    const drained = Promise.all([
-      pump(stdout.reader, (chunk) => output("stdout", chunk)),
-      pump(stderr.reader, (chunk) => output("stderr", chunk)),
-    ]);
-    const exitCode = finished(child).then(async (code) => {
-      await within(drained, DRAIN_MS);
-      for (const socket of [stdout.reader, stderr.reader, input?.writer]) socket?.destroy();
-      return code;
+    const { config } = this.#options;
+    return execIn(container, request, output, {
+      config,
+      fifos: this.#fifos,
+      environment: this.#environment,
     });
-    const handle: ExecHandle = {
-      exitCode,
-      write: (data) => (data === undefined ? input?.writer.end() : input?.writer.write(data)),
-      // Never nsenter itself: the command's exit status would then be left to the agent, which as a Node process
-      // fetches only its own children's, and a container's namespace does not end while one in it is not fetched.
-      kill: () => {
-        const inner = child.pid === undefined ? undefined : childOf(child.pid);
-        if (inner !== undefined) kill(inner, "SIGKILL");
-        else if (child.exitCode === null && child.signalCode === null) setTimeout(handle.kill, 5); // not forked yet
-      },
-    };
-    return handle;
   }
 }
 
@@ -380,65 +294,6 @@ function matchRoot(upper: string, top: { mode: number; uid: number; gid: number 
 
 function chownAll(paths: readonly string[], owner: { uid: number; gid: number }): void {
   for (const path of paths) chownSync(path, owner.uid, owner.gid);
-}
-
-/** What containerd and kubelet add when neither image nor pod says otherwise. */
-function environmentOf(pod: Pod, spec: StartContainer, identity: Identity): readonly string[] {
-  const variables = new Map<string, string>([
-    ["PATH", DEFAULT_PATH],
-    ["HOSTNAME", pod.hostname],
-    ["HOME", identity.home],
-    ...spec.env,
-  ]);
-  return [...variables].map(([name, value]) => `${name}=${value}`);
-}
-
-function identityOf(view: RootView, user: string): Identity {
-  return resolveIdentity(view, { imageUser: user, user: undefined, group: undefined, runAsNonRoot: false });
-}
-
-/** Another user has another home, unless somebody has set one. */
-function execEnvironment(container: Container, identity: Identity, as: ExecAs): readonly string[] {
-  const own = [...container.environment];
-  const isHomeGiven = container.spec.env.some(([name]) => name === "HOME");
-  if (!isHomeGiven && as.user !== undefined) own.push(`HOME=${identity.home}`);
-  return [...own, ...Object.entries(as.env ?? {}).map(([name, value]) => `${name}=${value}`)];
-}
-
-function checkCommand(view: RootView, spec: StartContainer, environment: readonly string[]): void {
-  if (spec.argv.length === 0) {
-    throw new ContainerStartError("CreateContainerError", "no command specified");
-  }
-  const fault = commandFault(view, spec.argv, spec.workingDir, environment, spec.mounts);
-  if (fault !== undefined) throw new ContainerStartError("RunContainerError", fault);
-}
-
-/** Why a command cannot be run, in the words of runc; undefined when it can, or when only a volume could tell. */
-export function commandFault(
-  view: RootView,
-  argv: readonly string[],
-  workingDir: string,
-  environment: readonly string[],
-  mounts: readonly { readonly path: string }[] = [],
-): string | undefined {
-  const name = argv[0] as string;
-  const inVolume = (path: string): boolean => mounts.some((mount) => `${path}/`.startsWith(`${mount.path}/`));
-  if (name.includes("/")) {
-    const path = posix.resolve(workingDir, name);
-    if (inVolume(path)) return undefined;
-    const found = view.find(path);
-    if (found === undefined) return `exec: ${JSON.stringify(name)}: stat ${name}: no such file or directory`;
-    if (found.kind === "directory") return `exec: ${JSON.stringify(name)}: is a directory`;
-    return (found.mode & 0o111) === 0 ? `exec: ${JSON.stringify(name)}: permission denied` : undefined;
-  }
-  const path = environment.findLast((variable) => variable.startsWith("PATH="))?.slice("PATH=".length) ?? "";
-  for (const directory of path.split(":")) {
-    const candidate = posix.resolve(workingDir, directory, name);
-    if (inVolume(candidate)) return undefined;
-    const found = view.find(candidate);
-    if (found !== undefined && found.kind === "file" && (found.mode & 0o111) !== 0) return undefined;
-  }
-  return `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
 }
 
 /** Resolves when the script says that the next program is the container's own; rejects with what it said instead. */
@@ -466,42 +321,6 @@ async function entered(container: Container): Promise<void> {
     const root = statSync(`/proc/${container.pid}/root`, { throwIfNoEntry: false });
     if (root === undefined || root.dev !== outside.dev || root.ino !== outside.ino) return;
     await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
-function pump(reader: Readable, write: (chunk: Buffer) => void): Promise<void> {
-  return new Promise((resolve) => {
-    reader.on("data", write);
-    reader.on("error", () => resolve());
-    reader.on("close", () => resolve());
-  });
-}
-
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
-}
-
-function finished(child: ChildProcess): Promise<number> {
-  return new Promise((resolve) => {
-    child.once("error", () => resolve(127));
-    child.once("exit", (code, signal) => resolve(code ?? 128 + signalNumber(signal)));
-  });
-}
-
-function signalNumber(signal: NodeJS.Signals | null): number {
-  return signal === null ? 0 : constants.signals[signal];
-}
-
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // gone already, which is what every caller wants to hear nothing about
   }
 }
 

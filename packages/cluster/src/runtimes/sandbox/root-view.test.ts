@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
-import { commandFault } from "./containers.ts";
+import { commandFault } from "./command.ts";
 import { RootView } from "./root-view.ts";
 import { resolveIdentity } from "./users.ts";
 
