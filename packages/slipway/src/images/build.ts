@@ -158,6 +158,14 @@ async function buildEach(options: BuildOptions): Promise<readonly BuiltImage[]> 
   return built;
 }
 
+/** `TARGETPLATFORM`, `TARGETARCH`, …: the arguments that every Dockerfile has. */
+const platformArgs = (prefix: string, platform: Platform): Variables => ({
+  [`${prefix}PLATFORM`]: showPlatform(platform),
+  [`${prefix}OS`]: platform.os,
+  [`${prefix}ARCH`]: platform.architecture,
+  [`${prefix}VARIANT`]: platform.variant ?? "",
+});
+
 /** The registry's failure, at the place that named the image. */
 function atPlace(error: unknown, where: string): unknown {
   if (!(error instanceof SlipwayError) || error.where === where) return error;
@@ -474,16 +482,9 @@ class ImageBuild {
 
   /** ARG before the first FROM, under the names that Docker gives by itself. */
   #globalArgs(dockerfile: Dockerfile, buildArgs: Variables): Variables {
-    const { os, architecture, variant } = this.#platform;
-    const text = showPlatform(this.#platform);
     const values: Record<string, string> = {
-      TARGETPLATFORM: text,
-      TARGETOS: os,
-      TARGETARCH: architecture,
-      TARGETVARIANT: variant ?? "",
-      BUILDPLATFORM: text,
-      BUILDOS: os,
-      BUILDARCH: architecture,
+      ...platformArgs("TARGET", this.#platform),
+      ...platformArgs("BUILD", hostPlatform()),
     };
     for (const instruction of dockerfile.globalArgs) {
       const equals = instruction.text.indexOf("=");

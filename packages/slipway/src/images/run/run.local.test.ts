@@ -13,7 +13,7 @@ import type { ImageSourceConfig } from "../../config/types.ts";
 import { type BuildEvent, type BuildOptions, buildImages } from "../build.ts";
 import { ImageFiles } from "../layers.ts";
 import { ImageLayout } from "../layout.ts";
-import type { ImageConfigFile, ImageManifest } from "../oci.ts";
+import { hostPlatform, type ImageConfigFile, type ImageManifest } from "../oci.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { readImage } from "../source.ts";
 import type { BinfmtMisc } from "./foreign.ts";
@@ -511,6 +511,24 @@ test("a command for another processor is refused with its line, before anything 
       [],
     );
   }
+});
+
+test("a stage for the machine that builds runs here, whatever the image is for", async () => {
+  const { config, files } = await build(
+    {
+      Dockerfile: `FROM --platform=$BUILDPLATFORM slipway/node AS tools
+ARG TARGETARCH TARGETPLATFORM BUILDPLATFORM BUILDOS BUILDARCH
+RUN node -e 'fs.writeFileSync("/made", [process.env.TARGETARCH, process.env.TARGETPLATFORM, process.env.BUILDPLATFORM, process.env.BUILDOS, process.env.BUILDARCH].join(" "))'
+FROM scratch
+COPY --from=tools /made /
+`,
+    },
+    {},
+    { platforms: [{ os: "linux", architecture: "riscv64" }], binfmtMisc: () => Promise.resolve(undefined) },
+  );
+  const own = hostPlatform().architecture;
+  assert.equal(await text(files, "/made"), `riscv64 linux/riscv64 linux/${own} linux ${own}`);
+  assert.equal(config.architecture, "riscv64");
 });
 
 const debianEntry = (name: string, magic: string): string =>
