@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "@slipway/base";
+import type { ComposeUse } from "../observe/compose-run.ts";
 import { testingEngine } from "../observe/testing-engine.ts";
+import type { ReadyWhen } from "../readiness/forms.ts";
 import { ready } from "../spec/ready.ts";
 import { composeRunner } from "./runner.ts";
 
-test("a readiness of a service that the file does not have is refused before anything is built or started", async () => {
+test("a service that the file does not have is refused before anything is built or started", async () => {
   const folder = await mkdtemp(join(tmpdir(), "slipway-runner-"));
   try {
     const path = join(folder, "compose.yaml");
@@ -23,15 +25,28 @@ test("a readiness of a service that the file does not have is refused before any
       buildOf: () => assert.fail("nothing is built"),
     });
     const engine = testingEngine(systemClock);
-    const up = (service: string) =>
-      runner.up(
-        { paths: [path], profiles: [], readyMs: 1000, readyWhen: { [service]: ready.health() } },
-        engine,
-        () => {},
-      );
-    const refused = { code: "VERIFY_SPEC_INVALID", where: /runner\.test\.ts:\d+/, exitCode: 2 };
-    await assert.rejects(up("wep"), { ...refused, message: /no service "wep"/, hint: 'Did you mean "web"?' });
-    await assert.rejects(up("tools"), { ...refused, message: /a profile that is not chosen/ });
+    const up = (readyWhen: ReadyWhen, asked: ComposeUse["asked"] = []) =>
+      runner.up({ paths: [path], profiles: [], readyMs: 1000, readyWhen }, engine, {
+        asked,
+        onVariables: () => {},
+      });
+    const refused = { code: "VERIFY_SPEC_INVALID", exitCode: 2 };
+    const here = { ...refused, where: /runner\.test\.ts:\d+/ };
+    await assert.rejects(up({ wep: ready.health() }), {
+      ...here,
+      message: /no service "wep"/,
+      hint: 'Did you mean "web"?',
+    });
+    await assert.rejects(up({ tools: ready.health() }), { ...here, message: /profile that is not chosen/ });
+    const asked = [
+      { service: "web", place: "spec/a.ts:3:5" },
+      { service: "wep", place: "spec/a.ts:4:5" },
+    ];
+    await assert.rejects(up({}, asked), {
+      ...refused,
+      where: "spec/a.ts:4:5",
+      message: /no service "wep"/,
+    });
     assert.equal(engine.made, 0);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -3,9 +3,10 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, SlipwayError, systemCode } from "@slipway/base";
 import type { ComposeRunner } from "../observe/compose-run.ts";
-import { checkNames, completedFor, variablesOf } from "../readiness/readiness.ts";
+import { completedFor, variablesOf } from "../readiness/readiness.ts";
 import type { ImageBuild } from "./images.ts";
 import type { LoadedProject } from "./load.ts";
+import { checkNames } from "./names.ts";
 
 export interface ComposeRunnerOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -17,7 +18,7 @@ export interface ComposeRunnerOptions {
 
 export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOptions): ComposeRunner {
   return {
-    async up({ paths, profiles, readyMs, readyWhen = {} }, engine, onVariables) {
+    async up({ paths, profiles, readyMs, readyWhen = {} }, engine, { asked, onVariables }) {
       const { loadProject } = await import("./load.ts");
       const { hasDockerCompose, loadWithDocker } = await import("./docker-config.ts");
       const { buildProject } = await import("./images.ts");
@@ -33,8 +34,9 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
         ...(isFolder ? {} : { files: paths }),
       });
       const { services, inactive } = loaded.project;
+      const said = Object.entries(readyWhen).map(([service, { place }]) => ({ service, place }));
       checkNames(
-        readyWhen,
+        [...said, ...asked],
         services.map(({ name }) => name),
         inactive,
       );
@@ -42,7 +44,7 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
       const built = await buildProject(loaded.project, build).finally(() => build.registry.close());
       for (const { environment } of built.services) onVariables(environment);
       for (const variables of variablesOf(readyWhen)) onVariables(variables);
-      const said = completedFor(readyWhen, built.services);
+      const completed = completedFor(readyWhen, built.services);
       const project = await engine.createProject({
         // Another run of the same file may go on beside this one.
         name: `${built.name}-${process.pid}`,
@@ -50,7 +52,7 @@ export function composeRunner({ env, clock, signal, buildOf }: ComposeRunnerOpti
         services: built.services.map((service) => ({ ...service, published: [] })),
       });
       try {
-        const result = await bringUp(project, { clock, signal, deadlineMs: readyMs, readyWhen: said });
+        const result = await bringUp(project, { clock, signal, deadlineMs: readyMs, readyWhen: completed });
         if (result.kind === "failed") throw upError(result);
         return project;
       } catch (error) {

@@ -18,13 +18,16 @@ export interface ComposeRunner {
   /**
    * Resolves when every service is ready, or has ended as it should. Rejects with a SlipwayError: exit code 2 for a
    * mistake in the file, 3 for the engine or an image, 1 when the services do not become ready. What was started is
-   * removed then. `onVariables` is told what each service gets, before anything of it can be shown.
+   * removed then.
    */
-  up(
-    place: ComposePlace,
-    engine: Engine,
-    onVariables: (variables: Readonly<Record<string, string>>) => void,
-  ): Promise<Project>;
+  up(place: ComposePlace, engine: Engine, run: ComposeUse): Promise<Project>;
+}
+
+export interface ComposeUse {
+  /** The services that will be asked, and where the spec file names them. */
+  readonly asked: readonly { readonly service: string; readonly place: string }[];
+  /** Told what each service gets, before anything of it can be shown. */
+  readonly onVariables: (variables: Readonly<Record<string, string>>) => void;
 }
 
 interface ComposeRun {
@@ -58,7 +61,7 @@ export async function checkServices(
   clock: Clock,
   outcomes: Outcomes,
 ): Promise<readonly Service[]> {
-  const services = plans.map((one) => ({ ...one, container: containerOf(project, one.service, one.plan) }));
+  const services = plans.map((one) => ({ ...one, container: project.container(one.service) }));
   await Promise.all(services.map((one) => conditions(one, (check) => !isLate(check), clock, outcomes)));
   for (const one of services) await commands(one, clock, outcomes);
   await Promise.all(services.map((one) => conditions(one, isLate, clock, outcomes)));
@@ -85,7 +88,11 @@ async function upOrFail(
   outcomes: Outcomes,
 ): Promise<Project | undefined> {
   try {
-    return await compose.up(plan.place, engine, onVariables);
+    const asked = plan.services.map(({ service, plan: own }) => ({
+      service,
+      place: checksOf(own)[0]?.place ?? "spec",
+    }));
+    return await compose.up(plan.place, engine, { asked, onVariables });
   } catch (error) {
     if (!(error instanceof SlipwayError) || (error.exitCode ?? 1) !== 1) throw error;
     const why = error.where === undefined ? error.message : `${error.where}: ${error.message}`;
@@ -95,18 +102,6 @@ async function upOrFail(
     }
     return undefined;
   }
-}
-
-function containerOf(project: Project, service: string, plan: ContainerPlan): Container {
-  const names = project.spec.services.map(({ name }) => name);
-  if (names.includes(service)) return project.container(service);
-  throw new SlipwayError({
-    code: "VERIFY_SPEC_INVALID",
-    where: checksOf(plan)[0]?.place ?? "spec",
-    message: `there is no service "${service}"; there are ${names.join(", ")}`,
-    hint: "Name a service of the Compose file.",
-    exitCode: 2,
-  });
 }
 
 interface Service {

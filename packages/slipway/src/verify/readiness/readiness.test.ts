@@ -3,14 +3,7 @@ import { describe, test } from "node:test";
 import { aService } from "../engines/testing.ts";
 import { ready } from "../spec/ready.ts";
 import type { Readiness } from "./forms.ts";
-import {
-  checkNames,
-  completedFor,
-  leavesOf,
-  longestDeadline,
-  mergeReadyWhen,
-  showLeaf,
-} from "./readiness.ts";
+import { completedFor, leavesOf, longestDeadline, mergeReadyWhen, showLeaf } from "./readiness.ts";
 
 const shown = (readiness: Readiness): string => leavesOf(readiness).map(showLeaf).join("; ");
 const tcp = (port: number) => ({ port, protocol: "tcp" as const });
@@ -50,29 +43,6 @@ describe("what only the service says is put in", () => {
       });
     });
   }
-});
-
-test("a service that is not there is refused at its line, with the one that may be meant", () => {
-  const refusalOf = (name: string) => {
-    try {
-      checkNames({ [name]: ready.health() }, ["db", "web"], new Map([["debug", ["tools"]]]));
-      return undefined;
-    } catch (error) {
-      const { where, message, hint } = error as { where: string; message: string; hint: string };
-      return [/readiness\.test\.ts:\d+:\d+$/.test(where), message, hint];
-    }
-  };
-  assert.equal(refusalOf("db"), undefined);
-  assert.deepEqual(refusalOf("webb"), [
-    true,
-    'there is no service "webb"; there are db, web',
-    'Did you mean "web"?',
-  ]);
-  assert.deepEqual(refusalOf("debug"), [
-    true,
-    'service "debug" is of a profile that is not chosen',
-    'Give describeCompose one of its profiles (profiles: ["tools"]), or leave it out of readyWhen.',
-  ]);
 });
 
 test("several stacks may say it of services of their own, and the same of one", () => {

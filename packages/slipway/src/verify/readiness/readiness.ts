@@ -1,5 +1,5 @@
 /** What can be said of a readiness without looking: its parts, its words, and whether it fits the services. */
-import { nearest, SlipwayError } from "@slipway/base";
+import { SlipwayError } from "@slipway/base";
 import { specError } from "../collect.ts";
 import type { ServiceSpec } from "../engines/engine.ts";
 import { showMatch } from "../text.ts";
@@ -60,29 +60,6 @@ export function showLeaf(leaf: Leaf): string {
 
 export const urlOf = ({ isTls, port, path }: HttpForm): string =>
   `${isTls ? "https" : "http"}://127.0.0.1${port === undefined ? "" : `:${port}`}${path}`;
-
-/** Refuses services that are not there. `inactive`: those of profiles that were not chosen. */
-export function checkNames(
-  readyWhen: ReadyWhen,
-  services: readonly string[],
-  inactive: ReadonlyMap<string, readonly string[]> = new Map(),
-): void {
-  for (const [name, { place }] of Object.entries(readyWhen)) {
-    if (services.includes(name)) continue;
-    const profiles = inactive.get(name);
-    if (profiles !== undefined) {
-      const list = profiles.map((one) => `"${one}"`).join(", ");
-      const hint = `Give describeCompose one of its profiles (profiles: [${list}]), or leave it out of readyWhen.`;
-      throw invalid(place, `service "${name}" is of a profile that is not chosen`, hint);
-    }
-    const near = nearest(name, services);
-    throw invalid(
-      place,
-      `there is no service "${name}"; there are ${services.join(", ")}`,
-      near === undefined ? "Name a service in readyWhen." : `Did you mean "${near}"?`,
-    );
-  }
-}
 
 /** With what only the services say put in: their ports. */
 export const completedFor = (
