@@ -8,7 +8,7 @@ import { bootstrapCluster, createApi, createMemoryClient, createStore, type Pod 
 import { observeOf } from "../config/observe.ts";
 import { newLineBatch } from "../observe/access/parser.ts";
 import { openWarehouse } from "../observe/warehouse/duckdb/open.ts";
-import { writeRecord } from "../release/history/history.ts";
+import { writeRecord } from "../release/history/records.ts";
 import { recordOf } from "../release/testing.ts";
 import { startObserver } from "./observer.ts";
 import { readersOf } from "./readers.ts";

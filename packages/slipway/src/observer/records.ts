@@ -3,7 +3,7 @@ import type { Clock } from "@slipway/base";
 import { isReason } from "@slipway/kube";
 import type { ReleaseFact } from "../observe/collect/pod-labels.ts";
 import type { ReleaseRow } from "../observe/warehouse/warehouse.ts";
-import { mergeRecords, RECORD_LABEL, readRecords } from "../release/history/history.ts";
+import { mergeRecords, RECORD_LABEL, readRecords } from "../release/history/records.ts";
 import { SERVICE_LABEL } from "../release/manifests/render.ts";
 import type { ReleaseRecord, Target } from "../release/model.ts";
 

@@ -4,7 +4,8 @@
  */
 import { prune } from "./apply/prune.ts";
 import { holdsLost, keepingHolds } from "./history/held.ts";
-import { deleteRecord, expired, writeRecord } from "./history/history.ts";
+import { expired } from "./history/history.ts";
+import { deleteRecord, writeRecord } from "./history/records.ts";
 import { repairHistory } from "./history/repair.ts";
 import type { Locked } from "./lock/under-lock.ts";
 import type { ClusterResult, Hold, ReleaseContext, ReleaseRecord, ReleaseResult, Target } from "./model.ts";

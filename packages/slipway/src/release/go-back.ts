@@ -3,8 +3,8 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { type RunOptions, runNumbered, stamped } from "./carry-out.ts";
-import { withoutSecrets } from "./history/history.ts";
 import { type Knowledge, noClusterAnswers, readKnowledge, URGENT_MS } from "./history/knowledge.ts";
+import { withoutSecrets } from "./history/records.ts";
 import {
   type ClusterIdentity,
   checkIdentities,

@@ -4,9 +4,10 @@
  */
 import { goesOnWithout, type RunOptions, runRecord, stamped } from "./carry-out.ts";
 import { settingsOf } from "./engine/wave-settings.ts";
-import { newestHealthy, withoutSecrets } from "./history/history.ts";
+import { newestHealthy } from "./history/history.ts";
 import { describeInterruption } from "./history/interruption.ts";
 import { noClusterAnswers, readKnowledge } from "./history/knowledge.ts";
+import { withoutSecrets } from "./history/records.ts";
 import { checkIdentities, readIdentities } from "./identity.ts";
 import { type LockRequest, underLock } from "./lock/under-lock.ts";
 import type { ReleaseContext, ReleaseRecord, ReleaseResult } from "./model.ts";

@@ -4,8 +4,8 @@ import { SlipwayError } from "@slipway/base";
 import { type KubeClient, statusError } from "@slipway/kube";
 import { answerGate } from "./gates/approval.ts";
 import type { GateRecord } from "./gates/gate.ts";
-import { readRecords, writeRecord } from "./history/history.ts";
 import { hold, unhold } from "./history/hold.ts";
+import { readRecords, writeRecord } from "./history/records.ts";
 import {
   bindingsOf,
   type ClusterIdentity,

@@ -4,7 +4,7 @@
  * Nothing is written here, so what is refused leaves no trace in the cluster.
  */
 
-import { mergeRecords, readRecords } from "./history/history.ts";
+import { mergeRecords, readRecords } from "./history/records.ts";
 import { checkIdentities, identityWarnings, readIdentities } from "./identity.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "./model.ts";
 import { planTarget, type ReleasePlan } from "./plan/plan.ts";

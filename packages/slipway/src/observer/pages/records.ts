@@ -3,8 +3,8 @@
  * so they are watched rather than read again and again, where the rights allow that; and never read twice at a time.
  */
 import type { Clock } from "@slipway/base";
-import { RECORD_LABEL } from "../../release/history/history.ts";
 import { readKnowledge } from "../../release/history/knowledge.ts";
+import { RECORD_LABEL } from "../../release/history/records.ts";
 import { readLock } from "../../release/lock/lease.ts";
 import { SERVICE_LABEL } from "../../release/manifests/render.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../../release/model.ts";

@@ -8,7 +8,7 @@ import type { ReleaseNews } from "../events.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { GateRecord } from "../gates/gate.ts";
 import { heldAfter } from "../history/held-after.ts";
-import { writeRecord } from "../history/history.ts";
+import { writeRecord } from "../history/records.ts";
 import type { HookRecord } from "../hooks/hook.ts";
 import type { ClusterRecord, Outcome, ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import type { ClusterState, WaveState } from "./decide.ts";

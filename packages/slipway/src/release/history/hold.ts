@@ -10,7 +10,8 @@ import { SlipwayError } from "@slipway/base";
 import type { HandHold, Hold, ReleaseContext, ReleaseRecord } from "../model.ts";
 import { chooseTarget } from "../rollback.ts";
 import { holdsIn } from "./held.ts";
-import { heldBy, runningIn, writeRecord } from "./history.ts";
+import { heldBy, runningIn } from "./history.ts";
+import { writeRecord } from "./records.ts";
 import { readTrusted } from "./trusted.ts";
 
 export interface HoldChange {

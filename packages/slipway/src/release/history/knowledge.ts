@@ -2,7 +2,7 @@
 import { SlipwayError } from "@slipway/base";
 import { cannotBeAsked, isUnreachable, whyUnreachable } from "../apply/apply.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
-import { mergeRecords, readRecords } from "./history.ts";
+import { mergeRecords, readRecords } from "./records.ts";
 
 export interface Knowledge {
   readonly records: readonly ReleaseRecord[];

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AnyObject, Pod, Secret } from "@slipway/kube";
 import { apiClient, recordOf } from "../testing.ts";
-import { writeRecord } from "./history.ts";
 import { collectImages, neededImages } from "./needed-images.ts";
+import { writeRecord } from "./records.ts";
 
 const digest = (letter: string): string => `sha256:${letter.repeat(64)}`;
 const reference = (letter: string): string => `127.0.0.1:5000/shop/web:${letter}@${digest(letter)}`;

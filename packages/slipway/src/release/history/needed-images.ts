@@ -5,7 +5,7 @@
 import { SlipwayError } from "@slipway/base";
 import type { KubeClient, Pod, Secret } from "@slipway/kube";
 import { SERVICE_LABEL } from "../manifests/render.ts";
-import { RECORD_LABEL, readShelf } from "./history.ts";
+import { RECORD_LABEL, readShelf } from "./records.ts";
 
 /** References as manifests write them: `host/repository:tag@sha256:…`, `redis:7`. Rejects when any part is unknown. */
 export async function neededImages(clients: readonly KubeClient[]): Promise<ReadonlySet<string>> {

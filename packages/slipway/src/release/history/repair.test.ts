@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { KubeClient, Secret } from "@slipway/kube";
 import type { Target } from "../model.ts";
 import { apiClient, recordOf as record } from "../testing.ts";
-import { readRecords, readShelf, type Shelf, writeRecord } from "./history.ts";
+import { readRecords, readShelf, type Shelf, writeRecord } from "./records.ts";
 import { repairHistory, repairsOf } from "./repair.ts";
 
 const place = { service: "shop", namespace: "default" };

@@ -15,7 +15,7 @@ import {
   readShelf,
   type Shelf,
   writeRecord,
-} from "./history.ts";
+} from "./records.ts";
 
 export interface Repair {
   readonly cluster: string;

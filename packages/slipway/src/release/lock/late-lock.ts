@@ -4,7 +4,7 @@
  */
 import { SlipwayError } from "@slipway/base";
 import { ensureNamespace } from "../apply/apply.ts";
-import { readRecords } from "../history/history.ts";
+import { readRecords } from "../history/records.ts";
 import type { ReleaseContext, ReleaseRecord, Target } from "../model.ts";
 import { type HeldLock, takeLock } from "./lock.ts";
 

@@ -5,9 +5,9 @@
 import { SlipwayError } from "@slipway/base";
 import { cannotBeAsked, ensureNamespace, isUnreachable, whyUnreachable } from "../apply/apply.ts";
 import type { ReleaseNews } from "../events.ts";
-import { mergeRecords, readRecords, writeRecord } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers } from "../history/knowledge.ts";
+import { mergeRecords, readRecords, writeRecord } from "../history/records.ts";
 import type { ReleaseContext, ReleaseRecord, StolenLock, Target } from "../model.ts";
 import { unreachableRefusal } from "../plan/refusals.ts";
 import { describeFreeze, type LockHolder } from "./lease.ts";

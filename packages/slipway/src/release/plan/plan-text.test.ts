@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { KubeClient } from "@slipway/kube";
 import { statusError } from "@slipway/kube";
 import { applyObjects } from "../apply/apply.ts";
-import { writeRecord } from "../history/history.ts";
+import { writeRecord } from "../history/records.ts";
 import type { ReleaseRecord, RenderedRelease } from "../model.ts";
 import { apiClient, contextOf, rendered } from "../testing.ts";
 import { planRelease } from "./plan.ts";

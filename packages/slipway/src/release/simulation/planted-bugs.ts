@@ -113,7 +113,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     seed: 494,
     edits: [
       {
-        file: "history/history.ts",
+        file: "history/records.ts",
         from: "if (fence > record.fence) {",
         to: "if (false && fence > record.fence) {",
       },
@@ -312,7 +312,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     seed: 30,
     edits: [
       {
-        file: "history/history.ts",
+        file: "history/records.ts",
         from: "if (known === undefined || isNewer(record, known)) newest.set(record.number, record);",
         to: "if (known === undefined || isNewer(known, record)) newest.set(record.number, record);",
       },

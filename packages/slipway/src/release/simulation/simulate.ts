@@ -11,7 +11,7 @@ import { SlipwayError } from "@slipway/base";
 import { Violation } from "@slipway/cluster";
 import { createMemoryClient } from "@slipway/kube";
 import type { ReleaseEvent } from "../events.ts";
-import { readRecords } from "../history/history.ts";
+import { readRecords } from "../history/records.ts";
 import { LOCK_TTL_MS } from "../lock/lease.ts";
 import type { ReleaseRecord, ReleaseResult, RenderedRelease } from "../model.ts";
 import { deploy, rollback } from "../release.ts";

@@ -9,9 +9,10 @@ import { waitingGate } from "../gates/approval.ts";
 import type { GateRecord } from "../gates/gate.ts";
 import { type GoneCluster, goneClusters } from "../history/gone.ts";
 import { holdsIn } from "../history/held.ts";
-import { runningIn, withoutSecrets } from "../history/history.ts";
+import { runningIn } from "../history/history.ts";
 import { describeInterruption } from "../history/interruption.ts";
 import { noClusterAnswers, PATIENT_MS, type ReadOptions, readKnowledge } from "../history/knowledge.ts";
+import { withoutSecrets } from "../history/records.ts";
 import {
   type ClusterIdentity,
   checkIdentities,
