@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type Cluster, startCluster } from "@slipway/cluster";
 import type { AnyObject, Namespace } from "@slipway/kube";
-import { type CorpusCase, loadCases, loadObjects } from "../packages/slipway/src/corpus/case.ts";
+import { type CorpusCase, loadCases } from "../packages/slipway/src/corpus/case.ts";
+import { loadObjects } from "../packages/slipway/src/corpus/objects.ts";
 import { isSimulated, simulatedBehaviour, withImages } from "./embedded.ts";
 import { assertSaid, casesFor, isQuick, runCase, taking } from "./running.ts";
 

@@ -15,13 +15,8 @@ import {
   type Pod,
   StatusError,
 } from "@slipway/kube";
-import {
-  type CaseObjects,
-  type CorpusCase,
-  loadObjects,
-  parseObjects,
-  type Step,
-} from "../../packages/slipway/src/corpus/case.ts";
+import type { CorpusCase, Step } from "../../packages/slipway/src/corpus/case.ts";
+import { type CaseObjects, loadObjects, parseObjects } from "../../packages/slipway/src/corpus/objects.ts";
 import type { HollowNodes } from "./hollow.ts";
 import type { Machine } from "./machine.ts";
 import { names } from "./neutral.ts";

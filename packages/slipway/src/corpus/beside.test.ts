@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { amongThree, neighbourOf, withNeighbours } from "./beside.ts";
-import { type CorpusCase, loadCases, loadObjects } from "./case.ts";
+import { type CorpusCase, loadCases } from "./case.ts";
+import { loadObjects } from "./objects.ts";
 import { readRecording } from "./recording.ts";
 import { type CaseResult, runCase } from "./run-case.ts";
 

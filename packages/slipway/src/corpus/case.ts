@@ -2,16 +2,13 @@
  * A case of the corpus: a change to a running service, what the cluster is made to do, and what a tired person should
  * be told. `corpus/README.md` explains the folder; this file is its format.
  *
- * `case.yaml` says what is expected, `before.yaml` (default: `corpus/base.yaml`) runs and is healthy, `after.yaml` is
- * the change. Documents of `after.yaml` are strategic-merge patches of the object with the same kind and name, or new
- * objects. `world.yaml` is what else the namespace holds: quotas, claims, autoscalers, other people's pods.
+ * `case.yaml` says what is expected and is read here; the objects beside it are read in `objects.ts`.
  */
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { parseDuration, readTextIfExists, SlipwayError } from "@slipway/base";
-import { type AnyObject, applyStrategicPatch, schemaOf } from "@slipway/kube";
-import { parseAllDocuments, parse as parseYaml } from "yaml";
+import { parse as parseYaml } from "yaml";
 import * as z from "zod";
 import type { CauseCode } from "../release/judge/causes.ts";
 import { type Decisive, decisiveSchema } from "./signal.ts";
@@ -316,18 +313,18 @@ export function parseCase(text: string, id: string, kind: CaseKind, directory: s
   try {
     document = parseYaml(text);
   } catch (error) {
-    throw invalid(where, error instanceof Error ? error.message : String(error));
+    throw invalidCase(where, error instanceof Error ? error.message : String(error));
   }
   const parsed = caseSchema.safeParse(document);
-  if (!parsed.success) throw invalid(where, z.prettifyError(parsed.error));
+  if (!parsed.success) throw invalidCase(where, z.prettifyError(parsed.error));
   const { steps: rawSteps, bake, linger, atMost, ...rest } = parsed.data;
   const steps = rawSteps.map(({ at, ...action }, index): Step => {
     const step = stepAction.safeParse(action);
-    if (!step.success) throw invalid(where, `steps[${index}]: ${z.prettifyError(step.error)}`);
+    if (!step.success) throw invalidCase(where, `steps[${index}]: ${z.prettifyError(step.error)}`);
     return { atMs: at, ...step.data };
   });
   const problem = contradiction(parsed.data, id, kind);
-  if (problem !== undefined) throw invalid(where, problem);
+  if (problem !== undefined) throw invalidCase(where, problem);
   return {
     because: undefined,
     plays: undefined,
@@ -367,7 +364,7 @@ function contradiction(one: z.infer<typeof caseSchema>, id: string, kind: CaseKi
   return undefined;
 }
 
-function invalid(where: string, message: string): SlipwayError {
+export function invalidCase(where: string, message: string): SlipwayError {
   return new SlipwayError({
     code: "CORPUS_CASE_INVALID",
     where,
@@ -377,12 +374,12 @@ function invalid(where: string, message: string): SlipwayError {
   });
 }
 
-const KINDS = ["failures", "transients"] as const;
+export const CASE_KINDS = ["failures", "transients"] as const;
 
 /** All cases below a corpus folder, failures first, each kind by name. */
 export async function loadCases(corpus: string): Promise<readonly CorpusCase[]> {
   const cases: CorpusCase[] = [];
-  for (const kind of KINDS) {
+  for (const kind of CASE_KINDS) {
     for (const id of (await readdir(join(corpus, kind))).sort()) {
       const directory = join(corpus, kind, id);
       const text = await readTextIfExists(join(directory, "case.yaml"));
@@ -391,75 +388,12 @@ export async function loadCases(corpus: string): Promise<readonly CorpusCase[]> 
   }
   const ids = new Map<string, CorpusCase>();
   for (const one of cases) {
-    if (ids.has(one.id)) throw invalid(`corpus/${one.kind}/${one.id}`, "another case has the same name");
+    if (ids.has(one.id)) throw invalidCase(`corpus/${one.kind}/${one.id}`, "another case has the same name");
     ids.set(one.id, one);
   }
   for (const { id, kind, plays } of cases) {
     if (plays !== undefined && !ids.has(plays))
-      throw invalid(`corpus/${kind}/${id}/case.yaml`, `plays: there is no case "${plays}"`);
+      throw invalidCase(`corpus/${kind}/${id}/case.yaml`, `plays: there is no case "${plays}"`);
   }
   return cases;
-}
-
-/** The service before and after the change, in the order of an apply, and what else is in the namespace. */
-export interface CaseObjects {
-  readonly before: readonly AnyObject[];
-  readonly after: readonly AnyObject[];
-  readonly world: readonly AnyObject[];
-}
-
-/** A case that plays another's recording is about that one's objects. */
-export async function loadObjects(one: CorpusCase): Promise<CaseObjects> {
-  const corpus = join(one.directory, "../..");
-  const folder =
-    one.plays === undefined
-      ? one.directory
-      : ((await firstExisting(KINDS.map((kind) => join(corpus, kind, one.plays as string)))) ??
-        one.directory);
-  const read = async (name: string): Promise<readonly AnyObject[]> =>
-    parseObjects((await readTextIfExists(join(folder, name))) ?? "", join(relative(corpus, folder), name));
-  const own = await read("before.yaml");
-  const base = (await readTextIfExists(join(corpus, "base.yaml"))) ?? "";
-  const before = own.length > 0 ? own : parseObjects(base, "base.yaml");
-  return { before, after: change(before, await read("after.yaml")), world: await read("world.yaml") };
-}
-
-async function firstExisting(folders: readonly string[]): Promise<string | undefined> {
-  for (const folder of folders) {
-    if ((await readTextIfExists(join(folder, "case.yaml"))) !== undefined) return folder;
-  }
-  return undefined;
-}
-
-export function parseObjects(text: string, where: string): readonly AnyObject[] {
-  return parseAllDocuments(text).flatMap((document) => {
-    if (document.errors.length > 0) throw invalid(where, document.errors[0]?.message ?? "is not YAML");
-    const object = document.toJS() as AnyObject | null;
-    if (object === null) return [];
-    if (object.kind === undefined || object.metadata?.name === undefined)
-      throw invalid(where, "every document needs a kind and metadata.name");
-    return [object];
-  });
-}
-
-/**
- * `before` with each document of `changes` merged into the object of its kind and name, or added. Of a kind whose
- * fields are not known here (StatefulSet, DaemonSet) the document is the whole object.
- */
-export function change(before: readonly AnyObject[], changes: readonly AnyObject[]): readonly AnyObject[] {
-  const isSame = (a: AnyObject, b: AnyObject): boolean =>
-    a.kind === b.kind && a.metadata.name === b.metadata.name;
-  const merged = before.map((object) =>
-    changes
-      .filter((one) => isSame(one, object))
-      .reduce<AnyObject>(
-        (current, patch) =>
-          schemaOf(object.apiVersion, object.kind) === undefined
-            ? patch
-            : applyStrategicPatch(current, patch, object.apiVersion, object.kind),
-        object,
-      ),
-  );
-  // What is new comes first, as a ConfigMap must be there before the pods that read it.
-  return [...changes.filter((one) => !before.some((object) => isSame(one, object))), ...merged];
 }

@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import { type Random, SlipwayError, seededRandom } from "@slipway/base";
 import { amongThree, neighbourOf, withNeighbours } from "./beside.ts";
-import { type CaseKind, type CorpusCase, loadCases, loadObjects } from "./case.ts";
+import { type CaseKind, type CorpusCase, loadCases } from "./case.ts";
+import { loadObjects } from "./objects.ts";
 import { type Recording, readRecording } from "./recording.ts";
 import { type CaseResult, type PlayedCase, runCase } from "./run-case.ts";
 import { type CorpusScore, score } from "./score.ts";

@@ -5,7 +5,7 @@
 import type { ObserveConfig, Slo } from "../config/observe.ts";
 import type { LineBatch } from "../observe/access/batch.ts";
 import type { Standing } from "../observe/alerts/alerts.ts";
-import type { CountsView } from "../observe/alerts/findings.ts";
+import type { CountsView } from "../observe/alerts/facts.ts";
 import { PAGE_WINDOWS, TICKET_WINDOWS } from "../observe/alerts/rules.ts";
 import type { Distribution, Family, Sample } from "../observe/prometheus/metrics.ts";
 import { boundsWith, CLASSES, RequestTotals } from "../observe/prometheus/request-totals.ts";

@@ -6,7 +6,7 @@
 import { type Clock, SlipwayError } from "@slipway/base";
 import type { Alert, Signal } from "./alert.ts";
 import { type Change, decide, isOpen } from "./decide.ts";
-import type { CountsView } from "./findings.ts";
+import type { CountsView } from "./facts.ts";
 import type { AlertStore, Kept, Mute } from "./kept.ts";
 import type { Rule } from "./rules.ts";
 import { digestOf, type ReleaseFacts, type Story, storyOf } from "./story.ts";

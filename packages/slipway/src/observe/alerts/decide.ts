@@ -12,7 +12,8 @@
  */
 import { createHash } from "node:crypto";
 import type { Alert, Finding, Signal } from "./alert.ts";
-import { type CountsView, type FirstError, findingsOf, NEWS_AGAIN_MS, QUIET_MINUTES } from "./findings.ts";
+import { type CountsView, QUIET_MINUTES } from "./facts.ts";
+import { type FirstError, findingsOf, NEWS_AGAIN_MS } from "./findings.ts";
 import type { Rule, Severity } from "./rules.ts";
 
 export interface Memory {

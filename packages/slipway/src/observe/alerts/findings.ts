@@ -1,17 +1,23 @@
-/** What the rules say of the counts at one moment. Pure: numbers in, findings out. */
+/** What the rules say of the counts at one moment. Pure: numbers in, findings out. The rules of burn rates: `burn.ts`. */
 import { assertNever } from "@slipway/base";
 import type { Each } from "../../config/observe.ts";
-import type { Counts, Of } from "../counts/counts.ts";
+import type { Of } from "../counts/counts.ts";
 import { quantile, upperMs } from "../counts/histogram.ts";
-import type { Sums } from "../counts/series.ts";
-import type { Fact, Finding, Signal } from "./alert.ts";
-import type { BurnWindow, Rule } from "./rules.ts";
-import { number, percent, span, times } from "./words.ts";
-
-export type CountsView = Pick<
-  Counts,
-  "services" | "clusters" | "releases" | "sum" | "times" | "newestMs" | "failedRoutes" | "samples"
->;
+import type { Finding, Signal } from "./alert.ts";
+import { burn, LEAST_REQUESTS } from "./burn.ts";
+import {
+  type CountsView,
+  culprit,
+  finding,
+  MINUTE_MS,
+  QUIET_MINUTES,
+  REOPEN_MS,
+  requestsIn,
+  samplesOf,
+  where,
+} from "./facts.ts";
+import type { Rule } from "./rules.ts";
+import { number, span } from "./words.ts";
 
 /** A release that has failed requests: when the first was seen and when the last. */
 export interface FirstError {
@@ -26,20 +32,10 @@ export interface Seen {
   readonly watchedSince: number;
 }
 
-const MINUTE_MS = 60_000;
-/** With fewer in the short window a ratio says nothing: 1 of 3 is 33 %. */
-export const LEAST_REQUESTS = 10;
-/** One error in 50 requests is 2 %, over the 1.44 % of 14.4× at 99.9 %: errors must be several. */
-export const LEAST_ERRORS = 3;
 /** A release's first failures are news for so long; what goes on is the matter of what is promised. */
 const NEWS_MS = 30 * MINUTE_MS;
 /** After a day without any, a failure is news again. */
 export const NEWS_AGAIN_MS = 24 * 60 * MINUTE_MS;
-export const QUIET_MINUTES = 5;
-/** A ticket is about what goes on: an outage that is over within the hour has called somebody already. */
-export const TICKET_FOR_MS = 60 * MINUTE_MS;
-export const STILL_MINUTES = [5, 30, 120];
-const REOPEN_MS = 15 * MINUTE_MS;
 /** Below it, the burn rates' guard (10 requests in 5 min) keeps them silent most of the time: 72 · 10 in 6 h. */
 export const LOW_TRAFFIC = 720;
 
@@ -122,92 +118,6 @@ function firstErrors(
       }),
     ];
   });
-}
-
-function burn(
-  counts: CountsView,
-  rule: Extract<Rule, { kind: "burn" }>,
-  service: string,
-  now: number,
-): readonly Finding[] {
-  const bad = (sums: Sums): number => (rule.of === "availability" ? sums.errors : sums.slow);
-  const recent = counts.sum({ service }, now, QUIET_MINUTES);
-  const group =
-    rule.severity === "page" ? `${rule.of === "availability" ? "5xx" : "slow"}|${service}` : undefined;
-  if (recent.requests === 0) {
-    const nothing = { key: "", group, title: "", facts: [], samples: [], state: "unknown" as const };
-    return [finding(rule, service, nothing)];
-  }
-  const window = rule.windows.find((one) => isBurning(one, rule.budget, bad, counts, service, now));
-  if (window === undefined) return [];
-  const { longMinutes, shortMinutes, factor } = window;
-  const short = counts.sum({ service }, now, shortMinutes);
-  const ratio = bad(short) / short.requests;
-  const release = culprit(counts, { service }, now, shortMinutes, bad);
-  const promised = percent(1 - rule.budget);
-  const what =
-    rule.of === "availability"
-      ? "of requests fail (5xx)"
-      : `of requests take longer than ${span(rule.targetMs ?? 0)}`;
-  const facts: Fact[] = [
-    {
-      name: rule.of === "availability" ? "5xx" : "slow",
-      value: `${number(bad(short))} of ${requestsIn(short.requests, shortMinutes)}`,
-    },
-    {
-      name: "budget",
-      value: `burns ${times(ratio / rule.budget)} as fast as ${promised} allows (over ${factor}× in ${span(longMinutes * MINUTE_MS)} and ${span(shortMinutes * MINUTE_MS)})`,
-    },
-  ];
-  return [
-    finding(rule, service, {
-      key: "",
-      group,
-      release,
-      forMs: rule.severity === "ticket" ? TICKET_FOR_MS : 0,
-      title: `${service}: ${percent(ratio)} ${what}`,
-      facts: rule.of === "availability" ? [...facts, ...where(counts, { service }, now)] : facts,
-      samples: rule.of === "availability" ? samplesOf(counts, { service }, now) : [],
-    }),
-  ];
-}
-
-function isBurning(
-  { factor, longMinutes, shortMinutes }: BurnWindow,
-  budget: number,
-  bad: (sums: Sums) => number,
-  counts: CountsView,
-  service: string,
-  now: number,
-): boolean {
-  const threshold = factor * budget;
-  const short = counts.sum({ service }, now, shortMinutes);
-  if (short.requests < LEAST_REQUESTS || bad(short) < LEAST_ERRORS) return false;
-  if (bad(short) / short.requests <= threshold) return false;
-  const long = counts.sum({ service }, now, longMinutes);
-  if (bad(long) / long.requests <= threshold) return false;
-  return isStillBurning(threshold, shortMinutes, bad, counts, service, now);
-}
-
-/**
- * After an outage the longer "short" windows stay above their threshold for up to 6 h, and nobody shall be kept awake
- * by what has been repaired. So the shortest window that can tell is asked too: one in which this burn would show at
- * least 5 failures. It has ended where there is not even a quarter of them. (Of 5 expected, chance gives 0 or 1 in 4 %.)
- */
-function isStillBurning(
-  threshold: number,
-  shortMinutes: number,
-  bad: (sums: Sums) => number,
-  counts: CountsView,
-  service: string,
-  now: number,
-): boolean {
-  for (const minutesBack of STILL_MINUTES.filter((one) => one < shortMinutes)) {
-    const sums = counts.sum({ service }, now, minutesBack);
-    const expected = sums.requests * threshold;
-    if (expected >= 5) return 4 * bad(sums) >= expected;
-  }
-  return true;
 }
 
 function lowTraffic(
@@ -379,84 +289,4 @@ function signalled(signal: Signal): Finding {
     facts,
     samples: [],
   };
-}
-
-function finding(
-  rule: Pick<Rule, "name" | "severity">,
-  service: string,
-  found: Pick<Finding, "title" | "facts" | "samples" | "group"> &
-    Partial<Pick<Finding, "state" | "cluster" | "release" | "forMs" | "reopenMs">> & { readonly key: string },
-): Finding {
-  const { key, ...rest } = found;
-  return {
-    fingerprint: [rule.name, service, key].filter((part) => part !== "").join("|"),
-    rule: rule.name,
-    severity: rule.severity,
-    service,
-    state: "wrong",
-    forMs: 0,
-    reopenMs: REOPEN_MS,
-    cluster: "",
-    release: undefined,
-    ...rest,
-  };
-}
-
-/** The release that at least four of five failures, or slow requests, come from: a rollback of it would help. */
-function culprit(
-  counts: CountsView,
-  of: Of,
-  now: number,
-  minutesBack: number,
-  bad: (sums: Sums) => number = ({ errors }) => errors,
-): number | undefined {
-  const all = bad(counts.sum(of, now, minutesBack));
-  return counts
-    .releases(of.service)
-    .find((release) => release > 0 && bad(counts.sum({ ...of, release }, now, minutesBack)) >= 0.8 * all);
-}
-
-function where(counts: CountsView, of: Of, now: number, minutesBack = QUIET_MINUTES): readonly Fact[] {
-  const routes = counts.failedRoutes(of).slice(0, 3);
-  const clusters = counts
-    .clusters(of.service)
-    .map((cluster) => ({ cluster, errors: counts.sum({ ...of, cluster }, now, minutesBack).errors }))
-    .filter(({ errors }) => errors > 0);
-  return [
-    ...(routes.length === 0
-      ? []
-      : [
-          {
-            name: "top route",
-            value: routes.map(({ route, count }) => `${route} (${number(count)})`).join(", "),
-          },
-        ]),
-    ...(clusters.length === 0
-      ? []
-      : [
-          {
-            name: clusters.length === 1 ? "cluster" : "clusters",
-            value: clusters
-              .map(
-                ({ cluster, errors }) => `${cluster === "" ? "none reached" : cluster} (${number(errors)})`,
-              )
-              .join(", "),
-          },
-        ]),
-  ];
-}
-
-function samplesOf(
-  counts: CountsView,
-  of: Of,
-  now: number,
-  minutesBack = 2 * QUIET_MINUTES,
-): readonly string[] {
-  return counts
-    .samples(of, now - minutesBack * MINUTE_MS)
-    .map(({ at, text }) => `${new Date(at).toISOString().slice(11, 19)} ${text}`);
-}
-
-function requestsIn(requests: number, minutesBack: number): string {
-  return `${number(requests)} request${requests === 1 ? "" : "s"} in ${span(minutesBack * MINUTE_MS)}`;
 }

@@ -9,13 +9,8 @@
  */
 import { assertNever } from "@slipway/base";
 import type { Each, ObserveConfig } from "../../config/observe.ts";
-import {
-  LEAST_ERRORS,
-  LEAST_REQUESTS,
-  LOW_TRAFFIC,
-  STILL_MINUTES,
-  TICKET_FOR_MS,
-} from "../alerts/findings.ts";
+import { LEAST_ERRORS, LEAST_REQUESTS, STILL_MINUTES, TICKET_FOR_MS } from "../alerts/burn.ts";
+import { LOW_TRAFFIC } from "../alerts/findings.ts";
 import {
   type BurnWindow,
   PAGE_WINDOWS,
