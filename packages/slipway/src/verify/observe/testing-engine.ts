@@ -109,7 +109,8 @@ class MachineContainer implements Container {
     child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#stderr += text));
     this.#ended = new Promise((resolve) => child.on("close", () => resolve()));
     return new Promise((resolve, reject) => {
-      child.on("spawn", resolve);
+      // What ends at once has ended then: on a busy machine it may take longer than a server needs to be ready.
+      child.on(program === "true" ? "close" : "spawn", () => resolve());
       child.on("error", (error) =>
         reject(new SlipwayError({ code: "CONTAINER_NOT_STARTED", message: error.message, cause: error })),
       );
