@@ -12,26 +12,14 @@
  *   root: config.root, commitTimeMs, revision, isLocal: true, allowHostBases: [],
  * });
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { exec, readTextIfExists, SlipwayError } from "@slipway/base";
+import { readTextIfExists, SlipwayError } from "@slipway/base";
 import type { ImageSourceConfig } from "../config/types.ts";
 import { importArchive } from "./archive.ts";
 import { makeDocuments } from "./attest/attach.ts";
-import {
-  completeHistory,
-  nameOf,
-  plainConfig,
-  refuseTriggers,
-  scratch,
-  sorted,
-  toOci,
-} from "./base-image.ts";
+import { completeHistory, nameOf, plainConfig, refuseTriggers, scratch, toOci } from "./base-image.ts";
 import {
   baseMissing,
-  commandFailed,
-  expandAt,
   expandFrom,
   firstRun,
   foreignRun,
@@ -41,6 +29,7 @@ import {
   targetStage,
 } from "./build-faults.ts";
 import { type SourceHistory, sourceDates } from "./dockerfile/dates.ts";
+import { globalArgsOf, stagePlatforms, unusedArgs } from "./dockerfile/global-args.ts";
 import {
   type Dockerfile,
   findStage,
@@ -55,9 +44,9 @@ import { parseIgnore } from "./dockerfile/patterns.ts";
 import type { RunPorts } from "./dockerfile/run.ts";
 import { buildStage, type StageImage } from "./dockerfile/stage.ts";
 import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
-import type { Variables } from "./dockerfile/words.ts";
 import { buildWithEngine } from "./engine/build.ts";
 import { askPrograms, type Builder, type Engine, findEngine } from "./engine/engine.ts";
+import { imageOfCommand } from "./from-command.ts";
 import { isHostBase } from "./host/host-base.ts";
 import type { BuiltImage } from "./image.ts";
 import { bare } from "./index-entries.ts";
@@ -65,7 +54,6 @@ import { ImageFiles } from "./layers.ts";
 import type { ImageLayout } from "./layout.ts";
 import {
   type Descriptor,
-  digestOf,
   encodeDocument,
   hostPlatform,
   type ImageConfigFile,
@@ -73,16 +61,15 @@ import {
   type ImageManifest,
   MEDIA,
   type Platform,
-  parsePlatform,
-  showPlatform,
 } from "./oci.ts";
-import { formatReference, parseReference } from "./reference.ts";
+import { type PullPorts, pullImage } from "./pull.ts";
 import type { RegistryClient } from "./registry/client.ts";
 import type { BinfmtMisc } from "./run/foreign.ts";
 import type { RunSandbox } from "./run/sandbox.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";
 import { wholeLines } from "./whole-lines.ts";
+import { writeImage } from "./write-image.ts";
 
 export interface BuildOptions {
   readonly images: readonly ImageSourceConfig[];
@@ -156,28 +143,6 @@ async function buildEach(options: BuildOptions): Promise<readonly BuiltImage[]> 
     });
   }
   return built;
-}
-
-/** `TARGETPLATFORM`, `TARGETARCH`, …: the arguments that every Dockerfile has. */
-const platformArgs = (prefix: string, platform: Platform): Variables => ({
-  [`${prefix}PLATFORM`]: showPlatform(platform),
-  [`${prefix}OS`]: platform.os,
-  [`${prefix}ARCH`]: platform.architecture,
-  [`${prefix}VARIANT`]: platform.variant ?? "",
-});
-
-/** The registry's failure, at the place that named the image. */
-function atPlace(error: unknown, where: string): unknown {
-  if (!(error instanceof SlipwayError) || error.where === where) return error;
-  const { code, message, hint, exitCode } = error;
-  return new SlipwayError({
-    code,
-    where,
-    message: error.where === undefined ? message : `${error.where}: ${message}`,
-    hint,
-    cause: error,
-    exitCode,
-  });
 }
 
 class ImageBuild {
@@ -285,12 +250,35 @@ class ImageBuild {
       case "node":
         return this.#fromNode(image.name, from, path);
       case "ref":
-        return this.#pull(from.ref, image.name, this.#platform);
+        return pullImage(this.#pullPorts(image.name), from.ref, image.name, this.#platform);
       case "archive":
         return importArchive(from.archive, this.#options.layout, this.#platform);
       case "command":
         return this.#fromCommand(image.name, from.command);
     }
+  }
+
+  #pullPorts(image: string): PullPorts {
+    const { layout, registry, onProgress } = this.#options;
+    return {
+      layout,
+      registry,
+      onWarning: (message) => onProgress?.({ kind: "warning", image, message }),
+    };
+  }
+
+  #fromCommand(image: string, command: readonly string[]): Promise<Descriptor> {
+    const { env = process.env, layout, onProgress, root, signal } = this.#options;
+    return imageOfCommand({
+      image,
+      command,
+      root,
+      env,
+      platform: this.#platform,
+      layout,
+      signal,
+      onOutput: (text) => onProgress?.({ kind: "output", image, text }),
+    });
   }
 
   // A Dockerfile
@@ -302,12 +290,16 @@ class ImageBuild {
   ): Promise<Descriptor> {
     const where = relative(this.#options.root, from.dockerfile) || from.dockerfile;
     const dockerfile = parseDockerfile(await readDockerfile(from.dockerfile, name), where);
-    const globalArgs = this.#globalArgs(dockerfile, from.args);
+    const globalArgs = globalArgsOf(dockerfile, from.args, this.#platform);
     const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
     const stages = neededStages(dockerfile, fromOf, targetStage(dockerfile, from.target, name));
     const engine = await this.#engineFor(name, dockerfile, stages, fromOf);
     if (engine === undefined) refuseUnsupported(dockerfile, stages, name);
-    this.#warnUnusedArgs(name, dockerfile, from.args);
+    const unused = unusedArgs(dockerfile, from.args);
+    if (unused.length > 0) {
+      const message = `${where}: no ARG takes the build argument ${unused.join(", ")}`;
+      this.#options.onProgress?.({ kind: "warning", image: name, message });
+    }
     const runLine = engine === undefined ? firstRun(stages) : undefined;
     // Before anything is built: whether this machine lets commands run at all.
     if (runLine !== undefined) await this.#openSandbox(`${where}:${runLine}`);
@@ -344,7 +336,7 @@ class ImageBuild {
     }
     const dates = sourceDates(this.#options.history, from, context);
     const results = new Map<Stage, StageImage>();
-    const platforms = this.#stagePlatforms(dockerfile, stages, fromOf, globalArgs);
+    const platforms = stagePlatforms(dockerfile, stages, fromOf, globalArgs, this.#platform);
     for (const [stage, platform] of platforms) await this.#refuseForeignRun(stage, platform, where);
     for (const [stage, platform] of platforms) {
       const base = findStage(dockerfile, fromOf(stage), stage.index);
@@ -480,62 +472,11 @@ class ImageBuild {
     return versions?.[image] ?? { commitTimeMs, revision };
   }
 
-  /** ARG before the first FROM, under the names that Docker gives by itself. */
-  #globalArgs(dockerfile: Dockerfile, buildArgs: Variables): Variables {
-    const values: Record<string, string> = {
-      ...platformArgs("TARGET", this.#platform),
-      ...platformArgs("BUILD", hostPlatform()),
-    };
-    for (const instruction of dockerfile.globalArgs) {
-      const equals = instruction.text.indexOf("=");
-      const name = equals < 0 ? instruction.text : instruction.text.slice(0, equals);
-      const given = buildArgs[name];
-      if (given !== undefined) values[name] = given;
-      else if (equals >= 0) {
-        values[name] = expandAt(dockerfile, instruction.line, instruction.text.slice(equals + 1), values);
-      }
-    }
-    return values;
-  }
-
-  /** In the order of the stages; one that starts from another is for the same machine. */
-  #stagePlatforms(
-    dockerfile: Dockerfile,
-    stages: readonly Stage[],
-    fromOf: (stage: Stage) => string,
-    globalArgs: Variables,
-  ): ReadonlyMap<Stage, Platform> {
-    const platforms = new Map<Stage, Platform>();
-    for (const stage of stages) {
-      const base = findStage(dockerfile, fromOf(stage), stage.index);
-      const own =
-        base === undefined ? this.#stagePlatform(dockerfile, stage, globalArgs) : platforms.get(base);
-      platforms.set(stage, own as Platform);
-    }
-    return platforms;
-  }
-
   async #refuseForeignRun(stage: Stage, platform: Platform, where: string): Promise<void> {
     if (firstRun([stage]) === undefined) return;
     const { foreignHere } = await import("./run/binfmt-misc.ts");
     const foreign = await foreignHere(platform, this.#options.binfmtMisc);
     if (foreign !== undefined) throw foreignRun(stage, platform, foreign, where);
-  }
-
-  #stagePlatform(dockerfile: Dockerfile, stage: Stage, globalArgs: Variables): Platform {
-    if (stage.platform === undefined) return this.#platform;
-    const text = expandAt(dockerfile, stage.line, stage.platform, globalArgs);
-    return parsePlatform(text, `${dockerfile.where}:${stage.line}`);
-  }
-
-  #warnUnusedArgs(image: string, dockerfile: Dockerfile, args: Variables): void {
-    const declared = [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)]
-      .filter((instruction) => instruction.keyword === "ARG")
-      .flatMap((instruction) => instruction.text.split(/\s+/).map((word) => word.split("=")[0]));
-    const unused = Object.keys(args).filter((name) => !declared.includes(name));
-    if (unused.length === 0) return;
-    const message = `${dockerfile.where}: no ARG takes the build argument ${unused.join(", ")}`;
-    this.#options.onProgress?.({ kind: "warning", image, message });
   }
 
   /** What FROM (or COPY --from) names when it is no stage of the file. */
@@ -555,7 +496,7 @@ class ImageBuild {
         )
       : images.some((one) => one.name === from) && from !== image
         ? await this.image(from, path)
-        : await this.#pull(from, image, platform, where);
+        : await pullImage(this.#pullPorts(image), from, image, platform, where);
     const { manifest, config } = await readImageAt(layout, descriptor, platform);
     refuseTriggers(config, from, where);
     const created = Math.max(0, Math.floor(Date.parse(config.created ?? "") / 1000) || 0);
@@ -587,107 +528,8 @@ class ImageBuild {
     };
   }
 
-  async #write(name: string, image: StageImage, platform: Platform): Promise<Descriptor> {
-    const { layout } = this.#options;
-    const created = this.#created(name);
-    const labels: Record<string, string> = {
-      ...this.#labels(name),
-      ...(image.base === undefined
-        ? {}
-        : {
-            "org.opencontainers.image.base.name": image.base.name,
-            "org.opencontainers.image.base.digest": image.base.digest,
-          }),
-    };
-    const config: ImageConfigFile = {
-      created,
-      ...platform,
-      config: { ...image.config, Labels: sorted({ ...image.config.Labels, ...labels }) },
-      rootfs: { type: "layers", diff_ids: image.diffIds },
-      history: image.history,
-    };
-    const configBytes = encodeDocument(config);
-    const manifest: ImageManifest = {
-      schemaVersion: 2,
-      mediaType: MEDIA.manifest,
-      config: { mediaType: MEDIA.config, digest: digestOf(configBytes), size: configBytes.byteLength },
-      layers: image.layers,
-    };
-    const [, stored] = await Promise.all([layout.put(configBytes), layout.put(encodeDocument(manifest))]);
-    return { mediaType: MEDIA.manifest, ...stored };
-  }
-
-  // Other sources
-
-  /**
-   * Copies an image of a registry. A digest that is here already needs no network; a tag is asked for each time,
-   * and only when the registry cannot be reached is the copy of the last time used, with a warning.
-   */
-  /** `where`: what names the image, for a failure: a line of a Dockerfile, or a key of the configuration. */
-  async #pull(
-    text: string,
-    image: string,
-    platform: Platform,
-    where = `images/${image}`,
-  ): Promise<Descriptor> {
-    const { layout, registry, onProgress } = this.#options;
-    const reference = parseReference(text, `images/${image}`);
-    const repository = `${reference.registry}/${reference.repository}`;
-    const name = reference.digest ?? reference.tag ?? "latest";
-    const kept = await layout.resolve(repository, name);
-    if (kept !== undefined && reference.digest !== undefined) return kept;
-    try {
-      const descriptor = await registry.pull(text, layout, { platform });
-      if (kept?.digest !== descriptor.digest)
-        await layout.hold(repository, descriptor, reference.tag === undefined ? [] : [reference.tag]);
-      return descriptor;
-    } catch (error) {
-      const isOffline = error instanceof SlipwayError && error.code === "REGISTRY_UNREACHABLE";
-      // Under its tag lies the image of the platform that was pulled last.
-      if (!isOffline || kept === undefined || !(await this.#isFor(kept, platform)))
-        throw atPlace(error, where);
-      const message = `${formatReference(reference)} cannot be reached; taking ${kept.digest}, pulled before`;
-      onProgress?.({ kind: "warning", image, message });
-      return kept;
-    }
-  }
-
-  async #isFor(descriptor: Descriptor, platform: Platform): Promise<boolean> {
-    const { config } = await readImageAt(this.#options.layout, descriptor, platform);
-    const { os, architecture, variant } = platform;
-    return (
-      config.os === os &&
-      config.architecture === architecture &&
-      (variant === undefined || config.variant === undefined || config.variant === variant)
-    );
-  }
-
-  async #fromCommand(name: string, command: readonly string[]): Promise<Descriptor> {
-    const { root, signal, onProgress, layout } = this.#options;
-    const folder = await mkdtemp(join(tmpdir(), "slipway-build-"));
-    const archive = join(folder, "image.tar");
-    try {
-      const result = await exec(command, {
-        cwd: root,
-        env: {
-          ...(this.#options.env ?? process.env),
-          SLIPWAY_ARCHIVE: archive,
-          SLIPWAY_PLATFORM: showPlatform(this.#platform),
-          SLIPWAY_IMAGE: `${name}:slipway`,
-        },
-        ...(signal === undefined ? {} : { signal }),
-        onOutput: (text) => onProgress?.({ kind: "output", image: name, text }),
-      });
-      if (result.exitCode !== 0) {
-        const last = `${result.stdout}${result.stderr}`.trimEnd().split("\n").slice(-10).join("\n  ");
-        throw commandFailed(name, command, `exited ${result.exitCode}:\n  ${last}`);
-      }
-      return await importArchive(archive, layout, this.#platform).catch((error: unknown) => {
-        const isMissing = error instanceof SlipwayError && error.code === "IMAGE_ARCHIVE_MISSING";
-        throw isMissing ? commandFailed(name, command, "left no archive at $SLIPWAY_ARCHIVE") : error;
-      });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+  #write(name: string, image: StageImage, platform: Platform): Promise<Descriptor> {
+    const [created, labels] = [this.#created(name), this.#labels(name)];
+    return writeImage(this.#options.layout, image, { platform, created, labels });
   }
 }
