@@ -48,6 +48,12 @@ export class Children implements Iterable<[string, FileNode]> {
     this.#nodes.clear();
   }
 
+  /** False when there is neither one of these names nor a folder: seen without a node for each. */
+  mayHave(names: readonly string[]): boolean {
+    if (this.#nodes.size > 0) return true;
+    return this.#runs.some(({ run }) => names.some((name) => `/${run.names}/`.includes(`/${name}/`)));
+  }
+
   [Symbol.iterator](): Iterator<[string, FileNode]> {
     return this.#all()[Symbol.iterator]();
   }

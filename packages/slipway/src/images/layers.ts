@@ -67,9 +67,9 @@ export class ImageFiles {
     yield* walk(this.#root, "");
   }
 
-  /** Everything below the root that is no folder, in no order, links not followed. */
-  visit(see: (path: string, node: FileNode) => void): void {
-    visitFiles(this.#root, "", see);
+  /** Everything that has one of these names and is no folder, in no order, links not followed. */
+  visitNamed(names: readonly string[], see: (path: string, node: FileNode) => void): void {
+    visitNamed(this.#root, "", names, see);
   }
 
   /** The bytes of a file. `limit` cuts long ones. */
@@ -368,10 +368,16 @@ function* walk(node: FileNode, path: string): Generator<{ path: string; node: Fi
   }
 }
 
-function visitFiles(folder: FileNode, path: string, see: (path: string, node: FileNode) => void): void {
-  for (const [name, node] of folder.children ?? []) {
-    if (node.kind === "directory") visitFiles(node, `${path}/${name}`, see);
-    else see(`${path}/${name}`, node);
+function visitNamed(
+  folder: FileNode,
+  path: string,
+  wanted: readonly string[],
+  see: (path: string, node: FileNode) => void,
+): void {
+  if (folder.children?.mayHave(wanted) !== true) return;
+  for (const [name, node] of folder.children) {
+    if (node.kind === "directory") visitNamed(node, `${path}/${name}`, wanted, see);
+    else if (wanted.includes(name)) see(`${path}/${name}`, node);
   }
 }
 

@@ -31,9 +31,10 @@ export interface BilledImage {
   readonly created: string | undefined;
 }
 
-const RPM = /^\/(?:var\/lib|usr\/lib\/sysimage)\/rpm\/(?:rpmdb\.sqlite|Packages(?:\.db)?)$/;
+const RPM_NAMES = ["rpmdb.sqlite", "Packages", "Packages.db"];
+const RPM = /^\/(?:var\/lib|usr\/lib\/sysimage)\/rpm\/[^/]+$/;
 /** Where distroless images have one file for each package. */
-const STATUS = /^\/var\/lib\/dpkg\/status\.d\/[^/]+$/;
+const STATUS = "/var/lib/dpkg/status.d";
 const NPM = /\/node_modules\/(?:@[^/]+\/)?[^/@.][^/]*\/package\.json$/;
 
 export async function listPackages(files: ImageFiles): Promise<PackageList> {
@@ -52,12 +53,13 @@ export async function listPackages(files: ImageFiles): Promise<PackageList> {
   const unread: string[] = [];
   const lists: { readonly path: string; readonly node: FileNode }[] = [];
   const manifests: { readonly path: string; readonly node: FileNode }[] = [];
-  files.visit((path, node) => {
+  files.visitNamed([...RPM_NAMES, "package.json"], (path, node) => {
     if (RPM.test(path)) unread.push(path);
-    if (node.kind !== "file") return;
-    if (path.endsWith("/package.json") && NPM.test(path)) manifests.push({ path, node });
-    if (STATUS.test(path) && !path.endsWith(".md5sums")) lists.push({ path, node });
+    if (node.kind === "file" && NPM.test(path)) manifests.push({ path, node });
   });
+  const status = files.lookup(STATUS);
+  for (const [name, node] of (status.kind === "found" ? status.node.children : undefined) ?? [])
+    if (node.kind === "file" && !name.endsWith(".md5sums")) lists.push({ path: `${STATUS}/${name}`, node });
   for (const { path, node } of lists) packages.push(...parseDpkg(await files.readText(node), path));
   for (const { path, node } of manifests) packages.push(...(await npmPackage(files, node, path)));
   const key = ({ kind, name, version }: InstalledPackage): string => `${kind} ${name} ${version}`;
