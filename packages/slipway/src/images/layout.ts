@@ -54,12 +54,20 @@ export interface HeldManifest {
   readonly subject: string | undefined;
 }
 
+/** The index as it stands in its file. */
+interface ReadIndex {
+  readonly text: string;
+  readonly entries: readonly Descriptor[];
+}
+
 /** What is read at once: for manifests, configurations and documents, a thread's answer takes longer than the file system's. */
 const SMALL_BYTES = 256 * 1024;
 
 export class ImageLayout {
   readonly directory: string;
   readonly #clock: Clock;
+  /** As it was read or written last: a week of builds makes it long, and each step asks it. */
+  #index: ReadIndex = { text: "", entries: [] };
   /** Changes to index.json by this process, one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -323,18 +331,27 @@ export class ImageLayout {
   }
 
   async #entries(): Promise<readonly Descriptor[]> {
+    return (await this.#read()).entries;
+  }
+
+  async #read(): Promise<ReadIndex> {
     const text = await readTextIfExists(join(this.directory, "index.json"));
-    return text === undefined ? [] : (JSON.parse(text) as ImageIndex).manifests;
+    if (text === undefined) return { text: "", entries: [] };
+    if (text !== this.#index.text)
+      this.#index = { text, entries: (JSON.parse(text) as ImageIndex).manifests };
+    return this.#index;
   }
 
   #change(edit: (entries: readonly Descriptor[]) => readonly Descriptor[]): Promise<void> {
     const result = this.#queue.then(() =>
       this.#locked(async () => {
-        const before = await this.#entries();
-        const manifests = edit(before);
-        if (JSON.stringify(manifests) === JSON.stringify(before)) return;
+        const before = await this.#read();
+        const manifests = edit(before.entries);
         const index: ImageIndex = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
-        await writeAtomic(join(this.directory, "index.json"), `${JSON.stringify(index, null, 2)}\n`);
+        const text = `${JSON.stringify(index, null, 2)}\n`;
+        if (text === before.text || before.entries.length + manifests.length === 0) return;
+        await writeAtomic(join(this.directory, "index.json"), text);
+        this.#index = { text, entries: manifests };
       }),
     );
     this.#queue = result.catch(() => {});
