@@ -2,21 +2,22 @@
  * Turns the instructions of one stage into layers and configuration. Each COPY, ADD and (when the folder is new)
  * WORKDIR makes a layer; all others change the configuration only. Every instruction leaves a line of history.
  */
-import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { assertNever } from "@slipway/base";
-import { parseGroup, parsePasswd } from "../host/accounts.ts";
 import type { LayerEntry } from "../layer-entry.ts";
 import { type WrittenLayer, writeLayer } from "../layer-writer.ts";
 import { ImageFiles } from "../layers.ts";
 import type { ImageLayout } from "../layout.ts";
-import type { Descriptor, Healthcheck, HistoryEntry, ImageConfigFile } from "../oci.ts";
+import type { Descriptor, HistoryEntry, ImageConfigFile } from "../oci.ts";
+import { archiveAmong } from "./archives.ts";
 import { copyEntries, folderEntries } from "./copy.ts";
 import type { SourceDates } from "./dates.ts";
+import { exposedPorts, healthcheckOf } from "./health-and-ports.ts";
 import { invalid } from "./invalid.ts";
+import { ownerOf } from "./owner.ts";
 import type { Dockerfile, Instruction, Stage } from "./parse.ts";
 import { type RunPorts, runInstruction } from "./run.ts";
-import { matchSources, plainSource, type SourceTree, withHeredocs } from "./tree.ts";
+import { plainSource, type SourceTree, withHeredocs } from "./tree.ts";
 import { expandWord, parseJsonForm, splitPairs, splitWords, type Variables, WordError } from "./words.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -148,9 +149,13 @@ class StageBuild {
       case "USER":
         this.#config.User = this.#expand(text);
         break;
-      case "EXPOSE":
-        this.#expose(instruction);
+      case "EXPOSE": {
+        const words = text.split(/\s+/).flatMap((word) => this.#expand(word).split(/\s+/));
+        const ports = exposedPorts(words, (message) => this.#fail(instruction, message));
+        const added = Object.fromEntries(ports.map((port) => [port, {}]));
+        this.#config.ExposedPorts = { ...this.#config.ExposedPorts, ...added };
         break;
+      }
       case "VOLUME": {
         const paths = parseJsonForm(text) ?? text.split(/\s+/);
         const volumes = Object.fromEntries(paths.map((path) => [this.#expand(path), {}]));
@@ -176,7 +181,11 @@ class StageBuild {
         break;
       }
       case "HEALTHCHECK":
-        this.#config.Healthcheck = this.#healthcheck(instruction);
+        this.#config.Healthcheck = healthcheckOf(
+          text,
+          (name) => this.#flag(instruction, name),
+          (message) => this.#fail(instruction, message),
+        );
         break;
       case "MAINTAINER":
         this.#config.Labels = { ...this.#config.Labels, maintainer: this.#expand(text) };
@@ -204,20 +213,29 @@ class StageBuild {
     const where = `${this.#in.dockerfile.where}:${instruction.line}`;
     const files = from === undefined ? this.#in.context : await this.#in.treeOf(from, where);
     const tree = withHeredocs(files, instruction.heredocs, (text) => this.#expand(text));
-    if (instruction.keyword === "ADD") await this.#refuseArchives(instruction, tree, words);
+    const archive = instruction.keyword === "ADD" ? await archiveAmong(tree, words) : undefined;
+    if (archive !== undefined) {
+      throw this.#fail(
+        instruction,
+        `ADD would unpack ${archive}, which the builder without an engine does not do`,
+        "Use COPY to copy the archive as it is, or unpack it before the build.",
+      );
+    }
     const chmod = this.#flag(instruction, "chmod");
     if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod)) {
       throw this.#fail(instruction, `--chmod must be octal, got "${chmod}"`);
     }
+    const fail = (message: string, hint?: string): Error => this.#fail(instruction, message, hint);
+    const image = await this.#imageFiles();
     const { entries, taken } = await copyEntries({
       tree,
       sources: words,
       destination,
       workingDir: this.#config.WorkingDir ?? "/",
-      owner: await this.#owner(instruction),
+      owner: await ownerOf(this.#flag(instruction, "chown"), image, fail),
       mode: chmod === undefined ? undefined : Number.parseInt(chmod, 8),
-      files: await this.#imageFiles(),
-      fail: (message, hint) => this.#fail(instruction, message, hint),
+      files: image,
+      fail,
     });
     const heredocs = new Set(instruction.heredocs.flatMap(({ name }) => [`<<${name}`, `<<-${name}`]));
     const mtime = await this.#timeOf(tree, taken, heredocs);
@@ -295,25 +313,6 @@ class StageBuild {
     this.#record(instruction, false);
   }
 
-  /** ADD unpacks local archives in Docker; doing something else here without a word would be wrong. */
-  async #refuseArchives(
-    instruction: Instruction,
-    tree: SourceTree,
-    sources: readonly string[],
-  ): Promise<void> {
-    for (const source of sources) {
-      for (const path of await matchSources(tree, source)) {
-        const node = await tree.get(path, true);
-        if (node?.content?.kind !== "path" || !(await isArchive(node.content.path))) continue;
-        throw this.#fail(
-          instruction,
-          `ADD would unpack ${path}, which the builder without an engine does not do`,
-          "Use COPY to copy the archive as it is, or unpack it before the build.",
-        );
-      }
-    }
-  }
-
   // Configuration
 
   #setEnv(name: string, value: string): void {
@@ -332,51 +331,6 @@ class StageBuild {
       if (given !== undefined) this.#args[name] = given;
       else if (equals >= 0) this.#args[name] = this.#expand(word.slice(equals + 1));
     }
-  }
-
-  #expose(instruction: Instruction): void {
-    const ports: Record<string, unknown> = { ...this.#config.ExposedPorts };
-    for (const word of instruction.text.split(/\s+/).flatMap((one) => this.#expand(one).split(/\s+/))) {
-      const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/i.exec(word);
-      const first = Number(match?.[1]);
-      const last = Number(match?.[2] ?? first);
-      if (match === null || first < 1 || last > 65_535 || last < first) {
-        throw this.#fail(instruction, `"${word}" is not a port, like 8080 or 53/udp`);
-      }
-      for (let port = first; port <= last; port += 1)
-        ports[`${port}/${(match[3] ?? "tcp").toLowerCase()}`] = {};
-    }
-    this.#config.ExposedPorts = ports as Config["ExposedPorts"] & object;
-  }
-
-  #healthcheck(instruction: Instruction): Healthcheck {
-    if (/^none$/i.test(instruction.text)) return { Test: ["NONE"] };
-    const match = /^cmd\s+(.*)$/is.exec(instruction.text);
-    if (match === null) throw this.#fail(instruction, "HEALTHCHECK is followed by CMD or NONE");
-    const command = match[1] as string;
-    const exec = parseJsonForm(command);
-    const duration = (flag: string): number | undefined => {
-      const value = this.#flag(instruction, flag);
-      if (value === undefined) return undefined;
-      const units: Record<string, number> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
-      const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)];
-      if (parts.length === 0)
-        throw this.#fail(instruction, `--${flag} must be a duration like 30s, got "${value}"`);
-      return parts.reduce(
-        (sum, [, amount, unit]) => sum + Number(amount) * (units[unit as string] as number),
-        0,
-      );
-    };
-    const retries = this.#flag(instruction, "retries");
-    const facts = {
-      Interval: duration("interval"),
-      Timeout: duration("timeout"),
-      StartPeriod: duration("start-period"),
-      StartInterval: duration("start-interval"),
-      Retries: retries === undefined ? undefined : Number(retries),
-    };
-    const given = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
-    return { Test: exec === undefined ? ["CMD-SHELL", command] : ["CMD", ...exec], ...given };
   }
 
   /** JSON is argv; everything else is a line for the shell. Variables are the container's business. */
@@ -415,41 +369,6 @@ class StageBuild {
     return flag?.value === undefined ? undefined : this.#expand(flag.value);
   }
 
-  // Owners
-
-  /** `--chown=user[:group]`, names looked up in the image. A number without a group is its own group. */
-  async #owner(instruction: Instruction): Promise<{ uid: number; gid: number }> {
-    const chown = this.#flag(instruction, "chown");
-    if (chown === undefined || chown === "") return { uid: 0, gid: 0 };
-    const [user = "", group] = chown.split(":") as [string, string?];
-    const account = /^\d+$/.test(user) ? undefined : await this.#account(instruction, user);
-    const uid = account?.uid ?? Number(user);
-    if (group === undefined || group === "") return { uid, gid: account?.gid ?? uid };
-    return { uid, gid: /^\d+$/.test(group) ? Number(group) : await this.#groupId(instruction, group) };
-  }
-
-  async #account(instruction: Instruction, name: string): Promise<{ uid: number; gid: number }> {
-    const found = parsePasswd(await this.#imageText("/etc/passwd")).find((account) => account.name === name);
-    if (found === undefined) {
-      throw this.#fail(instruction, `the image has no user "${name}"`, "Use a number: --chown=1000:1000.");
-    }
-    return found;
-  }
-
-  async #groupId(instruction: Instruction, name: string): Promise<number> {
-    const found = parseGroup(await this.#imageText("/etc/group")).find((group) => group.name === name);
-    if (found === undefined) {
-      throw this.#fail(instruction, `the image has no group "${name}"`, "Use a number: --chown=1000:1000.");
-    }
-    return found.gid;
-  }
-
-  async #imageText(path: string): Promise<string> {
-    const files = await this.#imageFiles();
-    const found = files.lookup(path);
-    return found.kind === "found" && found.node.kind === "file" ? files.readText(found.node) : "";
-  }
-
   async #imageFiles(): Promise<ImageFiles> {
     const covers = this.#uncovered.splice(0);
     if (this.#files === undefined)
@@ -471,20 +390,5 @@ class StageBuild {
 
   #fail(instruction: Instruction, message: string, hint?: string): Error {
     return invalid(this.#in.dockerfile.where, instruction.line, message, hint);
-  }
-}
-
-/** Docker goes by content, whatever the name: a tar, plain or packed with gzip, bzip2, xz or zstd. */
-async function isArchive(path: string): Promise<boolean> {
-  const file = await open(path, "r");
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
-    const head = buffer.toString("latin1", 0, bytesRead);
-    const isPacked = ["\x1f\x8b", "BZh", "\xfd7zXZ\0", "\x28\xb5\x2f\xfd"].some((magic) =>
-      head.startsWith(magic),
-    );
-    return isPacked || head.slice(257, 262) === "ustar";
-  } finally {
-    await file.close();
   }
 }
