@@ -9,7 +9,9 @@ import { type Cause, makeCause } from "../judge/causes.ts";
 import type { ReleaseRecord } from "../model.ts";
 import { recordOf, rendered } from "../testing.ts";
 import { renderCause, renderEvidence } from "../text.ts";
-import { actionsOf, createAnnouncer, messageOf, viewAfter } from "./announce.ts";
+import { createAnnouncer } from "./announce.ts";
+import { actionsOf, messageOf } from "./message.ts";
+import { viewAfter } from "./view.ts";
 
 const cause: Cause = makeCause("ContainerCrash", {
   cluster: "tokyo",

@@ -10,7 +10,7 @@ import { type ReleaseMessage, type ReleaseRef, releaseId, standing } from "../..
 import type { Telling } from "../../notify/notify.ts";
 import type { Thread } from "../../notify/outbox/thread.ts";
 import type { ReleaseRecord } from "../model.ts";
-import { evidenceDetail, evidenceKey, messageOf } from "./announce.ts";
+import { evidenceDetail, evidenceKey, messageOf } from "./message.ts";
 
 /** Older releases are history, not news. */
 const LOOK_BACK_MS = 7 * 24 * 60 * 60_000;
