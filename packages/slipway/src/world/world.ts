@@ -4,15 +4,10 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
-import { newSecret, SlipwayError, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
-import { type Cluster, type ClusterOptions, startCluster } from "@slipway/cluster";
-import { createHttpClient, type KubeClient } from "@slipway/kube";
-import { stringify } from "yaml";
+import { newSecret, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
 import type { EdgeConfig } from "../config/types.ts";
 import { type Edge, startEdge } from "../edge/edge.ts";
 import { kubeEndpoints } from "../edge/endpoints.ts";
-import type { Backend } from "../edge/load-balancer/balancer.ts";
 import { createRegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
@@ -20,12 +15,13 @@ import { createImageSource } from "../images/source.ts";
 import type { MetricsServer } from "../observe/prometheus/serve.ts";
 import { type CompanionSpec, createCompanion } from "./companion.ts";
 import { serveControl } from "./control.ts";
+import { mergeKubeconfigs } from "./kubeconfig.ts";
+import { startLocalClusters } from "./local-clusters.ts";
 import { createObserving } from "./observing.ts";
 import { registryOptionsOf } from "./registry-options.ts";
 import { RotatedFile } from "./rotated-file.ts";
 import { fetchService, type ServiceRequest } from "./service-fetch.ts";
 import {
-  type ClusterState,
   findWorld,
   type Ports,
   readPorts,
@@ -46,13 +42,6 @@ export interface World {
 }
 
 const LOOK_EVERY_MS = 2000;
-
-interface LocalCluster {
-  readonly name: string;
-  cluster: Cluster;
-  client: KubeClient;
-  isLost: boolean;
-}
 
 export async function startWorld(spec: WorldSpec, log: (line: string) => void): Promise<World> {
   const paths = worldPaths(spec.projectRoot);
@@ -83,44 +72,26 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   const stopping = new AbortController();
   const accessLog = new RotatedFile(paths.accessLog, { onProblem: reportProblem });
 
-  const optionsOf = (name: string, port: number): ClusterOptions => ({
-    name,
-    directory: paths.cluster(name),
-    layersDirectory: paths.layers,
-    port,
-    runtime: "auto",
-    images,
-    egress: spec.egress,
-  });
-  // In parallel: the agents' start is mostly waiting for the kernel.
-  const started = await Promise.allSettled(
-    spec.clusters.map(async (name) => {
-      const lastTime = ports[`cluster/${name}`] ?? 0;
-      return startCluster(optionsOf(name, lastTime)).catch((error: unknown) => {
-        if (lastTime === 0 || !isPortTaken(error)) throw error;
-        log(`cluster ${name}: port ${lastTime} is taken now, taking another`);
-        return startCluster(optionsOf(name, 0)); // last time's port is only a wish
-      });
+  const clusters = await startLocalClusters({
+    names: spec.clusters,
+    ports,
+    optionsOf: (name, port) => ({
+      name,
+      directory: paths.cluster(name),
+      layersDirectory: paths.layers,
+      port,
+      runtime: "auto",
+      images,
+      egress: spec.egress,
     }),
-  );
-  const failure = started.find((result) => result.status === "rejected");
-  if (failure !== undefined) {
-    await Promise.all(
-      started.map((result) => (result.status === "fulfilled" ? result.value.stop() : undefined)),
-    );
+    log,
+  }).catch(async (error: unknown) => {
     await registry.close();
-    throw failure.reason;
-  }
-  const clusters = new Map<string, LocalCluster>();
-  for (const result of started) {
-    if (result.status !== "fulfilled") continue;
-    const cluster = result.value;
-    clusters.set(cluster.name, { name: cluster.name, cluster, client: clientOf(cluster), isLost: false });
-  }
+    throw error;
+  });
 
   let edge: Edge | undefined;
   let edgeConfig: EdgeConfig | undefined;
-  const releases = new Map<string, string>();
   await openEdge(spec.edge);
 
   const token = newSecret();
@@ -142,10 +113,17 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       },
       fetch: async (body) => {
         const wanted = body as ServiceRequest;
-        return fetchService(required(wanted.cluster ?? (spec.clusters[0] as string)).cluster, wanted);
+        return fetchService(
+          clusters.required(wanted.cluster ?? (spec.clusters[0] as string)).cluster,
+          wanted,
+        );
       },
-      lose: async (body) => loseCluster((body as { cluster: string }).cluster),
-      restore: async (body) => restoreCluster((body as { cluster: string }).cluster),
+      lose: async (body) => {
+        if (await clusters.lose((body as { cluster: string }).cluster)) await remember();
+      },
+      restore: async (body) => {
+        if (await clusters.restore((body as { cluster: string }).cluster)) await remember();
+      },
       stop: async () => void queueMicrotask(() => void stop()),
     },
     token,
@@ -198,7 +176,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     const families = worldFamilies({
       edge: () => edge?.status(),
       clusters: () =>
-        [...clusters.values()].map(({ name, isLost, cluster }) => ({
+        clusters.all.map(({ name, isLost, cluster }) => ({
           name,
           isLost,
           pods: isLost ? [] : cluster.store.list("Pod"),
@@ -240,18 +218,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       registry: registry.host,
       edge: edge?.url,
       metrics: metrics?.url,
-      clusters: [...clusters.values()].map(
-        ({ name, cluster, isLost }): ClusterState => ({
-          name,
-          url: cluster.url,
-          token: cluster.token,
-          ca: cluster.ca,
-          runtime: cluster.runtime,
-          agentPid: cluster.agentPid,
-          agentStartTicks: cluster.agentPid === undefined ? undefined : startTicksOf(cluster.agentPid),
-          lost: isLost,
-        }),
-      ),
+      clusters: clusters.states(),
       observer: observing.state(),
     };
   }
@@ -283,78 +250,19 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     const open = (onPort: number): Promise<Edge> =>
       startEdge({
         config: { ...config, port: onPort },
-        sources: [...clusters.values()].map(({ name, client }) =>
+        sources: clusters.all.map(({ name, client }) =>
           kubeEndpoints(name, client, systemClock, reportProblem),
         ),
-        dial,
+        dial: (backend, timeoutMs) => clusters.dial(backend, timeoutMs),
         clock: systemClock,
         random,
         accessLog: (lines) => accessLog.write(lines),
-        releaseOf,
-        replicaSetOf,
+        releaseOf: (backend) => clusters.releaseOf(backend),
+        replicaSetOf: (backend) => clusters.replicaSetOf(backend),
         onProblem: reportProblem,
       });
     // A free port was asked for: last time's is only a wish.
     edge = config.port === 0 ? await open(port).catch(() => open(0)) : await open(port);
-  }
-
-  function dial(backend: Backend, timeoutMs: number): Promise<Duplex> {
-    const local = clusters.get(backend.cluster);
-    if (local === undefined || local.isLost)
-      return Promise.reject(
-        Object.assign(new Error(`cluster ${backend.cluster} is lost`), { code: "ECONNREFUSED" }),
-      );
-    return local.cluster.dial(backend.ip, backend.port, { timeoutMs });
-  }
-
-  async function loseCluster(name: string): Promise<void> {
-    const local = required(name);
-    if (local.isLost) return;
-    local.isLost = true;
-    log(`cluster ${name}: lost on purpose`);
-    await local.cluster.lose();
-    await remember();
-  }
-
-  async function restoreCluster(name: string): Promise<void> {
-    const local = required(name);
-    if (!local.isLost) return;
-    const port = Number(new URL(local.cluster.url).port);
-    await local.cluster.stop();
-    local.cluster = await startCluster(optionsOf(name, port));
-    local.isLost = false;
-    log(`cluster ${name}: back`);
-    await remember();
-  }
-
-  function required(name: string): LocalCluster {
-    const local = clusters.get(name);
-    if (local !== undefined) return local;
-    throw new SlipwayError({
-      code: "WORLD_NO_CLUSTER",
-      where: `clusters/${name}`,
-      message: "the world has no such cluster",
-      hint: `Known: ${[...clusters.keys()].join(", ")}.`,
-    });
-  }
-
-  /** The tag of the image that a pod runs: the commit. Read once for each pod, because every log line asks. */
-  function releaseOf(backend: Backend): string {
-    const key = `${backend.cluster}/${backend.pod}`;
-    const known = releases.get(key);
-    if (known !== undefined) return known;
-    const pods = clusters.get(backend.cluster)?.cluster.store.list("Pod") ?? [];
-    const image = pods.find(({ metadata }) => metadata.name === backend.pod)?.spec.containers[0]?.image ?? "";
-    const release = /:([\w.-]+)(?:@|$)/.exec(image.slice(image.lastIndexOf("/")))?.[1] ?? "";
-    if (releases.size > 1000) releases.clear(); // pods come and go; the world stays
-    releases.set(key, release);
-    return release;
-  }
-
-  function replicaSetOf(backend: Backend): string {
-    const pods = clusters.get(backend.cluster)?.cluster.store.list("Pod") ?? [];
-    const pod = pods.find(({ metadata }) => metadata.name === backend.pod);
-    return pod?.metadata.ownerReferences?.find(({ kind }) => kind === "ReplicaSet")?.name ?? "";
   }
 
   function reportProblem(error: unknown): void {
@@ -366,41 +274,11 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     control.close();
     metrics?.close();
     await edge?.close().catch(reportProblem);
-    await Promise.all(
-      [...clusters.values()].map(async ({ cluster, client }) => {
-        await client.close();
-        await cluster.stop();
-      }),
-    );
+    await clusters.stop();
     await registry.close();
     await accessLog.end();
     await observing.stop(); // last: it reads what the others wrote last
     if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
   }
-}
-
-function isPortTaken(error: unknown): boolean {
-  return error instanceof SlipwayError && error.code === "CLUSTER_PORT_TAKEN";
-}
-
-/** The edge sees a cluster as any client does, over HTTPS, so that a lost API server is lost for it too. */
-function clientOf(cluster: Cluster): KubeClient {
-  return createHttpClient({ name: cluster.name, url: cluster.url, token: cluster.token, ca: cluster.ca });
-}
-
-export function mergeKubeconfigs(
-  clusters: readonly Pick<ClusterState, "name" | "url" | "token" | "ca">[],
-): string {
-  return stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: clusters.map(({ name, url, ca }) => ({
-      name,
-      cluster: { server: url, "certificate-authority-data": Buffer.from(ca).toString("base64") },
-    })),
-    users: clusters.map(({ name, token }) => ({ name, user: { token } })),
-    contexts: clusters.map(({ name }) => ({ name, context: { cluster: name, user: name } })),
-    "current-context": clusters[0]?.name ?? "",
-  });
 }
