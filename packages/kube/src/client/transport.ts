@@ -3,16 +3,16 @@
  * retries, and errors that say what was tried. The only file that opens a connection.
  *
  * Every request has a deadline that covers all its attempts and the answer's body, so that no server, however sick,
- * holds up whoever asks several. What is sent again is decided in `retry.ts`.
+ * holds up whoever asks several. What an error says is read in `failure.ts`, what is sent again decided in `retry.ts`.
  */
 import type { AgentOptions, Agent as HttpAgent, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import type { Duplex } from "node:stream";
 import { type Clock, type Random, SlipwayError, systemClock, systemCode, systemRandom } from "@slipway/base";
-import type { Status, StatusReason } from "../resources/meta.ts";
 import type { CredentialSource, Credentials } from "./credentials.ts";
-import { type Failure, RETRIES, type Repeatable, type RetryPolicy, retryAfterMs } from "./retry.ts";
-import { StatusError, statusError } from "./status-error.ts";
+import { failureOf, isTlsRefusal, mayHaveBeenDone, StaleConnection, statusFrom } from "./failure.ts";
+import { RETRIES, type Repeatable, type RetryPolicy, retryAfterMs } from "./retry.ts";
+import { StatusError } from "./status-error.ts";
 
 /** Not imported: an import reads all its exports, and WebSocket among them loads the whole of Node's own fetch. */
 const http = process.getBuiltinModule("node:http");
@@ -314,13 +314,6 @@ interface Attempt {
   readonly credentials: Credentials;
 }
 
-/** A kept-alive connection that the server had closed before it saw this request, as far as anyone can tell. */
-class StaleConnection extends Error {
-  constructor(cause: unknown) {
-    super((cause as Error).message, { cause });
-  }
-}
-
 function agentFor(url: URL, proxyUrl: string | undefined): HttpAgent | HttpsAgent {
   const settings: AgentOptions = {
     keepAlive: true,
@@ -331,88 +324,9 @@ function agentFor(url: URL, proxyUrl: string | undefined): HttpAgent | HttpsAgen
   return url.protocol === "http:" ? new http.Agent(settings) : new HttpsAgent(settings);
 }
 
-export function withoutPassword(proxyUrl: string): string {
+function withoutPassword(proxyUrl: string): string {
   const url = new URL(proxyUrl);
   url.username = "";
   url.password = "";
   return url.href.replace(/\/$/, "");
-}
-
-function isTlsRefusal(code: string): boolean {
-  return /^(ERR_TLS|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/.test(code);
-}
-
-/** Codes of a connection that did not come about. */
-const NOT_DELIVERED = new Set([
-  "ECONNREFUSED",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ERR_PROXY_TUNNEL",
-]);
-
-function mayHaveBeenDone(failure: Failure): boolean {
-  return (
-    failure.kind === "lost" || failure.kind === "stale" || (failure.kind === "status" && failure.code !== 429)
-  );
-}
-
-function failureOf(error: unknown): Failure {
-  if (error instanceof StatusError) {
-    const seconds = error.status.details?.retryAfterSeconds;
-    const retryAfterMs = seconds === undefined ? undefined : seconds * 1000;
-    return { kind: "status", code: error.httpCode, message: error.message, retryAfterMs };
-  }
-  if (!(error instanceof SlipwayError) || error.code !== "CLUSTER_UNREACHABLE") return { kind: "lasting" };
-  if (error.cause instanceof StaleConnection) return { kind: "stale" };
-  const code = systemCode(error.cause) ?? "";
-  if (NOT_DELIVERED.has(code)) return { kind: "not-delivered" };
-  return code === "ENOTFOUND" || isTlsRefusal(code) ? { kind: "lasting" } : { kind: "lost" };
-}
-
-const REASONS: Readonly<Record<number, StatusReason>> = {
-  400: "BadRequest",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "NotFound",
-  405: "MethodNotAllowed",
-  406: "NotAcceptable",
-  409: "Conflict",
-  410: "Gone",
-  413: "RequestEntityTooLarge",
-  415: "UnsupportedMediaType",
-  422: "Invalid",
-  429: "TooManyRequests",
-  500: "InternalError",
-  503: "ServiceUnavailable",
-  504: "Timeout",
-};
-
-/** The server's Status, or one made from the HTTP answer of something in front of it. */
-function statusFrom(response: IncomingMessage, text: string, where: string): StatusError {
-  const code = response.statusCode ?? 500;
-  const retryAfterSeconds = retryAfter(response);
-  const details = retryAfterSeconds === undefined ? undefined : { retryAfterSeconds };
-  const status = parseStatus(text);
-  if (status !== undefined) {
-    const told = details === undefined ? {} : { details: { ...status.details, ...details } };
-    return new StatusError({ ...status, ...told, code: status.code ?? code }, where);
-  }
-  const message = text.trim().slice(0, 500) || response.statusMessage || `HTTP ${code}`;
-  return new StatusError(statusError(code, REASONS[code] ?? "", message, details).status, where);
-}
-
-/** Kubernetes sends seconds; the other form of the header, a date, is for caches. */
-function retryAfter(response: IncomingMessage): number | undefined {
-  const value = response.headers["retry-after"];
-  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
-}
-
-function parseStatus(text: string): Status | undefined {
-  try {
-    const value = JSON.parse(text) as Partial<Status>;
-    return value.kind === "Status" ? (value as Status) : undefined;
-  } catch {
-    return undefined;
-  }
 }
