@@ -4,8 +4,7 @@
  * gone, the channel closes and the agent exits; with process 1 the kernel ends every pod, mount and namespace.
  */
 import { execFile } from "node:child_process";
-import { createSocket } from "node:dgram";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
@@ -13,30 +12,25 @@ import { promisify } from "node:util";
 import { NameServer } from "../../network/dns.ts";
 import { ServiceProxy } from "../../network/service-proxy.ts";
 import { ContainerStartError, type ContainerUse } from "../runtime.ts";
+import { send, wireError } from "./channel.ts";
 import { Containers } from "./containers.ts";
 import type { ExecHandle } from "./exec.ts";
+import { dial, openDatagrams } from "./given-sockets.ts";
 import { rewriteFiles } from "./mounts.ts";
 import type { Container, Pod } from "./pod.ts";
+import { DNS_IP, PROJECT_DNS_IP, writePodFiles } from "./pod-files.ts";
 import { type PodNetwork, PodNetworks, shellEnvironment } from "./pod-networks.ts";
 import { useOf } from "./process-use.ts";
-import type { AgentConfig, FromAgent, Request, ToAgent, WireError } from "./protocol.ts";
+import type { AgentConfig, FromAgent, Request, ToAgent } from "./protocol.ts";
 import { unpackCommand } from "./unpack-command.ts";
+import { prepareWorkspace, workspaceOf } from "./workspace.ts";
 
 const SERVICE_CIDR = "10.96.0.0/16";
-const DNS_IP = "10.96.0.10";
-/** Where programs that know Docker's networks look for names. */
-const PROJECT_DNS_IP = "127.0.0.11";
 const LEAKS_EVERY_MS = 2000;
 const run = promisify(execFile);
 
 function now(): number {
   return performance.timeOrigin + performance.now();
-}
-
-function send(message: FromAgent, socket?: Socket): void {
-  if (!process.connected) return;
-  // keepOpen false: after sending, the descriptor belongs to the world alone.
-  process.send?.(message, socket, { keepOpen: false }, () => {});
 }
 
 /** Input, or the order to stop, may arrive while the command is still being started. */
@@ -182,26 +176,12 @@ class Agent {
     const network = await this.#networks.take();
     if (request.names === "project") await this.#lendProjectNames(network);
     const directory = join(this.#workspace, "pods", request.uid);
-    for (const name of ["shm", "volumes", "files"]) mkdirSync(join(directory, name), { recursive: true });
-    await run("chmod", ["1777", join(directory, "shm")]);
-    const { hostname, namespace } = request;
-    const aliases = request.hostAliases.map(({ ip, hostnames }) => `${ip}\t${hostnames.join("\t")}\n`);
-    writeFileSync(
-      join(directory, "hosts"),
-      `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${network.ip}\t${hostname}\n${aliases.join("")}`,
-    );
-    writeFileSync(join(directory, "hostname"), `${hostname}\n`);
-    writeFileSync(
-      join(directory, "resolv.conf"),
-      request.names === "project"
-        ? `nameserver ${PROJECT_DNS_IP}\noptions ndots:0\n`
-        : `search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${DNS_IP}\noptions ndots:5\n`,
-    );
+    writePodFiles(directory, request, network.ip);
     this.#pods.set(request.uid, {
       uid: request.uid,
-      namespace,
+      namespace: request.namespace,
       name: request.name,
-      hostname,
+      hostname: request.hostname,
       network,
       directory,
       containers: new Map(),
@@ -344,92 +324,6 @@ class Agent {
     this.#told.add(key);
     send({ note: "event", podUid, type: "Warning", reason, message });
   }
-}
-
-/**
- * Connects inside the cluster and gives the socket away. It is paused before it connects and nobody here ever
- * reads from it: a server that speaks first would otherwise lose its greeting to the agent's buffer.
- */
-function dial(id: number, request: Extract<Request, { do: "dial" }>): void {
-  const socket = new Socket();
-  socket.pause();
-  const fail = (error: unknown): void => {
-    socket.destroy();
-    send({ re: id, error: wireError(error) });
-  };
-  const timer = setTimeout(() => {
-    const place = `${request.ip}:${request.port}`;
-    fail(Object.assign(new Error(`connect ETIMEDOUT ${place}`), { code: "ETIMEDOUT" }));
-  }, request.timeoutMs);
-  socket.once("error", (error) => {
-    clearTimeout(timer);
-    fail(error);
-  });
-  socket.once("connect", () => {
-    clearTimeout(timer);
-    socket.removeAllListeners("error");
-    socket.on("error", () => {});
-    socket.setNoDelay(true);
-    send({ re: id }, socket);
-  });
-  socket.connect({ host: request.ip, port: request.port });
-}
-
-/** A UDP socket inside the cluster, given away: what is sent from it comes from the pods' own network. */
-function openDatagrams(id: number): void {
-  const socket = createSocket("udp4");
-  socket.once("error", (error) => {
-    socket.close();
-    send({ re: id, error: wireError(error) });
-  });
-  socket.bind(0, () => {
-    if (!process.connected) return;
-    process.send?.({ re: id } satisfies FromAgent, socket, {}, () => socket.close());
-  });
-}
-
-function wireError(error: unknown): WireError {
-  if (error instanceof ContainerStartError) return { message: error.message, reason: error.reason };
-  const { code, stderr } = error as { code?: unknown; stderr?: unknown };
-  const said = typeof stderr === "string" && stderr.trim() !== "" ? `: ${stderr.trim()}` : "";
-  return {
-    message: `${error instanceof Error ? error.message : String(error)}${said}`,
-    ...(typeof code === "string" ? { code } : {}),
-  };
-}
-
-function workspaceOf(config: AgentConfig): string {
-  return join(config.directory, "run");
-}
-
-/**
- * Everything of a pod but its logs lies in memory, in this one mount that no other process can see. Where overlay is
- * refused, whole root filesystems are copied, which only a disk has room for.
- */
-async function prepareWorkspace(config: AgentConfig): Promise<"overlay" | "copy"> {
-  const workspace = workspaceOf(config);
-  const script = `
-set -e
-mkdir -p "$1"
-"$MOUNT" -t tmpfs -o mode=0755 slipway "$1"
-cd "$1"
-mkdir -p layers empty dev/pts dev/shm pods containers networks pipes probe/upper probe/work probe/root
-"$MOUNT" --bind "$2" layers
-for device in null zero full random urandom tty; do : >dev/$device; "$MOUNT" --bind /dev/$device dev/$device; done
-ln -s /proc/self/fd dev/fd; ln -s fd/0 dev/stdin; ln -s fd/1 dev/stdout; ln -s fd/2 dev/stderr; ln -s pts/ptmx dev/ptmx
-: >dev/termination-log
-if "$MOUNT" -t overlay -o "lowerdir=empty,upperdir=probe/upper,workdir=probe/work$3" overlay probe/root 2>/dev/null
-then "$UMOUNT" probe/root; echo overlay
-else mkdir -p "$4"; rm -rf "$4"/*; "$MOUNT" --bind "$4" containers; echo copy; fi`;
-  const { stdout } = await run(
-    config.tools.sh,
-    [
-      ...["-c", script, "-", workspace, config.layersDirectory],
-      ...[config.idMode === "root" ? "" : ",userxattr", join(config.directory, "copies")],
-    ],
-    { env: shellEnvironment(config.tools) },
-  );
-  return stdout.trim() === "overlay" ? "overlay" : "copy";
 }
 
 let agent: Agent | undefined;
