@@ -2,27 +2,25 @@
  * One Job of a hook in one cluster: created under the release's number, watched by the same judge as everything else,
  * its log told line by line, and cleaned up by number afterwards.
  */
-import { type Clock, formatDuration } from "@slipway/base";
-import { type AnyObject, isReason, type Job, type KubeClient, type Pod, StatusError } from "@slipway/kube";
-import { type Applied, ApplyError, applyObjects, isUnreachable, stamp } from "../apply/apply.ts";
+import type { Clock } from "@slipway/base";
+import { type AnyObject, isReason, type Job, type KubeClient } from "@slipway/kube";
+import { type Applied, applyObjects, isUnreachable, stamp } from "../apply/apply.ts";
 import { type Observer, observe } from "../engine/observe.ts";
 import { UNREACHABLE_PATIENCE_MS } from "../engine/rollout.ts";
 import { kubectlFor, type Run } from "../engine/run.ts";
-import { type Cause, type CauseCode, makeCause, renderObjectPath } from "../judge/causes.ts";
-import { describeExit } from "../judge/crash.ts";
-import { refusedApply } from "../judge/creation.ts";
+import type { Cause } from "../judge/causes.ts";
 import { judge } from "../judge/judge.ts";
 import type { Seen } from "../judge/judgement.ts";
 import type { RolloutSnapshot } from "../judge/snapshot.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
-import type { Hook, HookRun } from "./hook.ts";
+import type { HookRun } from "./hook.ts";
+import { asHook, deleted, type HookPlace, late, refusal, silent } from "./hook-cause.ts";
+import { type FollowedLogs, followLog, told } from "./hook-log.ts";
 import { broughtFor, HOOK_LABEL, jobOfRelease } from "./hook-object.ts";
 
-interface JobRun {
-  readonly hook: Hook;
+interface JobRun extends HookPlace {
   readonly job: AnyObject;
   readonly keep: number;
-  readonly cluster: string;
   readonly onLine: (line: string) => void;
   /** Aborts when nobody waits for it any more: the release was stopped, or the cluster goes back. */
   readonly signal: AbortSignal;
@@ -182,135 +180,6 @@ async function jobNow(client: KubeClient, object: AnyObject): Promise<Job | "del
 
 function silenceOf(observer: Observer): string | undefined {
   return observer.unreachableSince() === undefined ? undefined : observer.lastError();
-}
-
-/** By pod and container: what is being read, and how many lines have been told. */
-type FollowedLogs = Map<string, { reading: Promise<void> | undefined; lines: number }>;
-
-async function told(logs: FollowedLogs): Promise<void> {
-  await Promise.all([...logs.values()].map(({ reading }) => reading));
-}
-
-/**
- * Each pod's log from its beginning, once it has begun; a pod that ends is read to its end. One that breaks off is read
- * again, and what was told before is passed over.
- */
-function followLog(
-  client: KubeClient,
-  pod: Pod,
-  at: {
-    readonly logs: FollowedLogs;
-    readonly signal: AbortSignal;
-    readonly onLine: (line: string) => void;
-  },
-): void {
-  for (const { name, state } of pod.status?.containerStatuses ?? []) {
-    const key = `${pod.metadata.uid}/${name}`;
-    const log = at.logs.get(key) ?? { reading: undefined, lines: 0 };
-    if (log.reading !== undefined || (state?.running === undefined && state?.terminated === undefined))
-      continue;
-    at.logs.set(key, log);
-    const tell = (line: string, number: number): void => {
-      if (number <= log.lines) return;
-      log.lines = number;
-      at.onLine(line);
-    };
-    const read = async (): Promise<void> => {
-      const decoder = new TextDecoder();
-      let rest = "";
-      let number = 0;
-      const place = { namespace: pod.metadata.namespace ?? "default", name: pod.metadata.name };
-      for await (const chunk of client.logs(place, { container: name, follow: true, signal: at.signal })) {
-        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) tell(line, ++number);
-      }
-      if (rest !== "") tell(rest, number + 1);
-    };
-    log.reading = read().catch(() => {
-      log.reading = undefined;
-    });
-  }
-}
-
-/** The judge's own cause where it is more than "the Job failed"; an exit code belongs to the sentence. */
-function asHook(given: JobRun, cause: Cause, pod: Pod | undefined): Cause {
-  const code: CauseCode = cause.code === "JobFailed" ? "HookFailed" : cause.code;
-  const end = pod?.status?.containerStatuses
-    ?.map(({ state }) => state?.terminated)
-    .find((one) => one !== undefined);
-  const exit = end === undefined ? "" : `, ${describeExit(end)}`;
-  const facts = { ...cause, why: `hook ${given.hook.name}: ${cause.why}${exit}` };
-  return code === cause.code ? facts : { ...facts, ...restOf(code, cause, facts.why) };
-}
-
-function restOf(code: CauseCode, cause: Cause, why: string): Cause {
-  const kubectl = cause.command.split(" -n ")[0] ?? "kubectl";
-  return makeCause(code, { cluster: cause.cluster, kubectl, object: cause.object, why });
-}
-
-/** Time alone is no reason: what was waited for last is. */
-function late(run: Run, given: JobRun, waiting: Cause | undefined): Cause {
-  const { context, record } = run.input;
-  const path = waiting === undefined ? "" : renderObjectPath(waiting.object);
-  const last =
-    waiting === undefined ? "its pod was never seen" : `${path === "" ? "" : `${path}: `}${waiting.why}`;
-  return makeCause("HookTimedOut", {
-    cluster: given.cluster,
-    kubectl: kubectlFor(context, given.cluster),
-    object: waiting?.object ?? { namespace: record.namespace },
-    why: `hook ${given.hook.name} did not end within ${given.hook.timeoutMs / 1000} s and was ended; last seen: ${last}`,
-  });
-}
-
-/** It was begun: what has become of it is not known, and may be anything. */
-function silent(
-  run: Run,
-  given: JobRun,
-  object: AnyObject,
-  { patienceMs, said }: { readonly patienceMs: number; readonly said: string },
-): Cause {
-  const job = `hook ${given.hook.name}: its Job ${object.metadata.name} was begun`;
-  const why = `${job}, and then the cluster did not answer for ${formatDuration(patienceMs)}: ${said}; it may still be running`;
-  return causeOf(run, given, { code: "ClusterUnreachable", object, why });
-}
-
-/** By a person, or by its own ttlSecondsAfterFinished. */
-function deleted(run: Run, given: JobRun, object: AnyObject): Cause {
-  const why = `hook ${given.hook.name}: its Job ${object.metadata.name} was deleted before anybody saw how it ended`;
-  return causeOf(run, given, { code: "HookFailed", object, why });
-}
-
-function causeOf(
-  run: Run,
-  given: JobRun,
-  found: { readonly code: CauseCode; readonly object: AnyObject; readonly why: string },
-): Cause {
-  const { kind, metadata } = found.object;
-  return makeCause(found.code, {
-    cluster: given.cluster,
-    kubectl: kubectlFor(run.input.context, given.cluster),
-    object: { namespace: metadata.namespace ?? run.input.record.namespace, kind, name: metadata.name },
-    why: found.why,
-  });
-}
-
-function refusal(run: Run, given: JobRun, error: unknown): Cause {
-  const { context, record } = run.input;
-  const code = refusalCode(error);
-  return makeCause(code, {
-    cluster: given.cluster,
-    kubectl: kubectlFor(context, given.cluster),
-    object: { namespace: record.namespace },
-    why: `hook ${given.hook.name} could not be started: ${error instanceof Error ? error.message : String(error)}`,
-  });
-}
-
-/** What the API server answers to one object comes as an ApplyError, which knows its cause. */
-function refusalCode(error: unknown): CauseCode {
-  if (error instanceof ApplyError) return error.kind;
-  if (error instanceof StatusError) return refusedApply(error);
-  return isUnreachable(error) ? "ClusterUnreachable" : "ApplyRefused";
 }
 
 function refOf(object: AnyObject): { apiVersion: string; kind: string; namespace: string; name: string } {
