@@ -58,6 +58,8 @@ test("git answers what is asked in one go: each question its own, whatever stand
     await writeFile(join(root, "a b'c.txt"), "2");
     await writeFile(join(root, "new\n0"), "");
     assert.equal((await readVersion(root, env)).dirty, true);
+    await git("config", "status.showUntrackedFiles", "no");
+    assert.deepEqual((await readVersion(root, env)).changed?.length, 2);
     assert.deepEqual(await changedSince(root, version.commit ?? "", ["."], [], env), ["a b'c.txt", "new\n0"]);
     assert.equal(await sourceOf(root, { ...env, PATH: "/nowhere" }), undefined);
   } finally {

@@ -1,6 +1,7 @@
 /** What the work tree says about the version being shipped. */
 import { spawn } from "node:child_process";
-import { relative, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { exec, SlipwayError, shellLine } from "@slipway/base";
 import type { SourceHistory } from "../images/dockerfile/dates.ts";
@@ -23,7 +24,7 @@ export interface Version {
 export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise<Version> {
   const [log, status = ""] = await Promise.all([
     ask(root, ["log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"], env),
-    ask(root, ["status", "--porcelain", "--", "."], env),
+    ask(root, ["status", "--porcelain", "--untracked-files=normal", "--", "."], env),
   ]);
   if (log === undefined) await refuseUntrusted(root, env);
   if (log === undefined)
@@ -88,17 +89,60 @@ export function gitHistory(root: string, env: NodeJS.ProcessEnv): SourceHistory 
   const askIgnored = async (folder: string): Promise<readonly string[] | undefined> => {
     const which = ["--others", "--ignored", "--exclude-standard", "--directory"];
     const answer = await ask(root, ["ls-files", ...which, "-z", "--", literal(folder)], env);
-    const paths = answer?.split("\0").filter((path) => path !== "");
-    return paths?.map((path) => resolve(root, path)); // without the slash behind a folder
+    const submodules = await submodulesIn(root, folder, env);
+    if (answer === undefined || submodules === undefined) return undefined;
+    const paths = answer.split("\0").filter((path) => path !== "");
+    return [...paths, ...submodules].map((path) => resolve(root, path)); // without the slash behind a folder
   };
   return {
-    lastChange: async (paths) => (await lastCommitOf(root, paths, env))?.timeMs,
+    lastChange: async (paths) => {
+      const commits = await Promise.all(portions(paths).map((some) => lastCommitOf(root, some, env)));
+      const times = commits.flatMap((last) => (last === undefined ? [] : [last.timeMs]));
+      return times.length === 0 ? undefined : Math.max(...times);
+    },
     ignored: (folder) => {
       const asked = ignored.get(folder) ?? askIgnored(folder);
       ignored.set(folder, asked);
       return asked;
     },
   };
+}
+
+/** What git ignores in a submodule it does not list, and the commits in it are of another repository. */
+async function submodulesIn(
+  root: string,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<readonly string[] | undefined> {
+  if (!hasSubmodules(folder)) return []; // without another process, in almost all repositories
+  const answer = await ask(root, ["ls-files", "--stage", "-z", "--", literal(folder)], env);
+  return answer?.split("\0").flatMap((line) => {
+    const [, path] = /^160000 [^\t]*\t(.*)$/s.exec(line) ?? [];
+    return path === undefined ? [] : [path];
+  });
+}
+
+function hasSubmodules(folder: string): boolean {
+  for (let place = folder; ; place = dirname(place)) {
+    if (existsSync(join(place, ".gitmodules"))) return true;
+    if (existsSync(join(place, ".git")) || place === dirname(place)) return false;
+  }
+}
+
+/** A pattern can name more files than fit into one line for a shell. */
+function portions(paths: readonly string[]): readonly (readonly string[])[] {
+  const all: string[][] = [];
+  let bytes = MAX_LINE_BYTES;
+  for (const path of paths) {
+    const more = Buffer.byteLength(shellLine([literal(path)])) + 1;
+    if (bytes + more > MAX_LINE_BYTES / 2) {
+      all.push([]);
+      bytes = 0;
+    }
+    all.at(-1)?.push(path);
+    bytes += more;
+  }
+  return all;
 }
 
 /** For git, to which `[` in a path is a pattern. */
@@ -183,13 +227,32 @@ function ask(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Pro
     waiting.set(env, questions);
     queueMicrotask(() => {
       waiting.delete(env);
-      askAll(questions, env);
+      for (const some of shells(questions)) askAll(some, env);
     });
   });
 }
 
 /** The first descriptor after the standard ones. */
 const FIRST_OUTPUT = 3;
+/** `>&10` is an error of syntax to dash, which is Debian's /bin/sh (POSIX, "Redirection": one digit is enough). */
+const MAX_QUESTIONS = 10 - FIRST_OUTPUT;
+/** Linux takes 128 KiB for one argument (execve(2), MAX_ARG_STRLEN). */
+const MAX_LINE_BYTES = 100_000;
+
+function shells(questions: readonly Question[]): readonly (readonly Question[])[] {
+  const all: Question[][] = [];
+  let bytes = MAX_LINE_BYTES;
+  for (const question of questions) {
+    const more = Buffer.byteLength(question.line) + 100; // with what stands around it
+    if (bytes + more > MAX_LINE_BYTES || all.at(-1)?.length === MAX_QUESTIONS) {
+      all.push([]);
+      bytes = 0;
+    }
+    all.at(-1)?.push(question);
+    bytes += more;
+  }
+  return all;
+}
 
 function askAll(questions: readonly Question[], env: NodeJS.ProcessEnv): void {
   const lines = questions.map(({ line }, at) => `{ ${line}; printf "\\n$?"; } >&${FIRST_OUTPUT + at} &`);

@@ -24,8 +24,9 @@ interface Checkout {
   readonly root: string;
   /** Writes these, and commits what git does not ignore at that second. */
   readonly commit: (second: number, files: Readonly<Record<string, string>>) => Promise<void>;
+  readonly git: (args: readonly string[], second?: number) => Promise<void>;
   /** Seconds of the files whose times differ from their layer's neighbours, by path: one of each layer is enough. */
-  readonly build: () => Promise<Readonly<Record<string, number>>>;
+  readonly build: (args?: Readonly<Record<string, string>>) => Promise<Readonly<Record<string, number>>>;
 }
 
 async function checkout(): Promise<Checkout> {
@@ -41,6 +42,7 @@ async function checkout(): Promise<Checkout> {
   await git(["init", "-q"]);
   return {
     root,
+    git,
     commit: async (second, files) => {
       for (const [path, text] of Object.entries(files)) {
         await mkdir(dirname(join(root, path)), { recursive: true });
@@ -50,11 +52,11 @@ async function checkout(): Promise<Checkout> {
       await git(["add", "-A"]);
       await git(["commit", "-qm", "m", "--allow-empty"], second);
     },
-    build: async () => {
+    build: async (args = {}) => {
       const dockerfile = join(app, "Dockerfile");
       const last = await lastCommitOf(root, [app], process.env);
       await buildImages({
-        images: [{ name: "web", from: { kind: "context", context: app, dockerfile, args: {} } }],
+        images: [{ name: "web", from: { kind: "context", context: app, dockerfile, args } }],
         layout,
         registry: {} as RegistryClient,
         root,
@@ -161,6 +163,73 @@ test("a link is as old as what it leads to, where that is younger", async () => 
   await commit(2000, { "app/real/a": "2" });
   await commit(3000, { "app/other": "" });
   assert.deepEqual(await build(), { "/to/a": 2000 });
+});
+
+test("a link to what git does not keep is as old as the image, also where the .dockerignore leaves out the other name", async () => {
+  const { commit, build } = await checkout();
+  const files = {
+    "app/.dockerignore": "dist\n",
+    "app/Dockerfile": "FROM scratch\nCOPY current /to\nCOPY to/sub /sub\n",
+  };
+  await commit(1000, {
+    ...files,
+    ".gitignore": "dist\n",
+    "app/dist/a": "1",
+    "app/dist/sub/b": "1",
+    "app/current": "-> dist",
+    "app/to": "-> dist",
+  });
+  await commit(2000, { "app/other": "", "app/dist/a": "2" });
+  assert.deepEqual(await build(), { "/to/a": 2000, "/to/sub/b": 2000, "/sub/b": 2000 });
+});
+
+test("a submodule is as old as the image: what git ignores in it the repository around it does not list", async () => {
+  const other = await checkout();
+  await other.commit(500, { ".gitignore": "made\n", kept: "1" });
+  const { git, commit, build } = await checkout();
+  await commit(1000, {
+    "app/Dockerfile": "FROM scratch\nCOPY vendor /vendor\nCOPY src /src\n",
+    "app/src/a": "1",
+  });
+  const allowed = ["-c", "protocol.file.allow=always"];
+  await git([...allowed, "submodule", "--quiet", "add", "-f", other.root, "app/vendor/sub"]);
+  await commit(2000, {});
+  await commit(3000, { "app/other": "", "app/vendor/sub/made": "2" });
+  assert.deepEqual(await build(), {
+    "/vendor/sub/.gitignore": 3000,
+    "/vendor/sub/kept": 3000,
+    "/vendor/sub/made": 3000,
+    "/src/a": 1000,
+    "/vendor/sub/.git": 3000,
+  });
+});
+
+test("heredocs are as old as the image where build arguments are given: these come from elsewhere", async () => {
+  const { commit, build } = await checkout();
+  const Dockerfile = "FROM scratch\nARG a=1\nCOPY <<made /\n$a\nmade\n";
+  await commit(1000, { "app/Dockerfile": Dockerfile });
+  await commit(2000, { "app/other": "" });
+  assert.deepEqual(await build(), { "/made": 1000 });
+  assert.deepEqual(await build({ a: "2" }), { "/made": 2000 });
+});
+
+test("however many COPY there are, and however many files one names", async () => {
+  const { commit, build } = await checkout();
+  const folders = Array.from({ length: 20 }, (_, at) => `f${at}`);
+  const names = Array.from({ length: 1200 }, (_, at) => `app/many/${"it's-".repeat(20)}${at}`);
+  const lines = ["FROM scratch", ...folders.map((name) => `COPY ${name} /${name}`), "COPY many/* /many/", ""];
+  await commit(1000, {
+    "app/Dockerfile": lines.join("\n"),
+    ...Object.fromEntries([...folders.map((name) => `app/${name}/x`), ...names].map((path) => [path, "1"])),
+  });
+  await commit(2000, { [names[700] as string]: "2" });
+  await commit(3000, { "app/f7/x": "2" });
+  const times = Object.entries(await build());
+  const of = (second: number): readonly string[] =>
+    times.flatMap(([path, time]) => (time === second ? [path] : []));
+  assert.deepEqual(of(3000), ["/f7/x"]);
+  assert.equal(of(1000).length, 19);
+  assert.equal(of(2000).length, 1200);
 });
 
 test("what a stage hands over is as old as its newest source", async () => {

@@ -30,7 +30,15 @@ export interface SourceDates {
 /** Git is asked once for the same files, of several stages, too. `tree`: what of the context can be copied. */
 export function sourceDates(
   history: SourceHistory | undefined,
-  { context, dockerfile }: { readonly context: string; readonly dockerfile: string },
+  {
+    context,
+    dockerfile,
+    args,
+  }: {
+    readonly context: string;
+    readonly dockerfile: string;
+    readonly args: Readonly<Record<string, string>>;
+  },
   tree: SourceTree,
 ): SourceDates {
   if (history === undefined) return { timeOf: async () => undefined, ownTime: async () => undefined };
@@ -42,7 +50,11 @@ export function sourceDates(
   };
   return {
     timeOf: (paths) => once(paths.join("\0"), () => timeOfSources(history, context, tree, paths)),
-    ownTime: () => once("\0", () => history.lastChange([dockerfile])),
+    // Build arguments come from elsewhere.
+    ownTime: () =>
+      once("Dockerfile\0", async () =>
+        Object.keys(args).length > 0 ? undefined : history.lastChange([dockerfile]),
+      ),
   };
 }
 
@@ -64,8 +76,7 @@ async function timeOfSources(
   if (ignored === undefined) return undefined;
   const lockfiles = new Set<string>();
   for (const unkept of ignored.map((path) => relative(folder, path))) {
-    if (!paths.some((path) => isWithin(unkept, path) || isWithin(path, unkept))) continue;
-    if ((await tree.get(unkept, false)) === undefined) continue; // the .dockerignore leaves it out
+    if (!(await isTaken(tree, folder, paths, unkept))) continue;
     const lockfile = lockfileOf(folder, unkept);
     if (lockfile === undefined) return undefined;
     lockfiles.add(lockfile);
@@ -84,6 +95,25 @@ function placesOf(folder: string, path: string): readonly string[] {
   } catch {
     return [place];
   }
+}
+
+/** Whether something of `unkept` is copied: the .dockerignore can leave it out, and a link can lead to it. */
+async function isTaken(
+  tree: SourceTree,
+  folder: string,
+  paths: readonly string[],
+  unkept: string,
+): Promise<boolean> {
+  for (const path of paths) {
+    const real = placesOf(folder, path).at(-1) as string;
+    const inTree = real === join(folder, path) ? path : relative(realpathSync(folder), real);
+    if (isWithin(inTree, unkept)) return true;
+    if (!isWithin(unkept, inTree)) continue;
+    // Under the name that it is copied by, to which the .dockerignore's rules are held.
+    const below = inTree === "" ? unkept : unkept.slice(inTree.length + 1);
+    if ((await tree.get(path === "" ? below : `${path}/${below}`, false)) !== undefined) return true;
+  }
+  return false;
 }
 
 /** Of what a package manager installed, the nearest above it; undefined for everything else. */

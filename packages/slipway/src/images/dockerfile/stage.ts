@@ -281,7 +281,13 @@ class StageBuild {
       },
       this.#in.run,
     );
-    this.#newest = Math.max(this.#newest, (await this.#in.dates.ownTime()) ?? this.#in.mtime);
+    // What a bind mount shows it has no COPY to date it.
+    const isOfMounts = instruction.flags.some(
+      ({ name, value }) =>
+        name === "mount" && !/(?:^|,)\s*type=(?:cache|secret|tmpfs)\b/.test(this.#expand(value ?? "")),
+    );
+    const ownTime = isOfMounts ? undefined : await this.#in.dates.ownTime();
+    this.#newest = Math.max(this.#newest, ownTime ?? this.#in.mtime);
     if (result === "empty") this.#record(instruction, true);
     else this.#add(result, result.diffId, instruction);
   }

@@ -343,6 +343,22 @@ RUN --mount=type=cache,target=/var/cache/app,id=app,sharing=locked \\
   assert.equal(whole.includes("s3cret"), false);
 });
 
+test("what is made of a mounted context, or with build arguments, is as old as the image where a later stage copies it", async () => {
+  const history = { lastChange: async () => 1000_000, ignored: async () => [] };
+  const timeOf = async (mount: string, line: string, args = {}): Promise<number | undefined> => {
+    const Dockerfile = `FROM slipway/node AS made\nARG a\nRUN ${mount} ${line}\nFROM scratch\nCOPY --from=made /out /\n`;
+    const { files } = await build({ Dockerfile, in: "file\n" }, { args }, { history });
+    return [...files.entries()].find(({ path }) => path === "/out")?.node.mtime;
+  };
+  assert.equal(await timeOf("--mount=type=cache,target=/c", "echo 1 >/out"), 1000);
+  assert.equal(await timeOf("--mount=target=/in", "read -r x </in/in; echo $x >/out"), 1_700_000_000);
+  assert.equal(
+    await timeOf("--mount=type=bind,target=/in", "read -r x </in/in; echo $x >/out"),
+    1_700_000_000,
+  );
+  assert.equal(await timeOf("", "echo $a >/out", { a: "1" }), 1_700_000_000);
+});
+
 test("everything that needs an engine is listed before anything runs", async () => {
   await assert.rejects(
     build({
