@@ -50,7 +50,6 @@ export interface StartContainer {
   readonly readOnlyRootFilesystem: boolean;
   readonly mounts: readonly ContainerMount[];
   readonly terminationMessagePath: string;
-  readonly stopSignal: string;
   readonly keepsFiles: boolean;
 }
 

@@ -29,6 +29,7 @@ import {
 } from "../runtime.ts";
 import { AgentProcess } from "./agent-process.ts";
 import { logPath, readLog } from "./container-log.ts";
+import { programOf, type StopSignal, stopSignalOf } from "./image-config.ts";
 import { LayerStore } from "./layers.ts";
 import { rememberAgent, removeSandboxLeftovers, removeUnfinishedLayers } from "./leftovers.ts";
 import { probeSandbox } from "./probe.ts";
@@ -68,15 +69,6 @@ export type SandboxRuntime = Omit<PodRuntime, "exec" | "signal"> & {
   ): Promise<{ readonly exitCode: number }>;
 };
 
-type StopSignal = ReturnType<PodRuntime["stopSignal"]>;
-const STOP_SIGNALS: readonly StopSignal[] = ["SIGTERM", "SIGQUIT", "SIGINT", "SIGHUP", "SIGKILL"];
-const SIGNAL_NUMBERS: Readonly<Record<string, StopSignal>> = {
-  "1": "SIGHUP",
-  "2": "SIGINT",
-  "3": "SIGQUIT",
-  "9": "SIGKILL",
-  "15": "SIGTERM",
-};
 const DIAL_TIMEOUT_MS = 10_000;
 
 export async function createSandboxRuntime(options: SandboxOptions): Promise<SandboxRuntime> {
@@ -231,9 +223,6 @@ class Runtime implements SandboxRuntime {
     const image = await this.#pull(spec);
     const layers = await this.#unpacked(image);
     const { config } = image;
-    const command = spec.command ?? config.Entrypoint ?? [];
-    // Kubernetes: a pod's command also switches the image's CMD off.
-    const args = spec.args ?? (spec.command === undefined ? (config.Cmd ?? []) : []);
     const key = containerKey(spec.podUid, spec.name);
     const previous = this.#attempts.get(key);
     const kept = spec.keepsFiles === true && previous?.running === false ? previous.id : undefined;
@@ -257,17 +246,13 @@ class Runtime implements SandboxRuntime {
           name: spec.name,
           attempt: spec.attempt,
           layers,
-          argv: [...command, ...args],
-          env: environmentOf(config.Env ?? [], spec.env),
-          workingDir: spec.workingDir ?? (config.WorkingDir || "/"),
-          imageUser: config.User ?? "",
+          ...programOf(config, spec),
           user: spec.user,
           group: spec.group,
           runAsNonRoot: spec.runAsNonRoot,
           readOnlyRootFilesystem: spec.readOnlyRootFilesystem,
           mounts: spec.mounts,
           terminationMessagePath: spec.terminationMessagePath || "/dev/termination-log",
-          stopSignal: attempt.stopSignal,
           keepsFiles: spec.keepsFiles === true,
         },
       });
@@ -466,27 +451,6 @@ function containerKey(podUid: string, name: string): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** The image's variables first; the pod's replace them in place. */
-function environmentOf(
-  image: readonly string[],
-  pod: readonly { readonly name: string; readonly value: string }[],
-): readonly (readonly [string, string])[] {
-  const variables = new Map<string, string>();
-  for (const variable of image) {
-    const equals = variable.indexOf("=");
-    if (equals > 0) variables.set(variable.slice(0, equals), variable.slice(equals + 1));
-  }
-  for (const { name, value } of pod) variables.set(name, value);
-  return [...variables];
-}
-
-/** `SIGQUIT`, `QUIT` or `3`, as images write it. */
-function stopSignalOf(text: string | undefined): StopSignal {
-  if (text === undefined || text === "") return "SIGTERM";
-  const name = text.startsWith("SIG") ? text : `SIG${text}`;
-  return STOP_SIGNALS.find((signal) => signal === name) ?? SIGNAL_NUMBERS[text] ?? "SIGTERM";
 }
 
 function dialOutside(host: string, port: number): Promise<Socket> {
