@@ -11,7 +11,8 @@ import { describeImage } from "../verify.ts";
 import { alpineBase, bareBase, rpmBase, webBase } from "./bases.ts";
 import { type Base, buildImage } from "./build.ts";
 import { ALPINE, BARE, type Checks, RPM, WEB, WEB_RUNNING } from "./checks.ts";
-import { MUTATIONS, type Mutation } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
+import { MUTATIONS } from "./mutations.ts";
 import { isAboutRunning } from "./spread.ts";
 
 export interface ScoreOptions {

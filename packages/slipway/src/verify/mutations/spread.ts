@@ -1,6 +1,6 @@
 /** Fewer of the images whose containers run, for lanes that start each of them on several engines. */
 import { WEB_RUNNING } from "./checks.ts";
-import type { Mutation } from "./mutations.ts";
+import type { Mutation } from "./mutation.ts";
 
 const ofRunning = (names: readonly string[]): readonly string[] =>
   names.filter((name) => Object.hasOwn(WEB_RUNNING, name));
