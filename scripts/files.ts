@@ -82,12 +82,16 @@ async function run(
   for (const stream of [child.stdout, child.stderr]) stream?.destroy();
   const report = await readFile(reportPath, "utf8").catch(() => "");
   const hasFailed = /^lane: \d+ passed, [1-9]/m.test(report);
-  if (!isLate && (code === 0 || hasFailed)) return { report, problem: undefined };
+  // Without it the tests were not over: one ended the process, or there is none.
+  const isWhole = /^lane: /m.test(report);
+  if (!isLate && (code === 0 ? isWhole : hasFailed)) return { report, problem: undefined };
   const how = isLate
     ? `did not end within ${limitMs / 1000} s`
-    : signal === null
-      ? `its process ended with exit code ${code}`
-      : `its process was ended by ${signal}`;
+    : code === 0
+      ? "has no tests, or its process ended before they were over"
+      : signal === null
+        ? `its process ended with exit code ${code}`
+        : `its process was ended by ${signal}`;
   const printed = said.trimEnd().replaceAll(/^/gm, "    ");
   return { report, problem: `${how}; it printed${said === "" ? " nothing" : `:\n${printed}`}` };
 }

@@ -49,6 +49,9 @@ test("what fails outside of its tests fails its file, what fails in them is coun
   const { exitCode, stdout } = await run(60_000, {
     throws: 'throw new Error("at its top");',
     exits: 'test("leaves", () => process.exit(7));',
+    leaves:
+      'test("is fine", () => {});\ntest("leaves", () => process.exit(0));\ntest("is wrong", () => { throw 1; });',
+    says: "",
     fails:
       'test("is wrong", () => { throw new Error("no"); });\ntest("is not done", { skip: "later" }, () => {});',
   });
@@ -60,5 +63,9 @@ test("what fails outside of its tests fails its file, what fails in them is coun
   assert.match(stdout, /^✗ \S*exits\.test\.ts:1 {2}its process ended with exit code 7; it printed nothing$/m);
   assert.match(stdout, /^✗ \S*fails\.test\.ts:2 {2}is wrong\n {4}Error: no$/m);
   assert.match(stdout, /^- skipped \S*fails\.test\.ts {2}is not done: later$/m);
-  assert.match(stdout, /^lane: 0 passed, 3 failed, 1 skipped$/m);
+  for (const name of ["leaves", "says"]) {
+    const line = `^✗ \\S*${name}\\.test\\.ts:1 {2}has no tests, or its process ended before they were over; it printed nothing$`;
+    assert.match(stdout, new RegExp(line, "m"));
+  }
+  assert.match(stdout, /^lane: 0 passed, 5 failed, 1 skipped$/m);
 });
