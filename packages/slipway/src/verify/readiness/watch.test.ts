@@ -61,6 +61,36 @@ test("after its end the whole log is read once more", () => {
   });
 });
 
+test("a log that was being read when the service ended is not its last look", async () => {
+  const isOver = new AbortController();
+  const reading = Promise.withResolvers<void>();
+  let [states, logs] = [0, 0];
+  const container = {
+    service: aService("one"),
+    state: async () => {
+      states += 1;
+      return states === 1 ? RUNNING : { ...RUNNING, status: "exited", exitCode: 0, finishedAtMs: 1 };
+    },
+    logs: async () => {
+      logs += 1;
+      if (logs > 1) return { stdout: "begun\ndone\n", stderr: "" };
+      await reading.promise;
+      return { stdout: "begun\n", stderr: "" };
+    },
+  } as unknown as Container;
+  const log = ready.log("done");
+  const watch = new ReadinessWatch({ container, readiness: log, clock: systemClock, over: isOver.signal });
+  try {
+    await until("a look at its end to be over", () => states >= 3);
+    assert.equal(watch.sight.isLast, false);
+    reading.resolve();
+    await until("the last look", () => watch.sight.isLast);
+    assert.equal(seenOf(watch, log), "held");
+  } finally {
+    isOver.abort();
+  }
+});
+
 test("where the engine shows no sockets, a shell in the container reads them", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   try {

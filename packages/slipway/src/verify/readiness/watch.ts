@@ -63,8 +63,10 @@ export class ReadinessWatch {
     if (state.startedAtMs !== this.#life.startedAtMs) this.#life = new Life(state.startedAtMs);
     const life = this.#life;
     const pending = leavesOf(readiness).filter((leaf) => life.leaves.get(leaf)?.is !== "held");
+    const isRead = pending.some((leaf) => leaf.form === "log" && life.busy.has(leaf));
     const looks = pending.filter((leaf) => !life.busy.has(leaf)).map((leaf) => this.#look(leaf, state, life));
-    if (state.status !== "exited") return;
+    // A log that was being read when it ended lacks its last lines.
+    if (state.status !== "exited" || isRead) return;
     await Promise.all(looks);
     life.isLast = true;
   }
