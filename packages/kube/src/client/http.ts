@@ -5,24 +5,22 @@
  * const client = createHttpClient({ name: "tokyo", url: "https://127.0.0.1:6443", token, ca });
  * const pods = await client.list<Pod>({ apiVersion: "v1", kind: "Pod" }, { namespace: "default" });
  */
-import { badRequest, resourceNotFound } from "../api/errors.ts";
-import { apiVersionOf, resourceTypeOf } from "../resources/kinds.ts";
-import type { KubeList, KubeObject, Status } from "../resources/meta.ts";
+import type { KubeList, KubeObject } from "../resources/meta.ts";
 import type {
-  ClientWatchEvent,
   DeleteOptions,
   KubeClient,
   ListOptions,
-  LogOptions,
   ObjectRef,
   PatchType,
   TypeRef,
   WatchOptions,
-  WriteOptions,
 } from "./client.ts";
 import { execInPod } from "./exec.ts";
 import { portForward } from "./port-forward.ts";
-import { isReason, StatusError } from "./status-error.ts";
+import { listQuery, writeQuery } from "./queries.ts";
+import { ResourcePaths } from "./resource-paths.ts";
+import { isReason } from "./status-error.ts";
+import { logStream, watchStream } from "./streams.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
 
 export type HttpClientOptions = TransportOptions;
@@ -36,15 +34,15 @@ const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
 export function createHttpClient(options: HttpClientOptions): KubeClient {
   const transport = new Transport(options);
   const where = `clusters/${options.name}`;
-  const resources = new Resources(transport);
+  const paths = new ResourcePaths(transport);
   return {
     name: options.name,
     version: () => transport.json({ method: "GET", path: "/version", repeatable: "idempotent" }),
-    serves: (type) => resources.serves(type),
+    serves: (type) => paths.serves(type),
     get: async (ref) =>
-      transport.json({ method: "GET", path: await resources.objectPath(ref), repeatable: "idempotent" }),
+      transport.json({ method: "GET", path: await paths.objectPath(ref), repeatable: "idempotent" }),
     list: async <T extends KubeObject>(type: TypeRef, listOptions: ListOptions = {}) => {
-      const path = await resources.listPath(type, listOptions.namespace);
+      const path = await paths.listPath(type, listOptions.namespace);
       const query = listQuery(listOptions);
       const list = await transport.json<KubeList<T>>({
         method: "GET",
@@ -55,21 +53,21 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
       return withTypes(type, list);
     },
     watch: <T extends KubeObject>(type: TypeRef, watchOptions: WatchOptions = {}) =>
-      watchStream<T>(transport, resources, type, watchOptions, where),
+      watchStream<T>(transport, paths, type, watchOptions, where),
     create: async (object, write = {}) =>
       transport.json({
         method: "POST",
-        path: await resources.createPath(object),
+        path: await paths.createPath(object),
         // After a lost answer the object may exist: a second POST would be AlreadyExists, or with generateName a twin.
         repeatable: write.dryRun === true ? "idempotent" : "once",
         query: writeQuery(write),
         body: object,
       }),
-    replace: async (object, write = {}) => replaceObject(transport, resources, object, write),
+    replace: async (object, write = {}) => replaceObject(transport, paths, object, write),
     patch: async (ref, type, body, write = {}) =>
       transport.json({
         method: "PATCH",
-        path: await resources.objectPath(ref, write.subresource),
+        path: await paths.objectPath(ref, write.subresource),
         // A JSON patch may append to a list, and any of them may overwrite what came in between.
         repeatable: write.dryRun === true ? "idempotent" : "once",
         query: writeQuery(write),
@@ -79,7 +77,7 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
     apply: async (object, write) => {
       const query = writeQuery(write);
       if (write.force === true) query.set("force", "true");
-      const path = await resources.objectPath(ofObject(object));
+      const path = await paths.objectPath(ofObject(object));
       return transport.json({
         method: "PATCH",
         path,
@@ -90,7 +88,7 @@ export function createHttpClient(options: HttpClientOptions): KubeClient {
         contentType: "application/apply-patch+yaml",
       });
     },
-    delete: async (ref, deleteOptions = {}) => deleteObject(transport, resources, ref, deleteOptions),
+    delete: async (ref, deleteOptions = {}) => deleteObject(transport, paths, ref, deleteOptions),
     logs: (pod, logOptions = {}) => logStream(transport, pod, logOptions),
     exec: (pod, execOptions) => execInPod(transport, pod, execOptions, where),
     portForward: (pod, port, forwardOptions = {}) => portForward(transport, pod, port, forwardOptions, where),
@@ -109,12 +107,12 @@ function ofObject({ apiVersion, kind, metadata: { name, namespace } }: KubeObjec
  */
 async function replaceObject<T extends KubeObject>(
   transport: Transport,
-  resources: Resources,
+  paths: ResourcePaths,
   object: T,
   write: Parameters<KubeClient["replace"]>[1] & object,
 ): Promise<T> {
   const isVersioned = object.metadata.resourceVersion !== undefined;
-  const path = await resources.objectPath(ofObject(object), write.subresource);
+  const path = await paths.objectPath(ofObject(object), write.subresource);
   let wasLost = false;
   try {
     return await transport.json<T>({
@@ -159,7 +157,7 @@ function holds(stored: unknown, sent: unknown): boolean {
 /** With a uid as its precondition a second DELETE can only hit the same object; it may find it gone, by the first. */
 async function deleteObject(
   transport: Transport,
-  resources: Resources,
+  paths: ResourcePaths,
   ref: ObjectRef,
   options: DeleteOptions,
 ): Promise<void> {
@@ -168,7 +166,7 @@ async function deleteObject(
   try {
     await transport.json({
       method: "DELETE",
-      path: await resources.objectPath(ref),
+      path: await paths.objectPath(ref),
       repeatable: isBound ? "idempotent" : "once",
       body: deleteBody(options),
       onLost: () => {
@@ -179,114 +177,6 @@ async function deleteObject(
     if (wasLost && isReason(error, "NotFound")) return;
     throw error;
   }
-}
-
-/** Where each kind lives: the static table first, the server's own discovery for everything else. */
-class Resources {
-  readonly #transport: Transport;
-  readonly #discovered = new Map<string, Promise<ResourceList>>();
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  async listPath(type: TypeRef, namespace: string | undefined): Promise<string> {
-    const { plural, namespaced } = await this.#resource(type);
-    const within =
-      namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-    return `${groupPath(type.apiVersion)}${within}/${plural}`;
-  }
-
-  async createPath(object: KubeObject): Promise<string> {
-    const { namespaced } = await this.#resource(object);
-    if (namespaced && !object.metadata.namespace) {
-      throw badRequest("an empty namespace may not be set during creation");
-    }
-    return this.listPath(object, object.metadata.namespace);
-  }
-
-  async objectPath(ref: ObjectRef, subresource?: string): Promise<string> {
-    const { namespaced } = await this.#resource(ref);
-    if (namespaced && !ref.namespace) {
-      throw badRequest("an empty namespace may not be set when a resource name is provided");
-    }
-    const path = `${await this.listPath(ref, ref.namespace)}/${encodeURIComponent(ref.name)}`;
-    return subresource === undefined ? path : `${path}/${subresource}`;
-  }
-
-  async #resource(type: TypeRef): Promise<{ plural: string; namespaced: boolean }> {
-    const known = resourceTypeOf(type.kind);
-    if (known !== undefined && apiVersionOf(known) === type.apiVersion) return known;
-    const { resources } = await this.#discover(type.apiVersion);
-    const found = resources.find(({ kind, name }) => kind === type.kind && !name.includes("/"));
-    if (found === undefined) {
-      // Its definition may be installed later.
-      this.#discovered.delete(type.apiVersion);
-      throw resourceNotFound();
-    }
-    return { plural: found.name, namespaced: found.namespaced };
-  }
-
-  async serves(type: TypeRef): Promise<boolean> {
-    try {
-      const { resources } = await this.#discover(type.apiVersion);
-      return resources.some(({ kind, name }) => kind === type.kind && !name.includes("/"));
-    } catch (error) {
-      if (error instanceof StatusError && error.httpCode === 404) return false;
-      throw error;
-    }
-  }
-
-  #discover(apiVersion: string): Promise<ResourceList> {
-    let list = this.#discovered.get(apiVersion);
-    if (list === undefined) {
-      list = this.#transport.json<ResourceList>({
-        method: "GET",
-        path: groupPath(apiVersion),
-        repeatable: "idempotent",
-      });
-      this.#discovered.set(apiVersion, list);
-      // A failure is not remembered; a kind may be installed later.
-      list.catch(() => this.#discovered.delete(apiVersion));
-    }
-    return list;
-  }
-}
-
-interface ResourceList {
-  readonly resources: readonly {
-    readonly name: string;
-    readonly kind: string;
-    readonly namespaced: boolean;
-  }[];
-}
-
-function groupPath(apiVersion: string): string {
-  return apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-}
-
-function listQuery(options: ListOptions): URLSearchParams {
-  return query({
-    labelSelector: options.labelSelector,
-    fieldSelector: options.fieldSelector,
-    limit: options.limit,
-    continue: options.continue,
-    resourceVersion: options.resourceVersion,
-    resourceVersionMatch: options.resourceVersionMatch,
-  });
-}
-
-function writeQuery(options: WriteOptions): URLSearchParams {
-  return query({
-    dryRun: options.dryRun === true ? "All" : undefined,
-    fieldManager: options.fieldManager,
-    fieldValidation: options.fieldValidation,
-  });
-}
-
-function query(parameters: Readonly<Record<string, string | number | boolean | undefined>>): URLSearchParams {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== "");
-  return new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]));
 }
 
 function deleteBody({ dryRun, ...options }: DeleteOptions): unknown {
@@ -304,74 +194,4 @@ function withTypes<T extends KubeObject>({ apiVersion, kind }: TypeRef, list: Ku
     item.kind === undefined ? { ...item, apiVersion, kind } : item,
   );
   return { ...list, items };
-}
-
-/**
- * A watch whose connection died without a word (a NAT that forgot it, a machine that slept) looks like one where
- * nothing happens. So the server is asked to end every watch after a while, and when it does not, we do.
- */
-const WATCH_SECONDS = 300;
-const WATCH_GRACE_MS = 30_000;
-/** A log that is not followed is read to its end; a server that stops in the middle is given up on. */
-const LOG_SILENCE_MS = 30_000;
-
-async function* watchStream<T extends KubeObject>(
-  transport: Transport,
-  resources: Resources,
-  type: TypeRef,
-  options: WatchOptions,
-  where: string,
-): AsyncGenerator<ClientWatchEvent<T>> {
-  if (options.signal?.aborted) return;
-  const parameters = listQuery(options);
-  parameters.set("watch", "true");
-  if (options.allowBookmarks === true) parameters.set("allowWatchBookmarks", "true");
-  const lastsSeconds = options.timeoutSeconds ?? WATCH_SECONDS;
-  parameters.set("timeoutSeconds", String(lastsSeconds));
-  const path = await resources.listPath(type, options.namespace);
-  const chunks = transport.stream(
-    { method: "GET", path, query: parameters, signal: options.signal, repeatable: "idempotent" },
-    { lastsAtMostMs: lastsSeconds * 1000 + WATCH_GRACE_MS },
-  );
-  try {
-    for await (const line of linesOf(chunks)) {
-      const event = JSON.parse(line) as ClientWatchEvent<T> | { type: "ERROR"; object: Status };
-      if (event.type === "ERROR") throw new StatusError(event.object, where);
-      if (options.signal?.aborted) return;
-      yield event;
-    }
-  } catch (error) {
-    // To be told to stop before the first byte came is no failure either.
-    if (options.signal?.aborted) return;
-    throw error;
-  }
-}
-
-async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  // Bytes are split, not text: a character may be cut in two by a chunk's end, a line feed never is part of one.
-  let parts: Buffer[] = [];
-  for await (const chunk of chunks) {
-    let start = 0;
-    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
-      parts.push(chunk.subarray(start, end));
-      const line = Buffer.concat(parts).toString("utf8");
-      parts = [];
-      start = end + 1;
-      if (line !== "") yield line;
-    }
-    if (start < chunk.length) parts.push(chunk.subarray(start));
-  }
-}
-
-function logStream(
-  transport: Transport,
-  pod: { readonly namespace: string; readonly name: string },
-  options: LogOptions,
-): AsyncIterable<Uint8Array> {
-  const { signal, ...parameters } = options;
-  const path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/log`;
-  return transport.stream(
-    { method: "GET", path, query: query(parameters), signal, repeatable: "idempotent" },
-    options.follow === true ? {} : { silentAtMostMs: LOG_SILENCE_MS },
-  );
 }
