@@ -21,12 +21,8 @@ const running = new Set<ChildProcess>();
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
 // The groups are not the terminal's: what ends this process does not reach them by itself.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => {
-    for (const child of running) end(child);
-    rmSync(reports, { recursive: true, force: true });
-    process.exit(130);
-  });
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, giveUp);
+process.stdout.on("error", giveUp); // whoever started this is gone
 
 const waiting = files.entries();
 await Promise.all(Array.from({ length: concurrency }, work));
@@ -94,6 +90,12 @@ async function run(
         : `its process was ended by ${signal}`;
   const printed = said.trimEnd().replaceAll(/^/gm, "    ");
   return { report, problem: `${how}; it printed${said === "" ? " nothing" : `:\n${printed}`}` };
+}
+
+function giveUp(): void {
+  for (const child of running) end(child);
+  rmSync(reports, { recursive: true, force: true });
+  process.exit(130);
 }
 
 function end({ pid }: ChildProcess): void {

@@ -1,5 +1,7 @@
 /** The runner of the test lanes, over files that do what test files should not. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,14 +16,47 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 /** Without what this process was told by whoever runs it. */
-async function run(limitMs: number, files: Readonly<Record<string, string>>) {
+const { NODE_TEST_CONTEXT: _, SLIPWAY_TEST_OUTPUT: __, ...env } = process.env;
+const command = [process.execPath, "--disable-warning=ExperimentalWarning", "scripts/files.ts"] as const;
+
+async function write(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const paths = Object.keys(files).map((name) => join(folder, `${name}.test.ts`));
   for (const [at, body] of Object.values(files).entries())
     await writeFile(paths[at] as string, `import { test } from "node:test";\n${body}\n`);
-  const { NODE_TEST_CONTEXT: _, SLIPWAY_TEST_OUTPUT: __, ...env } = process.env;
-  const command = [process.execPath, "--disable-warning=ExperimentalWarning", "scripts/files.ts"];
-  return exec([...command, "2", String(limitMs), ...paths], { cwd: root, env });
+  return paths;
 }
+
+async function run(limitMs: number, files: Readonly<Record<string, string>>) {
+  return exec([...command, "2", String(limitMs), ...(await write(files))], { cwd: root, env });
+}
+
+test("where nobody reads any more, what runs is ended", async () => {
+  const begun = join(folder, "begun");
+  const go = join(folder, "go");
+  const paths = await write({
+    stays: `import { writeFileSync } from "node:fs";
+test("is over", () => {});
+writeFileSync(${JSON.stringify(begun)}, String(process.pid));
+setInterval(() => {}, 1000);`,
+    ends: `import { existsSync } from "node:fs";
+test("waits", async () => {
+  while (!existsSync(${JSON.stringify(go)})) await new Promise((resolve) => setTimeout(resolve, 20));
+});`,
+  });
+  const [program, ...words] = [...command, "2", "60000", ...paths];
+  const runner = spawn(program as string, words, { cwd: root, env, stdio: ["ignore", "pipe", "ignore"] });
+  const ended = once(runner, "exit");
+  const stays = await until("the file that stays to have begun", () =>
+    readFile(begun, "utf8").then(
+      (text) => (text === "" ? undefined : Number(text)),
+      () => undefined,
+    ),
+  );
+  runner.stdout.destroy();
+  await writeFile(go, "");
+  assert.deepEqual(await ended, [130, null]);
+  await until("the file that stays to be gone", () => startTicksOf(stays) === undefined);
+});
 
 test("a file that does not end is ended with all its processes, fails by its name, and shows what it had printed", async () => {
   const pids = join(folder, "pids");
