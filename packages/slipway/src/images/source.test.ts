@@ -79,7 +79,7 @@ test("what is not there fails in the kubelet's words", async () => {
   await assert.rejects(source.resolve("127.0.0.1:5000/shop/web:nope"), {
     name: "ContainerStartError",
     reason: "ErrImagePull",
-    message: 'Failed to pull image "127.0.0.1:5000/shop/web:nope": 127.0.0.1:5000/shop/web:nope: not found',
+    message: "127.0.0.1:5000/shop/web:nope: not found", // the kubelet puts 'Failed to pull image "…": ' before it
   });
   await assert.rejects(source.resolve("Not An Image"), { reason: "InvalidImageName" });
 });

@@ -81,7 +81,7 @@ export function createImageSource(options: ImageSourceOptions): ImageSource {
     },
     openLayer: (image: ResolvedImage, digest: string): Promise<Readable> =>
       layout.openBlob(digest).catch((error: unknown) => {
-        throw pullError(image.reference, error instanceof Error ? error.message : String(error));
+        throw pullError(`${image.reference}: ${error instanceof Error ? error.message : String(error)}`);
       }),
   };
 }
@@ -103,11 +103,20 @@ async function find(
       return await readImageAt(layout, descriptor, platform);
     }
   } catch (error) {
-    if (error instanceof SlipwayError) throw pullError(text, error.message);
+    if (error instanceof SlipwayError) throw pullError(inContainerdsWords(error, reference));
     throw error;
   }
-  throw pullError(text, `${formatReference(reference)}: not found`);
+  throw pullError(notFound(reference));
 }
+
+/** As containerd would have said it: by these words people search, and the causes of a failed release are told apart. */
+function inContainerdsWords(error: SlipwayError, reference: ImageReference): string {
+  if (error.code === "REGISTRY_NOT_FOUND") return notFound(reference);
+  if (error.code === "IMAGE_PLATFORM_MISSING") return `no match for platform in manifest: ${error.message}`;
+  return /certificate/.test(error.message) ? `tls: ${error.message}` : error.message;
+}
+
+const notFound = (reference: ImageReference): string => `${formatReference(reference)}: not found`;
 
 /** Where an image of our own registry that is a mirror comes from: clusters read its storage, which does not fetch. */
 function mirroredFrom({ mirrors = {} }: ImageSourceOptions, reference: ImageReference): string | undefined {
@@ -126,7 +135,5 @@ function parseOrRefuse(text: string): ImageReference {
   }
 }
 
-/** The kubelet's wording, which people search for. */
-function pullError(reference: string, why: string): ContainerStartError {
-  return new ContainerStartError("ErrImagePull", `Failed to pull image "${reference}": ${why}`);
-}
+/** Why alone: 'Failed to pull image "…": ' comes from the kubelet. */
+const pullError = (why: string): ContainerStartError => new ContainerStartError("ErrImagePull", why);
