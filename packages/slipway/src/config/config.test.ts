@@ -53,7 +53,7 @@ describe("a wrong configuration", () => {
     [
       "a number where a duration belongs",
       { release: { bake: 60 } },
-      "CONFIG_WRONG_TYPE slipway.config.ts/release/bake: should be a text, got 60",
+      "CONFIG_WRONG_TYPE slipway.config.ts/release/bake: should be a duration like 300ms, 2s, 1m30s or 1h, got 60",
     ],
     [
       "a duration without a unit",
@@ -82,8 +82,13 @@ describe("a wrong configuration", () => {
     ],
     [
       "an image that comes from nowhere",
-      { images: { web: { contxt: "web" } } },
+      { images: { web: {} } },
       "CONFIG_INVALID slipway.config.ts/images/web: should be one of { context }, { node }, { ref }, { archive } or { command }",
+    ],
+    [
+      "a misspelt key that would say where an image comes from",
+      { images: { web: { contxt: "web" } } },
+      'CONFIG_INVALID slipway.config.ts/images/web: should be one of { context }, { node }, { ref }, { archive } or { command }, got { contxt } | Did you mean "context"?',
     ],
     [
       "a name that no label can hold",
@@ -103,7 +108,7 @@ describe("a wrong configuration", () => {
     [
       "a source of manifests that is none",
       { manifests: [{ kustomise: "overlays/prod" }] },
-      "CONFIG_INVALID slipway.config.ts/manifests/0: should be a path, { kustomize } or { helm }",
+      'CONFIG_INVALID slipway.config.ts/manifests/0: should be a path, { kustomize } or { helm }, got { kustomise } | Did you mean "kustomize"?',
     ],
     [
       "a key that a chart does not have",
@@ -379,6 +384,10 @@ describe("loading a file", () => {
     await assert.rejects(loadConfig({ cwd: empty, env: {} }), {
       code: "CONFIG_NOT_FOUND",
       hint: /slipway init/,
+    });
+    await assert.rejects(loadConfig({ cwd: empty, file: ".", env: {} }), {
+      code: "CONFIG_NOT_FOUND",
+      message: "is no file",
     });
     await assert.rejects(loadConfig({ cwd: await project("export const x = 1;"), env: {} }), {
       code: "CONFIG_NO_DEFAULT",

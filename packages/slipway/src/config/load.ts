@@ -22,11 +22,11 @@ export interface LoadOptions {
 
 export async function loadConfig(options: LoadOptions): Promise<Resolved> {
   const file = options.file === undefined ? findUp(options.cwd) : resolve(options.cwd, options.file);
-  if (file === undefined || !existsSync(file)) {
+  if (file === undefined || statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
     throw new SlipwayError({
       code: "CONFIG_NOT_FOUND",
       where: options.file ?? CONFIG_FILE,
-      message: options.file === undefined ? "not found in this folder or above" : "no such file",
+      message: options.file === undefined ? "not found in this folder or above" : whatFileIs(file),
       hint: "Run `slipway init` to write one from your Dockerfiles and manifests.",
       exitCode: 2,
     });
@@ -46,6 +46,9 @@ export function parseConfig(file: string, value: unknown): ParsedConfig {
   if (!result.success) throw configError(file, result.error);
   return result.data;
 }
+
+const whatFileIs = (path: string | undefined): string =>
+  path !== undefined && existsSync(path) ? "is no file" : "no such file";
 
 function findUp(cwd: string): string | undefined {
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {

@@ -47,7 +47,7 @@ function describe(issue: z.core.$ZodIssue, prefix: readonly string[]): Problem[]
     const branches = issue.errors.filter((errors) => !errors.some(isOther));
     const best = branches.sort((a, b) => a.length - b.length)[0];
     if (best !== undefined && best.length > 0) return best.flatMap((inner) => describe(inner, path));
-    return [{ code: "CONFIG_INVALID", path, message: issue.message }];
+    return [{ code: "CONFIG_INVALID", path, ...noBranch(issue, path) }];
   }
   if (issue.code === "invalid_type") {
     const lacks = isMissing(issue);
@@ -57,7 +57,7 @@ function describe(issue: z.core.$ZodIssue, prefix: readonly string[]): Problem[]
         path,
         message: lacks
           ? `is missing; it should be ${article(issue.expected)}`
-          : `should be ${article(issue.expected)}${got(issue)}`,
+          : `${issue.message.startsWith("should") ? issue.message : `should be ${article(issue.expected)}`}${got(issue)}`,
       },
     ];
   }
@@ -68,6 +68,20 @@ function describe(issue: z.core.$ZodIssue, prefix: readonly string[]): Problem[]
   }
   const isPlain = typeof issue.input !== "object";
   return [{ code: "CONFIG_INVALID", path, message: `${factOf(issue)}${isPlain ? got(issue) : ""}` }];
+}
+
+/** Of a choice between objects, the key that decides may be the one that is misspelt. */
+function noBranch(issue: z.core.$ZodIssue, path: readonly string[]): Pick<Problem, "message" | "hint"> {
+  const { input, message } = issue;
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return { message };
+  const known = knownKeys(path);
+  const unknown = Object.keys(input).filter((key) => !known.includes(key));
+  if (unknown.length === 0) return { message };
+  const guess = unknown.map((key) => nearest(key, known)).find((key) => key !== undefined);
+  return {
+    message: `${message}, got { ${unknown.join(", ")} }`,
+    ...(guess === undefined ? {} : { hint: `Did you mean "${guess}"?` }),
+  };
 }
 
 /** Our own schema's messages say what should be; zod's are translated. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SlipwayError } from "@slipway/base";
-import { noSuchStage } from "./build-faults.ts";
+import { noSuchStage, readDockerfile } from "./build-faults.ts";
 import { parseDockerfile, type Stage } from "./dockerfile/parse.ts";
 
 test("a name that is no stage is told with the stages there are; a reference of a registry is left as it is", () => {
@@ -19,4 +20,10 @@ test("a name that is no stage is told with the stages there are; a reference of 
   ]);
   assert.equal(told("nginx", 0)[1], `there is no stage "nginx" (${first}), and as an image: no answer`);
   assert.equal(told("registry.example.com/team/web:1", 2)[1], "no answer");
+});
+
+test("a Dockerfile below a file, and one that is a folder, are told as one that is missing", async () => {
+  for (const path of [join(import.meta.filename, "Dockerfile"), import.meta.dirname, "/nowhere/Dockerfile"]) {
+    await assert.rejects(readDockerfile(path, "web"), { code: "DOCKERFILE_MISSING", where: "images/web" });
+  }
 });

@@ -31,7 +31,7 @@ export async function readDockerfile(path: string, image: string): Promise<strin
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "EISDIR") throw error;
+    if (!["ENOENT", "ENOTDIR", "EISDIR"].includes(systemCode(error) ?? "")) throw error;
     throw new SlipwayError({
       code: "DOCKERFILE_MISSING",
       where: `images/${image}`,
