@@ -50,3 +50,18 @@ test("the command line answers them as it answers --help and --version", async (
   assert.equal(wrong.exitCode, 2);
   assert.match(wrong.stderr, /unknown command 'nonsense'/);
 });
+
+test("what --help says has lines of their own length, and no defaults that are none", async () => {
+  const bin = join(import.meta.dirname, "../../bin/slipway");
+  const { stdout } = await exec([bin, "queries", "run", "--help"], {
+    env: { ...process.env, COLUMNS: "80" },
+  });
+  assert.doesNotMatch(stdout, /default: \[\]/);
+  const about = stdout.slice(stdout.indexOf("\n\n") + 2, stdout.indexOf("\n\nArguments:"));
+  // A line ends where the next word would not fit, or with a sentence.
+  const lines = about.split("\n");
+  for (const [at, line] of lines.slice(0, -1).entries()) {
+    const next = lines[at + 1]?.split(" ")[0] ?? "";
+    assert.ok(/[.:]$/.test(line) || line.length + 1 + next.length > 78, line);
+  }
+});

@@ -125,11 +125,11 @@ function add(
   const command = parent
     .command(name)
     .summary(declaration.summary)
-    .description(declaration.description ?? declaration.summary)
+    .description(wholeSentences(declaration.description ?? declaration.summary))
     .exitOverride();
   for (const argument of declaration.arguments ?? []) command.argument(argument.flags, argument.description);
   for (const option of [...(declaration.options ?? []), ...commonOptions]) {
-    if (option.repeatable) command.option(option.flags, option.description, collect, []);
+    if (option.repeatable) command.option(option.flags, option.description, collect);
     else command.option(option.flags, option.description, option.default);
   }
   if (declaration.examples !== undefined)
@@ -143,7 +143,12 @@ function add(
   });
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+/** Lines of the source are wider than a terminal may be: those that end within a sentence are joined, and wrapped where it is shown. */
+function wholeSentences(text: string): string {
+  return text.replaceAll(/(?<![.:])\n(?=\S)/g, " ");
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
