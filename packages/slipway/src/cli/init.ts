@@ -27,7 +27,7 @@ export const command: CommandDeclaration = {
     // Without one, COPY . . would take the whole repository's history into the image, which `ship` refuses.
     const ignoreFile = join(context.cwd, ".dockerignore");
     const needsIgnore = survey.dockerfiles.some((found) => found.context === ".") && !existsSync(ignoreFile);
-    if (needsIgnore) notes.push("images: .dockerignore keeps .git out of the image");
+    if (needsIgnore) notes.push("images: a new .dockerignore keeps .git out of the image");
     if (!isSet(input, "dryRun")) {
       await writeAtomic(file, text);
       if (needsIgnore) await writeAtomic(ignoreFile, ".git\n");

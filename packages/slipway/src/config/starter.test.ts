@@ -56,6 +56,10 @@ test("a Dockerfile with RUN is built like others, and what it needs is said", ()
   assert.match(text, /web: \{ context: "web" \}/);
   assert.match(text, /api: \{ context: "api" \}/);
   assert.ok(notes.some((note) => note.startsWith("images: web/Dockerfile has RUN")));
+  assert.ok(
+    notes.some((note) => note.includes('bases: { "node:22-slim": "slipway/node" }')),
+    notes.join("\n"),
+  );
   assert.ok(notes.includes("edge: no route leads to api; add one for what people reach"), notes.join("\n"));
 });
 

@@ -96,6 +96,12 @@ function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
       notes.push(
         `images: ${pathOf(found)} has RUN, which needs its base from a registry; an engine builds it where one answers, else the sandbox`,
       );
+      const [base] = found.bases.filter(isNode);
+      if (base !== undefined) {
+        notes.push(
+          `images: where that registry is not reached, bases: { ${JSON.stringify(base)}: "slipway/node" } in environments.local takes this machine's Node, without npm`,
+        );
+      }
     }
   };
   const left: string[] = [];
@@ -180,7 +186,8 @@ function findRoute(
 }
 
 /** Official Node images: the local world has a base of its own that needs no registry. */
+const isNode = (base: string): boolean => /^(?:docker\.io\/)?(?:library\/)?node(?::[\w.-]+)?$/.test(base);
+
 function nodeBases(dockerfiles: readonly FoundDockerfile[]): string[] {
-  const isNode = (base: string): boolean => /^(?:docker\.io\/)?(?:library\/)?node(?::[\w.-]+)?$/.test(base);
   return [...new Set(dockerfiles.flatMap(({ bases, hasRun }) => (hasRun ? [] : bases.filter(isNode))))];
 }

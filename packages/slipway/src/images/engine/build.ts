@@ -150,10 +150,19 @@ async function run(build: EngineBuild, command: readonly string[], own?: string)
     code: "IMAGES_ENGINE_FAILED",
     where: `images/${image}`,
     message: `${engine.name} exited ${result.exitCode}:\n  ${last}`,
-    ...(own === undefined ? {} : { hint: `Run it yourself: ${own}` }),
+    ...(own === undefined ? {} : { hint: `Run it yourself: ${own}${isUnreached(last) ? STAND_IN : ""}` }),
     exitCode: 1,
   });
 }
+
+/** A base whose registry did not answer, in Docker's, BuildKit's and Podman's words. */
+const isUnreached = (said: string): boolean =>
+  /no such host|name resolution|i\/o timeout|connection refused|network is unreachable|TLS handshake timeout/.test(
+    said,
+  );
+
+const STAND_IN =
+  '\nIf a registry is not reached from here: an environment may let another base stand in, bases: { "node:22-slim": "slipway/node" }.';
 
 async function hasState(context: string): Promise<boolean> {
   return readFile(join(context, ".slipway", ".gitignore")).then(

@@ -126,7 +126,7 @@ for (const kind of ["docker", "buildx", "podman"] as const) {
         assert.ok(error instanceof SlipwayError);
         assert.match(error.message, /exited 3:\n {2}no such base/);
         assert.match(error.hint ?? "", /^Run it yourself: (?:docker|podman) .* \/src\/web$/);
-        assert.doesNotMatch(error.hint ?? "", /slipway-|--iidfile|--label|--tag/);
+        assert.doesNotMatch(error.hint ?? "", /slipway-|--iidfile|--label|--tag|bases/);
         return true;
       });
     } finally {
@@ -134,3 +134,18 @@ for (const kind of ["docker", "buildx", "podman"] as const) {
     }
   });
 }
+
+test("an engine that does not reach the base's registry: what stands in for a base is named", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "slipway-fake-"));
+  try {
+    const said =
+      'Error: pinging container registry r.test: Get "https://r.test/v2/": dial tcp: lookup r.test: no such host';
+    await writeFile(join(folder, "podman"), `#!/bin/sh\necho '${said}' >&2\nexit 125\n`, { mode: 0o755 });
+    const wanted = build({ engine: engine("podman"), env: { PATH: `${folder}:/bin` } });
+    await assert.rejects(buildWithEngine(wanted), {
+      hint: /^Run it yourself: .*\n.*bases: \{ "node:22-slim": "slipway\/node" \}/,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
