@@ -25,7 +25,7 @@ interface Checkout {
   /** Writes these, and commits what git does not ignore at that second. */
   readonly commit: (second: number, files: Readonly<Record<string, string>>) => Promise<void>;
   readonly git: (args: readonly string[], second?: number) => Promise<void>;
-  /** Seconds of the files whose times differ from their layer's neighbours, by path: one of each layer is enough. */
+  /** Seconds of the files (and of folders below `/work`) whose times differ from their layer's neighbours, by path: one of each layer is enough. */
   readonly build: (args?: Readonly<Record<string, string>>) => Promise<Readonly<Record<string, number>>>;
 }
 
@@ -69,7 +69,7 @@ async function checkout(): Promise<Checkout> {
       assert.ok(image);
       const files = await ImageFiles.open(layout, image.manifest);
       const times = [...files.entries()]
-        .filter(({ node }) => node.kind === "file")
+        .filter(({ path, node }) => node.kind === "file" || path.startsWith("/work"))
         .map(({ path, node }) => [path, node.mtime] as const);
       return Object.fromEntries(times);
     },
@@ -244,6 +244,13 @@ test("what a stage hands over is as old as its newest source", async () => {
   await commit(2000, { "app/lib/b": "2" });
   await commit(3000, { "app/other": "2" });
   assert.deepEqual(await build(), { "/src/a": 2000, "/other": 3000 });
+});
+
+test("a folder that WORKDIR makes is as old as the Dockerfile, where the base has no time of its own", async () => {
+  const { commit, build } = await checkout();
+  await commit(1000, { "app/Dockerfile": "FROM scratch\nWORKDIR /work\nCOPY src /src\n", "app/src/a": "1" });
+  await commit(2000, { "app/src/a": "2" });
+  assert.deepEqual(await build(), { "/work": 1000, "/src/a": 2000 });
 });
 
 test("without git all are as old as the image", async () => {

@@ -297,7 +297,10 @@ class StageBuild {
     this.#config.WorkingDir = path;
     const entries = folderEntries(await this.#imageFiles(), path);
     if (entries.length === 0) this.#record(instruction, true);
-    else await this.#addLayer(entries, this.#in.base.runMtime || this.#in.mtime, instruction);
+    else {
+      const { base, dates, mtime } = this.#in;
+      await this.#addLayer(entries, base.runMtime || ((await dates.ownTime()) ?? mtime), instruction);
+    }
   }
 
   async #addLayer(entries: readonly LayerEntry[], mtime: number, instruction: Instruction): Promise<void> {
