@@ -7,8 +7,8 @@ export interface Backoff {
   readonly updatedAtMs: number;
 }
 
-export const INITIAL_BACKOFF_MS = 10_000;
-export const MAX_BACKOFF_MS = 300_000;
+const INITIAL_BACKOFF_MS = 10_000;
+const MAX_BACKOFF_MS = 300_000;
 
 /** Stable for twice the longest delay counts as healed. */
 function isForgotten(backoff: Backoff, failedAtMs: number): boolean {

@@ -146,7 +146,7 @@ export function expand(text: string, lookup: (name: string) => string | undefine
  * `NAME_SERVICE_HOST` and its like for the Services that exist when the container starts: those of the pod's
  * namespace unless `enableServiceLinks` is false, and always `kubernetes`.
  */
-export function serviceEnvironment(pod: Pod, snapshot: Snapshot): ReadonlyMap<string, string> {
+function serviceEnvironment(pod: Pod, snapshot: Snapshot): ReadonlyMap<string, string> {
   const links = pod.spec.enableServiceLinks !== false;
   const own = links ? snapshot.list("Service", pod.metadata.namespace) : [];
   const api = snapshot.get("Service", "default", "kubernetes");

@@ -10,7 +10,7 @@
 import type { ServiceRoute } from "../runtimes/runtime.ts";
 import { type Answer, CODE, type Question, TYPE } from "./dns-message.ts";
 
-export const CLUSTER_DOMAIN = "cluster.local";
+const CLUSTER_DOMAIN = "cluster.local";
 
 export interface Resolution {
   readonly code: number;

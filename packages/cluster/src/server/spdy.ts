@@ -234,7 +234,7 @@ const PHRASES =
   "application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=" +
   "iso-8859-1,utf-,*,enq=0.";
 
-export const DICTIONARY: Buffer = Buffer.concat([
+const DICTIONARY: Buffer = Buffer.concat([
   ...WORDS.split(" ").flatMap((word) => {
     const text = Buffer.from(word.replace("_", " "));
     return [uint32(text.length), text];

@@ -6,7 +6,7 @@ import { listen } from "../live/events.ts";
 import { ring } from "./ring.ts";
 
 /** As many as one answer has: a tail that runs all night holds no more than one that has just begun. */
-export const mostLines = 500;
+const mostLines = 500;
 
 export interface Tail {
   readonly entries: readonly LogEntry[];

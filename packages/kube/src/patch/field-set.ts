@@ -72,7 +72,7 @@ export function mergingOf(value: unknown, schema: FieldSchema): Merging {
 }
 
 /** The path element of a list element: its keys, with the schema's defaults for those it leaves out. */
-export function elementOf(item: unknown, index: number, schema: FieldSchema): string {
+function elementOf(item: unknown, index: number, schema: FieldSchema): string {
   if (schema.listType === "set") return `v:${JSON.stringify(item)}`;
   if (!isObject(item)) return `i:${index}`;
   const keys: Record<string, unknown> = {};

@@ -193,7 +193,7 @@ type ResourceList = Readonly<Record<string, Quantity>>;
 
 const STANDARD_RESOURCES = /^(cpu|memory|ephemeral-storage|hugepages-.+)$/;
 
-export function validateResources(
+function validateResources(
   resources: Sent<NonNullable<Container["resources"]>> | undefined,
   field: string,
   errors: FieldErrors,

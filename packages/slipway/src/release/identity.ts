@@ -266,6 +266,6 @@ export function describeIdentities(identities: readonly ClusterIdentity[]): read
   });
 }
 
-export function shortUid(uid: string): string {
+function shortUid(uid: string): string {
   return uid.slice(0, 8);
 }

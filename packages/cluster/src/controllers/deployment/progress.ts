@@ -71,7 +71,7 @@ export function isComplete(deployment: Deployment, status: DeploymentStatus): bo
 }
 
 /** More new pods, fewer old ones, more ready or more available than at the last look. */
-export function isProgressing(before: DeploymentStatus, after: DeploymentStatus): boolean {
+function isProgressing(before: DeploymentStatus, after: DeploymentStatus): boolean {
   const old = (status: DeploymentStatus): number => (status.replicas ?? 0) - (status.updatedReplicas ?? 0);
   return (
     (after.updatedReplicas ?? 0) > (before.updatedReplicas ?? 0) ||

@@ -21,7 +21,7 @@ import { referenceTo, timestamp } from "../reference.ts";
 import { tolerates } from "../scheduler/affinity.ts";
 import { hasEnded } from "../scheduler/resources.ts";
 
-export const NODE_MONITOR_GRACE_MS = 40_000;
+const NODE_MONITOR_GRACE_MS = 40_000;
 /** How long a pod may name a node that does not exist before it is swept away. */
 const ORPHAN_QUARANTINE_MS = 40_000;
 

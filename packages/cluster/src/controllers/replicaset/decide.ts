@@ -20,7 +20,7 @@ import { slowStartBatches } from "./slow-start.ts";
 import { countStatus, isSameStatus } from "./status.ts";
 
 /** The most pods that one decision creates or deletes, as upstream's burstReplicas. */
-export const BURST_REPLICAS = 500;
+const BURST_REPLICAS = 500;
 
 export const replicaSetController: Controller = {
   name: "replicaset-controller",

@@ -41,7 +41,7 @@ export function refusals(pod: Pod, view: NodeView, views: readonly NodeView[]): 
 }
 
 /** `Too many pods`, `Insufficient cpu`, …: all that are short, since Kubernetes lists them all. */
-export function missingResources(pod: Pod, view: NodeView): readonly string[] {
+function missingResources(pod: Pod, view: NodeView): readonly string[] {
   const allocatable = allocatableOf(view.node);
   const missing: string[] = [];
   if (view.pods.length + 1 > (allocatable.get("pods") ?? Number.POSITIVE_INFINITY))

@@ -6,7 +6,7 @@ import type { IdMode, Tools } from "./protocol.ts";
 import type { Identity } from "./users.ts";
 
 /** Docker's default set: what images expect of root. */
-export const CAPABILITIES =
+const CAPABILITIES =
   "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,mknod,audit_write,setfcap";
 
 export interface Become {

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import type { Clock } from "@slipway/base";
 import type { RuntimeLogOptions } from "../runtime.ts";
 
-export const ROTATE_BYTES = 10 * 1024 * 1024;
+const ROTATE_BYTES = 10 * 1024 * 1024;
 const FILES_MAX = 5;
 /** What applications say is not for everybody on the machine. */
 const MODE = 0o600;

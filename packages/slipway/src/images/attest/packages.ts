@@ -74,7 +74,7 @@ export async function listPackages(files: ImageFiles): Promise<PackageList> {
 }
 
 /** Stanzas of `Key: value`; what is removed but kept its configuration is not installed. */
-export function parseDpkg(text: string, path: string): readonly InstalledPackage[] {
+function parseDpkg(text: string, path: string): readonly InstalledPackage[] {
   return text.split(/\n\s*\n/).flatMap((stanza) => {
     const field = (name: string): string | undefined => new RegExp(`^${name}: *(.*)$`, "m").exec(stanza)?.[1];
     const [name, version, status] = [field("Package"), field("Version"), field("Status")];
@@ -87,7 +87,7 @@ export function parseDpkg(text: string, path: string): readonly InstalledPackage
 }
 
 /** Stanzas of one letter, colon, value. */
-export function parseApk(text: string, path: string): readonly InstalledPackage[] {
+function parseApk(text: string, path: string): readonly InstalledPackage[] {
   return text.split(/\n\n+/).flatMap((stanza) => {
     const field = (letter: string): string | undefined =>
       new RegExp(`^${letter}:(.*)$`, "m").exec(stanza)?.[1];

@@ -142,7 +142,7 @@ interface Given {
   readonly password: string;
 }
 
-export const rightFor = (method: string): Right => (method === "GET" || method === "HEAD" ? "read" : "write");
+const rightFor = (method: string): Right => (method === "GET" || method === "HEAD" ? "read" : "write");
 
 /** What of the scopes asked for (`repository:shop/web:pull,push`) somebody with this right gets. */
 export function grantsOf(scopes: readonly string[], right: Right): readonly string[] {

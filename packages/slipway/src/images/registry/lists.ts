@@ -32,7 +32,7 @@ export async function listRepositories(
 }
 
 /** `n` names after `last`; `next` is the query of the page that follows, if there is one. */
-export function pageOf(
+function pageOf(
   names: readonly string[],
   query: URLSearchParams,
 ): { readonly page: readonly string[]; readonly next: string | undefined } {

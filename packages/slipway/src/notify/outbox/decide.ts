@@ -58,7 +58,7 @@ export type Outcome =
  */
 export type Refusal = "person" | "content" | "gone" | "frozen";
 
-export const EDIT_EVERY_MS = 1_000;
+const EDIT_EVERY_MS = 1_000;
 export const INCIDENT_EDIT_EVERY_MS = 30_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;

@@ -30,7 +30,7 @@ export const FIELD = {
 
 export type Field = (typeof FIELD)[keyof typeof FIELD];
 
-export const VARIABLES: Readonly<Record<string, Field>> = {
+const VARIABLES: Readonly<Record<string, Field>> = {
   remote_addr: FIELD.address,
   time_local: FIELD.localTime,
   time_iso8601: FIELD.isoTime,

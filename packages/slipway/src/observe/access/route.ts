@@ -8,7 +8,7 @@ import type { Dictionary } from "./dictionary.ts";
 
 const MAX_SEGMENTS = 8;
 const MAX_LENGTH = 200;
-export const MAX_ROUTES = 500;
+const MAX_ROUTES = 500;
 
 /** Of a path that is looked up as text; a longer one is found without the hash. */
 const TEXT_BYTES = 1024;

@@ -31,7 +31,7 @@ export interface AlertStore {
   write(kept: Kept): Promise<void>;
 }
 
-export const NOTHING_KEPT: Kept = { memory: NOTHING_YET, mutes: [], reported: {}, places: {} };
+const NOTHING_KEPT: Kept = { memory: NOTHING_YET, mutes: [], reported: {}, places: {} };
 
 /** Format of the file; another one is not read, and everything that is still wrong opens anew. */
 const VERSION = 1;

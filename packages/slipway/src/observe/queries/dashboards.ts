@@ -12,7 +12,7 @@ import { bindSlipwayImports } from "../../config/load.ts";
 import type { QueryLibrary } from "./load.ts";
 import { resolveParameters } from "./parameters.ts";
 
-export const DASHBOARDS_FOLDER = "dashboards";
+const DASHBOARDS_FOLDER = "dashboards";
 
 const dashboardSchema = z.strictObject({
   title: z.string().min(1).max(120),
@@ -71,12 +71,7 @@ export async function loadDashboards(
 }
 
 /** Throws DASHBOARD_FILE: a panel must name a query that is there, and give it parameters that it has. */
-export function parseDashboard(
-  name: string,
-  value: unknown,
-  where: string,
-  library: QueryLibrary,
-): Dashboard {
+function parseDashboard(name: string, value: unknown, where: string, library: QueryLibrary): Dashboard {
   const parsed = dashboardSchema.safeParse(value);
   if (!parsed.success) throw invalid(where, z.prettifyError(parsed.error));
   const panels = parsed.data.panels.map(({ query, title, parameters }, index) => {

@@ -21,7 +21,7 @@ import { Cron } from "croner";
 import { parse as parseYaml } from "yaml";
 import * as z from "zod";
 
-export const DIALECTS = ["duckdb", "bigquery"] as const;
+const DIALECTS = ["duckdb", "bigquery"] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
 const parameterSchema = z.discriminatedUnion("type", [

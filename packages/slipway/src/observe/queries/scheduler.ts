@@ -144,7 +144,7 @@ export async function createScheduler(options: {
   }
 }
 
-export function reportOf(query: NamedQuery, answer: QueryAnswer): Report {
+function reportOf(query: NamedQuery, answer: QueryAnswer): Report {
   const { chart } = query;
   return {
     query: query.name,

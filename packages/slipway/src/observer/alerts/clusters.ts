@@ -73,7 +73,7 @@ export async function testAlerts(clusters: readonly AskedCluster[]): Promise<Tes
   return { delivered, text: lines.join("\n") };
 }
 
-export function mergeAlerts(answered: Asked<AlertsAnswer>["answered"]): AlertsAnswer {
+function mergeAlerts(answered: Asked<AlertsAnswer>["answered"]): AlertsAnswer {
   const all = (list: "open" | "muted" | "history"): Incident[] =>
     answered.flatMap(({ cluster, answer }) =>
       answer[list].map((incident) => ({ ...incident, cluster, id: `${cluster}/${incident.id}` })),

@@ -39,7 +39,7 @@ export interface Names {
   readonly collector: string;
 }
 
-export const OBSERVE_LABEL = "slipway.dev/observe";
+const OBSERVE_LABEL = "slipway.dev/observe";
 const UID = 65532;
 
 export function namesOf(service: string): Names {

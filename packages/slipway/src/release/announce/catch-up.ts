@@ -60,7 +60,7 @@ export async function catchUp(
   }
 }
 
-export function wantedMessages(
+function wantedMessages(
   records: readonly ReleaseRecord[],
   { now, newest }: { readonly now: number; readonly newest?: number | undefined },
 ): readonly Wanted[] {

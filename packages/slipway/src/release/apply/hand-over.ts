@@ -6,7 +6,7 @@
  */
 import { type AnyObject, findObject, type KubeClient, type KubeObject } from "@slipway/kube";
 
-export const HAND_OVER_MANAGER = "slipway-replicas";
+const HAND_OVER_MANAGER = "slipway-replicas";
 
 /** The replicas that an apply of `object` by `manager` would lose; undefined when it would lose none. */
 export function replicasLeft(live: KubeObject, object: AnyObject, manager: string): number | undefined {

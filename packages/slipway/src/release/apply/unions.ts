@@ -156,7 +156,7 @@ function choiceOf(union: Union, live: JsonObject, wanted: JsonObject): Omit<Choi
 }
 
 /** `object` with the choices that the cluster has now, which its API server takes. */
-export function withOldChoices(object: AnyObject, choices: readonly Choice[]): AnyObject {
+function withOldChoices(object: AnyObject, choices: readonly Choice[]): AnyObject {
   return choices.reduce(
     (all, { path, from, to, typeBefore }) =>
       changedAt(all, path, (node) => ({
@@ -169,7 +169,7 @@ export function withOldChoices(object: AnyObject, choices: readonly Choice[]): A
 }
 
 /** `object`, as the server answered it, with the choices of the manifest in place of the old ones. */
-export function withNewChoices<T extends KubeObject>(object: T, choices: readonly Choice[]): T {
+function withNewChoices<T extends KubeObject>(object: T, choices: readonly Choice[]): T {
   return choices.reduce(
     (all, { path, from, to }) =>
       changedAt(all, path, (node) => ({ ...without(node, Object.keys(from)), ...to })) as T,

@@ -124,7 +124,7 @@ export interface WaveDecision {
  * How long a cluster that was healthy may be not ok before it fails the release. The judge names crashes, probes and
  * images much sooner; this is for what only waits, and as long as a Deployment's own progress deadline (600 s).
  */
-export const UNWELL_PATIENCE_MS = 600_000;
+const UNWELL_PATIENCE_MS = 600_000;
 
 export function decide(state: WaveState, now: number): WaveDecision {
   const forwards = Object.values(state.clusters).map((cluster) => cluster.forward);

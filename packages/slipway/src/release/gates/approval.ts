@@ -76,7 +76,7 @@ export async function askApproval(
   }
 }
 
-export function findingOf(answer: Answer): GateFinding {
+function findingOf(answer: Answer): GateFinding {
   const message = answer.message === "" ? "" : `: ${answer.message}`;
   return {
     outcome: answer.approved ? "passed" : "failed",

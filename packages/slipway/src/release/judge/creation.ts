@@ -35,7 +35,7 @@ const REFUSALS: readonly (readonly [RegExp, CauseCode])[] = [
 ];
 
 /** Undefined when the words are none of the known ones. */
-export function refusalClass(message: string): CauseCode | undefined {
+function refusalClass(message: string): CauseCode | undefined {
   return REFUSALS.find(([words]) => words.test(message))?.[1];
 }
 

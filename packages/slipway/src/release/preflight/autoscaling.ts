@@ -28,7 +28,7 @@ const hpaSpec = (hpa: AnyObject): HpaSpec => (hpa["spec"] ?? {}) as HpaSpec;
 const COUNTED: ReadonlySet<string> = new Set(["Deployment", "StatefulSet"]);
 
 /** The autoscaler of a Deployment or StatefulSet, of those given. */
-export function autoscalerFor(workload: AnyObject, autoscalers: readonly AnyObject[]): AnyObject | undefined {
+function autoscalerFor(workload: AnyObject, autoscalers: readonly AnyObject[]): AnyObject | undefined {
   return autoscalers.find((hpa) => {
     const { scaleTargetRef } = hpaSpec(hpa);
     return (

@@ -36,7 +36,7 @@ export interface RawFinding {
   readonly hint?: string | undefined;
 }
 
-export const IGNORE_ANNOTATION = "slipway.dev/preflight-ignore";
+const IGNORE_ANNOTATION = "slipway.dev/preflight-ignore";
 
 export interface Weights {
   readonly severities?: PreflightSeverities | undefined;
@@ -71,7 +71,7 @@ function severityOf(one: RawFinding, { severities, purpose }: Weights): "error" 
 }
 
 /** The codes of `slipway.dev/preflight-ignore: CODE, CODE; because …`: what follows a semicolon is the reason. */
-export function ignoredCodes(object: AnyObject): readonly string[] {
+function ignoredCodes(object: AnyObject): readonly string[] {
   const text = object.metadata.annotations?.[IGNORE_ANNOTATION] ?? "";
   return (text.split(";")[0] ?? "")
     .split(",")

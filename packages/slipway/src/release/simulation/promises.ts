@@ -64,7 +64,7 @@ export function blastPromise(bad: string): Checker {
   };
 }
 
-export function liveDeployment({ world }: SimulatedCluster): Deployment | undefined {
+function liveDeployment({ world }: SimulatedCluster): Deployment | undefined {
   return world.store.get("Deployment", "default", "web") as Deployment | undefined;
 }
 

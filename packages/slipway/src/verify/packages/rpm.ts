@@ -60,7 +60,7 @@ async function readSqlite(
 }
 
 /** Undefined when it is cut or has no name. */
-export function parseHeader(blob: Uint8Array, from: string): Package | undefined {
+function parseHeader(blob: Uint8Array, from: string): Package | undefined {
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
   if (bytes.length < 8) return undefined;
   const count = bytes.readUInt32BE(0);

@@ -28,7 +28,7 @@ export function renderResults(report: VerifyReport, options: RenderOptions = {})
   return lines.join("\n");
 }
 
-export function summaryLine(report: VerifyReport): string {
+function summaryLine(report: VerifyReport): string {
   const parts = [
     `${report.passed} passed`,
     ...(report.failed > 0 ? [`${report.failed} failed`] : []),
@@ -37,7 +37,7 @@ export function summaryLine(report: VerifyReport): string {
   return `${parts.join(", ")} in ${formatDuration(report.durationMs)}`;
 }
 
-export function renderResult(result: CheckResult): readonly string[] {
+function renderResult(result: CheckResult): readonly string[] {
   const head = `  ${MARKS[result.verdict]} ${result.subject} › ${result.expectation}`;
   return result.verdict === "pass" ? [head] : [head, ...details(result).map((line) => `      ${line}`)];
 }

@@ -15,7 +15,7 @@ interface AlpineVersion {
 }
 
 /** Undefined when the text is no version in Alpine's form. */
-export function parseAlpine(version: string): AlpineVersion | undefined {
+function parseAlpine(version: string): AlpineVersion | undefined {
   const match =
     /^(\d+(?:\.\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?$/.exec(
       version,

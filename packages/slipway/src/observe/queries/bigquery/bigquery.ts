@@ -27,8 +27,6 @@ export interface BigQueryPlace extends QueryPlace {
 
 const MAX_ROWS = 10_000;
 const TIMEOUT_MS = 60_000;
-/** What is paid for at least, whatever a query reads (BigQuery's on-demand prices). */
-export const LEAST_BYTES_BILLED = 10 * 1024 * 1024;
 
 export function createBigQueryPlace(
   config: BigQueryConfig,

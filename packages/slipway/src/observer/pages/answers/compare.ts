@@ -4,7 +4,7 @@ import type { ReleaseCount, RouteCount } from "./figures.ts";
 import { bucketAt, type Count, classesOf, groupBy, histogramOf, round, trafficOf } from "./traffic.ts";
 
 /** Fewer requests of a route on either side say nothing about its p95: that would be one of its five slowest. */
-export const LEAST_OF_ROUTE = 100;
+const LEAST_OF_ROUTE = 100;
 export const LEAST_REQUESTS = 200;
 /** Two-sided, 95 %. */
 const Z = 1.96;
@@ -66,7 +66,7 @@ function figuresOf(
 }
 
 /** What can be said, in one sentence. */
-export function verdictOf(a: CompareSide, b: CompareSide): string {
+function verdictOf(a: CompareSide, b: CompareSide): string {
   const short = [a, b].filter(({ traffic }) => traffic.requests < LEAST_REQUESTS);
   if (short.length > 0) {
     const had = short.map(

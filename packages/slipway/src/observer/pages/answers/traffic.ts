@@ -40,7 +40,7 @@ export function bucketAt(histogram: readonly number[], rank: number): number {
 }
 
 /** 5xx alone: 499 is a client that left, and what scanners send as 400 is no failure of ours. */
-export const isError = (statusClass: string): boolean => statusClass === "5xx";
+const isError = (statusClass: string): boolean => statusClass === "5xx";
 
 export function trafficOf(counts: readonly Count[], overMs: number): Traffic {
   const histogram = histogramOf(counts);

@@ -17,7 +17,7 @@ const PATIENCE_MS = 5_000;
 type Column = "cpu" | "memory" | "throttled" | "restarts" | "outOfMemory";
 
 /** By cluster, namespace and pod. `container!=""` leaves out the sums of whole pods, `image!=""` those of cgroups. */
-export function queriesFor(namespaces: readonly string[]): Readonly<Record<Column, string>> {
+function queriesFor(namespaces: readonly string[]): Readonly<Record<Column, string>> {
   const within = namespaces.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\\\$&")).join("|");
   const namespace = `namespace=~"${within}"`;
   const containers = `{${namespace}, container!="", image!=""}`;

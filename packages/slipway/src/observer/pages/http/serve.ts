@@ -17,7 +17,7 @@ import { openStream } from "./streams.ts";
 const http = process.getBuiltinModule("node:http");
 
 export const MAX_BODY_BYTES = 256 * 1024;
-export const CSRF_HEADER = "x-slipway-csrf";
+const CSRF_HEADER = "x-slipway-csrf";
 /** Readers of streams at a time; a browser has one for each open page. */
 const MOST_STREAMS = 64;
 /** Cookies do not know ports: two dashboards on one machine would take each other's. */
