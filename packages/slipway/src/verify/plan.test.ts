@@ -155,3 +155,11 @@ test("when services are ready goes with the stack to every place, and the line t
   assert.equal(plan.composes[0]?.services[0]?.plan.conditions.length, 2);
   assert.deepEqual(plan.clusters.map(saidBy), [[["db log", "web all"], 300_000]]);
 });
+
+test("a service may be called as what a form says of itself", async () => {
+  const { plan } = await planOf(() => {
+    for (const port of [80, 81])
+      describeCompose("/shop", { readyWhen: { place: ready.ports(port) } }, (t) => t.in("place").port(port).listening());
+  });
+  assert.equal(plan.composes.length, 2);
+});

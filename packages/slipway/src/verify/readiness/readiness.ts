@@ -134,4 +134,6 @@ export function mergeReadyWhen(all: readonly ReadyWhen[]): ReadyWhen {
 /** Where it was written makes no difference to what it is. */
 const textOf = (readiness: Readiness): string => JSON.stringify(readiness, withoutPlaces);
 
-export const withoutPlaces = (key: string, value: unknown): unknown => (key === "place" ? undefined : value);
+/** A form's own, and not a service of that name. */
+export const withoutPlaces = (key: string, value: unknown): unknown =>
+  key === "place" && typeof value === "string" ? undefined : value;
