@@ -157,6 +157,9 @@ test("the kernel is asked about other architectures only, and an entry may go wh
   assert.equal(await foreignHere(hostPlatform(), unasked), undefined);
   assert.equal(await foreignHere({ ...hostPlatform(), variant: "v2" }, unasked), undefined);
   await assert.rejects(foreignHere({ os: "linux", architecture: "vax" }, unasked), /asked/);
+  const i386 = foreignHere({ os: "linux", architecture: "386" }, unasked);
+  if (["amd64", "386"].includes(hostPlatform().architecture)) assert.equal(await i386, undefined);
+  else await assert.rejects(i386, /asked/);
 
   const folder = await mkdtemp(join(tmpdir(), "slipway-binfmt-"));
   try {
