@@ -159,7 +159,9 @@ test("when services are ready goes with the stack to every place, and the line t
 test("a service may be called as what a form says of itself", async () => {
   const { plan } = await planOf(() => {
     for (const port of [80, 81])
-      describeCompose("/shop", { readyWhen: { place: ready.ports(port) } }, (t) => t.in("place").port(port).listening());
+      describeCompose("/shop", { readyWhen: { place: ready.ports(port) } }, (t) =>
+        t.in("place").port(port).listening(),
+      );
   });
   assert.equal(plan.composes.length, 2);
 });
