@@ -350,6 +350,37 @@ test("a stop says how far it came and why", () => {
   assert.equal(stop?.unschedulable, "0/3 nodes are available: 3 Insufficient cpu.");
 });
 
+test("a pod of the release that another of the release drives out waits again", () => {
+  const important = pod("api", "600m", { app: "api", spec: { priority: 1000 } });
+  const both = (nodes: readonly Node[]) =>
+    forecast(
+      room(nodes),
+      [
+        rollout({ name: "api", replicas: 1, pod: important }),
+        rollout({ replicas: 1, pod: pod("web", "600m"), current: [pod("web-1", "600m", { on: "n1" })] }),
+      ],
+      NOW,
+    );
+  const alone = both([node("n1", "1")]);
+  assert.equal(alone.verdict, "stops");
+  assert.deepEqual(
+    alone.likely.stops.map(({ rollout: { name }, placed }) => [name, placed]),
+    [["web", 0]],
+  );
+  // Another node is room for both, whoever moves.
+  assert.equal(both([node("n1", "1"), node("n2", "1")]).verdict, "fits");
+  // An old one that was driven out serves no more, and goes for nothing.
+  const update = forecast(
+    room([node("n1", "1"), node("n2", "400m")]),
+    [
+      rollout({ name: "api", replicas: 1, pod: important }),
+      rollout({ replicas: 1, pod: pod("web", "400m"), old: [pod("web-1", "600m", { on: "n1" })] }),
+    ],
+    NOW,
+  );
+  assert.deepEqual([update.verdict, update.likely.peak], ["fits", 3]);
+});
+
 test("higher priority drives others out, and says so", () => {
   const important = pod("web", "600m", { spec: { priority: 1000 } });
   const cheap = threeNodes.map(({ metadata }, index) =>

@@ -251,10 +251,7 @@ function schedule(paper: Paper): boolean {
     if (hopeless.has(state)) continue;
     const index =
       place(one.pod, ground.views, state.lean, lots) ??
-      makeRoom(one.pod, ground.views, state.lean, (pod, at) => {
-        ground.take(pod, at);
-        paper.preempted += 1;
-      });
+      makeRoom(one.pod, ground.views, state.lean, (pod, at) => evict(paper, pod, at));
     // Its brothers are just like it.
     if (index === undefined) hopeless.add(state);
     else {
@@ -265,6 +262,16 @@ function schedule(paper: Paper): boolean {
     }
   }
   return changed;
+}
+
+/** For one of higher priority. One of the release is made anew by its ReplicaSet, and waits. */
+function evict(paper: Paper, pod: Pod, at: number): void {
+  paper.ground.take(pod, at);
+  const ours = paper.states
+    .flatMap(({ current, old }) => [...current, ...old.flat()])
+    .find((one) => one.pod === pod);
+  if (ours === undefined) paper.preempted += 1;
+  else ours.node = undefined;
 }
 
 /** The order of creation: one of each Deployment in turn. */
