@@ -83,8 +83,12 @@ export async function lastCommitOf(
   return { commit, timeMs: Number(seconds) * 1000, isCutOff: names.split(", ").includes("grafted") };
 }
 
-/** What a build asks of when its sources changed. */
-export function gitHistory(root: string, env: NodeJS.ProcessEnv): SourceHistory {
+/** What a build asks of when its sources changed. `onCutOff`: a shallow clone does not say it of all of them. */
+export function gitHistory(
+  root: string,
+  env: NodeJS.ProcessEnv,
+  onCutOff: () => void = () => {},
+): SourceHistory {
   const ignored = new Map<string, Promise<readonly string[] | undefined>>();
   const askIgnored = async (folder: string): Promise<readonly string[] | undefined> => {
     const which = ["--others", "--ignored", "--exclude-standard", "--directory"];
@@ -97,6 +101,7 @@ export function gitHistory(root: string, env: NodeJS.ProcessEnv): SourceHistory 
   return {
     lastChange: async (paths) => {
       const commits = await Promise.all(portions(paths).map((some) => lastCommitOf(root, some, env)));
+      if (commits.some((last) => last?.isCutOff)) onCutOff();
       const times = commits.flatMap((last) => (last === undefined ? [] : [last.timeMs]));
       return times.length === 0 ? undefined : Math.max(...times);
     },

@@ -253,6 +253,24 @@ test("a folder that WORKDIR makes is as old as the Dockerfile, where the base ha
   assert.deepEqual(await build(), { "/work": 1000, "/src/a": 2000 });
 });
 
+test("a shallow clone tells that it does not know, also when it knows of the image", async () => {
+  const { root, commit, git } = await checkout();
+  await commit(1000, { "app/src/a": "1" });
+  for (const second of [2000, 3000]) await commit(second, { "app/other": String(second) });
+  const clone = join(root, "clone");
+  await git(["clone", "-q", "--depth", "2", `file://${root}`, clone]);
+  const asked = async (folder: string): Promise<readonly [number | undefined, boolean]> => {
+    let isCutOff = false;
+    const history = gitHistory(folder, process.env, () => {
+      isCutOff = true;
+    });
+    return [await history.lastChange([join(folder, "app/src")]), isCutOff];
+  };
+  assert.deepEqual(await asked(root), [1000_000, false]);
+  assert.equal((await lastCommitOf(clone, [join(clone, "app")], process.env))?.isCutOff, false);
+  assert.deepEqual(await asked(clone), [2000_000, true]);
+});
+
 test("without git all are as old as the image", async () => {
   const { root, commit, build } = await checkout();
   await commit(1000, START);

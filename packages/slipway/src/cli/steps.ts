@@ -88,6 +88,7 @@ export async function buildStep(
   for (const image of undated) output.emit({ step: "build", kind: "note", image, message: UNDATED });
   if (undated.length > 0) output.say(`  ${undated.join(", ")}: ${UNDATED}`);
   let imageStartedAt = context.clock.monotonic();
+  let isCutOff = false;
   const images = await buildImages({
     images: config.images,
     layout,
@@ -96,7 +97,9 @@ export async function buildStep(
     commitTimeMs: version.timeMs,
     revision: version.commit,
     versions,
-    history: gitHistory(config.root, context.env),
+    history: gitHistory(config.root, context.env, () => {
+      isCutOff = true;
+    }),
     source,
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,
@@ -123,6 +126,11 @@ export async function buildStep(
     },
   });
   if (pushed === undefined) await registry.close();
+  // The images are younger than what the clone has, and some of what they copy is not.
+  if (isCutOff && undated.length === 0) {
+    output.emit({ step: "build", kind: "note", message: `some layers are ${UNDATED}` });
+    output.say(`  some layers are ${UNDATED}`);
+  }
   const left = await leftBy(config, version, context.env);
   if (left.length > 0)
     output.say(indent(`note: the build left ${listed(left)} in the work tree; name that in .gitignore`));
