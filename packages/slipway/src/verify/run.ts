@@ -24,6 +24,7 @@ import { askServices, type ServiceAccess } from "./observe/requests.ts";
 import { decideStill } from "./observe/still.ts";
 import { type FetchImage, isOtherImage } from "./other-images.ts";
 import { type ContainerPlan, type ImagePlan, type Phase, type Plan, phaseOf, planChecks } from "./plan.ts";
+import { variablesOf } from "./readiness/readiness.ts";
 import { type CheckResult, resultOf, shortPlace, summarize, type VerifyReport } from "./report/result.ts";
 import { secretValues } from "./secrets.ts";
 import { collectChecks } from "./spec/load.ts";
@@ -128,6 +129,9 @@ export async function decideChecks(
   for (const one of plan.clusters) {
     const { runCluster } = await import("./observe/cluster-run.ts"); // with it comes all of Kubernetes
     const { clock, clusters = NO_CLUSTERS, signal } = options;
+    for (const variables of variablesOf(one.place.readyWhen ?? {})) onVariables(variables);
+    for (const { commands } of one.services.map(({ plan: own }) => own))
+      for (const { resource } of commands) onVariables(resource.environment);
     await runCluster(one, { clock, clusters, signal }, outcomes);
     report();
   }

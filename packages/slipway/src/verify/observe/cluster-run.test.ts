@@ -125,3 +125,32 @@ test("a workload that is not as readyWhen says it fails the checks of all, as in
   );
   assert.deepEqual(asked, ["db"], "it is waited for once, and nothing else then");
 });
+
+test("secrets that commands get are not shown, those of readyWhen and those of checks", async () => {
+  const open = places(cluster());
+  const clusters: ClusterRunner = {
+    open: async (place) => ({
+      ...(await open.open(place)),
+      project: () =>
+        Promise.reject(
+          new SlipwayError({
+            code: "VERIFY_WORKLOAD_NOT_READY",
+            where: "verify-1/db",
+            message: "waiting for exit code 0 of login (it exits with 1: no hunter-2, no correct-horse)",
+          }),
+        ),
+    }),
+  };
+  const checks = await collect(() =>
+    describeCluster(
+      { readyWhen: { db: ready.cmd(["login"], { env: { DB_PASSWORD: "hunter-2" } }) } },
+      (t) =>
+        void t
+          .in("db")
+          .command(["login"], { env: { ADMIN_PASSWORD: "correct-horse" } })
+          .exits(0),
+    ),
+  );
+  const [result] = await decideChecks(checks, { images: [], root: "/x", clock: systemClock, clusters });
+  assert.match(result?.evidence ?? "", /it exits with 1: no •••, no •••\)$/);
+});
