@@ -117,11 +117,15 @@ export async function sandboxEngineOf(
   });
 }
 
-/** What the images of a Compose project are built with; they are as old as the last commit of the project's folder. */
+/**
+ * What the images of a Compose project are built with; they are as old as the last commit of the project's folder. `bases`: of
+ * the environment, where there is one.
+ */
 export async function composeBuildOf(
   context: CliContext,
   { directory }: LoadedProject,
   layoutDirectory: string,
+  bases: Config["bases"] = {},
 ): Promise<ImageBuild> {
   const commit = await lastCommitOf(directory, [directory], context.env);
   return {
@@ -136,6 +140,7 @@ export async function composeBuildOf(
     revision: commit?.commit,
     isLocal: true,
     allowHostBases: [],
+    bases,
     signal: context.signal,
   };
 }

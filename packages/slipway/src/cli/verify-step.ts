@@ -65,7 +65,12 @@ export async function verifyStep(
     compose: composeRunner({
       ...context,
       buildOf: async (loaded) =>
-        (await import("./compose.ts")).composeBuildOf(context, loaded, composePaths(loaded).layout),
+        (await import("./compose.ts")).composeBuildOf(
+          context,
+          loaded,
+          composePaths(loaded).layout,
+          config.bases,
+        ),
     }),
     clusters: {
       async open(place) {

@@ -14,7 +14,15 @@ import { invalid } from "./tree.ts";
 
 export type ImageBuild = Pick<
   BuildOptions,
-  "layout" | "registry" | "commitTimeMs" | "revision" | "versions" | "isLocal" | "allowHostBases" | "signal"
+  | "layout"
+  | "registry"
+  | "commitTimeMs"
+  | "revision"
+  | "versions"
+  | "isLocal"
+  | "allowHostBases"
+  | "bases"
+  | "signal"
 > & {
   /** The project's folder: what paths in messages are relative to. */
   readonly root: string;

@@ -98,7 +98,7 @@ async function upOrFail(
     const why = error.where === undefined ? error.message : `${error.where}: ${error.message}`;
     for (const check of plan.services.flatMap((one) => checksOf(one.plan))) {
       const judgement = fail(`the services did not become ready: ${why}`);
-      outcomes.set(check, { judgement, from: "state", attempts: 1, durationMs: 0 });
+      outcomes.set(check, { judgement, from: "nothing", attempts: 1, durationMs: 0 });
     }
     return undefined;
   }

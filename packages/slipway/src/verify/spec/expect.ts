@@ -279,11 +279,14 @@ export function wordList(what: string, words: unknown): readonly string[] {
 
 export function wholeNumber(what: string, value: number, least = 0): number {
   if (!Number.isInteger(value) || value < least)
-    throw specError(`${what} expects a whole number, got ${value}`);
+    throw specError(
+      `${what} expects a whole number from ${least}, got ${JSON.stringify(value) ?? "nothing"}`,
+    );
   return value;
 }
 
 export function portNumber(port: number): number {
-  if (!Number.isInteger(port) || port < 1 || port > 65535) throw specError(`${port} is not a port`);
+  if (!Number.isInteger(port) || port < 1 || port > 65535)
+    throw specError(`${JSON.stringify(port) ?? "nothing"} is not a port, like 8080`);
   return port;
 }
