@@ -40,7 +40,8 @@ export const command: CommandDeclaration = {
     const built = await buildStep(context, project, looking, output, builder, ahead);
     if (!isSet(input, "push")) return 0;
     const { requireWorld } = await import("./project.ts");
-    const world = project.config.registry === undefined ? await requireWorld(project) : undefined;
+    const { needsWorld } = await import("./compose.ts");
+    const world = needsWorld(project.config) ? await requireWorld(project) : undefined;
     await pushStep(context, project, built, world, output, ahead);
     return 0;
   },

@@ -166,6 +166,9 @@ function credentialsOf({ env }: CliContext, { config, paths }: Project): FindCre
   };
 }
 
+/** Whether images go to the registry of the local world. A project without images needs none, wherever it is deployed. */
+export const needsWorld = ({ registry, isLocal }: Config): boolean => registry === undefined && isLocal;
+
 /** `host/prefix` that images of this project go to. */
 export function registryPrefix(config: Config, world: WorldState | undefined): string {
   return config.registry ?? `${world?.registry}/${config.name}`;

@@ -27,7 +27,7 @@ export default defineConfig({
   name: "hello",
   images: {},
   manifests: ["k8s/"],
-  environments: { prod: { namespace: "hello", registry: "registry.test", clusters: { tokyo: context("tokyo") } } },
+  environments: { prod: { namespace: "hello", clusters: { tokyo: context("tokyo") } } },
   release: {
     bake: "0s",
     hooks: { before: [{ command: speak("true") }], after: [{ command: speak("touch done; test ! -e broken") }] },

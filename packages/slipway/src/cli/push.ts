@@ -10,7 +10,7 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { openProject, requireWorld, shippableVersion } = await import("./project.ts");
     const { outputOf, pushStep, readBuild } = await import("./steps.ts");
-    const { registryPrefix } = await import("./compose.ts");
+    const { needsWorld, registryPrefix } = await import("./compose.ts");
     const project = await openProject(context, input);
     const output = outputOf(context, isSet(input, "json"));
     const record = await readBuild(
@@ -18,7 +18,7 @@ export const command: CommandDeclaration = {
       await shippableVersion(context, input, project.config),
       context.env,
     );
-    const world = project.config.registry === undefined ? await requireWorld(project) : undefined;
+    const world = needsWorld(project.config) ? await requireWorld(project) : undefined;
     if (isSet(input, "dryRun")) {
       for (const { name, digest } of record.images) {
         output.emit({

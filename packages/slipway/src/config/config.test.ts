@@ -335,15 +335,11 @@ describe("resolving", () => {
     assert.equal(none.config.notify.slack, undefined);
   });
 
-  test("clusters that are not local need a registry", () => {
-    assert.throws(
-      () =>
-        resolve(
-          { environments: { production: { clusters: { a: { kind: "context", context: "a" } } } } },
-          "production",
-        ),
-      { code: "CONFIG_NO_REGISTRY" },
-    );
+  test("clusters that are not local need a registry for the project's images, where it has any", () => {
+    const environments = { production: { clusters: { a: { kind: "context", context: "a" } } } };
+    const images = { web: { context: "web" } };
+    assert.throws(() => resolve({ environments, images }, "production"), { code: "CONFIG_NO_REGISTRY" });
+    assert.equal(resolve({ environments, images: {} }, "production").config.registry, undefined);
   });
 });
 

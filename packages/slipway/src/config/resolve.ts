@@ -73,7 +73,8 @@ export function resolveConfig(
       exitCode: 2,
     });
   }
-  if (!isLocal && chosen.registry === undefined) {
+  const hasImages = Object.keys(parsed.images ?? {}).length > 0;
+  if (!isLocal && hasImages && chosen.registry === undefined) {
     throw new SlipwayError({
       code: "CONFIG_NO_REGISTRY",
       where: `${file}/environments/${environment}/registry`,

@@ -154,7 +154,9 @@ const environmentSchema = z.strictObject({
   registry: z
     .string()
     .optional()
-    .describe("host/prefix to push to. Default: the embedded registry, for local clusters only."),
+    .describe(
+      "host/prefix to push to. Default: the embedded registry, for local clusters only; others need one where there are images.",
+    ),
   namespace: name.optional().describe("Namespace of the manifests that name none. Default: default."),
   release: releaseSchema.optional().describe("Overrides of the release section."),
   preflight: preflightSchema.optional().describe("Overrides of the preflight section, code by code."),
