@@ -68,15 +68,18 @@ async function timeOfSources(
   tree: SourceTree,
   paths: readonly string[],
 ): Promise<number | undefined> {
+  const sources = placesOf(folder, paths);
   // Asked at once, so that git answers side by side.
   const [ignored, touched] = await Promise.all([
     history.ignored(folder),
-    history.lastChange(paths.flatMap((path) => placesOf(folder, path))),
+    history.lastChange(
+      sources.flatMap(({ path, real }) => [...new Set([path, real])].map((one) => join(folder, one))),
+    ),
   ]);
   if (ignored === undefined) return undefined;
   const lockfiles = new Set<string>();
   for (const unkept of ignored.map((path) => relative(folder, path))) {
-    if (!(await isTaken(tree, folder, paths, unkept))) continue;
+    if (!(await isTaken(tree, sources, unkept))) continue;
     const lockfile = lockfileOf(folder, unkept);
     if (lockfile === undefined) return undefined;
     lockfiles.add(lockfile);
@@ -86,31 +89,31 @@ async function timeOfSources(
   return all.length === 0 || all.includes(undefined) ? undefined : Math.max(...(all as number[]));
 }
 
-/** With where a link leads: a commit touches the one or the other. */
-function placesOf(folder: string, path: string): readonly string[] {
-  const place = join(folder, path);
-  try {
-    const real = realpathSync(place);
-    return real === join(realpathSync(folder), path) ? [place] : [place, real];
-  } catch {
-    return [place];
-  }
+interface Place {
+  /** Of the context. */
+  readonly path: string;
+  /** The same without links on the way: a commit touches the one or the other. */
+  readonly real: string;
+}
+
+function placesOf(folder: string, paths: readonly string[]): readonly Place[] {
+  const root = realpathSync(folder);
+  return paths.map((path) => {
+    try {
+      return { path, real: relative(root, realpathSync(join(root, path))) };
+    } catch {
+      return { path, real: path };
+    }
+  });
 }
 
 /** Whether something of `unkept` is copied: the .dockerignore can leave it out, and a link can lead to it. */
-async function isTaken(
-  tree: SourceTree,
-  folder: string,
-  paths: readonly string[],
-  unkept: string,
-): Promise<boolean> {
-  for (const path of paths) {
-    const real = placesOf(folder, path).at(-1) as string;
-    const inTree = real === join(folder, path) ? path : relative(realpathSync(folder), real);
-    if (isWithin(inTree, unkept)) return true;
-    if (!isWithin(unkept, inTree)) continue;
+async function isTaken(tree: SourceTree, sources: readonly Place[], unkept: string): Promise<boolean> {
+  for (const { path, real } of sources) {
+    if (isWithin(real, unkept)) return true;
+    if (!isWithin(unkept, real)) continue;
     // Under the name that it is copied by, to which the .dockerignore's rules are held.
-    const below = inTree === "" ? unkept : unkept.slice(inTree.length + 1);
+    const below = real === "" ? unkept : unkept.slice(real.length + 1);
     if ((await tree.get(path === "" ? below : `${path}/${below}`, false)) !== undefined) return true;
   }
   return false;
