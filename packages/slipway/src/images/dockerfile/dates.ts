@@ -5,7 +5,8 @@
  *
  * Never older: servers that tell browsers "not modified" by time and size (nginx's ETag is made of these two) would serve
  * what was there before. What git does not keep can change without a commit, so a COPY of it is as old as the image; but what a
- * package manager installed is what its lockfile says.
+ * package manager installed is what its lockfile says. What RUN makes is no COPY's: it is as old as the base until a later stage
+ * takes it, because the time is part of what its cache goes by.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
