@@ -14,6 +14,7 @@ import { RollbackButton } from "../shell/rollback.tsx";
 import { setParameters, useRoute } from "../shell/use-route.ts";
 import { headline, type Point } from "../words/headline.ts";
 import { count, duration, milliseconds, percent, perSecond } from "../words/units.ts";
+import { isUnderWay } from "../words/where.ts";
 import { rangeOf, ranges, spanOf } from "./ranges.ts";
 
 export function NowPage() {
@@ -93,11 +94,7 @@ function Current({ release }: { readonly release: ReleaseSummary }) {
         {release.clusters.map(({ name, verdict, step }) => (
           <span key={name}>
             {name}{" "}
-            {verdict === "not-started" && step !== "pending" ? (
-              <Badge word={step} tone="going" />
-            ) : (
-              <Badge word={verdict} />
-            )}
+            {isUnderWay({ verdict, step }) ? <Badge word={step} tone="going" /> : <Badge word={verdict} />}
           </span>
         ))}
       </span>

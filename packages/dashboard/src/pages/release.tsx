@@ -12,6 +12,7 @@ import { RollbackButton } from "../shell/rollback.tsx";
 import { useRoute } from "../shell/use-route.ts";
 import { absolute } from "../words/time.ts";
 import { count, duration } from "../words/units.ts";
+import { isUnderWay } from "../words/where.ts";
 import { Cells, Legend, Timeline, Trouble } from "./pods.tsx";
 
 export function ReleasePage() {
@@ -128,11 +129,10 @@ function Inside({
   );
 }
 
-/** Before there is a verdict, the step that a cluster is at says more. */
 function Where({ cluster }: { readonly cluster: ReleaseAnswer["release"]["clusters"][number] | undefined }) {
   if (cluster === undefined) return <Badge word="unknown" />;
   const { verdict, step } = cluster;
-  if (verdict === "not-started" && step !== "pending" && step !== "done") {
+  if (isUnderWay(cluster)) {
     return <Badge word={step} tone="going" />;
   }
   return (
