@@ -177,6 +177,16 @@ export const preflightChecks = {
     "Utilization is a percentage of the request: without one the autoscaler does nothing.",
     "Give every container of the pod a request for that resource.",
   ),
+  SERVICE_SELECTS_NOTHING: forecast(
+    "A Service selects no pods",
+    "Pods become ready without it, so the release would be healthy while every request fails.",
+    "Make spec.selector what the pods' template says in metadata.labels. Where another manifest or an operator brings the pods later, ignore it there.",
+  ),
+  SERVICE_PORT_UNDECLARED: warn(
+    "A Service leads to a port that its pods do not declare",
+    "If nothing listens there, the pods are ready and every request fails; a targetPort with a name that no container has leads nowhere.",
+    "Correct targetPort, or declare the port in the container's ports.",
+  ),
   REPLICAS_DROP: warn(
     "The release lowers the number of pods by much",
     "Somebody, or an autoscaler, has raised it; the manifest's number wins.",

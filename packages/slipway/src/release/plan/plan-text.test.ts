@@ -84,7 +84,7 @@ const service = (name: string): string => `---
 apiVersion: v1
 kind: Service
 metadata: { name: ${name} }
-spec: { selector: { app: ${name} }, ports: [{ port: 80 }] }
+spec: { selector: { app: web }, ports: [{ port: 80 }] }
 `;
 const account = `---
 apiVersion: v1

@@ -32,6 +32,7 @@ import {
   referenceKey,
 } from "./references.ts";
 import type { SeenObject } from "./seen.ts";
+import { checkSelectors, checkServicePorts } from "./services.ts";
 
 export interface PreflightInput {
   readonly context: ReleaseContext;
@@ -73,6 +74,7 @@ export function preflightManifests(
     ...checkImages(images, [...objects, ...jobs]),
     ...checkManifests(objects),
     ...checkHashedNames(objects, jobs),
+    ...checkServicePorts(objects),
   ];
   return weigh(found, undefined, { severities: context.preflight, purpose });
 }
@@ -128,6 +130,7 @@ export function checkCluster(input: {
     ...checkAutoscaling(facts, seen),
     ...checkBudgets(facts, seen),
     ...checkReadinessGates(facts, objects),
+    ...checkSelectors(objects, facts.pods),
     ...unreadable(facts),
   ];
 }
