@@ -59,8 +59,13 @@ test("git answers what is asked in one go: each question its own, whatever stand
     await writeFile(join(root, "new\n0"), "");
     assert.equal((await readVersion(root, env)).dirty, true);
     await git("config", "status.showUntrackedFiles", "no");
-    assert.deepEqual((await readVersion(root, env)).changed?.length, 2);
-    assert.deepEqual(await changedSince(root, version.commit ?? "", ["."], [], env), ["a b'c.txt", "new\n0"]);
+    await writeFile(join(root, "größe.txt"), "");
+    assert.deepEqual((await readVersion(root, env)).changed, ["a b'c.txt", "größe.txt", "new\n0"]);
+    assert.deepEqual(await changedSince(root, version.commit ?? "", ["."], [], env), [
+      "a b'c.txt",
+      "größe.txt",
+      "new\n0",
+    ]);
     assert.equal(await sourceOf(root, { ...env, PATH: "/nowhere" }), undefined);
   } finally {
     await rm(root, { recursive: true, force: true });

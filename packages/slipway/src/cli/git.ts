@@ -24,23 +24,20 @@ export interface Version {
 export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise<Version> {
   const [log, status = ""] = await Promise.all([
     ask(root, ["log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"], env),
-    ask(root, ["status", "--porcelain", "--untracked-files=normal", "--", "."], env),
+    ask(root, ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--", "."], env),
   ]);
   if (log === undefined) await refuseUntrusted(root, env);
   if (log === undefined)
     return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
   const [commit = "", seconds = "0", author = "", email = "", message = ""] = log.split("\n");
+  const changed = status
+    .split("\0")
+    .filter((line) => line !== "")
+    .map((line) => line.slice(3));
   return {
     commit,
-    dirty: status.trim() !== "",
-    ...(status.trim() === ""
-      ? {}
-      : {
-          changed: status
-            .trimEnd()
-            .split("\n")
-            .map((line) => line.slice(3)),
-        }),
+    dirty: changed.length > 0,
+    ...(changed.length === 0 ? {} : { changed }),
     message,
     author,
     ...(email === "" ? {} : { email }),
