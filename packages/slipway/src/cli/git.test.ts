@@ -67,6 +67,46 @@ test("git answers what is asked in one go: each question its own, whatever stand
       "new\n0",
     ]);
     assert.equal(await sourceOf(root, { ...env, PATH: "/nowhere" }), undefined);
+
+    await git("config", "status.showUntrackedFiles", "normal");
+    await git("add", "-A");
+    await git("commit", "-qm", "all");
+    assert.equal((await readVersion(root, env)).dirty, false);
+    await writeFile(join(root, ".git", "index"), "broken");
+    assert.equal((await readVersion(root, env)).dirty, true, "what git cannot say is not taken for clean");
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
+
+test("of a signed commit the signature is not taken for its facts", async () => {
+  const root = await mkdtemp(join(tmpdir(), "slipway-git-"));
+  const { env } = process;
+  const program = join(root, "gpg");
+  const signs = `#!/bin/sh
+case "$*" in *--verify*) echo "gpg: Good signature" >&2; exit 0 ;; esac
+cat >/dev/null
+printf '\\n[GNUPG:] SIG_CREATED D\\n' >&2
+printf '%s\\n' '-----BEGIN PGP SIGNATURE-----' '' 'x' '-----END PGP SIGNATURE-----'
+`;
+  const git = async (...args: string[]): Promise<void> => {
+    const who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"];
+    const { exitCode, stderr } = await exec(["git", "-C", root, ...who, ...args], { env });
+    assert.equal(exitCode, 0, stderr);
+  };
+  try {
+    await git("init", "-q");
+    await writeFile(program, signs, { mode: 0o755 });
+    await git("config", "gpg.program", program);
+    await git("config", "gpg.format", "openpgp");
+    await git("config", "log.showSignature", "true");
+    await git("add", "-A");
+    await git("commit", "-q", "-S", "-m", "signed");
+    const { stdout } = await exec(["git", "-C", root, "log", "-1", "--format=%s"], { env });
+    assert.match(stdout, /Good signature/, "else nothing is tested here");
+    const [version, last] = await Promise.all([readVersion(root, env), lastCommitOf(root, [root], env)]);
+    assert.deepEqual([version.message, version.author], ["signed", "Ann"]);
+    assert.equal(last?.commit, version.commit);
   } finally {
     await rm(root, { recursive: true, force: true });
   }

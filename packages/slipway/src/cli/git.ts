@@ -10,7 +10,7 @@ export interface Version {
   /** Full commit, or undefined outside a git repository or before the first commit. */
   readonly commit: string | undefined;
   readonly dirty: boolean;
-  /** What makes it dirty, as git lists it: from the root of the repository, a folder that is new as a whole with a slash. */
+  /** What makes it dirty, as git lists it: from the root of the repository, a folder that is new as a whole with a slash. Undefined: git does not say. */
   readonly changed?: readonly string[] | undefined;
   readonly message: string;
   readonly author: string;
@@ -22,21 +22,21 @@ export interface Version {
 
 /** Rejects with GIT_NOT_TRUSTED: what is committed must not be shipped as if it were not. */
 export async function readVersion(root: string, env: NodeJS.ProcessEnv): Promise<Version> {
-  const [log, status = ""] = await Promise.all([
-    ask(root, ["log", "-1", "--format=%H%n%ct%n%an%n%ae%n%s"], env),
+  const [log, status] = await Promise.all([
+    ask(root, ["log", "-1", "--no-show-signature", "--format=%H%n%ct%n%an%n%ae%n%s"], env),
     ask(root, ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--", "."], env),
   ]);
   if (log === undefined) await refuseUntrusted(root, env);
   if (log === undefined)
     return { commit: undefined, dirty: true, message: "", author: env["USER"] ?? "", timeMs: 0 };
   const [commit = "", seconds = "0", author = "", email = "", message = ""] = log.split("\n");
-  const changed = status
+  const changed = (status ?? "")
     .split("\0")
     .filter((line) => line !== "")
     .map((line) => line.slice(3));
   return {
     commit,
-    dirty: changed.length > 0,
+    dirty: status === undefined || changed.length > 0,
     ...(changed.length === 0 ? {} : { changed }),
     message,
     author,
@@ -74,7 +74,8 @@ export async function lastCommitOf(
   env: NodeJS.ProcessEnv,
 ): Promise<LastCommit | undefined> {
   const format = "--format=%H %ct %D";
-  const log = await ask(root, ["log", "-1", "--decorate=short", format, "--", ...paths.map(literal)], env);
+  const one = ["log", "-1", "--no-show-signature", "--decorate=short", format];
+  const log = await ask(root, [...one, "--", ...paths.map(literal)], env);
   const [, commit, seconds, names = ""] = /^(\w+) (\d+) ?(.*)$/.exec(log?.trim() ?? "") ?? [];
   if (commit === undefined) return undefined;
   return { commit, timeMs: Number(seconds) * 1000, isCutOff: names.split(", ").includes("grafted") };

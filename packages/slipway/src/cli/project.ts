@@ -36,15 +36,18 @@ export async function shippableVersion(
     throw new SlipwayError({
       code: "GIT_DIRTY",
       where: config.root,
-      message:
-        version.commit === undefined
-          ? "is not committed to git"
-          : `has changes that are not committed: ${listed(version.changed ?? [])}`,
+      message: whatIsDirty(version),
       hint: `Commit them, name what is only left over in .gitignore, or ship them all the same with --allow-dirty. (${config.environment} is not a local environment.)`,
       exitCode: 2,
     });
   }
   return version;
+}
+
+function whatIsDirty({ commit, changed }: Version): string {
+  if (commit === undefined) return "is not committed to git";
+  if (changed === undefined) return "git does not say whether all is committed (git status fails)";
+  return `has changes that are not committed: ${listed(changed)}`;
 }
 
 /** What git says of what is to be built. */
