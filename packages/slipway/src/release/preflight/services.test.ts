@@ -29,6 +29,18 @@ describe("a Service selects", () => {
       [],
       true,
     ],
+    [
+      "one pod of a StatefulSet, by a label that its controller gives",
+      [service("{ app: web, statefulset.kubernetes.io/pod-name: web-0 }"), deployment()],
+      [],
+      true,
+    ],
+    [
+      "nothing, by that label and a misspelt one",
+      [service("{ app: wbe, statefulset.kubernetes.io/pod-name: web-0 }"), deployment()],
+      [],
+      false,
+    ],
     ["nothing: a label is misspelt", [service("{ app: wbe }"), deployment()], [], false],
     ["nothing: one label of two is missing", [service("{ app: web, tier: back }"), deployment()], [], false],
     ["nothing: its pods are elsewhere", [service("{ app: web }"), deployment("", "other")], [], false],

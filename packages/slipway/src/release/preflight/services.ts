@@ -14,6 +14,17 @@ interface ServiceSpec {
   readonly ports?: readonly { readonly port: number; readonly targetPort?: number | string }[];
 }
 
+/** Labels that Kubernetes' own controllers give to pods (well-known labels): a Service for each pod of a StatefulSet has the first. */
+const GIVEN: ReadonlySet<string> = new Set([
+  "statefulset.kubernetes.io/pod-name",
+  "apps.kubernetes.io/pod-index",
+  "controller-revision-hash",
+  "pod-template-hash",
+  "batch.kubernetes.io/job-name",
+  "batch.kubernetes.io/job-completion-index",
+  "batch.kubernetes.io/controller-uid",
+]);
+
 /**
  * @param pods of all namespaces; undefined when they may not be read, and then nothing is certain: others may bring them
  */
@@ -25,13 +36,15 @@ export function checkSelectors(
   // own has Services for those of others.
   if (pods === undefined || objects.some(isCustom) || !objects.some(templateLabels)) return [];
   return servicesOf(objects).flatMap(({ object, selector }): readonly RawFinding[] => {
+    // No template has them; which pods get which value is their controller's.
+    const given = Object.fromEntries(Object.entries(selector).filter(([name]) => GIVEN.has(name)));
     const isSelected = (
       { namespace }: { readonly namespace?: string | undefined },
       labels: Labels,
     ): boolean => namespace === object.metadata.namespace && matchesLabels({ matchLabels: selector }, labels);
     const isOwn = (one: AnyObject): boolean => {
       const labels = templateLabels(one);
-      return labels !== undefined && isSelected(one.metadata, labels);
+      return labels !== undefined && isSelected(one.metadata, { ...given, ...labels });
     };
     if (objects.some(isOwn)) return [];
     if (pods.some(({ metadata }) => isSelected(metadata, metadata.labels ?? {}))) return [];
