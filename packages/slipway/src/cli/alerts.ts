@@ -12,8 +12,9 @@ export const command: CommandDeclaration = {
     const { answer, unasked } = await (await openAlerts(context, input)).list();
     for (const { cluster, reason } of unasked)
       context.writeError(`${cluster}: alerts cannot be asked for: ${reason}\n`);
+    const names = unasked.map(({ cluster }) => cluster);
     context.write(
-      isSet(input, "json") ? `${JSON.stringify(answer)}\n` : renderAlerts(answer, context.clock.now()),
+      isSet(input, "json") ? `${JSON.stringify(answer)}\n` : renderAlerts(answer, context.clock.now(), names),
     );
     if (answer.open.length > 0) return 1;
     return unasked.length > 0 ? 3 : 0;

@@ -59,5 +59,10 @@ rules:
 });
 
 test("nothing at all", () => {
-  assert.equal(renderAlerts({ open: [], muted: [], history: [], rules: [] }, now), "nothing is wrong\n");
+  const none = { open: [], muted: [], history: [], rules: [] };
+  assert.equal(renderAlerts(none, now), "nothing is wrong\n");
+  assert.equal(
+    renderAlerts(none, now, ["tokyo", "osaka"]),
+    "not known whether something is wrong: tokyo, osaka could not be asked\n",
+  );
 });

@@ -4,9 +4,16 @@ import type { AlertsAnswer, Incident } from "../../server/api.ts";
 
 const MOST_PAST = 5;
 
-export function renderAlerts({ open, muted, history, rules }: AlertsAnswer, now: number): string {
+/** `unasked`: clusters that did not answer. What is not known is not well. */
+export function renderAlerts(
+  { open, muted, history, rules }: AlertsAnswer,
+  now: number,
+  unasked: readonly string[] = [],
+): string {
   const parts: string[] = [];
-  if (open.length === 0) parts.push("nothing is wrong");
+  if (open.length === 0 && unasked.length > 0)
+    parts.push(`not known whether something is wrong: ${unasked.join(", ")} could not be asked`);
+  else if (open.length === 0) parts.push("nothing is wrong");
   else parts.push(open.map((incident) => renderIncident(incident, now)).join("\n\n"));
   if (muted.length > 0) parts.push(`muted:\n${listed(muted, now)}`);
   if (history.length > 0) parts.push(`over:\n${listed(history.slice(0, MOST_PAST), now)}`);

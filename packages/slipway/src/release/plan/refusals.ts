@@ -18,12 +18,17 @@ export function unreachableRefusal(cluster: {
 export function refusalError(refusals: readonly SlipwayError[]): SlipwayError | undefined {
   const [first, ...rest] = refusals;
   if (first === undefined || rest.length === 0) return first;
-  const others = rest.map((one) => `${one.where === undefined ? "" : `${one.where}: `}${one.message}`);
+  // Below them all, one's advice would seem to be about the last.
+  const told = refusals.map(({ where, message, hint }, at) => {
+    const next = refusals[at + 1];
+    const advice = hint === undefined || next === undefined || next.hint === hint ? "" : `\n  ${hint}`;
+    return `${at === 0 || where === undefined ? "" : `${where}: `}${message}${advice}`;
+  });
   return new SlipwayError({
     code: first.code,
     where: first.where,
-    message: `${first.message}\n${others.join("\n")}`,
-    hint: first.hint,
+    message: told.join("\n"),
+    hint: refusals.at(-1)?.hint,
     exitCode: first.exitCode,
     cause: first.cause,
   });
