@@ -76,6 +76,9 @@ function telling(config = configOf(), outbox = "outbox"): Exclude<Telling, { kin
   return made;
 }
 
+/** Over a minute: what a look at the records missed, a later one finds. */
+const PATIENT = { timeoutMs: 90_000, describe: () => JSON.stringify([logs, slack.calls]).slice(-4000) };
+
 async function serving(changes: Partial<SlackConfig> = {}, outbox = "outbox"): Promise<Serving> {
   const config = configOf(changes);
   const one = await serve({
@@ -194,7 +197,7 @@ test("Roll back over HTTP: acknowledged, done by the same rollback, told in the 
   const { port } = await serving();
   const answer = await send(port, formOf(pressed(message, buttonsOf(message)[0])));
   assert.deepEqual(answer, { status: 200, text: "" });
-  await until("the answer in the thread", () => thread(message).length > 0, { timeoutMs: 20_000 });
+  await until("the answer in the thread", () => thread(message).length > 0, PATIENT);
   assert.deepEqual(thread(message), [
     "aki asked to roll release 2 back to 1: release 3 is healthy everywhere",
   ]);
@@ -204,7 +207,7 @@ test("Roll back over HTTP: acknowledged, done by the same rollback, told in the 
     [3, "rollback", 1, 2, "aki (U0AKI)", "slack"],
   );
   assert.match(messageOn(3).text, /release 2 was taken back to 1 \(release 3\)/);
-  await until("the buttons to go", () => buttonsOf(message).length === 0, { timeoutMs: 20_000 });
+  await until("the buttons to go", () => buttonsOf(message).length === 0, PATIENT);
 });
 
 for (const outbox of ["outbox", "elsewhere"]) {
@@ -233,7 +236,7 @@ for (const outbox of ["outbox", "elsewhere"]) {
     assert.ok(message);
     const { port } = await serving();
     await send(port, formOf(pressed(message, buttonsOf(message)[0])));
-    await until("the answer in the thread", () => thread(message).length > 0, { timeoutMs: 20_000 });
+    await until("the answer in the thread", () => thread(message).length > 0, PATIENT);
     assert.deepEqual(thread(message), [
       "aki asked to roll release 2 back to 1: release 3 is healthy everywhere",
     ]);
@@ -261,14 +264,14 @@ test("the same request twice, also after a restart, is done once; a second press
     answers.map(({ status }) => status),
     [200, 200],
   );
-  await until("it to be done", () => logged("done").length === 1, { timeoutMs: 20_000 });
+  await until("it to be done", () => logged("done").length === 1, PATIENT);
   await first.stop();
   const second = await serving();
   assert.equal((await send(second.port, body, recorded)).status, 200);
   assert.deepEqual(logged("refused"), ["this press was taken before", "this press was taken before"]);
   await ship("v3");
   await send(second.port, formOf(pressed(message, button)));
-  await until("the refusal in the thread", () => thread(message).length === 2, { timeoutMs: 20_000 });
+  await until("the refusal in the thread", () => thread(message).length === 2, PATIENT);
   assert.match(thread(message)[1] ?? "", /not done: .*release 4 is what would be left now, not 2/);
   assert.deepEqual(
     (await history(context)).map(({ number, kind }) => [number, kind]),
@@ -293,12 +296,12 @@ test("Hold over Socket Mode: acknowledged over the socket, held in the clusters;
     () => logged("socket").filter((text) => text === "connected to Slack").length === 2,
   );
   await slack.press(pressed(message, buttonsOf(message)[1]));
-  await until("the answer in the thread", () => thread(message).length > 0, { timeoutMs: 20_000 });
+  await until("the answer in the thread", () => thread(message).length > 0, PATIENT);
   assert.match(thread(message)[0] ?? "", /aki asked to hold release 2: release 2 is held/);
   const [newest] = await history(context);
   assert.ok(newest?.held.includes(content));
   assert.match(newest?.heldByHand?.[0]?.who ?? "", /^aki \(U/);
-  await until("the button to go", () => buttonsOf(message).length === 1, { timeoutMs: 20_000 });
+  await until("the button to go", () => buttonsOf(message).length === 1, PATIENT);
   const opened = slack.calls.filter(({ method }) => method === "apps.connections.open");
   assert.ok(opened.every(({ authorization }) => authorization === "Bearer xapp-1"));
 });
@@ -311,7 +314,7 @@ test("who may press: members of the channel or the listed ones; what cannot be c
   const pressAndSee = async (one: Serving, user: string): Promise<string> => {
     const before = thread(message).length;
     await send(one.port, formOf(pressed(message, rollBack, user)));
-    await until("the answer", () => thread(message).length > before, { timeoutMs: 20_000 });
+    await until("the answer", () => thread(message).length > before, PATIENT);
     return thread(message).at(-1) ?? "";
   };
   const members = await serving();
@@ -386,13 +389,13 @@ test("a machine that is gone: its message is made again from the record, and its
   assert.equal(slack.messages.length, 1, "nothing of the second release arrived");
   slack.failAll(undefined);
   await serving({}, "fresh");
-  await until("the missing message", () => slack.messages.length === 2, { timeoutMs: 20_000 });
+  await until("the missing message", () => slack.messages.length === 2, PATIENT);
   assert.match(messageOn(2).text, /release 2 is healthy everywhere/);
   assert.deepEqual(
     buttonsOf(messageOn(2)).map(({ text }) => text.text),
     ["Roll back to 1", "Hold"],
   );
-  await until("the button of the first to go", () => buttonsOf(message).length === 0, { timeoutMs: 20_000 });
+  await until("the button of the first to go", () => buttonsOf(message).length === 0, PATIENT);
 });
 
 test("a press that was cut off is reported at the next start, and not done again", async () => {
@@ -403,7 +406,7 @@ test("a press that was cut off is reported at the next start, and not done again
   assert.ok(!("ignored" in press));
   await openLedger(join(folder, "presses")).take(press);
   const first = await serving();
-  await until("the report", () => thread(message).length === 1, { timeoutMs: 20_000 });
+  await until("the report", () => thread(message).length === 1, PATIENT);
   assert.match(thread(message)[0] ?? "", /aki asked to roll release 2 back to 1: cut off/);
   await first.stop();
   await serving();
