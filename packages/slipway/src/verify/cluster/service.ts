@@ -83,14 +83,15 @@ async function readyPod(
   throw fault(service, "SERVICE_NO_ENDPOINT", "has no ready endpoint");
 }
 
-/** A name is one of the pod's container ports (Kubernetes, Service `targetPort`). */
+/** A name is one of the pod's container ports (Kubernetes, Service `targetPort`); sidecars are init containers, too. */
 function targetPort(
   pod: Pod,
   { port, targetPort: target = port }: ServicePort,
   service: AskedService,
 ): number {
   if (typeof target === "number") return target;
-  const ports = pod.spec.containers.flatMap((container) => container.ports ?? []);
+  const { containers, initContainers = [] } = pod.spec;
+  const ports = [...containers, ...initContainers].flatMap((container) => container.ports ?? []);
   const found = ports.find(({ name }) => name === target);
   if (found !== undefined) return found.containerPort;
   throw fault(service, "SERVICE_NO_PORT", `no container of ${pod.metadata.name} has a port named ${target}`);
