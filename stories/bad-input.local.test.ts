@@ -71,6 +71,11 @@ describe("before there is a world", () => {
       says: [/Service "web" has no port 8080/, /Its ports: 80 \(http\)/],
     },
     {
+      name: "a port's number as a text, which is a name",
+      change: ["slipway.config.ts", 'service("web", 80', 'service("web", "80"'],
+      says: [/Service "web" has no port named "80"/, /Its ports: 80 \(http\)/],
+    },
+    {
       name: "a base image that cannot be reached",
       change: ["web/Dockerfile", "FROM slipway/node", "FROM 127.0.0.1:1/base:1"],
       says: [/^slipway: web\/Dockerfile:1: 127\.0\.0\.1:1\/base: the registry cannot be reached/, /archive/],

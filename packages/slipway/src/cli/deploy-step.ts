@@ -180,7 +180,7 @@ function checkEdge(
       throw new SlipwayError({
         code: "EDGE_NO_PORT",
         where,
-        message: `Service "${target.name}" has no port ${target.port}`,
+        message: `Service "${target.name}" has no port ${typeof target.port === "string" ? `named "${target.port}"` : target.port}`,
         hint: `Its ports: ${ports.map(({ port, name }) => (name === undefined ? port : `${port} (${name})`)).join(", ") || "none"}. Name the Service's port, not the container's.`,
         exitCode: 2,
       });
