@@ -4,9 +4,6 @@
  *
  * `node --test` would do, but for a file whose process does not end after its tests: nothing there limits it, and the lane waits for
  * ever. Each file therefore has a process group, and what is left of it when its time is over is ended.
- *
- * With SLIPWAY_TEST_AGAIN=N up to N files that failed run once more at the end, alone: what passes then depends on how busy the
- * machine is. That is told (`~`), with how it failed, and is no failure; when more have failed, nothing runs again.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,8 +19,6 @@ const files = process.argv.slice(4);
 const reports = await mkdtemp(join(tmpdir(), "slipway-tests-"));
 const running = new Set<ChildProcess>();
 const totals = { passed: 0, failed: 0, skipped: 0 };
-const maxAgain = Number(process.env["SLIPWAY_TEST_AGAIN"] ?? 0);
-const failed: Result[] = [];
 
 // The groups are not the terminal's: what ends this process does not reach them by itself.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, giveUp);
@@ -31,54 +26,22 @@ process.stdout.on("error", giveUp); // whoever started this is gone
 
 const waiting = files.entries();
 await Promise.all(Array.from({ length: concurrency }, work));
-for (const result of failed) {
-  if (failed.length > maxAgain) tell(result);
-  else await runAgain(result);
-}
 await rm(reports, { recursive: true, force: true });
 process.stdout.write(`lane: ${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped\n`);
 process.exitCode = totals.failed > 0 ? 1 : 0;
 
 async function work(): Promise<void> {
   for (const [index, file] of waiting) {
-    const result = await counted(file, String(index));
-    if (result.failed > 0 && maxAgain > 0) failed.push(result);
-    else tell(result);
+    const { report, problem } = await run(file, join(reports, String(index)));
+    const [, passed = 0, failed = 0, skipped = 0] = (
+      /^lane: (\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(report) ?? []
+    ).map(Number);
+    totals.passed += passed;
+    totals.skipped += skipped;
+    totals.failed += problem === undefined ? failed : failed + 1;
+    process.stdout.write(report.replace(/^lane: .*\n/m, ""));
+    if (problem !== undefined) process.stdout.write(`✗ ${file}:1  ${problem}\n`);
   }
-}
-
-interface Result {
-  readonly file: string;
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly text: string;
-}
-
-async function counted(file: string, name: string): Promise<Result> {
-  const { report, problem } = await run(file, join(reports, name));
-  const [, passed = 0, failed = 0, skipped = 0] = (
-    /^lane: (\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(report) ?? []
-  ).map(Number);
-  const text = report.replace(/^lane: .*\n/m, "");
-  return problem === undefined
-    ? { file, passed, failed, skipped, text }
-    : { file, passed, failed: failed + 1, skipped, text: `${text}✗ ${file}:1  ${problem}\n` };
-}
-
-function tell({ passed, failed, skipped, text }: Result): void {
-  totals.passed += passed;
-  totals.failed += failed;
-  totals.skipped += skipped;
-  process.stdout.write(text);
-}
-
-async function runAgain(first: Result): Promise<void> {
-  const second = await counted(first.file, "again");
-  tell(second);
-  if (second.failed > 0) return;
-  const before = first.text.trimEnd().replaceAll(/^/gm, "    ");
-  process.stdout.write(`~ ${first.file}  passed when it ran again, alone; before:\n${before}\n`);
 }
 
 /** `problem`: what is wrong with the file as a whole, beside tests that failed. */

@@ -14,8 +14,7 @@
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
- * `N passed, N failed, N skipped`; a lane with no test, and in CI a skipped test, is a failure. There up to two files of a lane that
- * failed run once more, alone; what passes then is listed by itself (`files.ts`).
+ * `N passed, N failed, N skipped`; a lane with no test, and in CI a skipped test, is a failure.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -90,10 +89,6 @@ const all = globSync(
 const totals = { pass: 0, fail: 0, skipped: 0 };
 /** What the reporter said of each failure, to be said again at the end: lanes are long. */
 const failures: string[] = [];
-/** Files that passed only when they ran again. */
-const unsteady: string[] = [];
-/** In CI, where the machine's other work is nobody's to choose: so many files of a lane may depend on it. */
-const AGAIN = 2;
 
 for (const lane of lanes) {
   const rule = suffixes[lane];
@@ -125,7 +120,6 @@ if (process.env["CI"] && totals.skipped > 0) {
   console.error(`test: ${totals.skipped} skipped tests; in CI a skipped test is a failure`);
   totals.fail += totals.skipped;
 }
-if (unsteady.length > 0) console.log(`\n── what passed only when it ran again ──\n${unsteady.join("\n")}`);
 if (failures.length > 0) console.log(`\n── what failed ──\n${failures.join("\n")}`);
 console.log(`\n${totals.pass} passed, ${totals.fail} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.fail > 0 ? 1 : 0;
@@ -155,7 +149,6 @@ function runLane(
           ...process.env,
           // What is tested must not depend on which engines this machine happens to have.
           ...(hasEngines ? {} : { SLIPWAY_BUILDER: "slipway" }),
-          ...(process.env["CI"] ? { SLIPWAY_TEST_AGAIN: String(AGAIN) } : {}),
           ...env,
           NODE_ENV: "test",
           // The sources are what is tested; that the bundle does the same is a test of its own.
@@ -179,7 +172,6 @@ function runLane(
       };
       // A failure is `✗ file:line  name` and its error, indented; `✗ file  n tests` is the file's own line.
       failures.push(...(text.match(/^✗ \S+:\d+ {2}.*(?:\n {4}.*){0,12}/gm) ?? []));
-      unsteady.push(...(text.match(/^~ .*(?:\n {4}.*){0,12}/gm) ?? []));
       if (code !== 0 && counts.fail === 0) counts.fail = 1;
       resolve(counts);
     });

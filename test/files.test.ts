@@ -16,7 +16,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 /** Without what this process was told by whoever runs it. */
-const { NODE_TEST_CONTEXT: _, SLIPWAY_TEST_OUTPUT: __, SLIPWAY_TEST_AGAIN: ___, ...env } = process.env;
+const { NODE_TEST_CONTEXT: _, SLIPWAY_TEST_OUTPUT: __, ...env } = process.env;
 const command = [process.execPath, "--disable-warning=ExperimentalWarning", "scripts/files.ts"] as const;
 
 async function write(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
@@ -26,9 +26,8 @@ async function write(files: Readonly<Record<string, string>>): Promise<readonly 
   return paths;
 }
 
-async function run(limitMs: number, files: Readonly<Record<string, string>>, more: NodeJS.ProcessEnv = {}) {
-  const words = [...command, "2", String(limitMs), ...(await write(files))];
-  return exec(words, { cwd: root, env: { ...env, ...more } });
+async function run(limitMs: number, files: Readonly<Record<string, string>>) {
+  return exec([...command, "2", String(limitMs), ...(await write(files))], { cwd: root, env });
 }
 
 test("where nobody reads any more, what runs is ended", async () => {
@@ -104,28 +103,4 @@ test("what fails outside of its tests fails its file, what fails in them is coun
     assert.match(stdout, new RegExp(line, "m"));
   }
   assert.match(stdout, /^lane: 0 passed, 5 failed, 1 skipped$/m);
-});
-
-test("where it is wanted a file that failed runs again, alone: what passes then is told, what is wrong stays wrong", async () => {
-  const files = (name: string): Readonly<Record<string, string>> => ({
-    steady: 'test("is fine", () => {});',
-    unsteady: `import { existsSync, writeFileSync } from "node:fs";
-const seen = existsSync(${JSON.stringify(join(folder, name))});
-writeFileSync(${JSON.stringify(join(folder, name))}, "");
-test("is fine the second time", () => { if (!seen) throw new Error("too busy"); });`,
-    wrong: 'test("is wrong", () => { throw new Error("no"); });',
-  });
-  const { exitCode, stdout } = await run(60_000, files("one"), { SLIPWAY_TEST_AGAIN: "2" });
-  assert.equal(exitCode, 1, stdout);
-  assert.match(
-    stdout,
-    /^~ \S*unsteady\.test\.ts {2}passed when it ran again, alone; before:\n {4}✗ \S*:5 {2}is fine the second time\n {8}Error: too busy$/m,
-  );
-  assert.doesNotMatch(stdout, /^✗ \S*unsteady/m);
-  assert.equal(stdout.match(/^✗ \S*wrong\.test\.ts:2 {2}is wrong$/gm)?.length, 1, stdout);
-  assert.match(stdout, /^lane: 2 passed, 1 failed, 0 skipped$/m);
-
-  const many = await run(60_000, files("two"), { SLIPWAY_TEST_AGAIN: "1" });
-  assert.doesNotMatch(many.stdout, /^~/m);
-  assert.match(many.stdout, /^lane: 1 passed, 2 failed, 0 skipped$/m);
 });
