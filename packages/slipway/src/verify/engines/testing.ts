@@ -1,5 +1,5 @@
-/** Services for tests, with everything defaulted that a test is not about. */
-import type { ServiceSpec } from "./engine.ts";
+/** Services and states of containers for tests, with everything defaulted that a test is not about. */
+import type { ContainerState, ServiceSpec } from "./engine.ts";
 
 export function aService(name: string, over: Partial<ServiceSpec> = {}): ServiceSpec {
   return {
@@ -23,6 +23,22 @@ export function aService(name: string, over: Partial<ServiceSpec> = {}): Service
     isReadOnly: false,
     restart: "no",
     hasInit: false,
+    ...over,
+  };
+}
+
+/** Of one that runs. */
+export function aState(over: Partial<ContainerState> = {}): ContainerState {
+  return {
+    status: "running",
+    exitCode: undefined,
+    signal: undefined,
+    isOomKilled: false,
+    restarts: 0,
+    startedAtMs: 0,
+    finishedAtMs: undefined,
+    health: undefined,
+    healthOutput: undefined,
     ...over,
   };
 }

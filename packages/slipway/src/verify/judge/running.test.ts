@@ -12,6 +12,7 @@ import type {
   Verdict,
 } from "../check.ts";
 import type { ContainerProcess, ContainerState, InsideResponse, ReachResult } from "../engines/engine.ts";
+import { aState } from "../engines/testing.ts";
 import { judgeCertificate } from "./certificate.ts";
 import {
   judgeHttp,
@@ -171,17 +172,7 @@ test("sockets, by port, protocol and address", () => {
   }
 });
 
-const RUNNING: ContainerState = {
-  status: "running",
-  exitCode: undefined,
-  signal: undefined,
-  isOomKilled: false,
-  restarts: 0,
-  startedAtMs: 0,
-  finishedAtMs: undefined,
-  health: undefined,
-  healthOutput: undefined,
-};
+const RUNNING = aState();
 
 test("states, and how a container stops", () => {
   const table: readonly [ContainerExpectation, Partial<ContainerState>, Verdict][] = [

@@ -5,23 +5,13 @@ import { systemClock } from "@slipway/base";
 import { fail } from "../check.ts";
 import { collect } from "../collect.ts";
 import type { ContainerState } from "../engines/engine.ts";
-import { aService } from "../engines/testing.ts";
+import { aService, aState } from "../engines/testing.ts";
 import { describeCompose } from "../verify.ts";
 import type { Outcome, Outcomes } from "./outcome.ts";
 import { testingEngine } from "./testing-engine.ts";
 import { type ContainerFacts, explain, explainContainers } from "./why.ts";
 
-const RUNNING: ContainerState = {
-  status: "running",
-  exitCode: undefined,
-  signal: undefined,
-  isOomKilled: false,
-  restarts: 0,
-  startedAtMs: 0,
-  finishedAtMs: undefined,
-  health: undefined,
-  healthOutput: undefined,
-};
+const RUNNING = aState();
 
 interface Fault {
   readonly log?: string;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ContainerState, InsideResponse } from "../engines/engine.ts";
+import { aState } from "../engines/testing.ts";
 import { ready } from "../spec/ready.ts";
 import type { Readiness } from "./forms.ts";
 import {
@@ -17,20 +18,8 @@ import {
 } from "./judge.ts";
 import { leavesOf } from "./readiness.ts";
 
-const state = (over: Partial<ContainerState> = {}): ContainerState => ({
-  status: "running",
-  exitCode: undefined,
-  signal: undefined,
-  isOomKilled: false,
-  restarts: 0,
-  startedAtMs: 0,
-  finishedAtMs: undefined,
-  health: undefined,
-  healthOutput: undefined,
-  ...over,
-});
 const exited = (exitCode: number, over: Partial<ContainerState> = {}): ContainerState =>
-  state({ status: "exited", exitCode, ...over });
+  aState({ status: "exited", exitCode, ...over });
 const HELD: LeafSight = { is: "held" };
 const pending = (soFar?: string): LeafSight => ({ is: "pending", soFar });
 
@@ -52,7 +41,7 @@ describe("whether a service is ready, as its spec file says it", () => {
       waitedMs,
       isLast,
     };
-    const judgement = judgeReadiness(readiness, sight, { state: seen.state ?? state(), restart, isToEnd });
+    const judgement = judgeReadiness(readiness, sight, { state: seen.state ?? aState(), restart, isToEnd });
     if (judgement.kind === "ready") return "ready";
     if (judgement.kind === "waiting") return `waiting for ${judgement.for}`;
     return `${judgement.failure}: ${judgement.message}`;
@@ -231,20 +220,20 @@ describe("what was seen of one form", () => {
     ["a command hangs", judgeCmd(ran(137, "", true)), pending("killed after 1.5 s")],
     ["its end", judgeExit(ready.exit(3), exited(3)), HELD],
     ["another end", judgeExit(ready.exit(3), exited(0)), pending()],
-    ["healthy", judgeHealth(state({ health: "healthy" })), HELD],
+    ["healthy", judgeHealth(aState({ health: "healthy" })), HELD],
     [
       "not healthy yet",
-      judgeHealth(state({ health: "starting", healthOutput: "no answer\n" })),
+      judgeHealth(aState({ health: "starting", healthOutput: "no answer\n" })),
       pending('"no answer"'),
     ],
     [
       "unhealthy",
-      judgeHealth(state({ health: "unhealthy", healthOutput: "no\n" })),
+      judgeHealth(aState({ health: "unhealthy", healthOutput: "no\n" })),
       lost("unhealthy", "is unhealthy: no"),
     ],
     [
       "without a healthcheck",
-      judgeHealth(state()),
+      judgeHealth(aState()),
       lost("no-healthcheck", "should be healthy, and has no healthcheck"),
     ],
     [

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { systemClock, until } from "@slipway/base";
-import type { Container, ContainerState, InsideRequest, ServiceSpec } from "../engines/engine.ts";
-import { aService } from "../engines/testing.ts";
+import type { Container, InsideRequest, ServiceSpec } from "../engines/engine.ts";
+import { aService, aState } from "../engines/testing.ts";
 import { testingEngine } from "../observe/testing-engine.ts";
 import { ready } from "../spec/ready.ts";
 import type { Leaf, Readiness } from "./forms.ts";
@@ -156,14 +156,4 @@ test("a request is made with all that was said of it", async () => {
   ]);
 });
 
-const RUNNING: ContainerState = {
-  status: "running",
-  exitCode: undefined,
-  signal: undefined,
-  isOomKilled: false,
-  restarts: 0,
-  startedAtMs: 0,
-  finishedAtMs: undefined,
-  health: undefined,
-  healthOutput: undefined,
-};
+const RUNNING = aState();
