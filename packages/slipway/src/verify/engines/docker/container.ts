@@ -21,8 +21,10 @@ import type {
 import { HealthWatch } from "../health-watch.ts";
 import { registeredName } from "./create-options.ts";
 import { execIn } from "./exec.ts";
+import { inspect } from "./inspect.ts";
 import type { Look } from "./look.ts";
 import { lateStop, logsSince, publishedOf, stateOf } from "./state.ts";
+import { statusOf } from "./status.ts";
 import { Demultiplexer } from "./streams.ts";
 
 const LOG_LIMIT = 1024 * 1024;
@@ -100,7 +102,7 @@ export class DockerContainer implements Container {
   }
 
   async state(): Promise<ContainerState> {
-    const state = stateOf(await this.#container.inspect());
+    const state = stateOf(await inspect(this.#container));
     const watch = this.#watchHealth(state);
     if (watch === undefined) return state;
     return { ...state, health: watch.health.status, healthOutput: watch.health.output };
@@ -166,13 +168,13 @@ export class DockerContainer implements Container {
       const status = statusOf(error);
       if (status === CONFLICT || status === NOT_FOUND) return false;
       // Podman answers 500 for a container that has just ended.
-      if (!(await this.#container.inspect()).State.Running) return false;
+      if (!(await inspect(this.#container)).State.Running) return false;
       throw error;
     }
   }
 
   async logs(): Promise<ContainerLogs> {
-    const info = await this.#container.inspect();
+    const info = await inspect(this.#container);
     const frames = new Demultiplexer(LOG_LIMIT);
     const bytes = await this.#container.logs({
       stdout: true,
@@ -203,13 +205,13 @@ export class DockerContainer implements Container {
   }
 
   async #path(): Promise<string> {
-    const { Config } = await this.#container.inspect();
+    const { Config } = await inspect(this.#container);
     const entry = Config.Env?.find((line) => line.startsWith("PATH="));
     return entry?.slice("PATH=".length) ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   }
 
   async #looking(): Promise<Look | Unseen> {
-    const { State } = await this.#container.inspect();
+    const { State } = await inspect(this.#container);
     if (!State.Running) return { unseen: `${this.service.name} does not run` };
     if (this.#look?.pid !== State.Pid) {
       const execs = this.#look?.look.execs ?? 0;
@@ -245,7 +247,7 @@ export class DockerContainer implements Container {
   }
 
   async published(): Promise<readonly PublishedPort[]> {
-    const { NetworkSettings } = await this.#container.inspect();
+    const { NetworkSettings } = await inspect(this.#container);
     return publishedOf(NetworkSettings.Ports ?? {});
   }
 
@@ -280,9 +282,4 @@ async function hasProgram(files: ContainerFiles, program: string, path: string):
     if ((await files.lookup(candidate)).kind === "found") return true;
   }
   return false;
-}
-
-export function statusOf(error: unknown): number | undefined {
-  const status = (error as { statusCode?: unknown } | undefined)?.statusCode;
-  return typeof status === "number" ? status : undefined;
 }

@@ -6,7 +6,7 @@ import type { BuiltImage } from "../../../images/image.ts";
 import type { ImageLayout } from "../../../images/layout.ts";
 import { type ImageConfigFile, MEDIA } from "../../../images/oci.ts";
 import { readImageAt } from "../../../images/source.ts";
-import { statusOf } from "./container.ts";
+import { statusOf } from "./status.ts";
 
 const NOT_FOUND = 404;
 const SHORT = 12;

@@ -6,12 +6,13 @@ import { ImageLayout } from "../../../images/layout.ts";
 import type { Container, Project, ProjectSpec, ServiceSpec } from "../engine.ts";
 import { healthcheckOf, stopSignalOf } from "../image.ts";
 import { fileArchive, folderArchive, kindOnThisMachine } from "./archive.ts";
-import { DockerContainer, removeByForce, statusOf } from "./container.ts";
+import { DockerContainer, removeByForce } from "./container.ts";
 import { type Copies, planCopies } from "./copies.ts";
 import { type CreateNames, createOptions, labelsOf, laterNetworks } from "./create-options.ts";
 import type { EngineKind } from "./find.ts";
 import { type LoadedImage, loadImage } from "./images.ts";
 import type { Look } from "./look.ts";
+import { statusOf } from "./status.ts";
 import type { Ulimit } from "./ulimits.ts";
 
 export interface DockerProjectOptions {
