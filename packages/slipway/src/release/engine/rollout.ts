@@ -10,10 +10,11 @@ import type { Progress } from "../events.ts";
 import { keepLastLogs, type LastLogs } from "../evidence/last-logs.ts";
 import type { LogEnds } from "../evidence/log-ends.ts";
 import { type Cause, makeCause } from "../judge/causes.ts";
-import { baselineOf, endsByNode, lastEnd } from "../judge/crash.ts";
+import { baselineOf } from "../judge/crash.ts";
 import { type Judged, judge } from "../judge/judge.ts";
 import type { Seen } from "../judge/judgement.ts";
 import { newPodsOf, type RolloutSnapshot } from "../judge/snapshot.ts";
+import { restartedWhileBaking } from "../judge/while-baking.ts";
 import type { ExpectedWorkload } from "../judge/workload.ts";
 import type { ImageCheck } from "../model.ts";
 import type { Observer } from "./observe.ts";
@@ -95,10 +96,11 @@ export async function followRollout(input: RolloutInput): Promise<void> {
     stuck(snapshot, now);
     const { judgement } = judged;
     const isStrict = bakedFrom !== undefined && input.isBaking?.() !== false;
-    const restarted = isStrict ? restartedSince(snapshot, bakedFrom ?? new Map(), input) : undefined;
+    const restarted = isStrict ? restartedWhileBaking(snapshot, bakedFrom ?? new Map()) : undefined;
     restartSeenAt = restarted === undefined ? undefined : (restartSeenAt ?? now);
-    if (restarted?.kind === "doomed" && now - (restartSeenAt ?? now) >= RESTART_PATIENCE_MS) {
-      return input.onFact({ ...restarted, logs: logs.ends });
+    if (restarted !== undefined && now - (restartSeenAt ?? now) >= RESTART_PATIENCE_MS) {
+      const { cause, pod } = restarted;
+      return input.onFact({ kind: "doomed", cause, pod, logs: logs.ends });
     }
     if (judgement.verdict === "doomed") {
       const confirmed = await confirm(input, { look, logs });
@@ -191,36 +193,4 @@ async function askRegistry(
     images.set(reference, await input.images.exists(reference).catch(() => "unknown" as const));
   }
   return images.size > 0;
-}
-
-/** A pod that was available and restarts during the bake has failed it, even if it comes back. */
-function restartedSince(
-  snapshot: RolloutSnapshot,
-  before: ReadonlyMap<string, number>,
-  input: RolloutInput,
-): RolloutFact | undefined {
-  for (const pod of newPodsOf(snapshot)) {
-    if (pod.metadata.deletionTimestamp !== undefined || pod.status?.phase === "Failed") continue;
-    const events = snapshot.events.filter((event) => event.involvedObject.uid === pod.metadata.uid);
-    for (const status of pod.status?.containerStatuses ?? []) {
-      const key = `${pod.metadata.uid}/${status.name}`;
-      const ends = (baselineOf([pod]).get(key) ?? 0) - endsByNode(pod, { events });
-      if (!before.has(key) || ends <= (before.get(key) ?? 0)) continue;
-      const end = lastEnd(status);
-      const reason =
-        end === undefined ? "" : `: exit code ${end.exitCode}${end.reason ? `, ${end.reason}` : ""}`;
-      const cause = makeCause("RestartedWhileBaking", {
-        cluster: input.cluster,
-        kubectl: input.kubectl,
-        object: {
-          namespace: pod.metadata.namespace ?? "default",
-          pod: pod.metadata.name,
-          container: status.name,
-        },
-        why: `was ready and then ended during the bake time${reason}`,
-      });
-      return { kind: "doomed", cause, pod };
-    }
-  }
-  return undefined;
 }

@@ -101,9 +101,8 @@ function describeEnd(
 ): { readonly code: CauseCode; readonly why: string } {
   const often = times === 1 ? "once" : times === 2 ? "twice" : `${times} times`;
   if (end.reason === "OOMKilled") {
-    const limit = containerOf(pod, status.name)?.resources?.limits?.["memory"];
-    const told = limit === undefined ? "its memory limit" : `its memory limit of ${limit}`;
-    return { code: "ContainerOOMKilled", why: `was killed ${often} for using more than ${told}` };
+    const limit = memoryLimit(pod, status.name);
+    return { code: "ContainerOOMKilled", why: `was killed ${often} for using more than ${limit}` };
   }
   const killed =
     killedByProbe(status.name, view) ??
@@ -128,6 +127,12 @@ function describeEnd(
   }
   if (end.exitCode === 0) return { code: "ContainerCompleted", why: `ended ${often} with exit code 0` };
   return { code: "ContainerCrash", why: `crashed ${often}: ${describeExit(end)}` };
+}
+
+/** `its memory limit of 64Mi` */
+export function memoryLimit(pod: Pod, container: string): string {
+  const limit = containerOf(pod, container)?.resources?.limits?.["memory"];
+  return limit === undefined ? "its memory limit" : `its memory limit of ${limit}`;
 }
 
 /** The kubelet says why it kills: `Container web failed liveness probe, will be restarted`. */

@@ -13,7 +13,7 @@ import { NO_PROGRESS, progressOf } from "./progress.ts";
 import { leavesNoWay } from "./quorum.ts";
 import { findingsOf, type Subject } from "./rules.ts";
 import { type RolloutSnapshot, viewOf } from "./snapshot.ts";
-import type { ExpectedWorkload, WorkloadView } from "./workload.ts";
+import { type ExpectedWorkload, placeOf, type WorkloadView } from "./workload.ts";
 
 interface JudgedWorkload {
   readonly judgement: Judgement;
@@ -134,8 +134,4 @@ export function notSeen(
         : { verdict: "waiting", causes: [cause], budgetEndsAt },
     progress: NO_PROGRESS,
   };
-}
-
-function placeOf({ kind, namespace, name }: ExpectedWorkload): CauseObject {
-  return kind === "Deployment" ? { namespace, deployment: name } : { namespace, kind, name };
 }

@@ -1,18 +1,20 @@
 /** What was seen of one cluster at one moment, and where the workloads of the release are in it. */
 import { assertNever } from "@slipway/base";
 import type { Deployment, Event, Pod, ReplicaSet } from "@slipway/kube";
+import type { CauseObject } from "./causes.ts";
 import { viewDaemonSet } from "./daemon-set.ts";
 import { viewDeployment } from "./deployment.ts";
 import { viewJob } from "./job.ts";
 import { viewStatefulSet } from "./stateful-set.ts";
-import type {
-  DaemonSet,
-  ExpectedWorkload,
-  Job,
-  StatefulSet,
-  Workload,
-  WorkloadSurroundings,
-  WorkloadView,
+import {
+  type DaemonSet,
+  type ExpectedWorkload,
+  type Job,
+  placeOf,
+  type StatefulSet,
+  type Workload,
+  type WorkloadSurroundings,
+  type WorkloadView,
 } from "./workload.ts";
 
 export interface RolloutSnapshot {
@@ -84,13 +86,21 @@ export function viewOf(
   }
 }
 
-/** Pods of the new revisions of what was applied. */
-export function newPodsOf(snapshot: RolloutSnapshot): readonly Pod[] {
+/** Pods of the new revisions of what was applied, each with the workload that it is of. */
+export function placedPodsOf(
+  snapshot: RolloutSnapshot,
+): readonly { readonly pod: Pod; readonly place: CauseObject }[] {
   return snapshot.expected.flatMap((expected) => {
     const around = { ...snapshot, generation: expected.generation, leavingMs: 0 };
     const workload = findWorkload(snapshot, expected);
-    return workload === undefined ? [] : viewOf(workload, around, "wait").newPods;
+    if (workload === undefined) return [];
+    const { newPods, place } = viewOf(workload, around, "wait");
+    return newPods.map((pod) => ({ pod, place: { ...placeOf(expected), ...place } }));
   });
+}
+
+export function newPodsOf(snapshot: RolloutSnapshot): readonly Pod[] {
+  return placedPodsOf(snapshot).map(({ pod }) => pod);
 }
 
 /** Pods that go make room and give back quota; a grace period bounds how long that may take. */

@@ -32,6 +32,11 @@ export interface ExpectedWorkload {
   readonly replicas?: number | undefined;
 }
 
+/** Where causes about it are. */
+export function placeOf({ kind, namespace, name }: ExpectedWorkload): CauseObject {
+  return kind === "Deployment" ? { namespace, deployment: name } : { namespace, kind, name };
+}
+
 export interface StatefulSet extends KubeObject {
   readonly apiVersion: "apps/v1";
   readonly kind: "StatefulSet";
