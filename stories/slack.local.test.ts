@@ -47,7 +47,7 @@ test("a Slack that never answers neither fails nor delays a release", async () =
   // Two seconds for what is beside the release and five for its message; the rest is a slow machine's.
   const finished = /"type":"finished".*"at":(\d+)/.exec(stdout)?.[1];
   const tookMs = Date.now() - Number(finished);
-  assert.ok(tookMs < 20_000, `the command went on for ${tookMs} ms after its release`);
+  assert.ok(tookMs < 60_000, `the command went on for ${tookMs} ms after its release`);
   assert.deepEqual(topLevel(), []);
   const kept = await readdir(join(project.folder, ".slipway/outbox"));
   assert.ok(kept.includes("shop.local.1.json"));

@@ -182,7 +182,7 @@ describe("a simulated cluster", () => {
         data: { a: "1" },
       };
       await cluster.client.create(conf);
-      await until("the pod", () => isReady(cluster, "p"), { timeoutMs: 2000 });
+      await until("the pod", () => isReady(cluster, "p"), { timeoutMs: 8000 });
     }));
 
   test("deletes a namespace with everything in it", () =>

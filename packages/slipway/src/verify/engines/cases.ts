@@ -37,7 +37,7 @@ const get = (url: string) => ({
   method: "GET",
   headers: {},
   body: undefined,
-  timeoutMs: 5000,
+  timeoutMs: 20_000,
   isInsecure: false,
 });
 /** Of all that runs in it, as a program inside sees it. */
@@ -268,7 +268,7 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
     test("a command that takes too long is killed, and what it wrote is kept", () =>
       running([service("one")], async (project) => {
         const one = project.container("one");
-        const result = await one.exec(shell("echo begun; exec sleep 4242"), { timeoutMs: 1000 });
+        const result = await one.exec(shell("echo begun; exec sleep 4242"), { timeoutMs: 4000 });
         assert.deepEqual([result.hasTimedOut, result.stdout], [true, "begun\n"]);
         await until("the command to be gone", async () => !(await commandLines(one)).includes("4242"));
       }));

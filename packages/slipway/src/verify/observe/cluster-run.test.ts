@@ -77,7 +77,7 @@ test("an interrupted run closes its place and ends at once", async () => {
   const startedAt = systemClock.monotonic();
   stop.abort(new Error("interrupted"));
   await assert.rejects(running, /interrupted/);
-  assert.ok(systemClock.monotonic() - startedAt < 5_000);
+  assert.ok(systemClock.monotonic() - startedAt < 30_000, "without it the run waits for 60 s");
   assert.ok(await isEnding(client), "the namespace is being removed");
 });
 
