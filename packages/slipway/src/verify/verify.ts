@@ -18,6 +18,7 @@ import { currentCollector, placeOfCaller, specError } from "./collect.ts";
 import type { Readiness, ReadyWhen } from "./readiness/forms.ts";
 import { leavesOf, longestDeadline, mergeReadyWhen } from "./readiness/readiness.ts";
 import { inBlock, options as optionsOf, parseTime, wordList } from "./spec/expect.ts";
+import { ifGiven, name as nameOf } from "./spec/given.ts";
 import { readyWhenOf } from "./spec/ready.ts";
 import {
   type ClusterTarget,
@@ -65,6 +66,7 @@ export function describeImage(
   const [given, body] = bodyOf("describeImage", first, second);
   const known = { entrypoint: true, command: true, env: true, user: true } as const;
   const options = optionsOf("describeImage", given, known);
+  nameOf("describeImage", name);
   const push = inBlock(`describeImage ${name}`, (check) => checks.push(check));
   refusePromise("describeImage", body(imageTarget(name, push, options)));
 }
@@ -127,9 +129,10 @@ export function describeCompose(
   const [options, parts] = partsOf<ComposeOptions, StackTarget>("describeCompose", given);
   const known = { ready: true, profiles: true, readyWhen: true } as const;
   const { ready, profiles, readyWhen: own } = optionsOf("describeCompose", options, known);
-  if (path.length === 0) throw specError("describeCompose needs a Compose file or its folder");
+  if (path === undefined || path === null || path.length === 0)
+    throw specError("describeCompose needs a Compose file or its folder");
   const folder = dirname(placeOfCaller().replace(/:\d+:\d+$/, ""));
-  const paths = [path].flat().map((one) => resolve(folder, one));
+  const paths = [path].flat().map((one) => resolve(folder, nameOf("describeCompose", one)));
   const compose: ComposePlace = {
     paths,
     profiles: profiles === undefined ? [] : wordList("profiles", profiles),
@@ -161,6 +164,8 @@ export function describeCluster(
   const [options, parts] = partsOf<ClusterOptions, ClusterTarget>("describeCluster", [first, ...rest]);
   const known = { context: true, namespace: true, ready: true, readyWhen: true } as const;
   const { context, namespace, ready, readyWhen: own } = optionsOf("describeCluster", options, known);
+  ifGiven(nameOf, "context", context);
+  ifGiven(nameOf, "namespace", namespace);
   const isOwn = namespace === undefined || namespace === "ephemeral";
   const readiness = readinessIn(parts, own, ready, CLUSTER_READY_MS);
   refuseInCluster(readiness.readyWhen);
@@ -232,6 +237,9 @@ export function describeService(
   const { checks } = currentCollector();
   const [given, body] = bodyOf("describeService", first, second);
   const options = optionsOf("describeService", given, { cluster: true, port: true });
+  nameOf("describeService", name);
+  ifGiven(nameOf, "cluster", options.cluster);
+  if (typeof options.port !== "number") ifGiven(nameOf, "port", options.port);
   const push = inBlock(`describeService ${name}`, (check) => checks.push(check));
   refusePromise("describeService", body(serviceTarget(name, options, push)));
 }

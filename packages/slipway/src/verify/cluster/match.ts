@@ -37,6 +37,8 @@ export function patternOf(expected: unknown, path = ""): Pattern {
     throw new TypeError(`${path || "the object"}: a ${typeof expected} cannot be expected`);
   const wanted = (expected as { [CONTAINS]?: readonly unknown[] })[CONTAINS];
   if (wanted !== undefined) {
+    if (wanted.length === 0)
+      throw new TypeError(`${path || "the object"}: contains() of nothing says nothing`);
     return {
       is: "contains",
       elements: wanted.map((element, index) => patternOf(element, `${path}[${index}]`)),

@@ -12,11 +12,11 @@ import {
   wholeNumber,
   wordList,
 } from "./expect.ts";
+import { account, fullPath, name as nameOf, text } from "./given.ts";
 
 export class UserExpectations extends Expectations<"user"> {
   constructor(context: Context, name: string) {
-    if (name === "") throw specError("user expects a name");
-    super(context, "user", `user ${name}`, { name });
+    super(context, "user", `user ${name}`, { name: nameOf("user", name) });
   }
 
   exists(): this {
@@ -33,13 +33,14 @@ export class UserExpectations extends Expectations<"user"> {
     return this.expect(`gid ${expected}`, { matcher: "gid", id: wholeNumber("gid", expected) });
   }
   home(expected: string): this {
-    return this.expect(`home ${expected}`, { matcher: "home", value: expected });
+    return this.expect(`home ${expected}`, { matcher: "home", value: text("home", expected) });
   }
   shell(expected: string): this {
-    return this.expect(`shell ${expected}`, { matcher: "shell", value: expected });
+    return this.expect(`shell ${expected}`, { matcher: "shell", value: text("shell", expected) });
   }
   primaryGroup(expected: string): this {
-    return this.expect(`primary group ${expected}`, { matcher: "primaryGroup", value: expected });
+    const value = account("primaryGroup", expected);
+    return this.expect(`primary group ${expected}`, { matcher: "primaryGroup", value });
   }
   /** It is in each of these groups, as its primary one or as a member. */
   groups(...names: readonly string[]): this {
@@ -56,8 +57,7 @@ export class UserExpectations extends Expectations<"user"> {
 
 export class GroupExpectations extends Expectations<"group"> {
   constructor(context: Context, name: string) {
-    if (name === "") throw specError("group expects a name");
-    super(context, "group", `group ${name}`, { name });
+    super(context, "group", `group ${name}`, { name: nameOf("group", name) });
   }
 
   exists(): this {
@@ -84,12 +84,11 @@ export interface PackageOptions {
 
 export class PackageExpectations extends Expectations<"package"> {
   constructor(context: Context, name: string, given: PackageOptions) {
-    if (name === "") throw specError("package expects a name");
     const { manager } = options("package", given, { manager: true });
     if (manager !== undefined && !["dpkg", "apk", "npm", "rpm"].includes(manager)) {
       throw specError(`"${manager}" is not a package manager; there are dpkg, apk, npm and rpm`);
     }
-    super(context, "package", `package ${name}`, { name, manager });
+    super(context, "package", `package ${name}`, { name: nameOf("package", name), manager });
   }
 
   installed(): this {
@@ -109,8 +108,7 @@ export class PackageExpectations extends Expectations<"package"> {
 /** An X.509 certificate in PEM or DER; of several in one file, the first. */
 export class CertificateExpectations extends Expectations<"certificate"> {
   constructor(context: Context, path: string) {
-    if (!path.startsWith("/")) throw specError(`a certificate is named by its full path, got "${path}"`);
-    super(context, "certificate", `certificate ${path}`, { path });
+    super(context, "certificate", `certificate ${path}`, { path: fullPath("a certificate", path) });
   }
 
   /** Valid now, and still in so many days. */
@@ -134,7 +132,8 @@ export class CertificateExpectations extends Expectations<"certificate"> {
     return this.expect(`is for ${names.join(", ")}`, { matcher: "names", names: wordList("names", names) });
   }
   matchesKey(keyPath: string): this {
-    return this.expect(`matches the key ${keyPath}`, { matcher: "matchesKey", keyPath });
+    const path = fullPath("a key", keyPath);
+    return this.expect(`matches the key ${path}`, { matcher: "matchesKey", keyPath: path });
   }
   /** RSA: bits of the modulus; elliptic curves: bits of the curve. */
   keyBits(atLeast: number): this {

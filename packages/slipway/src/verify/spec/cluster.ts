@@ -3,6 +3,7 @@ import { type Pattern, patternOf } from "../cluster/match.ts";
 import { WORKLOAD_KINDS, type WorkloadKind } from "../cluster/pods.ts";
 import { specError } from "../collect.ts";
 import { type Context, Expectations, parseTime, wholeNumber } from "./expect.ts";
+import { name as nameOf, textMap } from "./given.ts";
 
 export class WorkloadExpectations extends Expectations<"workload"> {
   constructor(context: Context, reference: string) {
@@ -30,7 +31,7 @@ export class WorkloadExpectations extends Expectations<"workload"> {
 
 export class ObjectExpectations extends Expectations<"object"> {
   constructor(context: Context, type: string, name: string) {
-    super(context, "object", `${type} ${name}`, { ...parseType(type), name });
+    super(context, "object", `${type} ${name}`, { ...parseType(type), name: nameOf("object", name) });
   }
 
   exists(): this {
@@ -50,7 +51,7 @@ export class ObjectsExpectations extends Expectations<"objects"> {
     const labelSelector =
       typeof labels === "string"
         ? labels
-        : Object.entries(labels)
+        : Object.entries(textMap("labels", labels))
             .map(([key, value]) => `${key}=${value}`)
             .join(",");
     super(context, "objects", `${type}${labelSelector === "" ? "" : ` (${labelSelector})`}`, {
@@ -107,7 +108,7 @@ function parseWorkload(reference: string): {
   readonly kind: WorkloadKind | undefined;
   readonly name: string;
 } {
-  const [first = "", second] = reference.split("/");
+  const [first = "", second] = nameOf("workload", reference).split("/");
   if (second === undefined) return { kind: undefined, name: first };
   const short: Readonly<Record<string, WorkloadKind>> = {
     deploy: "Deployment",

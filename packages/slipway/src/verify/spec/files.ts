@@ -19,6 +19,7 @@ import {
   textMatch,
   wholeNumber,
 } from "./expect.ts";
+import { account, fullPath, name } from "./given.ts";
 
 /** Where in a text to look: from the first line with `from` to the next with `to`, both included. */
 export interface SectionOptions {
@@ -29,8 +30,7 @@ export interface SectionOptions {
 /** Expectations of one path. Links are followed, except by `isSymlink`, `linkedTo` and `absent`. */
 export class FileExpectations extends Expectations<"file"> {
   constructor(context: Context, path: string) {
-    if (!path.startsWith("/")) throw specError(`a file is named by its full path, got "${path}"`);
-    super(context, "file", `file ${path}`, { path });
+    super(context, "file", `file ${path}`, { path: fullPath("a file", path) });
   }
 
   exists(): this {
@@ -82,10 +82,12 @@ export class FileExpectations extends Expectations<"file"> {
 
   /** The target as written in the link. */
   linkedTo(target: string): this {
+    name("linkedTo", target);
     return this.expect(`linked to ${target}`, { matcher: "linkedTo", target, isResolved: false });
   }
   /** Where the link ends, through all further links. */
   resolvesTo(target: string): this {
+    name("resolvesTo", target);
     return this.expect(`resolves to ${target}`, { matcher: "linkedTo", target, isResolved: true });
   }
 
@@ -95,13 +97,13 @@ export class FileExpectations extends Expectations<"file"> {
   }
   /** By mode and owner of it and of the folders above it, with the user's groups as /etc/group has them; root may all. */
   readableBy(user: string): this {
-    return this.expect(`readable by ${user}`, { matcher: "allows", right: "read", user });
+    return this.#allows("readable", "read", user);
   }
   writableBy(user: string): this {
-    return this.expect(`writable by ${user}`, { matcher: "allows", right: "write", user });
+    return this.#allows("writable", "write", user);
   }
   executableBy(user: string): this {
-    return this.expect(`executable by ${user}`, { matcher: "allows", right: "execute", user });
+    return this.#allows("executable", "execute", user);
   }
 
   setuid(): this {
@@ -176,6 +178,11 @@ export class FileExpectations extends Expectations<"file"> {
   yaml(path: string, expected: Json | RegExp): this {
     const document = documentAt(path, expected);
     return this.expect(showDocument("yaml", document), { matcher: "yaml", document });
+  }
+
+  #allows(says: string, right: "read" | "write" | "execute", user: string): this {
+    const who = account(`${says}By`, user);
+    return this.expect(`${says} by ${who}`, { matcher: "allows", right, user: who });
   }
 
   #kind(kind: FileKind, says: string): this {

@@ -11,6 +11,7 @@ import {
   wholeNumber,
   wordList,
 } from "./expect.ts";
+import { name as nameOf, text } from "./given.ts";
 
 export class ImageExpectations extends Expectations<"image"> {
   constructor(context: Context) {
@@ -19,7 +20,7 @@ export class ImageExpectations extends Expectations<"image"> {
 
   /** The USER of the image, exactly as written (`node`, `1000`, `1000:1000`). */
   user(expected: string): this {
-    return this.expect(`user ${expected}`, { matcher: "user", value: expected });
+    return this.expect(`user ${expected}`, { matcher: "user", value: text("user", expected) });
   }
 
   /** USER is set and is not root, also when /etc/passwd gives its name the id 0. */
@@ -56,32 +57,38 @@ export class ImageExpectations extends Expectations<"image"> {
   env(name: string, expected?: Expected): this {
     const match = expected === undefined ? undefined : textMatch("env", expected, "exactly", "value");
     const says = match === undefined ? `env ${name} is set` : `env ${name} is ${showMatch(match)}`;
-    return this.expect(says, { matcher: "env", name, match });
+    return this.expect(says, { matcher: "env", name: nameOf("env", name), match });
   }
   envUnset(name: string): this {
-    return this.expect(`env ${name} is not set`, { matcher: "envUnset", name });
+    return this.expect(`env ${name} is not set`, { matcher: "envUnset", name: nameOf("envUnset", name) });
   }
 
   label(name: string, expected?: Expected): this {
     const match = expected === undefined ? undefined : textMatch("label", expected, "exactly", "value");
     const says = match === undefined ? `label ${name} is set` : `label ${name} is ${showMatch(match)}`;
-    return this.expect(says, { matcher: "label", name, match });
+    return this.expect(says, { matcher: "label", name: nameOf("label", name), match });
   }
   labelUnset(name: string): this {
-    return this.expect(`label ${name} is not set`, { matcher: "labelUnset", name });
+    return this.expect(`label ${name} is not set`, {
+      matcher: "labelUnset",
+      name: nameOf("labelUnset", name),
+    });
   }
 
   workdir(expected: string): this {
-    return this.expect(`workdir ${expected}`, { matcher: "workdir", value: expected });
+    return this.expect(`workdir ${expected}`, { matcher: "workdir", value: text("workdir", expected) });
   }
   stopSignal(expected: string): this {
-    return this.expect(`stop signal ${expected}`, { matcher: "stopSignal", value: expected });
+    return this.expect(`stop signal ${expected}`, {
+      matcher: "stopSignal",
+      value: text("stopSignal", expected),
+    });
   }
   volume(path: string): this {
-    return this.expect(`volume ${path}`, { matcher: "volume", path });
+    return this.expect(`volume ${path}`, { matcher: "volume", path: nameOf("volume", path) });
   }
   volumeUnset(path: string): this {
-    return this.expect(`no volume ${path}`, { matcher: "volumeNot", path });
+    return this.expect(`no volume ${path}`, { matcher: "volumeNot", path: nameOf("volumeUnset", path) });
   }
 
   /** There is a HEALTHCHECK; with words, exactly that test (`["CMD", "curl", …]`, `["CMD-SHELL", "…"]`). */
@@ -97,13 +104,13 @@ export class ImageExpectations extends Expectations<"image"> {
   }
 
   arch(expected: string): this {
-    return this.expect(`architecture ${expected}`, { matcher: "arch", value: expected });
+    return this.expect(`architecture ${expected}`, { matcher: "arch", value: text("arch", expected) });
   }
   os(expected: string): this {
-    return this.expect(`os ${expected}`, { matcher: "os", value: expected });
+    return this.expect(`os ${expected}`, { matcher: "os", value: text("os", expected) });
   }
   author(expected: string): this {
-    return this.expect(`author ${expected}`, { matcher: "author", value: expected });
+    return this.expect(`author ${expected}`, { matcher: "author", value: text("author", expected) });
   }
 
   /** Built after a moment (ISO 8601). */

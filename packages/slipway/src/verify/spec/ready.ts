@@ -12,7 +12,8 @@ import type {
   ReadyWhen,
 } from "../readiness/forms.ts";
 import { type Expected, options, parseTime, portNumber, textMatch, wholeNumber, wordList } from "./expect.ts";
-import { shellArgv } from "./running.ts";
+import { account, ifGiven, text, textMap } from "./given.ts";
+import { methodOf, shellArgv } from "./running.ts";
 
 const REQUEST_MS = 5_000;
 const COMMAND_MS = 30_000;
@@ -71,8 +72,11 @@ export const ready = {
       form: "http",
       path,
       port: port === undefined ? undefined : portNumber(port),
-      method: (method ?? "GET").toUpperCase(),
-      headers: { ...headers, ...(auth === undefined ? {} : { authorization: basic(auth) }) },
+      method: methodOf(method),
+      headers: {
+        ...textMap("headers", headers),
+        ...(auth === undefined ? {} : { authorization: basic(auth) }),
+      },
       statuses: status === undefined ? undefined : [status].flat().map(statusNumber),
       body: body === undefined ? undefined : textMatch("body", body, "exactly"),
       isTls: tls === true,
@@ -100,9 +104,9 @@ export const ready = {
     return {
       form: "cmd",
       argv: typeof command === "string" ? shellArgv(command) : wordList("ready.cmd", command),
-      environment: env ?? {},
-      user,
-      workingDir: workdir,
+      environment: textMap("env", env),
+      user: ifGiven(account, "user", user),
+      workingDir: ifGiven(text, "workdir", workdir),
       timeoutMs: timeout === undefined ? COMMAND_MS : parseTime(timeout),
       place: placeOfCaller(),
     };

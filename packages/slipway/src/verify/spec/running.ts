@@ -17,6 +17,7 @@ import {
   wholeNumber,
   wordList,
 } from "./expect.ts";
+import { account, flag, ifGiven, name as nameOf, text, textMap } from "./given.ts";
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -51,13 +52,13 @@ export function commandResource(command: string | readonly string[], given: Comm
   if (command === "") throw specError("command expects a command");
   return {
     argv,
-    environment: env ?? {},
+    environment: textMap("env", env),
     isExpanded: false,
-    user,
-    workingDir: workdir,
-    stdin,
+    user: ifGiven(account, "user", user),
+    workingDir: ifGiven(text, "workdir", workdir),
+    stdin: ifGiven(text, "stdin", stdin),
     timeoutMs: timeout === undefined ? 30_000 : parseTime(timeout),
-    isIsolated: isolated === true,
+    isIsolated: flag("isolated", isolated),
     hasEntrypoint: entrypoint === "keep",
     setup: [],
     teardown: [],
@@ -141,7 +142,7 @@ export class PortExpectations extends Expectations<"port"> {
   listening(address?: string): this {
     return this.expect(`listening${address === undefined ? "" : ` on ${address}`}`, {
       matcher: "listening",
-      address,
+      address: ifGiven(nameOf, "listening", address),
     });
   }
   notListening(): this {
@@ -170,8 +171,8 @@ export class PortsExpectations extends Expectations<"port"> {
 /** By the name of the program (`nginx`), or by number: `t.process(1)` is what the container was started with. */
 export class ProcessExpectations extends Expectations<"process"> {
   constructor(context: Context, name: string | number) {
-    if (name === "") throw specError("process expects a name or a number");
-    super(context, "process", `process ${name}`, { name });
+    const given = typeof name === "number" ? wholeNumber("process", name, 1) : nameOf("process", name);
+    super(context, "process", `process ${given}`, { name: given });
   }
 
   running(): this {
@@ -185,7 +186,7 @@ export class ProcessExpectations extends Expectations<"process"> {
   }
   /** Every one of them runs as this user (a name of the image's accounts, or a number). */
   user(expected: string): this {
-    return this.expect(`runs as ${expected}`, { matcher: "user", user: expected });
+    return this.expect(`runs as ${expected}`, { matcher: "user", user: account("user", expected) });
   }
   /** One of them has such a command line, words joined by spaces. */
   args(expected: Expected): this {
@@ -204,6 +205,9 @@ export interface RequestOptions {
 
 export const REQUEST_OPTIONS = { method: true, headers: true, body: true, insecure: true } as const;
 
+export const methodOf = (given: string | undefined): string =>
+  (ifGiven(nameOf, "method", given) ?? "GET").toUpperCase();
+
 /** One request, repeated until everything expected of its answer holds or the deadline ends. Redirects are not followed. */
 export class HttpExpectations extends Expectations<"http"> {
   /** Shared with its checks; nothing reads it before the spec file has ended. */
@@ -212,10 +216,10 @@ export class HttpExpectations extends Expectations<"http"> {
   constructor(context: Context, url: string, request: RequestOptions, subject: string) {
     const resource = {
       url,
-      method: (request.method ?? "GET").toUpperCase(),
-      headers: request.headers ?? {},
-      body: request.body,
-      isInsecure: request.insecure === true,
+      method: methodOf(request.method),
+      headers: textMap("headers", request.headers),
+      body: ifGiven(text, "body", request.body),
+      isInsecure: flag("insecure", request.insecure),
       isStatusStated: false,
     };
     super(context, "http", subject, resource);
@@ -240,6 +244,7 @@ export class HttpExpectations extends Expectations<"http"> {
   }
   header(name: string, expected: Expected): this {
     const match = textMatch("header", expected, "exactly", "value");
+    nameOf("header", name);
     return this.expect(`header ${name} ${showMatch(match)}`, { matcher: "header", name, match });
   }
   json(path: string, expected: Json | RegExp): this {
@@ -304,13 +309,12 @@ export class WholeLogExpectations extends LogExpectations {
 
 export class DnsExpectations extends Expectations<"dns"> {
   constructor(context: Context, name: string) {
-    if (name === "") throw specError("dns expects a name");
-    super(context, "dns", `dns ${name}`, { name });
+    super(context, "dns", `dns ${name}`, { name: nameOf("dns", name) });
   }
   resolves(address?: string): this {
     return this.expect(`resolves${address === undefined ? "" : ` to ${address}`}`, {
       matcher: "resolves",
-      address,
+      address: ifGiven(nameOf, "resolves", address),
     });
   }
   resolvesNot(): this {
@@ -320,7 +324,7 @@ export class DnsExpectations extends Expectations<"dns"> {
 
 export class ReachExpectations extends Expectations<"reach"> {
   constructor(context: Context, host: string, port: number) {
-    super(context, "reach", `reach ${host}:${port}`, { host, port: portNumber(port) });
+    super(context, "reach", `reach ${host}:${port}`, { host: nameOf("reach", host), port: portNumber(port) });
   }
   /** A TCP connection is accepted. */
   open(): this {

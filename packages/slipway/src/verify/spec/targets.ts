@@ -11,6 +11,7 @@ import {
 import { ObjectExpectations, ObjectsExpectations, WorkloadExpectations } from "./cluster.ts";
 import { type Context, inBlock, noticed, options as optionsOf, parseTime, wordList } from "./expect.ts";
 import { FileExpectations, FilesExpectations } from "./files.ts";
+import { account, textMap } from "./given.ts";
 import { ImageExpectations } from "./image.ts";
 import {
   CommandExpectations,
@@ -19,6 +20,7 @@ import {
   DnsExpectations,
   HttpExpectations,
   type LogExpectations,
+  methodOf,
   PortExpectations,
   PortsExpectations,
   ProcessExpectations,
@@ -141,7 +143,7 @@ function containerWords(context: Context): ContainerTarget {
         throw specError(`"${url}" is not a URL`, "Inside a container, write http://127.0.0.1:8080/path.");
       }
       optionsOf("http", options, REQUEST_OPTIONS);
-      return new HttpExpectations(context, url, options, `${(options.method ?? "GET").toUpperCase()} ${url}`);
+      return new HttpExpectations(context, url, options, `${methodOf(options.method)} ${url}`);
     },
     get log() {
       return new WholeLogExpectations(context);
@@ -170,8 +172,8 @@ export function imageTarget(
   const run: RunOptions = {
     ...(options.entrypoint === undefined ? {} : { entrypoint: wordList("entrypoint", options.entrypoint) }),
     ...(options.command === undefined ? {} : { command: wordList("command", options.command) }),
-    ...(options.env === undefined ? {} : { environment: options.env }),
-    ...(options.user === undefined ? {} : { user: options.user }),
+    ...(options.env === undefined ? {} : { environment: textMap("env", options.env) }),
+    ...(options.user === undefined ? {} : { user: account("user", options.user) }),
   };
   const context: Context = {
     target: { kind: "image", image: name, run },
@@ -245,21 +247,17 @@ export function serviceTarget(
   const { cluster, port } = options;
   return noticed<ServiceTarget>({
     http(path, http = {}) {
-      if (!path.startsWith("/")) throw specError(`a path begins with a slash, got "${path}"`);
+      if (typeof path !== "string" || !path.startsWith("/"))
+        throw specError(`a path begins with a slash, got ${JSON.stringify(path)}`);
       // Requests to a Service are plain HTTP, so there is no certificate to leave unchecked.
       optionsOf("http", http, { method: true, headers: true, body: true, deadlineMs: true });
       const context: Context = {
         target: { kind: "service", service, cluster, port },
-        deadlineMs: http.deadlineMs ?? DEFAULT_DEADLINE_MS,
+        deadlineMs: http.deadlineMs === undefined ? DEFAULT_DEADLINE_MS : parseTime(http.deadlineMs),
         push,
       };
       const where = cluster === undefined ? "" : `${cluster} `;
-      return new HttpExpectations(
-        context,
-        path,
-        http,
-        `${where}${(http.method ?? "GET").toUpperCase()} ${path}`,
-      );
+      return new HttpExpectations(context, path, http, `${where}${methodOf(http.method)} ${path}`);
     },
   });
 }
