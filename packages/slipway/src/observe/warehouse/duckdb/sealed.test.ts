@@ -91,6 +91,28 @@ test("a line that comes for a sealed day is there at once", async () => {
   await warehouse.close();
 });
 
+test("late lines of a day whose first file is gone overwrite none of its others", async () => {
+  const folder = newFolder();
+  const warehouse = await filled(folder, { keepForMs: 4 * DAY });
+  const source = warehouse.sourceOf(sampleLabels());
+  const late = () =>
+    warehouse.commit({ lines: sampleLines(warehouse, { count: 7, source, fromMs: MONDAY }), offsets: [] });
+  const files = () =>
+    readdirSync(join(folder, "days")).filter((name) => name.startsWith("2026-11-23.access"));
+  await warehouse.tidy(MONDAY + DAY + 3_600_000);
+  await late();
+  await warehouse.tidy(MONDAY + 3 * DAY);
+  assert.deepEqual(files(), ["2026-11-23.access.1.parquet", "2026-11-23.access.2.parquet"]);
+  await warehouse.tidy(MONDAY + 5.5 * DAY);
+  assert.deepEqual(files(), ["2026-11-23.access.2.parquet"]);
+  await late();
+  await warehouse.tidy(MONDAY + 6 * DAY);
+  assert.deepEqual(files(), ["2026-11-23.access.2.parquet", "2026-11-23.access.3.parquet"]);
+  const sql = "SELECT count(*) FROM access WHERE ts < TIMESTAMP '2026-11-24'";
+  assert.deepEqual((await warehouse.query(sql)).rows, [[14]]);
+  await warehouse.close();
+});
+
 test("lines that come while a day is sealed are neither lost nor doubled", async () => {
   const warehouse = await filled(newFolder());
   const source = warehouse.sourceOf(sampleLabels());

@@ -76,8 +76,7 @@ export class SealedDays {
     now: number,
   ): Promise<void> {
     const { sql } = connection;
-    const number = this.files.filter((one) => one.kind === kind && one.day === day).length + 1;
-    const file = `${day}.${kind}.${number}.parquet`;
+    const file = nameAfter(this.files, kind, day);
     const path = this.pathOf(file);
     await sql.run("BEGIN");
     try {
@@ -134,6 +133,14 @@ export class SealedDays {
     this.files = rest;
     for (const { file } of dropped) await rm(this.pathOf(file), { force: true });
   }
+}
+
+/** Behind the highest number of that day: the first of its files may have been dropped, and the others stand. */
+function nameAfter(files: readonly SealedFile[], kind: SealedKind, day: string): string {
+  const numbers = files.flatMap((one) =>
+    one.kind === kind && one.day === day ? [Number(one.file.split(".").at(-2))] : [],
+  );
+  return `${day}.${kind}.${Math.max(0, ...numbers) + 1}.parquet`;
 }
 
 /** Waits for the disk, and tells the size. */
