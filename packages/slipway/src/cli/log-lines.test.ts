@@ -45,6 +45,18 @@ test("a file that was rotated away while nobody followed hides no line of the ne
   assert.ok(seen.isNew("2026-01-01T00:00:05.3Z"));
 });
 
+test("a node whose clock is set to its own zone is asked for the time of the API", () => {
+  const seen = new Seen();
+  assert.ok(seen.isNew("2026-01-01T09:00:05.123456789+09:00"));
+  assert.equal(seen.since, "2026-01-01T00:00:05Z");
+  // The hour that comes twice when summer time ends is later the second time.
+  assert.ok(seen.isNew("2026-10-25T02:59:59.9+02:00"));
+  assert.ok(seen.isNew("2026-10-25T02:00:00.1+01:00"));
+  assert.equal(seen.since, "2026-10-25T01:00:00Z");
+  seen.reopen();
+  assert.equal(seen.isNew("2026-10-25T02:00:00.1+01:00"), false);
+});
+
 test("the time before a line", () => {
   assert.deepEqual(splitStamp("2026-01-01T00:00:05.1Z a  b"), {
     stamp: "2026-01-01T00:00:05.1Z",

@@ -15,7 +15,8 @@ export interface LogLine {
  * Their order tells nothing: a runtime writes stdout and stderr side by side.
  */
 export class Seen {
-  #second = "";
+  /** Since the epoch: stamps are in the node's own time, and some zones set their clocks back. */
+  #second = Number.NEGATIVE_INFINITY;
   /** Of that second, which lines came. */
   #came = new Map<string, number>();
   /** Those that will come again. */
@@ -23,7 +24,8 @@ export class Seen {
 
   /** The time from which on the log is to be read; undefined before the first line. */
   get since(): string | undefined {
-    return this.#second === "" ? undefined : `${this.#second}Z`;
+    if (this.#second === Number.NEGATIVE_INFINITY) return undefined;
+    return `${new Date(this.#second * 1000).toISOString().slice(0, 19)}Z`;
   }
 
   /** The log is read again from `since` on. */
@@ -37,7 +39,7 @@ export class Seen {
       this.#again.set(stamp, again - 1);
       return false;
     }
-    const second = stamp.slice(0, 19);
+    const second = Math.floor(Date.parse(stamp) / 1000);
     if (second < this.#second) return true;
     if (second > this.#second) [this.#second, this.#came] = [second, new Map()];
     this.#came.set(stamp, (this.#came.get(stamp) ?? 0) + 1);
