@@ -65,6 +65,14 @@ test("a collector that is not ready says so", async () => {
   await assert.rejects(collector?.figures() as Promise<unknown>, { code: "COLLECTOR_NOT_READY" });
 });
 
+test("a collector of an earlier version, which does not know the question, says so", async () => {
+  const collector = await reachCollector("tokyo", collecting.cluster(), place);
+  await assert.rejects(collector?.ask("asked-of-later-ones") as Promise<unknown>, {
+    ...{ code: "COLLECTOR_OTHER", where: "tokyo/collector" },
+    hint: /slipway observe install/,
+  });
+});
+
 test("Ctrl-C ends a question, and the collector hears of it", async () => {
   const collector = await reachCollector("tokyo", collecting.cluster(), place);
   const interrupt = new AbortController();

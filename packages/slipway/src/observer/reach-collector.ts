@@ -149,15 +149,38 @@ function post<T>(
     });
     outgoing.on("error", fail);
     outgoing.on("response", (response) => {
-      text(response).then((answer) => {
-        const { result, error } = JSON.parse(answer) as {
-          result?: T;
-          error?: { code: string; message: string; hint?: string };
-        };
-        if (error === undefined) resolve(result as T);
-        else reject(new SlipwayError({ ...error, where, exitCode: 3 }));
-      }, fail);
+      text(response)
+        .then((answer) => resolve(resultIn<T>(answer, response.statusCode, name, where)))
+        .catch((error: unknown) => (error instanceof SlipwayError ? reject(error) : fail(error as Error)));
     });
     outgoing.end(sent);
   });
+}
+
+/** Throws what the collector says is wrong. Whoever answers otherwise is of another version. */
+function resultIn<T>(answer: string, status: number | undefined, name: string, where: string): T {
+  const said = parsed(answer) as
+    | { readonly result?: T; readonly error?: { code: string; message: string; hint?: string } }
+    | undefined;
+  if (said?.error !== undefined) throw new SlipwayError({ ...said.error, where, exitCode: 3 });
+  if (said !== undefined && "result" in said) return said.result as T;
+  throw new SlipwayError({
+    code: "COLLECTOR_OTHER",
+    where,
+    message:
+      status === 404
+        ? `does not know the question "${name}"`
+        : `answers "${name}" with ${status} and no JSON`,
+    hint: "It may be of an earlier version: slipway observe install brings it up to date.",
+    exitCode: 3,
+  });
+}
+
+function parsed(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
