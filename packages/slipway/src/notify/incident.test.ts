@@ -304,7 +304,7 @@ for (const [name, fault, moment] of [
         const files = await Promise.all(names.map((one) => readFile(join(folder, one), "utf8")));
         return files.some((text) => text.includes("resolved"));
       };
-      await until("the moment to kill", async () => moment() && (await isWritten()), { timeoutMs: 20_000 });
+      await until("the moment to kill", async () => moment() && (await isWritten()));
     } finally {
       child.kill("SIGKILL");
       await new Promise((resolve) => child.once("exit", resolve));

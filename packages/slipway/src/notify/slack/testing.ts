@@ -49,6 +49,8 @@ export interface FakeSlack {
   fail(method: string, ...faults: readonly Fault[]): void;
   /** Takes every call of every method from now on; undefined ends it. */
   failAll(fault: Fault | undefined): void;
+  /** Resolves when a request from now on gets no answer (`hang`, `hang-after`): the end of a caller's patience. */
+  hangs(signal: AbortSignal | undefined): Promise<void>;
   /** Sends what a pressed button sends over Socket Mode; resolves with the acknowledgement. */
   press(payload: unknown): Promise<unknown>;
   readonly sockets: Set<WebSocket>;
@@ -79,6 +81,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
   const acknowledged = new Map<string, (payload: unknown) => void>();
   let count = 0;
   let always: Fault | undefined;
+  const hanging = new EventTarget();
 
   const put = (body: Readonly<Record<string, unknown>>): FakeMessage => {
     count += 1;
@@ -173,7 +176,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     const method = isHook ? "hook" : (request.url ?? "").slice("/api/".length);
     calls.push({ method, authorization: request.headers.authorization ?? "", body });
     const fault = faults.get(method)?.shift() ?? always;
-    if (fault === "hang") return;
+    if (fault === "hang") return void hanging.dispatchEvent(new Event("hang"));
     if (fault === "reset") return void request.socket.destroy();
     if (typeof fault === "object" && "status" in fault) {
       return void response.writeHead(fault.status, fault.headers).end(fault.body ?? "");
@@ -181,7 +184,7 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     if (isHook && typeof fault !== "object") put(body);
     const answer =
       typeof fault === "object" ? { ok: false, ...fault } : isHook ? undefined : answerTo(method, body);
-    if (fault === "hang-after") return;
+    if (fault === "hang-after") return void hanging.dispatchEvent(new Event("hang"));
     if (fault === "lose-reply") return void request.socket.destroy();
     if (answer === undefined) return void response.end("ok");
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
@@ -212,6 +215,15 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     failAll: (fault) => {
       always = fault;
     },
+    hangs: (signal) =>
+      new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(signal.reason);
+        hanging.addEventListener("hang", () => resolve(), {
+          once: true,
+          ...(signal === undefined ? {} : { signal }),
+        });
+        signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+      }),
     press: (payload) =>
       new Promise((resolve) => {
         count += 1;
