@@ -51,7 +51,9 @@ async function runGuide(blocks: readonly Block[]): Promise<void> {
         await writeFile(join(folder, file), text);
       }
       if (info === "ts run") script += `node ${file}\n`;
-      if (info === "sh run") script += text;
+      // What a guide says is refused must be: `set -e` passes over a line that begins with `!`.
+      if (info === "sh run")
+        script += text.replaceAll(/^! (.+)$/gm, "if $1\nthen echo 'this should fail' >&2; exit 1; fi");
     }
     // As for its reader: the program in one piece that `npm ci` has made, where the sources are still those.
     const { SLIPWAY_SOURCES: _, ...rest } = process.env;

@@ -52,8 +52,15 @@ test("the port stays, or is another where somebody has it; the token is the same
   assert.notEqual(other.port, first.port);
   first.close();
   other.close();
-  const again = await serve("observer");
-  assert.equal(again.port, other.port);
+  let { port } = other;
+  let again = await serve("observer");
+  // Somebody else on this machine may have taken it in this moment; not each time.
+  for (let time = 0; time < 3 && again.port !== port; time += 1) {
+    port = again.port;
+    again.close();
+    again = await serve("observer");
+  }
+  assert.equal(again.port, port);
   assert.equal((await get(again.url, await readFile(metricsPaths(folder, "").token, "utf8"))).status, 200);
   again.close();
 });

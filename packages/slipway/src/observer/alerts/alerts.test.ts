@@ -28,7 +28,7 @@ const bot = () => ({ botToken: "xoxb-1", channel: "#deploys", apiUrl: slack.url 
 test("a 5xx in a log is a message with its route and its redacted line; a test arrives; a mute is known", async () => {
   watched = await watchLog({ folder, slack: bot() });
   await watched.append([200, 502]);
-  await until("the message", () => slack.messages.length === 1, { timeoutMs: 20_000 });
+  await until("the message", () => slack.messages.length === 1);
   const told = JSON.stringify(slack.messages[0]?.blocks);
   assert.match(slack.messages[0]?.text ?? "", /first 5xx of a release that is not known/);
   assert.match(told, /GET \/pay\?token=\S+ → 502 in 31 ms/);
@@ -38,7 +38,7 @@ test("a 5xx in a log is a message with its route and its redacted line; a test a
   assert.equal(open.length, 1);
   await watched.running.port.mute({ id: open[0]?.id ?? "", forMs: 60_000, reason: "known" }, "aki");
   assert.equal((await watched.running.port.list()).muted[0]?.mutedUntil !== undefined, true);
-  assert.deepEqual(await watched.running.alerts.test(), {
+  assert.deepEqual(await watched.running.alerts.test(60_000), {
     delivered: true,
     text: "slack #deploys: it arrived",
   });
@@ -47,14 +47,13 @@ test("a 5xx in a log is a message with its route and its redacted line; a test a
 test("after a start counts go on where the warehouse is: nothing twice, nothing missing, and no second message", async () => {
   watched = await watchLog({ folder, slack: bot() });
   await watched.append([...Array<number>(30).fill(200), 500, 500]);
-  await until("the message", () => slack.messages.length === 1, { timeoutMs: 20_000 });
+  await until("the message", () => slack.messages.length === 1);
   await watched.close();
   watched = await watchLog({ folder, slack: bot() });
   await watched.append([500]);
   const five = async () =>
     (await watched?.running.port.list())?.open[0]?.facts.find(({ name }) => name === "5xx")?.value;
   await until("all of them", async () => (await five()) === "3 of 33 requests in 5 min", {
-    timeoutMs: 20_000,
     describe: () => slack.messages.map(({ text }) => text).join(" | "),
   });
   assert.equal(slack.messages.length, 1);
@@ -91,10 +90,8 @@ test("kill -9 at any moment: one message in the end, and every failure counted o
     (await watched?.running.port.list())?.open.map(
       ({ facts }) => facts.find(({ name }) => name === "5xx")?.value,
     );
-  await until("all of them", async () => (await counted())?.[0]?.startsWith(`${written} of ${written} `), {
-    timeoutMs: 30_000,
-  });
-  await until("the message", () => slack.messages.length > 0, { timeoutMs: 30_000 });
+  await until("all of them", async () => (await counted())?.[0]?.startsWith(`${written} of ${written} `));
+  await until("the message", () => slack.messages.length > 0);
   const messages = slack.messages.filter(({ thread }) => thread === undefined);
   assert.equal(messages.length, 1, messages.map(({ text }) => text).join(" | "));
 });
