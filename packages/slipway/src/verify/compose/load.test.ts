@@ -43,6 +43,7 @@ describe("a key of a service", () => {
     ['entrypoint: sh -c "echo \\"x\\""', { entrypoint: ["sh", "-c", 'echo "x"'] }],
     ["environment: { A: 1, B: true, C: , D: x }", { environment: { A: "1", B: "true", D: "x" } }],
     ["environment: [A=1, B=, HOST]", { environment: { A: "1", B: "", HOST: "box" } }],
+    ["environment: { ID: 1234567890123456789 }", { environment: { ID: "1234567890123456789" } }],
     ["user: 1000", { user: "1000" }],
     ["working_dir: /app\nhostname: box", { workingDir: "/app", hostname: "box" }],
     ["expose: [80, 53/udp, 90-91]", { exposed: [tcp(80), { port: 53, protocol: "udp" }, tcp(90), tcp(91)] }],
@@ -178,6 +179,17 @@ test("build is a folder or a mapping", async () => {
   });
 });
 
+test("a build argument without a value is what the environment has", async () => {
+  const build = (args: string) => `services: { a: { build: { context: a, args: ${args} } } }\n`;
+  const env = { COMMIT: "abc", HTTP_PROXY: "" };
+  for (const args of ["[COMMIT, HTTP_PROXY, NONE, X=1]", "{ COMMIT: , HTTP_PROXY: , NONE: , X: 1 }"]) {
+    const { a } = await services(build(args), { env });
+    assert.deepEqual(a?.build?.args, { COMMIT: "abc", HTTP_PROXY: "", X: "1" });
+  }
+  const { a } = await services({ "compose.yaml": build("[COMMIT]"), ".env": "COMMIT=def\n" });
+  assert.deepEqual(a?.build?.args, { COMMIT: "def" });
+});
+
 describe("dependencies", () => {
   const file = (depends: string): string =>
     `services:\n  web:\n    image: x\n    depends_on: ${depends}\n  db: { image: x }\n  job: { image: x, profiles: [jobs] }\n`;
@@ -238,6 +250,24 @@ test("env_file lies below environment, later files over earlier ones, and may be
     "b.env": "B=2\nD=2\n",
   });
   assert.deepEqual(found["web"]?.environment, { A: "1", B: "2", C: "own" });
+});
+
+test("env_file and tmpfs of several files, and of extends, come one after the other, in all their forms", async () => {
+  const files = {
+    "a.yaml": "services:\n  web: { image: x, env_file: a.env, tmpfs: /run }\n",
+    "b.yaml": "services:\n  web: { env_file: [{ path: b.env }], tmpfs: [/tmp, /run] }\n",
+    "c.yaml": "services:\n  web: { extends: { file: a.yaml, service: web }, env_file: b.env, tmpfs: /tmp }\n",
+    "a.env": "A=1\nB=1\n",
+    "b.env": "B=2\n",
+  };
+  for (const names of [["a.yaml", "b.yaml"], ["c.yaml"]]) {
+    const { web } = await services(files, { files: names });
+    assert.deepEqual(web?.environment, { A: "1", B: "2" }, String(names));
+    assert.deepEqual(
+      web?.mounts.map(({ path }) => path),
+      ["/run", "/tmp"],
+    );
+  }
 });
 
 test("several files lie over each other by Compose's rules", async () => {

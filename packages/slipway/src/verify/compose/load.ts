@@ -323,7 +323,7 @@ class Loader {
     );
   }
 
-  /** The files below what `environment` says; a variable without a value is the process's. */
+  /** The files below what `environment` says. */
   async #withEnvFile(name: string, service: MapTree, variables: Lookup): Promise<MapTree> {
     const what = `services/${name}/env_file`;
     const wanted = field(service, "env_file");
@@ -344,12 +344,11 @@ class Loader {
     const plainService = normalized(service);
     const environment = field(plainService, "environment");
     const own = environment === undefined ? [] : mapOf(environment, `services/${name}/environment`).entries;
-    for (const [key, value] of own) {
-      const isTaken = value.kind === "scalar" && value.value === null;
-      found.set(key, isTaken ? scalarTree(variables(key) ?? null, value.place) : value);
-    }
+    for (const [key, value] of own) found.set(key, orTaken(key, value, variables));
     const entries = new Map([...plainService.entries].filter(([key]) => key !== "env_file"));
     if (found.size > 0) entries.set("environment", mapTree(found, service.place));
+    const build = entries.get("build");
+    if (build?.kind === "map") entries.set("build", withArgs(build, variables));
     return mapTree(entries, service.place, service);
   }
 
@@ -374,6 +373,19 @@ class Loader {
     const short = relative(this.#options.cwd, path);
     return short === "" ? "." : short.startsWith("../../") ? path : short;
   }
+}
+
+/** A variable, or a build argument, without a value is what the process, or `.env`, has. */
+function orTaken(name: string, value: Tree, variables: Lookup): Tree {
+  const isTaken = value.kind === "scalar" && value.value === null;
+  return isTaken ? scalarTree(variables(name) ?? null, value.place) : value;
+}
+
+function withArgs(build: MapTree, variables: Lookup): MapTree {
+  const args = field(build, "args");
+  if (args?.kind !== "map") return build;
+  const taken = new Map([...args.entries].map(([name, value]) => [name, orTaken(name, value, variables)]));
+  return mapTree(new Map([...build.entries, ["args", mapTree(taken, args.place, args)]]), build.place, build);
 }
 
 /** Of an included project everything is new: what both have is a mistake. */

@@ -5,7 +5,7 @@
 import { invalid, type MapTree, mapTree, type Tree } from "./tree.ts";
 
 /** Of a service: the later one counts alone. */
-const REPLACED = ["command", "entrypoint", "healthcheck.test", "env_file"];
+const REPLACED = ["command", "entrypoint", "healthcheck.test"];
 /** Of a service: `KEY=value` lists that mean a mapping. */
 const PAIRS: Readonly<Record<string, string>> = {
   environment: "=",
@@ -16,6 +16,8 @@ const PAIRS: Readonly<Record<string, string>> = {
 };
 /** Of a service: lists of names that mean a mapping from each name. */
 const NAMES = ["depends_on", "networks"];
+/** Of a service: one text, or a list of them. */
+const TEXTS = ["env_file", "tmpfs"];
 
 /** `over` on top of `base`, both whole documents. */
 export function mergeDocuments(base: MapTree, over: MapTree): MapTree {
@@ -31,12 +33,14 @@ export function mergeServices(base: Tree, over: Tree): Tree {
   return mergeAt("", normalized(base), normalized(over));
 }
 
-/** A service with its short forms written out as mappings. */
+/** A service with its short forms written out as mappings and lists. */
 export function normalized(service: MapTree): MapTree {
   const change = (tree: Tree, path: string): Tree => {
     const separators = PAIRS[path];
     if (separators !== undefined) return pairs(tree, separators);
     if (NAMES.includes(path) && tree.kind === "list") return names(tree.items, tree);
+    if (TEXTS.includes(path) && tree.kind === "scalar" && tree.value !== null)
+      return { kind: "list", items: [tree], place: tree.place };
     if (path === "build" && tree.kind === "scalar" && tree.value !== null)
       return mapTree(new Map([["context", tree]]), tree.place);
     if (path === "build" && tree.kind === "map") return within(tree, "build");

@@ -76,7 +76,7 @@ export function parseTree(text: string, file: string, directory: string): Tree {
       throw unsupported({ place }, `the tag ${node.tag} is not supported`);
     if (isSeq(node))
       return { kind: "list", items: node.items.map((item) => convert(item, place, depth + 1)), place };
-    if (!isMap(node)) return { kind: "scalar", value: scalarOf(isScalar(node) ? node.value : null), place };
+    if (!isMap(node)) return { kind: "scalar", value: isScalar(node) ? exactValue(node) : null, place };
     const own = new Map<string, Tree>();
     const merged = new Map<string, Tree>();
     const keys = new Map<string, Place>();
@@ -135,6 +135,15 @@ export function mapTexts(tree: Tree, change: (text: string, place: Place) => str
 
 function isPlaced(node: unknown): node is Node {
   return typeof node === "object" && node !== null && "range" in node;
+}
+
+/** A whole number that a double does not hold stays the text that was written. */
+function exactValue({
+  value,
+  source = "",
+}: Node & { readonly value: unknown; readonly source?: string }): Scalar {
+  const isCut = typeof value === "number" && !Number.isSafeInteger(value) && /^[-+]?\d+$/.test(source);
+  return isCut ? source : scalarOf(value);
 }
 
 function scalarOf(value: unknown): Scalar {
