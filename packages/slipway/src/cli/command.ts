@@ -52,6 +52,8 @@ export interface CommandDeclaration {
    * command goes on to its end without its output, and ends with the exit code of what it did.
    */
   readonly onlyPrints?: true;
+  /** Ctrl-C is how it ends, and no interruption. */
+  readonly runsUntilStopped?: true;
   /** The exit code: 0 ok · 1 check or deploy failed · 2 usage or config · 3 environment · 4 only unknown · 5 changes (plan) · 130 interrupted. */
   run(context: CliContext, input: CommandInput): Promise<number>;
 }

@@ -14,6 +14,7 @@ export const command: CommandDeclaration = {
     },
     { flags: "--open", description: "open it in the browser" },
   ],
+  runsUntilStopped: true,
   examples: ["slipway dashboard", "slipway dashboard --env production --open"],
   async run(context, input) {
     const { serveDashboard } = await import("./serve-dashboard.ts");

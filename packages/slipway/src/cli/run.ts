@@ -17,8 +17,8 @@ export async function runCommandLine(
   groups: Readonly<Record<string, string>>,
 ): Promise<void> {
   const words = asked(process.argv.slice(2), { commands, groups });
-  let onlyPrints = false;
-  const interrupt = listenForInterrupts(() => onlyPrints);
+  let running: CommandDeclaration | undefined;
+  const interrupt = listenForInterrupts(() => running);
   process.stderr.on("error", () => {}); // nobody is left to read it
   process.on("uncaughtExceptionMonitor", (error) => {
     if (error.stack !== undefined) error.stack = inSources(error.stack); // Node prints it next
@@ -57,8 +57,8 @@ export async function runCommandLine(
       program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
   for (const [path, declaration] of made) {
     add(program, path.split(" "), declaration, async (input) => {
-      onlyPrints = declaration.onlyPrints === true;
-      output.mayEndEarly(onlyPrints);
+      running = declaration;
+      output.mayEndEarly(declaration.onlyPrints === true);
       process.exitCode = await declaration.run(context, input);
     });
   }
@@ -67,13 +67,14 @@ export async function runCommandLine(
   process.stdout.write("", () => process.exit());
 }
 
-/** What only prints has no step to finish: it ends. */
-function listenForInterrupts(onlyPrints: () => boolean): AbortSignal {
+/** `running`: of what only prints there is no step to finish, it ends. */
+function listenForInterrupts(running: () => CommandDeclaration | undefined): AbortSignal {
   const interrupt = new AbortController();
   process.on("SIGINT", () => {
     if (interrupt.signal.aborted) process.exit(130); // the second Ctrl-C means it
-    if (!onlyPrints())
-      process.stderr.write("\ninterrupted; finishing the step (press Ctrl-C again to stop at once)\n");
+    const { onlyPrints, runsUntilStopped } = running() ?? {};
+    const what = runsUntilStopped ? "stopping" : "interrupted; finishing the step";
+    if (!onlyPrints) process.stderr.write(`\n${what} (press Ctrl-C again to stop at once)\n`);
     interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "interrupted", exitCode: 130 }));
   });
   // A terminal that closes (SIGHUP) takes its text with it, not the release's record.

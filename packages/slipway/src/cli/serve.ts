@@ -9,6 +9,7 @@ export const command: CommandDeclaration = {
     { flags: "--host <address>", description: "address to listen on", default: "127.0.0.1" },
     dryRunOption,
   ],
+  runsUntilStopped: true,
   examples: ["slipway serve --env production", "slipway serve --host 0.0.0.0 --port 8080 --json"],
   async run(context, input) {
     const { SlipwayError } = await import("@slipway/base");

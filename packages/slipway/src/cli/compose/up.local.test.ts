@@ -64,6 +64,7 @@ describe("slipway compose", () => {
     await until("the request to be logged", () => /^web \| .*response:200/m.test(seen.out));
     child.kill("SIGINT");
     assert.equal(await ended, 130, seen.err);
+    assert.match(seen.err, /^stopping \(press Ctrl-C again/m);
     assert.match(seen.out, /^stopped web/m);
     await assert.rejects(fetch(url));
     assert.deepEqual(await readdir(runs()), []);

@@ -15,6 +15,7 @@ export const command: CommandDeclaration = {
   summary: "build and run the services of a Compose file, without Docker",
   description:
     "Builds the images, starts the services in the sandbox of this machine by their depends_on, and shows their logs until Ctrl-C.\nPublished ports are open on 127.0.0.1. A part of the Compose Specification is understood; the rest is refused by name.",
+  runsUntilStopped: true,
   options: [
     ...fileOptions,
     { flags: "--deadline <duration>", description: "for all services to be ready", default: "60s" },
