@@ -64,6 +64,17 @@ test("what was asked for and is not there is told with what there is", async () 
   assert.match(emptyHintOf(["spec"], []), /^No file under verify calls describeImage/);
 });
 
+test("a spec file that nobody names is told of; with one that is named, or none, nothing is", async () => {
+  const told =
+    /^warning: spec\/web\.ts: is not run, slipway\.config\.ts names no spec files\n {2}Add verify: \["spec\/"\]/m;
+  assert.doesNotMatch((await verify()).stderr, told);
+  await write("slipway.config.ts", CONFIG.replace('  verify: ["spec/"],\n', ""));
+  assert.match((await verify()).stderr, told);
+  await write("spec/web.ts", SPEC.replace("slipway/verify", "jasmine"));
+  assert.doesNotMatch((await verify()).stderr, told);
+  await git("checkout", "-q", ".");
+});
+
 test("what a run leaves in the tree outdates no build; what an image is built from does", async () => {
   const report = await verify("--junit", "left.xml");
   assert.equal(report.exitCode, 0, report.stdout + report.stderr);

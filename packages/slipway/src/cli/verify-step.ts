@@ -16,6 +16,7 @@ import { composePaths } from "./compose/options.ts";
 import type { Project } from "./project.ts";
 import { localServices, remoteServices } from "./service-access.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
+import { unnamedSpec } from "./unnamed-spec.ts";
 import { emptyHintOf, liveLine, type ShowOptions, showReport } from "./verify-output.ts";
 
 export interface VerifyStepOptions extends ShowOptions {
@@ -47,6 +48,7 @@ export async function verifyStep(
   const { config } = project;
   const structureTests = options.structureTests ?? [];
   refuseUnknownImage(options.image, record);
+  if (config.verify.length === 0 && structureTests.length === 0) await tellUnnamed(context, project);
   const live = liveLine(context, output);
   const remote = config.isLocal ? undefined : remoteServices(context, project);
   const report = await runVerify({
@@ -104,6 +106,14 @@ export async function verifyStep(
   if (hasLeak)
     output.say("  Keep such files out of the image with .dockerignore, or copy only what it needs.");
   return report.exitCode;
+}
+
+async function tellUnnamed({ writeError }: CliContext, { config, resolved }: Project): Promise<void> {
+  const spec = await unnamedSpec(config.root);
+  if (spec === undefined) return;
+  writeError(
+    `warning: ${spec}: is not run, ${resolved.file} names no spec files\n  Add verify: ["spec/"] to it.\n`,
+  );
 }
 
 async function structureChecks(
