@@ -87,9 +87,10 @@ export function createQuestions(options: {
       const ending = AbortSignal.any([signal, stream.closed, options.closing]);
       try {
         while (!ending.aborted) {
-          wish.set("from", String(Math.floor(lines.fromMs())));
+          const now = clock.now();
+          wish.set("from", String(Math.floor(lines.fromMs(now))));
           const { sources } = options.rows();
-          const found = await newestLines(sources, logsWish(wish, clock.now()), limitsOf(ending, 5000));
+          const found = await newestLines(sources, logsWish(wish, now), limitsOf(ending, 5000));
           for (const entry of lines.take(found.entries)) if (!stream.send(entry)) return;
           await clock.sleep(TAIL_EVERY_MS, ending).catch(() => undefined);
         }
