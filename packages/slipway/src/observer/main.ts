@@ -58,6 +58,7 @@ try {
   const rows = warehouseRows("world", warehouse, {
     clock: systemClock,
     unread: () => observer.figures().unread,
+    lagMs: () => observer.figures().lagMs,
     unaccounted() {
       const { read, lines } = observer.figures();
       return read - lines;

@@ -50,12 +50,13 @@ test("an observer tells its reading, requests, promises, incidents and releases"
   const sources = new Sources(warehouse);
   const source = sources.of(labelsForTests());
   const listeners: ((lines: LineBatch) => void)[] = [];
+  let figures = { lines: 3, read: 4, unread: 512, logs: 2, gaps: 1, lagMs: 900 };
   const read = exposition([
     ...observerFamilies({
       observer: {
         warehouse,
         sources,
-        figures: () => ({ lines: 3, read: 4, unread: 512, logs: 2, gaps: 1 }),
+        figures: () => figures,
         releases: () => records,
         onLines: (listener) => void listeners.push(listener),
       },
@@ -95,6 +96,9 @@ test("an observer tells its reading, requests, promises, incidents and releases"
   ]) {
     assert.ok(text.includes(`${expected}\n`), `${expected}\n\n${text}`);
   }
+  // A collector has no files that wait; its agents' lines say how late they come.
+  figures = { ...figures, unread: 0, lagMs: 7_000 };
+  assert.match(await read(), /^slipway_ingest_lag_seconds 7$/m);
   const burn = Number(
     /slipway_slo_burn_rate\{service="web",slo="availability",window="5m"\} (\S+)/.exec(text)?.[1],
   );

@@ -45,8 +45,11 @@ function ingestFamilies(observer: ObserverMetricsOptions["observer"], now: () =>
     newest = Math.max(newest, newestOf(batch));
   });
   const stored = (): ReturnType<Observer["warehouse"]["figures"]> => observer.warehouse.figures();
-  const lag = (): number =>
-    observer.figures().unread === 0 || newest === 0 ? 0 : Math.max(0, now() - newest) / 1000;
+  const lag = (): number => {
+    const { lagMs, unread } = observer.figures();
+    const waitingMs = unread === 0 || newest === 0 ? 0 : now() - newest;
+    return Math.max(lagMs, waitingMs) / 1000;
+  };
   return [
     {
       name: "slipway_ingest_lines_total",
@@ -76,7 +79,7 @@ function ingestFamilies(observer: ObserverMetricsOptions["observer"], now: () =>
     single(
       "gauge",
       "slipway_ingest_lag_seconds",
-      "Age of the newest stored line while something waits, else 0.",
+      "How late the lines of the last half minute were stored; while something waits, at least the age of the newest stored line.",
       lag,
     ),
     single("gauge", "slipway_ingest_followed_logs", "Logs that are followed.", () => observer.figures().logs),

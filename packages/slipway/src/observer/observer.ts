@@ -40,6 +40,8 @@ export interface ObserverFigures {
   readonly unread: number;
   readonly logs: number;
   readonly gaps: number;
+  /** How late lines of the last half minute were stored. */
+  readonly lagMs: number;
 }
 
 export interface Observer {
@@ -130,8 +132,7 @@ export function startObserver(options: ObserverOptions): Observer {
     collector,
     releases: () => releases,
     figures() {
-      const { lines, read, gaps } = collector.figures();
-      return { lines, read, gaps, ...tail.figures() };
+      return { ...collector.figures(), ...tail.figures() };
     },
     onLines: (listener) => void lineListeners.push(listener),
     onReleases: (listener) => void releaseListeners.push(listener),

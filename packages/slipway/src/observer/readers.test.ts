@@ -49,6 +49,24 @@ test("what is stored is counted twice, as it is read and as it is stored: a line
   assert.equal(await send(bytes.length), 1);
 });
 
+test("how late the edge's requests are stored is told by their own time", async () => {
+  const warehouse = memoryWarehouse();
+  const sources = new Sources(warehouse);
+  const now = Date.parse("2026-01-05T12:00:09Z");
+  const collector = new Collector({
+    ...{ warehouse, sources, labelsOf: labelsFor, now: () => now },
+    openReader: readersOf(config, warehouse, sources, () => now),
+  });
+  const request = (second: string): string =>
+    `10.0.0.1 - - [05/Jan/2026:12:00:${second} +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8" 0.010 0.009\n`;
+  const bytes = Buffer.from(request("01") + request("05"));
+  const log = { ...podLog({ origin: "edge", container: "access.log" }), framing: "plain" as const };
+  await collector.take([
+    { log, pieces: [{ stream: "osaka/edge/access.log/0/f", start: 0, bytes }], isEnd: false },
+  ]);
+  assert.equal(collector.figures().lagMs, 4000);
+});
+
 /** Of CRI files, with parts, other streams between them, requests and garbage. */
 const line = fc.oneof(
   {

@@ -7,6 +7,7 @@ import type { LineBatch } from "../access/batch.ts";
 import { clearLineBatch, hasNoRoom, newLineBatch } from "../access/parser.ts";
 import type { SourceLabels, StreamKey } from "../access/source.ts";
 import type { Gap, Warehouse } from "../warehouse/warehouse.ts";
+import { Lateness, writtenAt } from "./lateness.ts";
 import {
   LINE_BYTES,
   type LogOrigin,
@@ -49,6 +50,8 @@ export interface CollectorFigures {
   /** Lines that were read for these commits, as the readers count them; as many, or some went nowhere. */
   readonly read: number;
   readonly gaps: number;
+  /** How late lines of the last half minute were stored, where a runtime says when they were written. */
+  readonly lagMs: number;
 }
 
 interface Waiting {
@@ -75,6 +78,9 @@ export class Collector implements Taker {
   /** Of what is in the batch and not committed. */
   #offsets = new Map<string, number>();
   #gaps: Gap[] = [];
+  /** When the newest line of each of its passages was written. */
+  #written: number[] = [];
+  readonly #lateness = new Lateness();
   #lines = 0;
   #linesRead = 0;
   #gapCount = 0;
@@ -100,7 +106,8 @@ export class Collector implements Taker {
   }
 
   figures(): CollectorFigures {
-    return { lines: this.#lines, read: this.#linesRead, gaps: this.#gapCount };
+    const lagMs = this.#lateness.longest(this.#options.now());
+    return { lines: this.#lines, read: this.#linesRead, gaps: this.#gapCount, lagMs };
   }
 
   async #work(): Promise<void> {
@@ -130,7 +137,8 @@ export class Collector implements Taker {
     const bytes =
       pieces.length === 1 ? (pieces[0] as Piece).bytes : Buffer.concat(pieces.map((piece) => piece.bytes));
     let { isEnd } = passage;
-    for (let taken = 0; taken < bytes.length; ) {
+    let taken = 0;
+    while (taken < bytes.length) {
       const position = (pieces[0] as Piece).start + taken;
       const here = open.reader.read(bytes.subarray(taken), position, isEnd, this.#batch);
       taken += here;
@@ -139,6 +147,14 @@ export class Collector implements Taker {
       else if (here === 0 && taken === 0 && bytes.length >= LINE_BYTES && !isEnd) isEnd = true;
       else if (here === 0) break;
     }
+    if (taken > 0) this.#noteWritten(log, bytes.subarray(0, taken));
+  }
+
+  /** The edge's requests say themselves when they were. */
+  #noteWritten({ framing }: LogOrigin, lines: Uint8Array): void {
+    const { ts, length } = this.#batch.access;
+    const at = framing === "cri" ? writtenAt(lines) : length === 0 ? undefined : ts[length - 1];
+    if (at !== undefined) this.#written.push(at);
   }
 
   /** What of the pieces is not stored; undefined when they begin beyond what is, so that bytes between are missing. */
@@ -198,6 +214,7 @@ export class Collector implements Taker {
     this.#lines += lines;
     this.#linesRead += this.#batch.read ?? lines;
     this.#gapCount += this.#gaps.length;
+    for (const at of this.#written) this.#lateness.add(at, this.#options.now());
     this.#options.onLines?.(this.#batch);
     this.#discard();
   }
@@ -206,6 +223,7 @@ export class Collector implements Taker {
     clearLineBatch(this.#batch);
     this.#offsets = new Map();
     this.#gaps = [];
+    this.#written = [];
   }
 
   #standOf(passages: readonly Passage[]): Offsets {

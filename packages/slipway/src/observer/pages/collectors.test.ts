@@ -21,7 +21,7 @@ before(async () => {
   const source = warehouse.sourceOf(sampleLabels());
   const lines = sampleLines(warehouse, { count: 700, source, fromMs: NOON, status: 200, timeMs: 30 });
   await warehouse.commit({ lines, offsets: [] });
-  const figures = () => ({ lines: 700, read: 702, unread: 0, logs: 1, gaps: 0 });
+  const figures = () => ({ lines: 700, read: 702, unread: 0, logs: 1, gaps: 0, lagMs: 0 });
   control = await serveControl(answersOf({ warehouse, figures }), TOKEN);
 });
 after(async () => {

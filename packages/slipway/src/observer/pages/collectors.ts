@@ -115,11 +115,12 @@ function collectorRows(name: string, reach: ReachCollector, clock: Clock): Rows 
           figures: (await asking((client) => client.figures(), LOOK_AT_MOST_MS)) as Figures,
         };
       }
-      const { warehouse, unread, lines, read = lines } = seen.figures; // an earlier collector does not say
+      // An earlier collector does not say all of it.
+      const { warehouse, unread, lines, read = lines, lagMs = 0 } = seen.figures;
       return warehouseRows(
         name,
         { query, figures: () => warehouse },
-        { clock, unread: () => unread, unaccounted: () => read - lines },
+        { clock, unread: () => unread, lagMs: () => lagMs, unaccounted: () => read - lines },
       ).lines();
     },
   };

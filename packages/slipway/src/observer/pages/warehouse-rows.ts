@@ -12,6 +12,8 @@ export function warehouseRows(
     readonly clock: Clock;
     /** Bytes of logs that are written and not stored. */
     readonly unread: () => number;
+    /** How late the newest lines were stored. */
+    readonly lagMs: () => number;
     /** Lines that were read and are not stored as anything; there should be none. */
     readonly unaccounted: () => number;
   },
@@ -38,14 +40,14 @@ export function warehouseRows(
     async lines() {
       const { access, logs, quarantine, newestMs, problem } = warehouse.figures();
       const { probes, lost } = await counts();
-      const behind = options.unread() === 0 || newestMs === undefined ? 0 : clock.now() - newestMs;
+      const waitsMs = options.unread() === 0 || newestMs === undefined ? 0 : clock.now() - newestMs;
       return {
         read: access + logs + quarantine + options.unaccounted(),
         requests: access,
         logs,
         quarantine,
         gaps: lost,
-        lagMs: Math.max(0, Math.round(behind)),
+        lagMs: Math.round(Math.max(options.lagMs(), waitsMs)),
         probes,
         problem,
       };

@@ -23,7 +23,12 @@ let sources: readonly Rows[];
 before(async () => {
   warehouse = await openWarehouse({ folder: undefined });
   sources = [
-    warehouseRows("world", warehouse, { clock: systemClock, unread: () => 0, unaccounted: () => 0 }),
+    warehouseRows("world", warehouse, {
+      clock: systemClock,
+      unread: () => 0,
+      lagMs: () => 620,
+      unaccounted: () => 0,
+    }),
   ];
   const old = warehouse.sourceOf(sampleLabels({ release: 1, commit: "aaa", pod: "web-1" }));
   const fresh = warehouse.sourceOf(
@@ -107,7 +112,7 @@ test("now: by service, release and cluster, without health checks", async () => 
     logs: 2,
     quarantine: 1,
     gaps: 250,
-    lagMs: 0,
+    lagMs: 620,
     probes: 33,
     problem: undefined,
   });
