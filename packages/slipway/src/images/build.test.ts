@@ -290,6 +290,14 @@ test("everything that needs an engine is listed with its line before anything is
   );
 });
 
+test("one ARG may name several, before the first FROM too", async () => {
+  await build({
+    Dockerfile: 'ARG BASE=scratch TEXT="a b"\nFROM $BASE\nARG TEXT OTHER=c\nLABEL t=$TEXT o=$OTHER',
+  });
+  const { Labels } = (await read()).config.config;
+  assert.deepEqual([Labels?.["t"], Labels?.["o"]], ["a b", "c"]);
+});
+
 test("a mistake in a Dockerfile is one error with file and line", async () => {
   const table: [string, string, RegExp][] = [
     ["COPY a b", "Dockerfile:1", /before the first FROM/],
@@ -307,6 +315,13 @@ test("a mistake in a Dockerfile is one error with file and line", async () => {
     ["ARG T\nFROM $T", "Dockerfile:2", /is empty/],
     ["FROM scratch\nADD a.tar.gz /x/", "Dockerfile:2", /would unpack a\.tar\.gz/],
     ["FROM scratch\nCOPY outside /x", "Dockerfile:2", /leads out of the context/],
+    ["FROM --platfrom=linux/amd64 scratch", "Dockerfile:1", /^FROM has no flag --platfrom$/],
+    [
+      "FROM scratch\nHEALTHCHECK --intervall=5s CMD x",
+      "Dockerfile:2",
+      /^HEALTHCHECK has no flag --intervall$/,
+    ],
+    ["FROM scratch\nHEALTHCHECK --retries=two CMD x", "Dockerfile:2", /--retries must be a whole number/],
   ];
   for (const [Dockerfile, where, message] of table) {
     const files = {

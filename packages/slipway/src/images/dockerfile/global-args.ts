@@ -2,7 +2,7 @@
 import { expandAt } from "../build-faults.ts";
 import { hostPlatform, type Platform, parsePlatform, showPlatform } from "../oci.ts";
 import { type Dockerfile, findStage, type Stage } from "./parse.ts";
-import type { Variables } from "./words.ts";
+import { splitWords, type Variables } from "./words.ts";
 
 /** ARG before the first FROM, under the names that Docker gives by itself. */
 export function globalArgsOf(dockerfile: Dockerfile, buildArgs: Variables, target: Platform): Variables {
@@ -10,13 +10,13 @@ export function globalArgsOf(dockerfile: Dockerfile, buildArgs: Variables, targe
     ...platformArgs("TARGET", target),
     ...platformArgs("BUILD", hostPlatform()),
   };
-  for (const instruction of dockerfile.globalArgs) {
-    const equals = instruction.text.indexOf("=");
-    const name = equals < 0 ? instruction.text : instruction.text.slice(0, equals);
-    const given = buildArgs[name];
-    if (given !== undefined) values[name] = given;
-    else if (equals >= 0) {
-      values[name] = expandAt(dockerfile, instruction.line, instruction.text.slice(equals + 1), values);
+  for (const { text, line } of dockerfile.globalArgs) {
+    for (const word of splitWords(text, dockerfile.escapeChar)) {
+      const equals = word.indexOf("=");
+      const name = equals < 0 ? word : word.slice(0, equals);
+      const given = buildArgs[name];
+      if (given !== undefined) values[name] = given;
+      else if (equals >= 0) values[name] = expandAt(dockerfile, line, word.slice(equals + 1), values);
     }
   }
   return values;

@@ -38,7 +38,16 @@ test("a health check that is neither, or waits for what is no duration, is refus
   assert.throws(() => healthcheckOf("curl", () => undefined, fail), {
     message: "HEALTHCHECK is followed by CMD or NONE",
   });
-  assert.throws(() => healthcheckOf("CMD true", () => "soon", fail), {
-    message: '--interval must be a duration like 30s, got "soon"',
-  });
+  for (const duration of ["soon", "5", "5sx", "1m 30s", ""]) {
+    const flag = (name: string) => (name === "interval" ? duration : undefined);
+    assert.throws(() => healthcheckOf("CMD true", flag, fail), {
+      message: `--interval must be a duration like 30s, got "${duration}"`,
+    });
+  }
+  for (const retries of ["two", "1.5", "-1", ""]) {
+    const flag = (name: string) => (name === "retries" ? retries : undefined);
+    assert.throws(() => healthcheckOf("CMD true", flag, fail), {
+      message: `--retries must be a whole number, got "${retries}"`,
+    });
+  }
 });

@@ -35,13 +35,16 @@ export function healthcheckOf(
     if (value === undefined) return undefined;
     const units: Record<string, number> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
     const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)];
-    if (parts.length === 0) throw fail(`--${name} must be a duration like 30s, got "${value}"`);
+    if (parts.length === 0 || parts.map(([part]) => part).join("") !== value)
+      throw fail(`--${name} must be a duration like 30s, got "${value}"`);
     return parts.reduce(
       (sum, [, amount, unit]) => sum + Number(amount) * (units[unit as string] as number),
       0,
     );
   };
   const retries = flag("retries");
+  if (retries !== undefined && !/^\d+$/.test(retries))
+    throw fail(`--retries must be a whole number, got "${retries}"`);
   const facts = {
     Interval: duration("interval"),
     Timeout: duration("timeout"),

@@ -132,6 +132,11 @@ const SUPPORTED = new Set([
 ]);
 
 const COPY_FLAGS = new Set(["from", "chown", "chmod", "link"]);
+/** Of instructions that an engine has no other flags for, either. */
+const FLAGS: Readonly<Record<string, readonly string[]>> = {
+  FROM: ["platform"],
+  HEALTHCHECK: ["interval", "timeout", "start-period", "start-interval", "retries"],
+};
 
 /** Why this instruction needs a build engine; undefined when it does not. */
 function unsupportedReason(instruction: Instruction): string | undefined {
@@ -181,9 +186,9 @@ export function refuseUnsupported(dockerfile: Dockerfile, stages: readonly Stage
 /** An engine would not know it either: a word that is no instruction at all is a mistake of the file. */
 function refuseUnknown({ where }: Dockerfile, stages: readonly Stage[]): void {
   const known = [...SUPPORTED, "FROM", "ONBUILD"];
-  const unknown = stages
-    .flatMap(({ instructions }) => instructions)
-    .find(({ keyword }) => !known.includes(keyword));
+  const instructions = stages.flatMap((stage) => stage.instructions);
+  for (const instruction of instructions) refuseFlags(instruction, where);
+  const unknown = instructions.find(({ keyword }) => !known.includes(keyword));
   if (unknown === undefined) return;
   const near = nearest(unknown.keyword, known);
   throw invalid(
@@ -192,6 +197,15 @@ function refuseUnknown({ where }: Dockerfile, stages: readonly Stage[]): void {
     `unknown instruction ${unknown.keyword}`,
     near === undefined ? `Known: ${known.toSorted().join(", ")}.` : `Did you mean ${near}?`,
   );
+}
+
+function refuseFlags({ keyword, flags, line }: Instruction, where: string): void {
+  const known = FLAGS[keyword];
+  const unknown = known === undefined ? undefined : flags.find(({ name }) => !known.includes(name));
+  if (known === undefined || unknown === undefined) return;
+  const near = nearest(unknown.name, known);
+  const hint = near === undefined ? `Known: --${known.join(", --")}.` : `Did you mean --${near}?`;
+  throw invalid(where, line, `${keyword} has no flag --${unknown.name}`, hint);
 }
 
 // From the syntax tree
@@ -220,6 +234,7 @@ function readFrom(
   index: number,
   where: string,
 ): Stage & { instructions: Instruction[] } {
+  refuseFlags(instruction, where);
   const match = /^(\S+)(?:\s+as\s+(\S+))?$/i.exec(instruction.text);
   if (match === null)
     throw invalid(where, instruction.line, `"FROM ${instruction.text}" is not FROM image [AS name]`);
