@@ -51,7 +51,9 @@ async function nowWith(requests: number): Promise<NowAnswer> {
     `${requests} requests on the page`,
     async () => {
       last = await reader.get<NowAnswer>("/api/now");
-      return requestsOf(last) === requests ? last : undefined;
+      // A page may be a moment behind what has just ended.
+      const isOver = last.release?.outcome !== "in-progress";
+      return isOver && requestsOf(last) === requests ? last : undefined;
     },
     { timeoutMs: 60_000, describe: () => JSON.stringify({ services: last?.services, lines: last?.lines }) },
   );
