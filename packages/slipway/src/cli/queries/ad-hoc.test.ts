@@ -8,7 +8,10 @@ import { adHocQuery } from "./ad-hoc.ts";
 const NOW = Date.parse("2026-11-30T12:00:00Z");
 
 test("what the text names is given a value, and times have one", () => {
-  const query = adHocQuery("duckdb", "SELECT '$no' FROM requests WHERE ts >= $from AND service = $service");
+  const query = adHocQuery(
+    "duckdb",
+    "SELECT '$no', $$no$$, $a$ $no $a$ FROM requests WHERE ts >= $from AND service = $service",
+  );
   assert.deepEqual(resolveParameters(query, { service: "web" }, NOW), {
     from: "2026-11-30T11:00:00.000Z",
     service: "web",

@@ -11,7 +11,7 @@ import {
 
 export function adHocQuery(dialect: Dialect, sql: string): NamedQuery {
   return {
-    ...{ name: "sql", title: "", about: "", file: "sql" },
+    ...{ name: "sql", title: "", about: "", file: "" },
     ...{ chart: undefined, schedule: undefined, threshold: undefined },
     parameters: Object.fromEntries(
       parameterNames(dialect, sql).map((name) => [name, TIMES[name] ?? { type: "text" }]),

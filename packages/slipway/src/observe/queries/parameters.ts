@@ -11,7 +11,7 @@ const ROUND_MS = 1_000;
  * missing or of the wrong kind.
  */
 export function resolveParameters(
-  query: Pick<NamedQuery, "name" | "parameters">,
+  query: Pick<NamedQuery, "name" | "parameters"> & Partial<Pick<NamedQuery, "file">>,
   given: Readonly<Record<string, unknown>>,
   now: number,
 ): QueryParameters {
@@ -20,7 +20,7 @@ export function resolveParameters(
       code: "QUERY_PARAMETER",
       where: `queries/${query.name}/${name}`,
       message,
-      hint: `Parameters: ${Object.keys(query.parameters).join(", ") || "none"}. \`slipway queries show ${query.name}\` tells more.`,
+      hint: `Parameters: ${Object.keys(query.parameters).join(", ") || "none"}. ${where(query)}`,
       exitCode: 2,
     });
   for (const name of Object.keys(given)) {
@@ -35,6 +35,12 @@ export function resolveParameters(
     resolved[name] = read;
   }
   return resolved;
+}
+
+/** Where it says what its parameters are: SQL of somebody's own has no file. */
+function where({ name, file = "" }: { readonly name: string; readonly file?: string }): string {
+  if (file === "") return "Each is given as --param name=value.";
+  return `\`slipway queries show ${name}\` tells more.`;
 }
 
 /** A value as typed on a command line is text. */

@@ -186,9 +186,13 @@ function bodies(
   return found;
 }
 
+/** Strings, `$$strings$$` of DuckDB, quoted names and comments. */
+const NO_CODE =
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--.*$|\/\*[\s\S]*?\*\//gm;
+
 /** Names of parameters in a text, outside of strings and comments. */
 export function parameterNames(dialect: Dialect, sql: string): readonly string[] {
-  const bare = sql.replaceAll(/'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--.*$|\/\*[\s\S]*?\*\//gm, " ");
+  const bare = sql.replaceAll(NO_CODE, " ");
   const pattern = dialect === "duckdb" ? /\$([a-z][a-z0-9_]*)/g : /@([a-z][a-z0-9_]*)/g;
   return [...new Set([...bare.matchAll(pattern)].map((match) => match[1] as string))];
 }
