@@ -62,7 +62,7 @@ export async function takeGroup(
   const signal: Signal = {
     rule,
     key: createHash("sha256").update(groupKey).digest("hex").slice(0, 16),
-    severity: severityOf(commonLabels["severity"]),
+    severity: gravestOf(firing.map((alert) => severityOf(alert.labels["severity"]))),
     service: commonLabels["service"] ?? "",
     cluster: commonLabels["cluster"] ?? "",
     release: releaseOf(commonLabels["release"]),
@@ -101,6 +101,11 @@ function differing(own: Readonly<Record<string, string>>, common: Readonly<Recor
 function severityOf(written: string | undefined): Severity {
   if (written === "critical" || written === "page") return "page";
   return written === "info" || written === "none" ? "info" : "ticket";
+}
+
+/** A warning in the same group does not make the other less. */
+function gravestOf(severities: readonly Severity[]): Severity {
+  return (["page", "ticket"] as const).find((one) => severities.includes(one)) ?? "info";
 }
 
 function releaseOf(written: string | undefined): number | undefined {

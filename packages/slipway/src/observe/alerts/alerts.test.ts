@@ -357,6 +357,23 @@ test("Alertmanager's groups are incidents, with the alerts that fire as facts, a
   assert.equal(new Set(teller.shown.map(({ id }) => id)).size, 1);
 });
 
+test("a group with a critical alert and a warning calls somebody", async () => {
+  const { alerts, clock } = await watching();
+  const { commonLabels, ...mixed } = group("firing", ["web-1", "web-2"]) as {
+    readonly commonLabels: Record<string, string>;
+    readonly alerts: readonly { readonly labels: Record<string, string> }[];
+  };
+  const { severity: _, ...common } = commonLabels;
+  const [critical, other] = mixed.alerts;
+  const warning = { ...other, labels: { ...other?.labels, severity: "warning" } };
+  const send = (all: readonly unknown[]) => {
+    const body = { ...mixed, commonLabels: common, alerts: all };
+    return receiveAlerts(alerts, { authorization: "Bearer s", body }, "s", clock.now());
+  };
+  assert.equal((await send([warning, critical])).status, 200);
+  assert.equal(alerts.standing().alerts[0]?.severity, "page");
+});
+
 test("what Alertmanager never ends is over after a day", async () => {
   const { alerts, clock } = await watching();
   await receiveAlerts(
