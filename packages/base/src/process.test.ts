@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { isProcessAlive, type ProcessIdentity, systemProcesses, thisProcess } from "./process.ts";
+import { isProcessAlive, type ProcessIdentity, parseStat, systemProcesses, thisProcess } from "./process.ts";
 
 const MACHINE = "pid:[4026531836]";
 const CONTAINER = "pid:[4026532501]";
@@ -128,3 +128,18 @@ test("where the system tells start times, a number that was given again is known
   assert.deepEqual(find(self.pid), { startTicks: self.startTicks });
   assert.equal(isProcessAlive({ ...self, startTicks: `${self.startTicks}0` }), false);
 });
+
+/** As Linux writes it, with that state and number of threads. */
+const statOf = (name: string, state: string, threads: number): string =>
+  `8926 (${name}) ${state} 8925 8923 9099 0 -1 4227084 2950 6572 1 0 4 1 3 2 20 0 ${threads} 0 3919126 0 0 18446744073709551615 0 0 0`;
+
+for (const [what, text, hasEnded] of [
+  ["one that sleeps", statOf("node", "S", 11), false],
+  ["one that has ended, and nobody has asked how", statOf("node", "Z", 1), true],
+  ["one of which the kernel has taken down all", statOf("node", "X", 0), true],
+  ["one of which only the first thread has ended", statOf("node", "Z", 2), false],
+  ["one whose name looks like a state", statOf("a) Z 1 (b", "R", 1), false],
+] as const)
+  test(`has ended? ${what}: ${hasEnded}`, () => {
+    assert.deepEqual(parseStat(text), { hasEnded, startTicks: "3919126" });
+  });

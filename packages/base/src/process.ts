@@ -98,18 +98,29 @@ export function startTicksOf(pid: number): string | undefined {
   return stat?.hasEnded === false ? stat.startTicks : undefined;
 }
 
-/** Fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)); the name before them may hold spaces and brackets. */
-function statOf(
-  pid: number,
-): { readonly hasEnded: boolean; readonly startTicks: string | undefined } | undefined {
+function statOf(pid: number): ProcessStat | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return { hasEnded: fields[0] === "Z" || fields[0] === "X", startTicks: fields[19] };
+    return parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch (error) {
     if (systemCode(error) === "ENOENT" || systemCode(error) === "ESRCH") return undefined;
     throw error;
   }
+}
+
+export interface ProcessStat {
+  readonly hasEnded: boolean;
+  readonly startTicks: string | undefined;
+}
+
+/**
+ * Fields 3, 20 and 22 of /proc/PID/stat (proc_pid_stat(5)); the name before them may hold spaces and brackets. A process
+ * whose first thread has ended is a zombie (Z) already while the others still run: the first process of a PID namespace has
+ * ended, and all that is in that with it, when its last thread has.
+ */
+export function parseStat(text: string): ProcessStat {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const isZombie = fields[0] === "Z" || fields[0] === "X";
+  return { hasEnded: isZombie && Number(fields[17]) <= 1, startTicks: fields[19] };
 }
 
 export function bootId(): string | undefined {

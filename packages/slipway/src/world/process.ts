@@ -125,7 +125,10 @@ async function sweep(paths: WorldPaths, { clusters, observer }: WorldState): Pro
   for (const { pid, startTicks } of beside) {
     if (pid === undefined || startTicks === undefined) continue;
     const isGone = (): boolean => startTicksOf(pid) !== startTicks;
-    await until(`process ${pid} to end`, isGone, { timeoutMs: 2000 }).catch(() => signal(pid, "SIGKILL"));
+    await until(`process ${pid} to end`, isGone, { timeoutMs: 2000 }).catch(async () => {
+      signal(pid, "SIGKILL");
+      await until(`process ${pid} to die`, isGone); // and with it the pods that it is the first process of
+    });
   }
   await removeWorld(paths);
 }
