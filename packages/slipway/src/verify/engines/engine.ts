@@ -218,7 +218,13 @@ export type InsideResponse =
 
 export type ReachResult =
   | { readonly isOpen: true; readonly tookMs: number }
-  | { readonly isOpen: false; readonly error: string; readonly tookMs: number };
+  | {
+      readonly isOpen: false;
+      readonly error: string;
+      /** The name has no address, or nobody could say: then `error` is of the name server. */
+      readonly isUnresolved?: true;
+      readonly tookMs: number;
+    };
 
 /** The part of an image's or a container's file system that checks need; `ImageFiles` is one too. */
 export interface ContainerFiles {

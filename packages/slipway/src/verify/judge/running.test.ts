@@ -93,6 +93,12 @@ test("what a body lacks is believed of an error page only when that status is ex
 
 test("only an answer of the network proves that nothing is open", () => {
   const closed = (error: string): ReachResult => ({ isOpen: false, error, tookMs: 1 });
+  const unresolved = (error: string): ReachResult => ({
+    isOpen: false,
+    isUnresolved: true,
+    error,
+    tookMs: 1,
+  });
   const table: readonly [ReachResult, Verdict][] = [
     [{ isOpen: true, tookMs: 1 }, "fail"],
     [closed("ECONNREFUSED"), "pass"],
@@ -100,6 +106,11 @@ test("only an answer of the network proves that nothing is open", () => {
     [closed("EHOSTUNREACH"), "pass"],
     [closed("ENOTFOUND"), "unknown"],
     [closed("EAI_AGAIN"), "unknown"],
+    [unresolved("ENOTFOUND"), "unknown"],
+    // Of the name server, not of what is behind the name.
+    [unresolved("ECONNREFUSED"), "unknown"],
+    [unresolved("ETIMEOUT"), "unknown"],
+    [unresolved("EREFUSED"), "unknown"],
   ];
   for (const [result, verdict] of table)
     is(judgeReach({ expectation: { matcher: "closed" } }, result), verdict, result);

@@ -243,6 +243,8 @@ export function judgeReach(
 ): Judgement {
   if (expectation.matcher === "open") return result.isOpen ? pass() : fail(result.error);
   if (result.isOpen) return fail("a connection was accepted");
+  if (result.isUnresolved === true)
+    return unknown(`no connection was tried, the name has no address: ${result.error}`);
   const isAnswer = /ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNRESET|timed? ?out|refused/i.test(
     result.error,
   );

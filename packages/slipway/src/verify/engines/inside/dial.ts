@@ -80,17 +80,24 @@ export async function reachInside(
 ): Promise<ReachResult> {
   const startedAt = now();
   const tookMs = (): number => Math.round(now() - startedAt);
-  let error = "ENOTFOUND";
+  const unresolved = (error: string): ReachResult => ({
+    isOpen: false,
+    isUnresolved: true,
+    error,
+    tookMs: tookMs(),
+  });
+  let addresses: readonly string[];
   try {
-    for (const ip of await resolve(host, timeoutMs)) {
-      const failure = await knock(ip, port, Math.max(1, timeoutMs - tookMs()));
-      if (failure === undefined) return { isOpen: true, tookMs: tookMs() };
-      error = failure;
-    }
+    addresses = await resolve(host, timeoutMs);
   } catch (thrown) {
-    error = systemCode(thrown) ?? messageOf(thrown);
+    return unresolved(systemCode(thrown) ?? messageOf(thrown));
   }
-  return { isOpen: false, error, tookMs: tookMs() };
+  let error: string | undefined;
+  for (const ip of addresses) {
+    error = await knock(ip, port, Math.max(1, timeoutMs - tookMs()));
+    if (error === undefined) return { isOpen: true, tookMs: tookMs() };
+  }
+  return error === undefined ? unresolved("ENOTFOUND") : { isOpen: false, error, tookMs: tookMs() };
 }
 
 function knock(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
