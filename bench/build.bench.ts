@@ -6,6 +6,7 @@
  *
  * Two trees: a small one, of which a build is little more than the start of a process, and one of ten times the files, which says
  * more about the builder.
+ * A process that stays, as Docker's builder does, is `slipway build --push --watch`: from a change of a file to its image in the registry.
  * The program runs as `npm ci` leaves it, bundled; from the sources, and a Node that does nothing, are measured beside it.
  * Docker is Debian's docker.io with BuildKit, started here for the time of the measurement; without dockerd, or without
  * the right to run it, the peer is not measured and that is said.
@@ -15,6 +16,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { exec, renderTable, seededRandom, writeAtomic } from "../packages/base/src/index.ts";
 import { buildHostBase } from "../packages/slipway/src/images/host/base.ts";
 import { ImageLayout } from "../packages/slipway/src/images/layout.ts";
@@ -63,6 +65,8 @@ const ours: Contestant = {
 };
 /** Before the commit: files of the code's layer are still as old as they were, so only what changed is packed. */
 const edited: Contestant = { ...ours, name: "the same, not committed" };
+/** From the change of a file until the registry has its image. */
+const WATCHING = "slipway build --push --watch, not committed";
 const fromSources: Contestant = { ...ours, name: "the same from its sources", env: { SLIPWAY_SOURCES: "1" } };
 const version: Contestant = { name: "slipway --version", steps: [[slipway, "--version"]], env: ours.env };
 const idle: Contestant = { name: "node -e 0", steps: [[process.execPath, "-e", "0"]], env: {} };
@@ -104,7 +108,9 @@ async function measure(files: number): Promise<Outcome> {
           env: daemon.env,
         };
   const contestants = [ours, ...(theirs === undefined ? [] : [theirs]), fromSources, version, idle];
-  const seconds = new Map([...contestants, edited].map(({ name }) => [name, [] as number[]]));
+  const names = [...contestants.map(({ name }) => name), edited.name, WATCHING];
+  const seconds = new Map(names.map((name) => [name, [] as number[]]));
+  const watching = await startWatching(files);
   for (const contestant of contestants) await run(contestant, project); // the first time everything is made and sent
   const unchanged = await uploadedAgain(project);
   const changed = join(app, "src", "changed.js");
@@ -118,10 +124,10 @@ async function measure(files: number): Promise<Outcome> {
     }
     await writeFile(changed, `module.exports = ${JSON.stringify(`${round}, not committed`)};\n`);
     seconds.get(edited.name)?.push(await run(edited, project));
+    seconds.get(WATCHING)?.push(await watching.change(`module.exports = ${round};\n`));
   }
-  const measured = [...contestants, edited].map(
-    ({ name }): Measured => ({ name, seconds: seconds.get(name) ?? [] }),
-  );
+  await watching.stop();
+  const measured = names.map((name): Measured => ({ name, seconds: seconds.get(name) ?? [] }));
   return { files, measured, peer: theirs?.name, unchanged };
 }
 
@@ -133,6 +139,47 @@ async function run({ steps, env }: Contestant, project: string): Promise<number>
     if (result.exitCode !== 0) throw new Error(`${step.join(" ")}: ${result.stdout}${result.stderr}`);
   }
   return (performance.now() - started) / 1000;
+}
+
+/** In a tree of its own: it would build what the others change. */
+async function startWatching(files: number): Promise<{
+  /** Seconds. */
+  change(text: string): Promise<number>;
+  stop(): Promise<void>;
+}> {
+  const project = join(folder, `watched-${files}`);
+  await makeProject(project, files);
+  const words = ["build", "--push", "--watch", "--json", "--env", "bench", "--allow-dirty"];
+  const child = spawn(slipway, [...words, "--builder", "slipway"], {
+    cwd: project,
+    env: { ...process.env, ...ours.env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  /** Reads up to that line. */
+  const until = async (wanted: RegExp): Promise<void> => {
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done) throw new Error("slipway build --watch ended");
+      if (wanted.test(value)) return;
+    }
+  };
+  await until(/"kind":"waiting"/);
+  return {
+    async change(text) {
+      const started = performance.now();
+      await writeFile(join(project, "app", "src", "changed.js"), text);
+      await until(/"step":"push"/);
+      const took = performance.now() - started;
+      await until(/"kind":"waiting"/);
+      return took / 1000;
+    },
+    stop() {
+      child.kill("SIGTERM");
+      return ended;
+    },
+  };
 }
 
 async function uploadedAgain(project: string): Promise<number> {
@@ -185,7 +232,7 @@ function partOf({ files, measured, peer, unchanged }: Outcome): {
     ...(theirs === undefined || ratio === undefined
       ? []
       : [
-          `ratio ${ratio.toFixed(1)} (goal: at least ${GOAL}), by the fastest rounds ${(Math.min(...theirs) / Math.min(...own)).toFixed(1)}; not committed ${(median(theirs) / uncommitted).toFixed(1)}`,
+          `ratio ${ratio.toFixed(1)} (goal: at least ${GOAL}), by the fastest rounds ${(Math.min(...theirs) / Math.min(...own)).toFixed(1)}; not committed ${(median(theirs) / uncommitted).toFixed(1)}; watching ${(median(theirs) / medianOf(WATCHING)).toFixed(1)}`,
           `the goal allows ${(median(theirs) / GOAL).toFixed(2)} s, of which the start of the command line takes ${medianOf(version.name).toFixed(2)} (a Node that does nothing: ${medianOf(idle.name).toFixed(2)})`,
         ]),
     `an unchanged rebuild uploads ${unchanged} bytes (goal: 0)`,

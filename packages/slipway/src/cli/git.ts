@@ -207,6 +207,12 @@ export function versionTag(version: Version): string {
   return `${version.commit.slice(0, 12)}${version.dirty ? "-dirty" : ""}`;
 }
 
+/** The file in which git notes where HEAD went: a commit, a checkout, a reset. Undefined outside a git repository. */
+export async function headLog(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const path = await ask(root, ["rev-parse", "--git-path", "logs/HEAD"], env);
+  return path === undefined ? undefined : resolve(root, path.trimEnd());
+}
+
 interface Question {
   /** For a shell. */
   readonly line: string;

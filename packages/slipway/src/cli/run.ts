@@ -7,7 +7,13 @@ import { renderError, SlipwayError, systemClock, systemRandom } from "@slipway/b
 import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { asked } from "./asked.ts";
-import { type CliContext, type CommandDeclaration, type CommandInput, commonOptions } from "./command.ts";
+import {
+  type CliContext,
+  type CommandDeclaration,
+  type CommandInput,
+  commonOptions,
+  isSet,
+} from "./command.ts";
 import { inSources } from "./own-places.ts";
 import { explainRefusal } from "./refusals.ts";
 
@@ -17,8 +23,8 @@ export async function runCommandLine(
   groups: Readonly<Record<string, string>>,
 ): Promise<void> {
   const words = asked(process.argv.slice(2), { commands, groups });
-  let running: CommandDeclaration | undefined;
-  const interrupt = listenForInterrupts(() => running);
+  let word: string | undefined = FINISHING;
+  const interrupt = listenForInterrupts(() => word);
   process.stderr.on("error", () => {}); // nobody is left to read it
   process.on("uncaughtExceptionMonitor", (error) => {
     if (error.stack !== undefined) error.stack = inSources(error.stack); // Node prints it next
@@ -57,7 +63,7 @@ export async function runCommandLine(
       program.command(group).summary(summary).description(summary).helpCommand(false).exitOverride();
   for (const [path, declaration] of made) {
     add(program, path.split(" "), declaration, async (input) => {
-      running = declaration;
+      word = wordOfInterrupt(declaration, input);
       output.mayEndEarly(declaration.onlyPrints === true);
       process.exitCode = await declaration.run(context, input);
     });
@@ -67,14 +73,20 @@ export async function runCommandLine(
   process.stdout.write("", () => process.exit());
 }
 
-/** `running`: of what only prints there is no step to finish, it ends. */
-function listenForInterrupts(running: () => CommandDeclaration | undefined): AbortSignal {
+/** What a command says to Ctrl-C. Of what only prints there is no step to finish: it ends. */
+function wordOfInterrupt(declaration: CommandDeclaration, input: CommandInput): string | undefined {
+  if (declaration.onlyPrints) return undefined;
+  return declaration.runsUntilStopped || isSet(input, "watch") ? "stopping" : FINISHING;
+}
+
+const FINISHING = "interrupted; finishing the step";
+
+function listenForInterrupts(word: () => string | undefined): AbortSignal {
   const interrupt = new AbortController();
   process.on("SIGINT", () => {
     if (interrupt.signal.aborted) process.exit(130); // the second Ctrl-C means it
-    const { onlyPrints, runsUntilStopped } = running() ?? {};
-    const what = runsUntilStopped ? "stopping" : "interrupted; finishing the step";
-    if (!onlyPrints) process.stderr.write(`\n${what} (press Ctrl-C again to stop at once)\n`);
+    const said = word();
+    if (said !== undefined) process.stderr.write(`\n${said} (press Ctrl-C again to stop at once)\n`);
     interrupt.abort(new SlipwayError({ code: "INTERRUPTED", message: "interrupted", exitCode: 130 }));
   });
   // A terminal that closes (SIGHUP) takes its text with it, not the release's record.

@@ -84,9 +84,11 @@ export const command: CommandDeclaration = {
       });
     };
     if (!isSet(input, "watch")) return run();
-    const { watchAndRun } = await import("./verify-watch.ts");
+    const { runOnChange } = await import("./run-on-change.ts");
     const project = await openProject(context, input);
-    return watchAndRun(context, [...project.config.verify, ...structureTests, buildRecordPath(project)], run);
+    const paths = [...project.config.verify, ...structureTests, buildRecordPath(project)];
+    const watched = paths.map((path) => ({ path: resolve(context.cwd, path) }));
+    return runOnChange(context, outputOf(context, isSet(input, "json")), watched, run);
   },
 };
 

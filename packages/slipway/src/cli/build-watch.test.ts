@@ -1,0 +1,118 @@
+/** `slipway build --watch` as a person runs it, with a real git repository. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { exec, until } from "@slipway/base";
+
+const repository = join(import.meta.dirname, "../../../..");
+const bin = join(import.meta.dirname, "../../bin/slipway");
+const PATIENT_MS = 60_000;
+let folder: string;
+
+const CONFIG = `import { defineConfig, local } from "slipway";
+export default defineConfig({
+  name: "hello",
+  images: { web: { context: "web" } },
+  manifests: ["k8s/"],
+  environments: { local: { clusters: { tokyo: local() } } },
+});
+`;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-build-watch-"));
+  for (const name of ["web/src", "k8s"]) await mkdir(join(folder, name), { recursive: true });
+  await symlink(join(repository, "node_modules"), join(folder, "node_modules"));
+  await write("slipway.config.ts", CONFIG);
+  await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
+  await write("web/src/a.txt", "a\n");
+  await write("web/.dockerignore", "*.log\n");
+  await write(".gitignore", "node_modules\n.slipway\n");
+  await git("init", "-q");
+  await commit();
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const write = (path: string, text: string) => writeFile(join(folder, path), text);
+const git = (...words: readonly string[]) =>
+  exec(["git", "-c", "user.name=you", "-c", "user.email=you@localhost", ...words], { cwd: folder });
+async function commit(): Promise<void> {
+  await git("add", "-A");
+  const { exitCode, stderr } = await git("commit", "-q", "-m", "next");
+  assert.equal(exitCode, 0, stderr);
+}
+
+interface Watching {
+  readonly child: ChildProcess;
+  /** Waits for a build of another image than that, and returns its digest: what one change writes may be built in two steps. */
+  built(what: string, other?: string): Promise<string>;
+  error(what: string, wanted: RegExp): Promise<void>;
+}
+
+function watching(): Watching {
+  const child = spawn(bin, ["build", "--watch", "--json", "--builder", "slipway"], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [out, err] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    err += text;
+  });
+  const patience = { timeoutMs: PATIENT_MS, describe: () => out + err };
+  /** Lines up to the next time that it waits; each is given once. */
+  const round = async (what: string): Promise<readonly Record<string, unknown>[]> => {
+    await until(what, () => out.includes('{"kind":"waiting"}\n'), patience);
+    const end = out.indexOf('{"kind":"waiting"}\n');
+    const lines = out.slice(0, end).split("\n").filter(Boolean);
+    out = out.slice(end + '{"kind":"waiting"}\n'.length);
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+  return {
+    child,
+    async built(what, other) {
+      for (;;) {
+        const found = (await round(what)).find(({ kind }) => kind === "built");
+        if (found !== undefined && found["digest"] !== other) return found["digest"] as string;
+      }
+    },
+    async error(what, wanted) {
+      await until(what, () => wanted.test(err), patience);
+      err = "";
+    },
+  };
+}
+
+test("a change of the sources is built, a mistake waits for the next change, a commit dates it, and Ctrl-C ends it", async () => {
+  const running = watching();
+  try {
+    const first = await running.built("the first build");
+    await write("web/debug.log", "no part of the image\n");
+    await write("web/src/a.txt", "b\n");
+    const second = await running.built("a changed file", first);
+    await write("web/Dockerfile", "FROM scratch\nCOPY sauce /src/\n");
+    await running.error("a mistake", /Dockerfile:2.*sauce/s);
+    await mkdir(join(folder, "web/sauce"));
+    await write("web/sauce/a.txt", "c\n");
+    const third = await running.built("what was missing", second);
+    await commit();
+    await running.built("a commit, as old as which its layers are", third);
+    running.child.kill("SIGINT");
+    await running.error("its word", /^stopping /m);
+    assert.deepEqual(await once(running.child, "exit"), [130, null]);
+  } finally {
+    running.child.kill("SIGKILL");
+  }
+});
+
+test("an image that a command makes cannot be watched", async () => {
+  await write("slipway.config.ts", CONFIG.replace('{ context: "web" }', '{ command: ["make", "image"] }'));
+  const { exitCode, stderr } = await exec([bin, "build", "--watch"], { cwd: folder });
+  assert.equal(exitCode, 2);
+  assert.match(stderr, /images\/web: is made by a command, and what that reads is not known/);
+});

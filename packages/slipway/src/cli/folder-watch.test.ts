@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { after, before, test } from "node:test";
+import { until } from "@slipway/base";
+import { FolderWatch, type Watched } from "./folder-watch.ts";
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-folder-watch-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const at = (path: string): string => join(folder, path);
+const write = (path: string, text = "x"): Promise<void> => writeFile(at(path), text);
+
+/** `work` with what is watched: a way to wait for the next change, and all that was heard so far, relative to the folder. */
+async function watching(
+  watched: readonly Watched[],
+  work: (
+    hears: (what: string, change: () => Promise<unknown>) => Promise<void>,
+    heard: readonly string[],
+  ) => Promise<void>,
+): Promise<void> {
+  const heard: string[] = [];
+  const watch = new FolderWatch(watched, (path) => heard.push(relative(folder, path)));
+  const hears = async (what: string, change: () => Promise<unknown>): Promise<void> => {
+    const before = heard.length;
+    await change();
+    await until(what, () => heard.length > before);
+  };
+  try {
+    await work(hears, heard);
+  } finally {
+    watch.close();
+  }
+}
+
+test("files that come, change and go are told of, in new folders too, and in one that replaced another", async () => {
+  await mkdir(at("web/src"), { recursive: true });
+  await watching([{ path: at("web") }], async (hears) => {
+    await hears("a new file", () => write("web/a"));
+    await hears("a change", () => write("web/a", "y"));
+    await hears("a change below", () => write("web/src/b"));
+    await hears("a new folder", () => mkdir(at("web/new/deep"), { recursive: true }));
+    await hears("a file in the new folder", () => write("web/new/deep/c"));
+    await mkdir(at("web2/inner"), { recursive: true });
+    await hears("a folder that comes from elsewhere", () => rename(at("web2"), at("web/moved")));
+    await hears("a file below it", () => write("web/moved/inner/d"));
+    await hears("a folder that goes", () => rm(at("web/new"), { recursive: true }));
+    await hears("the same name again", () => mkdir(at("web/new")));
+    await hears("a file in that", () => write("web/new/e"));
+    await hears("a file that goes", () => rm(at("web/a")));
+  });
+});
+
+test("what does not count is not told of: git's and Slipway's folders, and what is out", async () => {
+  for (const name of ["shop/.git", "shop/.slipway", "shop/logs", "shop/src"])
+    await mkdir(at(name), { recursive: true });
+  const isOut = (path: string): boolean => /^logs(\/|$)|\.log$/.test(path);
+  await watching([{ path: at("shop"), isOut }], async (hears, heard) => {
+    for (const name of [".git/index", ".slipway/state", "logs/a", "debug.log"]) await write(`shop/${name}`);
+    // The system tells in the order in which it happened.
+    await hears("what counts", () => write("shop/src/a"));
+    assert.deepEqual([...new Set(heard)], ["shop/src/a"]);
+  });
+});
+
+test("of a file its neighbours do not count, and it may be replaced, or come later", async () => {
+  await mkdir(at("conf"));
+  await write("conf/a.ts");
+  await watching([{ path: at("conf/a.ts") }, { path: at("conf/later.ts") }], async (hears, heard) => {
+    await hears("a change", () => write("conf/a.ts", "y"));
+    await write("conf/next");
+    await hears("another in its place", () => rename(at("conf/next"), at("conf/a.ts")));
+    await hears("a change of that", () => write("conf/a.ts", "z"));
+    await hears("one that comes", () => write("conf/later.ts"));
+    assert.deepEqual([...new Set(heard)], ["conf/a.ts", "conf/later.ts"]);
+  });
+});
+
+test("what is watched may come with the folder that it is in, go with it, and come back", async () => {
+  const root = at("later/own");
+  await watching([{ path: root }, { path: at("later/a.ts") }], async (hears) => {
+    for (const round of ["first", "second"]) {
+      await hears(`the folder, ${round}`, () => mkdir(root, { recursive: true }));
+      await hears(`a file in it, ${round}`, () => write("later/own/web.ts", round));
+      await hears(`a file beside it, ${round}`, () => write("later/a.ts", round));
+      await hears(`the end, ${round}`, () => rm(at("later"), { recursive: true }));
+    }
+  });
+});
