@@ -120,6 +120,8 @@ export interface CommandResource {
   readonly stdin: string | undefined;
   /** Milliseconds after which it is killed. */
   readonly timeoutMs: number;
+  /** What it should exit with; else what it does not say proves nothing. */
+  readonly exitCode: number;
   /** A container of its own. */
   readonly isIsolated: boolean;
   /** Run by the image's ENTRYPOINT, as `docker run IMAGE ARGV…` does. */

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type {
+  CommandExpectation,
   ContainerExpectation,
   HttpExpectation,
   Judgement,
@@ -11,10 +12,18 @@ import type {
   ProcessExpectation,
   Verdict,
 } from "../check.ts";
-import type { ContainerProcess, ContainerState, InsideResponse, ReachResult } from "../engines/engine.ts";
+import type {
+  ContainerProcess,
+  ContainerState,
+  ExecResult,
+  InsideResponse,
+  ReachResult,
+} from "../engines/engine.ts";
 import { aState } from "../engines/testing.ts";
+import type { TextMatch } from "../text-match.ts";
 import { judgeCertificate } from "./certificate.ts";
 import {
+  judgeCommand,
   judgeHttp,
   judgeLog,
   judgePort,
@@ -88,6 +97,44 @@ test("what a body lacks is believed of an error page only when that status is ex
       expectation: { matcher: "body", match, isWanted: false },
     } as const;
     is(judgeHttp(check, answer({ status, body: "oops" }), NOW), verdict, [status, isStatusStated]);
+  }
+});
+
+test("what a command does not say counts when it ends as it should", () => {
+  const ran = (exitCode: number, stdout: string): ExecResult => ({
+    exitCode,
+    stdout,
+    stderr: "",
+    tookMs: 1,
+    hasTimedOut: false,
+  });
+  const text = (match: TextMatch, isWanted: boolean): CommandExpectation => ({
+    matcher: "text",
+    stream: "stdout",
+    match,
+    isWanted,
+  });
+  const lacks = text({ is: "containing", text: "root" }, false);
+  const says = text({ is: "containing", text: "root" }, true);
+  const empty = text({ is: "empty" }, true);
+  // [what is expected, what it should exit with, what it did, the verdict]
+  const table: readonly (readonly [CommandExpectation, number, ExecResult, Verdict])[] = [
+    [lacks, 0, ran(0, "app"), "pass"],
+    [lacks, 0, ran(0, "root"), "fail"],
+    [lacks, 0, ran(127, ""), "fail"],
+    [lacks, 3, ran(3, ""), "pass"],
+    [lacks, 3, ran(0, ""), "fail"],
+    [says, 0, ran(2, "root"), "pass"],
+    [says, 0, ran(2, "app"), "fail"],
+    [empty, 0, ran(0, ""), "pass"],
+    [empty, 0, ran(126, ""), "fail"],
+    [empty, 1, ran(1, ""), "pass"],
+  ];
+  for (const [expectation, exitCode, result, verdict] of table) {
+    is(judgeCommand({ resource: { timeoutMs: 1, exitCode }, expectation }, result), verdict, [
+      expectation,
+      result,
+    ]);
   }
 });
 

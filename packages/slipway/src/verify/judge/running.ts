@@ -24,10 +24,12 @@ import { type Accounts, idOfUser } from "./accounts.ts";
 import { judgeValidity } from "./certificate.ts";
 import { firstLine } from "./files.ts";
 
-export function judgeCommand(
-  { resource, expectation }: Pick<CheckOf<"command">, "resource" | "expectation">,
-  result: ExecResult,
-): Judgement {
+export interface JudgedCommand {
+  readonly resource: Pick<CheckOf<"command">["resource"], "timeoutMs" | "exitCode">;
+  readonly expectation: CheckOf<"command">["expectation"];
+}
+
+export function judgeCommand({ resource, expectation }: JudgedCommand, result: ExecResult): Judgement {
   if (result.hasTimedOut) return fail(`it was killed after ${resource.timeoutMs} ms`, lastLine(result));
   switch (expectation.matcher) {
     case "exits":
@@ -35,10 +37,15 @@ export function judgeCommand(
         ? pass()
         : fail(`exit ${result.exitCode}`, lastLine(result));
     case "text": {
-      const text = result[expectation.stream];
-      return expectation.isWanted
-        ? judgeText(expectation.stream, text, expectation.match)
-        : judgeLacks(expectation.stream, text, expectation.match);
+      const { stream, match, isWanted } = expectation;
+      const judgement = isWanted
+        ? judgeText(stream, result[stream], match)
+        : judgeLacks(stream, result[stream], match);
+      // One that went wrong, or was not found, had no time to say what it should not.
+      const isSilence = !isWanted || match.is === "empty";
+      return judgement.verdict === "pass" && isSilence && result.exitCode !== resource.exitCode
+        ? fail(`exit ${result.exitCode}`, lastLine(result))
+        : judgement;
     }
     case "json":
       return judgeJson("stdout", result.stdout, expectation.document);

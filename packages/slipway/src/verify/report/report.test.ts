@@ -23,6 +23,7 @@ const command = {
   workingDir: undefined,
   stdin: undefined,
   timeoutMs: 30_000,
+  exitCode: 0,
   isIsolated: false,
   hasEntrypoint: false,
   setup: [],

@@ -112,6 +112,17 @@ test("a word that is given the wrong kind of thing is a mistake, and not a check
   }
 });
 
+test("a command knows what it should exit with, whichever of its checks are asked", () => {
+  const checks = collectNow(() => {
+    describeImage("web", (t) => {
+      t.command("a").stdoutLacks("x");
+      t.command("b").stdoutLacks("x").exits(3);
+    });
+  });
+  const codes = checks.map(({ kind, resource }) => kind === "command" && resource.exitCode);
+  assert.deepEqual(codes, [0, 0, 3, 3, 3]);
+});
+
 test("ids of users, and numbers as values of variables and labels, are what they are written as", () => {
   const checks = collectNow(() => {
     describeImage("web", { env: { PORT: anything(8080) }, user: anything(1000) }, (t) => {

@@ -58,6 +58,7 @@ export function commandResource(command: string | readonly string[], given: Comm
     workingDir: ifGiven(text, "workdir", workdir),
     stdin: ifGiven(text, "stdin", stdin),
     timeoutMs: timeout === undefined ? 30_000 : parseTime(timeout),
+    exitCode: 0,
     isIsolated: flag("isolated", isolated),
     hasEntrypoint: entrypoint === "keep",
     setup: [],
@@ -109,6 +110,7 @@ export class CommandExpectations extends Expectations<"command"> {
   }
 
   #exits(code: number, isImplied: boolean): this {
+    this.#resource.exitCode = code;
     return this.expect(`exits ${code}`, { matcher: "exits", code, isImplied });
   }
   #text(stream: Stream, expected: unknown, isWanted: boolean): this {

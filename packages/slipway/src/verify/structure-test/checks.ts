@@ -88,6 +88,7 @@ function commands(test: StructureTest, add: Add): void {
       workingDir: undefined,
       stdin: undefined,
       timeoutMs: 60_000,
+      exitCode: one.exitCode ?? 0,
       isIsolated: true,
       hasEntrypoint: false,
       setup: one.setup ?? [],
