@@ -78,7 +78,7 @@ describe("nginx in front of two backends", {
         method: "GET",
         headers: {},
         body: undefined,
-        timeoutMs: 10_000,
+        timeoutMs: 30_000,
         isInsecure: false,
       });
       assert.ok(!isUnseen(response) && "status" in response, JSON.stringify(response));

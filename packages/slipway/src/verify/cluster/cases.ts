@@ -25,7 +25,7 @@ const get = (url: string) => ({
   method: "GET",
   headers: {},
   body: undefined,
-  timeoutMs: 5000,
+  timeoutMs: 30_000,
   isInsecure: false,
 });
 

@@ -114,17 +114,22 @@ export function readyCases({ engine, service }: ReadyCases): void {
     );
   });
 
-  test("what does not come in time says what was nearest", () =>
-    up(
-      [service("web", { command: ["httpd", "-f", "-p", "8080", "-h", "/www"] })],
-      { web: ready.all([ready.http("/none", { port: 8080 })], { deadline: "1s" }) },
-      (_project, result) => {
-        const start = "late: web is not ready after 1.0 s: waiting for a status below 400 from";
-        const text = failureOf(result);
-        assert.equal(text.slice(0, start.length), start);
-        assert.match(text, /GET http:\/\/127\.0\.0\.1:8080\/none \(status 404, body /);
-      },
-    ));
+  test("what does not come in time says what was nearest", async () => {
+    let text = "";
+    // Where the machine is so busy that nothing has been answered in time, it has more time.
+    for (const deadline of ["1s", "30s"]) {
+      await up(
+        [service("web", { command: ["httpd", "-f", "-p", "8080", "-h", "/www"] })],
+        { web: ready.all([ready.http("/none", { port: 8080 })], { deadline }) },
+        (_project, result) => {
+          text = failureOf(result);
+        },
+      );
+      assert.match(text, /^late: web is not ready after (1|30)\.0 s: waiting for a status below 400 from/);
+      if (text.includes("status 404")) break;
+    }
+    assert.match(text, /GET http:\/\/127\.0\.0\.1:8080\/none \(status 404, body /);
+  });
 
   test("a healthcheck that is not there cannot be waited for", () =>
     up([service("web")], { web: ready.health() }, (_project, result) =>

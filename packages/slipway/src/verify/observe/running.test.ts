@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { SlipwayError, systemClock, until } from "@slipway/base";
+import { type Clock, SlipwayError, systemClock, until } from "@slipway/base";
 import { buildImages } from "../../images/build.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import { ImageLayout } from "../../images/layout.ts";
@@ -29,6 +29,8 @@ import { testingEngine } from "./testing-engine.ts";
 let folder: string;
 let images: readonly BuiltImage[];
 let port: number;
+/** Of this process alone: on 127.0.0.1 somebody else's connection may come by the port before the server does. */
+const HOST = `127.1.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 
 const SERVER = `const http = require("node:http");
 console.log("starting with " + process.env.DB_PASSWORD);
@@ -37,7 +39,7 @@ setTimeout(() => http.createServer((req, res) => {
   if (req.url === "/bad") { console.error("connect ECONNREFUSED 127.0.0.1:1"); res.writeHead(502); return res.end("bad gateway"); }
   res.setHeader("content-type", "application/json");
   res.end(JSON.stringify({ service: "web", items: [1, 2] }));
-}).listen(Number(process.env.PORT), "127.0.0.1", () => console.log("listening")), 120);
+}).listen(Number(process.env.PORT), process.env.HOST, () => console.log("listening")), 120);
 if (process.env.DEAF) process.on("SIGTERM", () => {});
 `;
 
@@ -64,7 +66,7 @@ before(async () => {
     isLocal: true,
     allowHostBases: [],
   });
-  const free = createServer().listen(0, "127.0.0.1");
+  const free = createServer().listen(0, HOST);
   await new Promise((resolve) => free.on("listening", resolve));
   port = (free.address() as { port: number }).port;
   free.close();
@@ -74,8 +76,24 @@ after(() => rm(folder, { recursive: true, force: true }));
 const serve = (env: Record<string, string> = {}): ImageOptions => ({
   entrypoint: [process.execPath],
   command: [join(folder, "server.cjs")],
-  env: { PORT: String(port), ...env },
+  env: { HOST, PORT: String(port), ...env },
 });
+
+/** Its time passes while somebody waits: on a busy machine, where a look takes long, there are as many looks. */
+function clockOfWaits(): Clock {
+  let now = 0;
+  return {
+    now: () => systemClock.now(),
+    monotonic: () => now,
+    sleep: async (ms, signal) => {
+      await systemClock.sleep(ms, signal);
+      now += ms;
+    },
+  };
+}
+
+/** Its containers have started when the server listens. */
+const listeningEngine = () => testingEngine(systemClock, { startedWhen: "listening" });
 
 async function decide(
   options: ImageOptions,
@@ -84,7 +102,7 @@ async function decide(
   engine = testingEngine(systemClock),
 ): Promise<{ readonly results: readonly CheckResult[]; readonly engine: ReturnType<typeof testingEngine> }> {
   const checks = withoutImplied(await collect(() => describeImage("web", options, body)));
-  const run = { images, root: folder, clock: systemClock, engine: () => Promise.resolve(engine), ...over };
+  const run = { images, root: folder, clock: clockOfWaits(), engine: () => Promise.resolve(engine), ...over };
   const results = await decideChecks(checks, run);
   assert.equal(engine.made, engine.removed, "everything that was made is removed");
   return { results, engine };
@@ -107,7 +125,7 @@ async function allPass(
 
 test("what a server does is seen without a single exec, and only one container is started for all checks", async () => {
   const engine = await allPass(serve(), (t) => {
-    t.port(port).listening().listening("127.0.0.1");
+    t.port(port).listening().listening(HOST);
     t.port(1).notListening();
     t.ports.onlyListening([port]);
     t.process(1)
@@ -118,18 +136,18 @@ test("what a server does is seen without a single exec, and only one container i
       .running()
       .user(String(process.getuid?.() ?? 0));
     t.process("nginx").notRunning();
-    t.http(`http://127.0.0.1:${port}/`)
+    t.http(`http://${HOST}:${port}/`)
       .status(200)
       .json("items[1]", 2)
       .header("content-type", /json/)
       .bodyLacks("secret");
-    t.http(`http://127.0.0.1:${port}/old`).redirects("/new");
+    t.http(`http://${HOST}:${port}/old`).redirects("/new");
     t.log.contains("listening").count("listening", 1);
     t.log.stderr.lacks("error");
     t.dns("localhost").resolves("127.0.0.1");
-    t.reach("127.0.0.1", port).open();
+    t.reach(HOST, port).open();
     t.reach("127.0.0.1", 1).closed();
-    t.container.running().restarts(0).notOomKilled().stopsWithin("5s");
+    t.container.running().restarts(0).notOomKilled().stopsWithin("60s");
   });
   assert.deepEqual([engine.made, engine.execs], [1, 0]);
 });
@@ -164,7 +182,7 @@ test("where the engine shows no sockets or processes, one exec reads both for al
   const { results } = await decide(
     serve(),
     (t) => {
-      t.http(`http://127.0.0.1:${port}/`).status(200);
+      t.http(`http://${HOST}:${port}/`).status(200);
       t.port(port).listening();
       t.process("node").running();
     },
@@ -179,7 +197,7 @@ test("where the engine shows no sockets or processes, one exec reads both for al
 });
 
 test("each wrong expectation fails with what was seen and how long it was tried", async () => {
-  const { results } = await decide(serve(), (t) => {
+  const wrong = (t: ImageTarget): void => {
     const w = t.within("600ms");
     w.port(port).notListening();
     w.port(1).listening();
@@ -187,18 +205,19 @@ test("each wrong expectation fails with what was seen and how long it was tried"
     w.process("node").notRunning();
     w.log.lacks("listening");
     w.log.contains("listenning on");
-    w.reach("127.0.0.1", port).closed();
+    w.reach(HOST, port).closed();
     w.reach("no-such-host.invalid", 80).closed();
     w.container.exitCode(0);
     w.container.healthy();
-    w.http(`http://127.0.0.1:${port}/`).body(/"service":"shop"/);
-  });
+    w.http(`http://${HOST}:${port}/`).body(/"service":"shop"/);
+  };
+  const { results } = await decide(serve(), wrong, {}, listeningEngine());
   assert.deepEqual(
     results.map(({ verdict }) => verdict),
     ["fail", "fail", "fail", "fail", "fail", "fail", "fail", "unknown", "fail", "unknown", "fail"],
     verdicts(results).join("\n"),
   );
-  assert.match(results[1]?.evidence ?? "", new RegExp(`listening: 127\\.0\\.0\\.1:${port}`));
+  assert.match(results[1]?.evidence ?? "", new RegExp(`listening: ${HOST.replaceAll(".", "\\.")}:${port}`));
   assert.ok((results[1]?.attempts ?? 0) > 1 && (results[1]?.durationMs ?? 0) > 300);
   assert.match(results[5]?.closest ?? "", /^listening {2}\(log line 2 of 2\)$/);
 });
@@ -215,7 +234,7 @@ test("a first process that ignores its stop signal is told from one that does no
 test("a container that ends says so at once: what should be there fails, what should not is unknown, with its last lines", async () => {
   const options = { entrypoint: ["/bin/sh", "-c"], command: ["echo cannot open the database >&2; exit 3"] };
   const { results } = await decide(options, (t) => {
-    t.port(80).listening();
+    t.within("20m").port(80).listening(); // who waited for that would not come to an end
     t.port(22).notListening();
     t.process("nginx").notRunning();
     t.container.exitCode(3);
@@ -225,7 +244,6 @@ test("a container that ends says so at once: what should be there fails, what sh
     ["fail", "unknown", "unknown", "pass"],
   );
   assert.deepEqual(results[0]?.why, ["web exited 3; its last lines: cannot open the database"]);
-  assert.ok(results.every(({ durationMs }) => durationMs < 5_000));
 });
 
 test("what failed early proves nothing by its log, what ended well or as expected does", async () => {
@@ -267,9 +285,8 @@ test("a container that cannot be started fails what should be there, and nothing
 });
 
 test("a 502 is explained by the front's own log", async () => {
-  const { results } = await decide(serve(), (t) =>
-    t.within("2s").http(`http://127.0.0.1:${port}/bad`).status(200),
-  );
+  const bad = (t: ImageTarget) => t.within("2s").http(`http://${HOST}:${port}/bad`).status(200);
+  const { results } = await decide(serve(), bad, {}, listeningEngine());
   assert.deepEqual(results[0]?.why, ["web's log: connect ECONNREFUSED 127.0.0.1:1"]);
 });
 
@@ -277,7 +294,7 @@ test("commands run once each, in order, in one container; isolated ones in their
   const file = join(folder, "counted");
   const engine = await allPass(serve(), (t) => {
     t.command(`echo one >> ${file}; cat ${file}`).stdout("one\n");
-    t.command(["cat", file]).stdout(["one", /^o/]).stderr(empty()).maxTime("5s");
+    t.command(["cat", file]).stdout(["one", /^o/]).stderr(empty()).maxTime("25s");
     t.command("echo oops >&2; exit 4").exits(4).stderr(/oops/).stdout(empty()).stderrLacks("fine");
     t.command(["cat"], { stdin: "given" }).stdout("given");
     t.command("echo $GREETING; pwd", { env: { GREETING: "hi" }, workdir: "/tmp" }).stdout("hi\n/tmp");
@@ -314,10 +331,11 @@ test("an image whose own command ends at once is still asked, in a container tha
 });
 
 test("secrets are replaced by value in everything that is shown", async () => {
-  const { results } = await decide(serve({ DB_PASSWORD: "hunter2hunter2" }), (t) => {
+  const shown = (t: ImageTarget): void => {
     t.within("300ms").log.contains("starting with nothing");
     t.command("echo $DB_PASSWORD; exit 1", { env: { DB_PASSWORD: "another-secret" } });
-  });
+  };
+  const { results } = await decide(serve({ DB_PASSWORD: "hunter2hunter2" }), shown, {}, listeningEngine());
   assert.deepEqual(
     results.map(({ verdict }) => verdict),
     ["fail", "fail"],
@@ -406,7 +424,7 @@ test("services of a stack are asked together, and commands until they hold", asy
     });
   };
   const results = await run((t) => {
-    t.in("front").http(`http://127.0.0.1:${port}/`).status(200);
+    t.in("front").http(`http://${HOST}:${port}/`).status(200);
     t.in("front").command(`test -e ${folder}/late || { touch ${folder}/late; exit 1; }`);
     t.in("front").log.lacks("[emerg]");
   });
@@ -451,7 +469,7 @@ const serviceTemplate = () =>
     image: images[0] as BuiltImage,
     entrypoint: [process.execPath],
     command: [join(folder, "server.cjs")],
-    environment: { PORT: String(port) },
+    environment: { HOST, PORT: String(port) },
   });
 
 test("an interrupted run removes what it started and ends at once", async () => {

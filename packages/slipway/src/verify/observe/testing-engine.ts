@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { connect } from "node:net";
-import { type Clock, SlipwayError } from "@slipway/base";
+import { type Clock, SlipwayError, until } from "@slipway/base";
 import type {
   Container,
   ContainerProcess,
@@ -32,10 +32,14 @@ export interface TestingEngine extends Engine {
   readonly execs: number;
 }
 
-export function testingEngine(
-  clock: Clock,
-  options: { /** What the engine cannot show. */ readonly blind?: readonly ("sockets" | "processes")[] } = {},
-): TestingEngine {
+export interface TestingOptions {
+  /** What the engine cannot show. */
+  readonly blind?: readonly ("sockets" | "processes")[];
+  /** What a container's log has when its start is over; undefined: it is over when the process is there. */
+  readonly startedWhen?: string;
+}
+
+export function testingEngine(clock: Clock, options: TestingOptions = {}): TestingEngine {
   const counts = { made: 0, removed: 0 };
   const containers: MachineContainer[] = [];
   return {
@@ -52,7 +56,7 @@ export function testingEngine(
     },
     createProject(spec) {
       counts.made += 1;
-      const own = spec.services.map((service) => new MachineContainer(service, clock, options.blind ?? []));
+      const own = spec.services.map((service) => new MachineContainer(service, clock, options));
       containers.push(...own);
       return Promise.resolve(new MachineProject(spec, own, () => (counts.removed += 1)));
     },
@@ -88,19 +92,26 @@ class MachineContainer implements Container {
   readonly service: ServiceSpec;
   readonly #clock: Clock;
   readonly #blind: readonly string[];
+  readonly #startedWhen: string;
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #stdout = "";
   #stderr = "";
   execs = 0;
 
-  constructor(service: ServiceSpec, clock: Clock, blind: readonly string[]) {
+  constructor(service: ServiceSpec, clock: Clock, { blind = [], startedWhen = "" }: TestingOptions) {
     this.service = service;
     this.#clock = clock;
     this.#blind = blind;
+    this.#startedWhen = startedWhen;
   }
 
-  start(): Promise<void> {
+  async start(): Promise<void> {
+    await this.#spawn();
+    await until(`it logs "${this.#startedWhen}"`, () => this.#stdout.includes(this.#startedWhen));
+  }
+
+  #spawn(): Promise<void> {
     const [program = "", ...args] = [...(this.service.entrypoint ?? []), ...(this.service.command ?? [])];
     const env = { ...process.env, ...this.service.environment };
     const child = spawn(program, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
