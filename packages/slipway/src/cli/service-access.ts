@@ -1,9 +1,7 @@
-/** How checks of deployed services reach them: in local clusters over the world's own network, in others through their API server. */
+/** How checks of deployed services reach them: through the API server of their cluster. */
 import { SlipwayError } from "@slipway/base";
 import type { Target } from "../release/model.ts";
 import type { ServiceAccess } from "../verify/run.ts";
-import { callWorld } from "../world/control.ts";
-import type { ServiceAnswer, ServiceRequest } from "../world/service-fetch.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import type { Project } from "./project.ts";
@@ -11,39 +9,15 @@ import type { Project } from "./project.ts";
 /** One answer; checks ask again until theirs is right. */
 const ANSWERS_MS = 5000;
 
-export function localServices(world: WorldState, namespace: string): ServiceAccess {
-  return {
-    async fetch(cluster, service, port, path, { method, headers, body, signal }) {
-      signal.throwIfAborted();
-      const wanted: ServiceRequest = {
-        namespace,
-        service,
-        path,
-        method,
-        headers,
-        timeoutMs: ANSWERS_MS,
-        ...(body === undefined ? {} : { body }),
-        ...(cluster === undefined ? {} : { cluster }),
-        ...(port === undefined ? {} : { port }),
-      };
-      const answer = await callWorld<ServiceAnswer>(world, "fetch", wanted);
-      return {
-        status: answer.status,
-        headers: answer.headers,
-        body: Buffer.from(answer.bodyBase64, "base64"),
-      };
-    },
-  };
-}
-
 /** Clusters are opened when the first of their services is asked. */
-export function remoteServices(
+export function deployedServices(
   context: CliContext,
   project: Project,
+  world: WorldState | undefined,
 ): ServiceAccess & { close(): Promise<void> } {
   let opening: Promise<readonly Target[]> | undefined;
   const targets = (): Promise<readonly Target[]> => {
-    opening ??= import("./compose.ts").then(({ targetsOf }) => targetsOf(context, project));
+    opening ??= import("./compose.ts").then(({ targetsOf }) => targetsOf(context, project, world));
     return opening;
   };
   return {

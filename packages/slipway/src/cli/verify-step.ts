@@ -14,7 +14,7 @@ import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { composePaths } from "./compose/options.ts";
 import type { Project } from "./project.ts";
-import { localServices, remoteServices } from "./service-access.ts";
+import { deployedServices } from "./service-access.ts";
 import type { BuildRecord, StepOutput } from "./steps.ts";
 import { unnamedSpec } from "./unnamed-spec.ts";
 import { emptyHintOf, liveLine, type ShowOptions, showReport } from "./verify-output.ts";
@@ -50,7 +50,8 @@ export async function verifyStep(
   refuseUnknownImage(options.image, record);
   if (config.verify.length === 0 && structureTests.length === 0) await tellUnnamed(context, project);
   const live = liveLine(context, output);
-  const remote = config.isLocal ? undefined : remoteServices(context, project);
+  const isDown = config.isLocal && world === undefined;
+  const services = isDown ? undefined : deployedServices(context, project, world);
   const report = await runVerify({
     files: structureTests.length > 0 ? [] : config.verify,
     checks: await structureChecks(context, record, structureTests, options.image),
@@ -62,7 +63,7 @@ export async function verifyStep(
     }),
     root: config.root,
     clock: context.clock,
-    services: world === undefined ? remote : localServices(world, config.namespace),
+    services,
     engine: engineOpener(options.engine ?? "auto", { ...context, folder: project.paths.root }),
     compose: composeRunner({
       ...context,
@@ -94,7 +95,7 @@ export async function verifyStep(
     onLater: options.isShip ? undefined : (checks) => tellLater(checks, output, options.tap === true),
   }).finally(async () => {
     live.end();
-    await remote?.close();
+    await services?.close();
   });
   if (options.isShip && report.results.length === 0) return 0;
   const specs = structureTests.length > 0 ? structureTests : config.verify;

@@ -63,7 +63,7 @@ export class LocalClusters {
     return [...this.#byName.values()];
   }
 
-  required(name: string): LocalCluster {
+  #required(name: string): LocalCluster {
     const local = this.#byName.get(name);
     if (local !== undefined) return local;
     throw new SlipwayError({
@@ -76,7 +76,7 @@ export class LocalClusters {
 
   /** False when it was lost before. */
   async lose(name: string): Promise<boolean> {
-    const local = this.required(name);
+    const local = this.#required(name);
     if (local.isLost) return false;
     local.isLost = true;
     this.#options.log(`cluster ${name}: lost on purpose`);
@@ -86,7 +86,7 @@ export class LocalClusters {
 
   /** False when it was not lost. */
   async restore(name: string): Promise<boolean> {
-    const local = this.required(name);
+    const local = this.#required(name);
     if (!local.isLost) return false;
     const port = Number(new URL(local.cluster.url).port);
     await local.cluster.stop();

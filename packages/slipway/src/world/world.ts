@@ -20,7 +20,6 @@ import { startLocalClusters } from "./local-clusters.ts";
 import { createObserving } from "./observing.ts";
 import { registryOptionsOf } from "./registry-options.ts";
 import { RotatedFile } from "./rotated-file.ts";
-import { fetchService, type ServiceRequest } from "./service-fetch.ts";
 import {
   findWorld,
   type Ports,
@@ -110,13 +109,6 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       observe: async (body) => {
         const { observer } = body as { observer?: CompanionSpec | null };
         void observing.want(observer ?? undefined).catch(reportProblem);
-      },
-      fetch: async (body) => {
-        const wanted = body as ServiceRequest;
-        return fetchService(
-          clusters.required(wanted.cluster ?? (spec.clusters[0] as string)).cluster,
-          wanted,
-        );
       },
       lose: async (body) => {
         if (await clusters.lose((body as { cluster: string }).cluster)) await remember();
