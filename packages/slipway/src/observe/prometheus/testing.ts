@@ -28,7 +28,28 @@ export async function startPrometheus(options: {
   }
   const configFile = options.configFile ?? join(folder, "empty.yml");
   await writeFile(join(folder, "empty.yml"), "");
-  const address = `127.0.0.1:${await freePort()}`;
+  for (let left = 3; ; left -= 1) {
+    const running = await startOnce(configFile, data, `127.0.0.1:${await freePort()}`);
+    if (!("said" in running)) {
+      const close = async (): Promise<void> => {
+        await running.close();
+        await rm(folder, { recursive: true, force: true });
+      };
+      return { url: running.url, close };
+    }
+    // It takes no port 0: somebody else on this machine may have had the one that was free a moment ago.
+    if (left > 1 && /address already in use/.test(running.said)) continue;
+    await rm(folder, { recursive: true, force: true });
+    throw new Error(`Prometheus did not start: ${running.said}`);
+  }
+}
+
+/** `said`: it did not become ready. */
+async function startOnce(
+  configFile: string,
+  data: string,
+  address: string,
+): Promise<RunningPrometheus | { readonly said: string }> {
   const child = spawn(
     "prometheus",
     [
@@ -44,30 +65,28 @@ export async function startPrometheus(options: {
   child.stderr.on("data", (chunk: Buffer) => {
     said += chunk.toString();
   });
-  const ended = once(child, "exit");
+  const ended = once(child, "close");
+  const isGone = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const close = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    if (!isGone()) child.kill("SIGTERM");
     await ended;
-    await rm(folder, { recursive: true, force: true });
   };
   const url = `http://${address}`;
+  const isReady = async (): Promise<boolean> => {
+    const answer = await fetch(`${url}/-/ready`, { headers: { connection: "close" } }).catch(() => undefined);
+    return answer?.ok === true;
+  };
   try {
-    await until(
-      "Prometheus to be ready",
-      async () => {
-        if (child.exitCode !== null) throw new Error(`Prometheus ended with ${child.exitCode}: ${said}`);
-        const answer = await fetch(`${url}/-/ready`, { headers: { connection: "close" } }).catch(
-          () => undefined,
-        );
-        return answer?.ok === true;
-      },
-      { timeoutMs: 60_000, describe: () => said },
-    );
+    await until("Prometheus to be ready", async () => isGone() || (await isReady()), {
+      ...{ timeoutMs: 60_000, describe: () => said },
+    });
   } catch (error) {
     await close();
     throw error;
   }
-  return { url, close };
+  if (!isGone()) return { url, close };
+  await close();
+  return { said };
 }
 
 async function freePort(): Promise<number> {
