@@ -1,6 +1,7 @@
 /** Incidents through the same outbox as releases: when they are edited, what they look like, and kill -9. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -298,6 +299,7 @@ for (const [name, fault, moment] of [
       ],
       { stdio: ["ignore", "inherit", "inherit"] },
     );
+    const ended = once(child, "exit");
     try {
       const isWritten = async (): Promise<boolean> => {
         const names = (await readdir(folder)).filter((one) => one.endsWith(".json"));
@@ -307,7 +309,7 @@ for (const [name, fault, moment] of [
       await until("the moment to kill", async () => moment() && (await isWritten()));
     } finally {
       child.kill("SIGKILL");
-      await new Promise((resolve) => child.once("exit", resolve));
+      await ended;
     }
     const next = outboxOf(botOf, 2);
     await next.drain();

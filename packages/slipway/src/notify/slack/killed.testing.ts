@@ -1,5 +1,6 @@
 /** The process that the tests kill while it sends: `node killed.testing.ts FOLDER API_URL [incident]`. */
-import { systemClock } from "@slipway/base";
+import { systemClock, until } from "@slipway/base";
+import type { Subject } from "../message.ts";
 import { createOutbox } from "../outbox/outbox.ts";
 import { createFileStore } from "../outbox/store.ts";
 import { createSlackBot } from "./bot.ts";
@@ -23,6 +24,12 @@ const outbox = createOutbox({
   clock: systemClock,
   onWarning: (message) => process.stderr.write(`${message}\n`),
 });
+/** So that what is told next is an edit, however long it takes to come this far. */
+const isUnderWay = (about: Subject): Promise<unknown> =>
+  until("the first to be sent", async () => {
+    const message = (await outbox.known(about))?.message;
+    return message?.sending !== undefined || message?.shown !== undefined;
+  });
 if (what === "incident") {
   const about = { service: "shop", environment: "production", incident: "3fe91c" };
   const firing = {
@@ -37,7 +44,7 @@ if (what === "incident") {
     command: undefined,
   } as const;
   outbox.show(about, firing);
-  await systemClock.sleep(100);
+  await isUnderWay(about);
   outbox.show(about, { ...firing, state: "resolved" });
 } else {
   outbox.show(release, {
@@ -47,7 +54,7 @@ if (what === "incident") {
     facts: [],
     clusters: [],
   });
-  await systemClock.sleep(100);
+  await isUnderWay(release);
   outbox.show(release, {
     state: "rolled-back",
     title: "shop: release 7 failed and was rolled back",

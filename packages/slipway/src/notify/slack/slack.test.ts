@@ -1,6 +1,7 @@
 /** The outbox against a Slack on this machine that fails in every way a network and Slack itself can. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -366,6 +367,7 @@ async function killedWhile(moment: () => boolean): Promise<void> {
     ],
     { stdio: ["ignore", "inherit", "inherit"] },
   );
+  const ended = once(child, "exit");
   try {
     // What it has to tell last is on disk, and the request is where the test wants it.
     const isWritten = async (): Promise<boolean> => {
@@ -376,7 +378,7 @@ async function killedWhile(moment: () => boolean): Promise<void> {
     await until("the moment to kill", async () => moment() && (await isWritten()));
   } finally {
     child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("exit", resolve));
+    await ended;
   }
 }
 const hasCalled = (method: string, times: number): boolean =>
