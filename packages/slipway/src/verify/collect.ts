@@ -134,4 +134,5 @@ export function placeIn(stack: string): string | undefined {
 }
 
 const FIRST_LINE = /^((?:file:\/\/)?\/.+?):(\d+)$/;
-const FRAME = /\(?((?:file:\/\/)?\/[^()]+?):(\d+:\d+)\)?$/;
+/** Not `node:internal/…`, in which a path stands too. */
+const FRAME = /(?:^|[\s(])((?:file:\/\/)?\/[^()]+?):(\d+:\d+)\)?$/;

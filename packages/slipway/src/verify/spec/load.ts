@@ -2,7 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { SlipwayError, systemCode } from "@slipway/base";
+import { renderError, SlipwayError, systemCode } from "@slipway/base";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Check } from "../check.ts";
 import { collect, placeIn } from "../collect.ts";
@@ -65,6 +65,13 @@ export async function specFiles(path: string): Promise<readonly string[]> {
 
 /** The number makes Node run a file again that an earlier run in this process had loaded. */
 async function importSpec(file: string, run: number): Promise<void> {
+  // Else a file that ends the process ends it with 0, and its checks with it. 13 is Node's word for one that waits.
+  const ending = (code: number): void => {
+    if (code !== 0 && code !== 13) return;
+    process.stderr.write(`slipway: ${renderError(unfinished(file))}\n`);
+    process.exitCode = 2;
+  };
+  process.once("exit", ending);
   try {
     await import(`${pathToFileURL(file).href}?run=${run}`);
   } catch (error) {
@@ -78,8 +85,20 @@ async function importSpec(file: string, run: number): Promise<void> {
       cause: error,
       exitCode: 2,
     });
+  } finally {
+    process.off("exit", ending);
   }
 }
+
+const unfinished = (file: string): SlipwayError =>
+  new SlipwayError({
+    code: "VERIFY_SPEC_INVALID",
+    where: file,
+    message:
+      "does not come to its end: it, or what it imports, ends the process or waits for what never comes",
+    hint: "A spec file only says what to expect; import nothing that runs by being imported.",
+    exitCode: 2,
+  });
 
 function hintFor(error: unknown): string | undefined {
   const code = systemCode(error);
