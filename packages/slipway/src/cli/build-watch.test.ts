@@ -1,4 +1,4 @@
-/** `slipway build --watch` as a person runs it, with a real git repository. */
+/** What `slipway build --watch` watches, and it as a person runs it, with a real git repository. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, until } from "@slipway/base";
+import { watchedSources } from "./build-watch.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const bin = join(import.meta.dirname, "../../bin/slipway");
@@ -49,7 +50,10 @@ interface Watching {
   readonly child: ChildProcess;
   /** Waits for a build of another image than that, and returns its digest: what one change writes may be built in two steps. */
   built(what: string, other?: string): Promise<string>;
-  error(what: string, wanted: RegExp): Promise<void>;
+  /** Waits for that mistake, a line of JSON as the rest. */
+  error(wanted: RegExp): Promise<void>;
+  /** On standard error. */
+  says(wanted: RegExp): Promise<void>;
 }
 
 function watching(): Watching {
@@ -81,9 +85,14 @@ function watching(): Watching {
         if (found !== undefined && found["digest"] !== other) return found["digest"] as string;
       }
     },
-    async error(what, wanted) {
-      await until(what, () => wanted.test(err), patience);
-      err = "";
+    async error(wanted) {
+      for (;;) {
+        const found = (await round(String(wanted))).find(({ error }) => wanted.test(JSON.stringify(error)));
+        if (found !== undefined) return;
+      }
+    },
+    async says(wanted) {
+      await until(String(wanted), () => wanted.test(err), patience);
     },
   };
 }
@@ -96,18 +105,43 @@ test("a change of the sources is built, a mistake waits for the next change, a c
     await write("web/src/a.txt", "b\n");
     const second = await running.built("a changed file", first);
     await write("web/Dockerfile", "FROM scratch\nCOPY sauce /src/\n");
-    await running.error("a mistake", /Dockerfile:2.*sauce/s);
+    await running.error(/Dockerfile:2.*sauce/);
     await mkdir(join(folder, "web/sauce"));
     await write("web/sauce/a.txt", "c\n");
     const third = await running.built("what was missing", second);
     await commit();
-    await running.built("a commit, as old as which its layers are", third);
+    const fourth = await running.built("a commit, as old as which its layers are", third);
+    await write("web/Dockerfile", "FROM scratch\nCOPY . /src/\n");
+    await write("web/.dockerignore", "*\n!debug.log\n");
+    const fifth = await running.built("what is ignored is another", fourth);
+    await write("web/debug.log", "a part of the image\n");
+    await running.built("a change of what was ignored", fifth);
+    await write("slipway.config.ts", CONFIG.replace("hello", "hallo"));
+    await running.error(/slipway.config.ts.*has changed/);
+    await write("slipway.config.ts", CONFIG);
+    await running.built("the configuration as it was");
     running.child.kill("SIGINT");
-    await running.error("its word", /^stopping /m);
+    await running.says(/^stopping /m);
     assert.deepEqual(await once(running.child, "exit"), [130, null]);
   } finally {
     running.child.kill("SIGKILL");
   }
+});
+
+test("what .dockerignore leaves out does not count, and the file itself does", async () => {
+  await mkdir(join(folder, "kept"));
+  await writeFile(join(folder, "kept/.dockerignore"), "*\n!src\n");
+  const context = join(folder, "kept");
+  const from = { kind: "context", context, dockerfile: join(folder, "Dockerfile"), args: {} } as const;
+  const sources = watchedSources([{ name: "web", from }], undefined);
+  assert.ok(sources.some(({ path }) => path === join(context, ".dockerignore")));
+  const isOut = sources.find(({ path }) => path === context)?.isOut;
+  for (const [path, isFolder, expected] of [
+    ["debug.log", false, true],
+    ["src/a", false, false],
+    ["lib", true, false], // an exception could bring back something in it
+  ] as const)
+    assert.equal(isOut?.(path, isFolder), expected, path);
 });
 
 test("an image that a command makes cannot be watched", async () => {

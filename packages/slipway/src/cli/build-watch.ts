@@ -5,23 +5,27 @@ import { SlipwayError } from "@slipway/base";
 import type { Config, ImageSourceConfig } from "../config/types.ts";
 import { parseIgnore } from "../images/dockerfile/patterns.ts";
 import type { Watched } from "./folder-watch.ts";
-import { headLog } from "./git.ts";
 
-/** Rejects with BUILD_UNWATCHED: a program's inputs are not known, and what it writes would start the next build. */
-export async function watchedSources(config: Config, env: NodeJS.ProcessEnv): Promise<readonly Watched[]> {
-  const log = await headLog(config.root, env); // a commit is another version of the same files
-  return [...config.images.flatMap(sourcesOf), ...(log === undefined ? [] : [{ path: log }])];
+/**
+ * `log`: git's, of HEAD; a commit is another version of the same files. Throws BUILD_UNWATCHED: a program's inputs are not known,
+ * and what it writes would start the next build.
+ */
+export function watchedSources(images: Config["images"], log: string | undefined): readonly Watched[] {
+  return [...images.flatMap(sourcesOf), ...(log === undefined ? [] : [{ path: log }])];
 }
 
 function sourcesOf({ name, from }: ImageSourceConfig): readonly Watched[] {
   switch (from.kind) {
     case "context": {
-      const own = `${from.dockerfile}.dockerignore`;
-      const isOut = ignoredIn([own, join(from.context, ".dockerignore")]);
-      return [{ path: from.dockerfile }, { path: own }, { path: from.context, isOut }];
+      const ignores = [`${from.dockerfile}.dockerignore`, join(from.context, ".dockerignore")];
+      return [from.dockerfile, ...ignores]
+        .map((path): Watched => ({ path })) // also where they are out, as `*` says of them
+        .concat({ path: from.context, isOut: ignoredIn(ignores) });
     }
-    case "node":
-      return [{ path: from.folder, isOut: ignoredIn([join(from.folder, ".dockerignore")]) }];
+    case "node": {
+      const ignore = join(from.folder, ".dockerignore");
+      return [{ path: ignore }, { path: from.folder, isOut: ignoredIn([ignore]) }];
+    }
     case "archive":
       return [{ path: from.archive }];
     case "ref":
@@ -37,10 +41,10 @@ function sourcesOf({ name, from }: ImageSourceConfig): readonly Watched[] {
   }
 }
 
-/** By the first of the files that is there, as it was at the start. An exception may bring back what is in a folder: then all counts. */
-function ignoredIn(files: readonly string[]): (path: string) => boolean {
+/** By the first of the files that is there. An exception may bring back what is in a folder. */
+function ignoredIn(files: readonly string[]): NonNullable<Watched["isOut"]> {
   const rules = parseIgnore(firstOf(files) ?? "");
-  return rules.hasExceptions ? () => false : (path) => rules.isIgnored(path);
+  return (path, isFolder) => !(isFolder && rules.hasExceptions) && rules.isIgnored(path);
 }
 
 function firstOf(files: readonly string[]): string | undefined {
@@ -52,4 +56,23 @@ function firstOf(files: readonly string[]): string | undefined {
     }
   }
   return undefined;
+}
+
+/** The configuration as it is now counts as long as the command runs. `check` throws CONFIG_CHANGED when it is another. */
+export function sameConfig(root: string, file: string): { readonly path: string; check(): void } {
+  const path = join(root, file);
+  const started = firstOf([path]);
+  return {
+    path,
+    check() {
+      if (firstOf([path]) === started) return;
+      throw new SlipwayError({
+        code: "CONFIG_CHANGED",
+        where: file,
+        message: "has changed, and what counts is what it was when this began",
+        hint: "End this with Ctrl-C, and start it again.",
+        exitCode: 2,
+      });
+    },
+  };
 }

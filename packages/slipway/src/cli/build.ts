@@ -6,11 +6,12 @@ import {
   dryRunOption,
   isSet,
 } from "./command.ts";
+import type { Project } from "./project.ts";
 
 export const command: CommandDeclaration = {
   summary: "build or fetch the images",
   description:
-    "Makes every image of the configuration: from its Dockerfile (with an engine that answers, or without one), a Node service, a reference, an archive or a command. The result is a digest.\nWith --watch it stays and does so again at each change; the configuration counts as it was at the start.",
+    "Makes every image of the configuration: from its Dockerfile (with an engine that answers, or without one), a Node service, a reference, an archive or a command. The result is a digest.\nWith --watch it stays and does so again at each change; the configuration counts as it was at the start, and a change of it is told.",
   options: [
     { flags: "--allow-dirty", description: "build uncommitted changes for an environment that is not local" },
     builderOption,
@@ -20,24 +21,28 @@ export const command: CommandDeclaration = {
   ],
   examples: ["slipway build", "slipway build --builder slipway", "slipway build --push --watch"],
   async run(context, input) {
-    if (!isSet(input, "watch") || isSet(input, "dryRun")) return build(context, input);
     const { openProject } = await import("./project.ts");
+    const project = await openProject(context, input);
+    if (!isSet(input, "watch") || isSet(input, "dryRun")) return build(context, input, project);
     const { outputOf } = await import("./steps.ts");
-    const { watchedSources } = await import("./build-watch.ts");
+    const { sameConfig, watchedSources } = await import("./build-watch.ts");
+    const { headLog } = await import("./git.ts");
     const { runOnChange } = await import("./run-on-change.ts");
-    const { config } = await openProject(context, input);
-    const output = outputOf(context, isSet(input, "json"));
-    return runOnChange(context, output, await watchedSources(config, context.env), () =>
-      build(context, input),
-    );
+    const { root, images } = project.config;
+    const log = await headLog(root, context.env);
+    const config = sameConfig(root, project.resolved.file);
+    const watched = () => [...watchedSources(images, log), { path: config.path }];
+    return runOnChange(context, outputOf(context, isSet(input, "json")), watched, () => {
+      config.check();
+      return build(context, input, project);
+    });
   },
 };
 
-async function build(context: CliContext, input: CommandInput): Promise<number> {
-  const { openProject, shippableSources } = await import("./project.ts");
+async function build(context: CliContext, input: CommandInput, project: Project): Promise<number> {
+  const { shippableSources } = await import("./project.ts");
   const { builderOf } = await import("./builder.ts");
   const builder = builderOf(context, input);
-  const project = await openProject(context, input);
   // git looks while the rest is loaded.
   const looking = shippableSources(context, input, project.config);
   looking.catch(() => {}); // thrown where it is awaited

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
@@ -9,13 +10,17 @@ import { FolderWatch, type Watched } from "./folder-watch.ts";
 let folder: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "slipway-folder-watch-"));
+  await chmod(folder, 0o755);
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
 const at = (path: string): string => join(folder, path);
 const write = (path: string, text = "x"): Promise<void> => writeFile(at(path), text);
 
-/** `work` with what is watched: a way to wait for the next change, and all that was heard so far, relative to the folder. */
+/**
+ * `work` with what is watched: a way to wait for the next change, after which the watch is made anew, as `runOnChange` does, and
+ * all that was heard so far, relative to the folder.
+ */
 async function watching(
   watched: readonly Watched[],
   work: (
@@ -24,11 +29,14 @@ async function watching(
   ) => Promise<void>,
 ): Promise<void> {
   const heard: string[] = [];
-  const watch = new FolderWatch(watched, (path) => heard.push(relative(folder, path)));
+  const make = (): FolderWatch => new FolderWatch(watched, (path) => heard.push(relative(folder, path)));
+  let watch = make();
   const hears = async (what: string, change: () => Promise<unknown>): Promise<void> => {
     const before = heard.length;
     await change();
     await until(what, () => heard.length > before);
+    watch.close();
+    watch = make();
   };
   try {
     await work(hears, heard);
@@ -65,6 +73,48 @@ test("what does not count is not told of: git's and Slipway's folders, and what 
     await hears("what counts", () => write("shop/src/a"));
     assert.deepEqual([...new Set(heard)], ["shop/src/a"]);
   });
+});
+
+test("a folder counts with an exception in it, and is nothing itself", async () => {
+  for (const name of ["some/out/kept", "some/gone"]) await mkdir(at(name), { recursive: true });
+  const isOut = (path: string, isFolder: boolean): boolean => !isFolder && path !== "out/kept/a";
+  await watching([{ path: at("some"), isOut }], async (hears, heard) => {
+    await write("some/out/b");
+    await hears("what is kept", () => write("some/out/kept/a"));
+    assert.deepEqual([...new Set(heard)], ["some/out/kept/a"]);
+    await hears("a folder that goes with what may be kept", () => rm(at("some/gone"), { recursive: true }));
+  });
+});
+
+test("a link may lead to what is watched, and what is out there is out", async () => {
+  await mkdir(at("real/src"), { recursive: true });
+  await symlink("real", at("link"));
+  const isOut = (path: string): boolean => path === "out";
+  await watching([{ path: at("link"), isOut }], async (hears, heard) => {
+    await mkdir(at("real/out"));
+    await hears("what counts", () => write("real/src/a"));
+    assert.deepEqual([...new Set(heard)], ["link/src/a"]);
+  });
+  await watching([{ path: at("link/Dockerfile") }], async (hears) => {
+    await hears("a file behind a link", () => write("real/Dockerfile"));
+  });
+});
+
+test("a folder that we may not read is no part of it", async (t) => {
+  await mkdir(at("open/closed"), { recursive: true });
+  await chmod(at("open/closed"), 0o000);
+  const isRoot = process.getuid?.() === 0; // who may read all
+  try {
+    if (isRoot) process.seteuid?.(65_534);
+  } catch {
+    return t.skip("this user namespace has no other users");
+  }
+  try {
+    assert.throws(() => readdirSync(at("open/closed")), { code: "EACCES" });
+    new FolderWatch([{ path: at("open") }], () => {}).close();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
 });
 
 test("of a file its neighbours do not count, and it may be replaced, or come later", async () => {

@@ -1,17 +1,17 @@
 /**
- * Tells of every change in files and folders, whether they are there already or come later. Node's own recursive watch asks the
+ * Tells of the next change in files and folders, whether they are there already or come later. Node's own recursive watch asks the
  * system for a watch of each file on Linux, and loses a file that is replaced by another, as editors do; here each folder has one,
- * which tells of the files in it too.
+ * which tells of the files in it too. Folders that come after it was made it does not follow: their coming is a change.
  */
-import { type FSWatcher, lstatSync, readdirSync, statSync, watch } from "node:fs";
+import { type FSWatcher, lstatSync, readdirSync, type Stats, statSync, watch } from "node:fs";
 import { dirname, relative } from "node:path";
 import { SlipwayError, systemCode } from "@slipway/base";
 
 export interface Watched {
   /** A file, or a folder with everything in it; absolute. */
   readonly path: string;
-  /** What of a folder does not count; `path` is relative to it, with slashes. */
-  readonly isOut?: (path: string) => boolean;
+  /** What of a folder does not count; `path` is relative to it, with slashes. A folder that is out is out with all that is in it. */
+  readonly isOut?: (path: string, isFolder: boolean) => boolean;
 }
 
 /** Never part of what is watched: git's and Slipway's own folders change while they are read. */
@@ -46,14 +46,14 @@ export class FolderWatch {
     this.#add(above);
     // What came before that was watched is not told of.
     if (above !== dirname(root) && isFolder(dirname(root))) return this.#addRoot(root);
-    if (statSync(root, { throwIfNoEntry: false })?.isDirectory()) this.#addAll(root);
+    if (isFolder(root)) this.#addAll(root);
   }
 
   #addAll(folder: string): void {
     this.#add(folder);
     for (const entry of entriesOf(folder)) {
       const path = `${folder}/${entry.name}`;
-      if (entry.isDirectory() && this.#counts(path)) this.#addAll(path);
+      if (entry.isDirectory() && this.#counts(path, true)) this.#addAll(path);
     }
   }
 
@@ -66,8 +66,8 @@ export class FolderWatch {
         watcher.on("error", () => {}),
       ); // it is gone; the folder above tells
     } catch (error) {
-      const code = systemCode(error);
-      if (code === "ENOENT") return; // gone already
+      const code = systemCode(error) ?? "";
+      if (["ENOENT", "ENOTDIR", "EACCES"].includes(code)) return; // gone already, or not for us
       if (code !== "ENOSPC" && code !== "EMFILE") throw error;
       throw new SlipwayError({
         code: "WATCH_REFUSED",
@@ -84,38 +84,35 @@ export class FolderWatch {
     // Of its own end a folder tells under its own name.
     const isGone = event === "rename" && !isFolder(folder);
     const path = isGone || name === null ? folder : `${folder}/${name}`;
-    if (event === "rename") this.#follow(path);
     // What is watched comes and goes with the folders that it is in.
     const isAbove = event === "rename" && this.#watched.some(({ path: root }) => isWithin(path, root));
-    if (isAbove || this.#counts(path)) this.#changed(path);
-  }
-
-  /** A folder that came, went, or was replaced by another. */
-  #follow(path: string): void {
-    for (const [folder, watcher] of this.#watchers) {
-      if (!isWithin(path, folder)) continue;
-      watcher.close();
-      this.#watchers.delete(folder);
-    }
-    for (const { path: root } of this.#watched) if (isWithin(path, root)) this.#addRoot(root);
-    if (isFolder(path) && this.#counts(path)) this.#addAll(path);
+    const wasFolder = this.#watchers.has(path);
+    if (isAbove || this.#counts(path, wasFolder || isFolder(path, lstatSync))) this.#changed(path);
   }
 
   /** Whether a change at that place is one of what is watched. */
-  #counts(path: string): boolean {
+  #counts(path: string, isFolder: boolean): boolean {
     return this.#watched.some(({ path: root, isOut }) => {
       if (!isWithin(root, path)) return false;
       const inside = relative(root, path);
       if (inside === "") return true;
-      return !inside.split("/").some((part) => OWN.has(part)) && isOut?.(inside) !== true;
+      return !inside.split("/").some((part) => OWN.has(part)) && isOut?.(inside, isFolder) !== true;
     });
   }
 }
 
 const isWithin = (folder: string, path: string): boolean => path === folder || path.startsWith(`${folder}/`);
 
-const isFolder = (path: string): boolean =>
-  lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+/** A link to a folder is one where it leads to what is watched; one that lies in there is copied as a link (`lstatSync`). */
+function isFolder(path: string, look: LookAt = statSync): boolean {
+  try {
+    return look(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return false; // a file is where a folder was, or we may not look
+  }
+}
+
+type LookAt = (path: string, options: { throwIfNoEntry: false }) => Stats | undefined;
 
 function entriesOf(folder: string) {
   try {

@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { SlipwayError, systemClock, until } from "@slipway/base";
 import type { CliContext } from "./command.ts";
 import { runOnChange } from "./run-on-change.ts";
 
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-watch-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
 test("a change runs it again, a mistake waits for the next change, an interruption ends it", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "slipway-watch-"));
   const file = join(folder, "web.ts");
   const stop = new AbortController();
   const said: string[] = [];
@@ -21,10 +28,16 @@ test("a change runs it again, a mistake waits for the next change, an interrupti
   const output = { say: (line: string) => void said.push(line), emit: () => {} };
   let seen = "";
   await writeFile(file, "1");
-  const ended = runOnChange(context, output, [{ path: folder }], async () => {
-    seen = await readFile(file, "utf8");
-    if (seen === "oops") throw new SlipwayError({ code: "VERIFY_SPEC_INVALID", message: seen, exitCode: 2 });
-  });
+  const ended = runOnChange(
+    context,
+    output,
+    () => [{ path: folder }],
+    async () => {
+      seen = await readFile(file, "utf8");
+      if (seen === "oops")
+        throw new SlipwayError({ code: "VERIFY_SPEC_INVALID", message: seen, exitCode: 2 });
+    },
+  );
   try {
     for (const text of ["2", "oops", "3"]) {
       await writeFile(file, text);
@@ -38,6 +51,92 @@ test("a change runs it again, a mistake waits for the next change, an interrupti
   } finally {
     stop.abort();
     await ended;
-    await rm(folder, { recursive: true, force: true });
   }
+});
+
+/** With --json: `run` gets the number of its round, and may throw. */
+function watching(watched: () => readonly string[], run: (round: number) => void) {
+  const stop = new AbortController();
+  const lines: unknown[] = [];
+  const context = { clock: systemClock, signal: stop.signal } as CliContext;
+  const output = { isJson: true, say: () => {}, emit: (line: unknown) => void lines.push(line) };
+  let round = 0;
+  const ended = runOnChange(
+    context,
+    output,
+    () => watched().map((path) => ({ path })),
+    async () => run(++round),
+  );
+  return { ended, lines, stop: () => stop.abort(), round: () => round };
+}
+
+test("with --json mistakes are lines of it, and a file that went while it was read is one", async () => {
+  const file = join(folder, "json");
+  const running = watching(
+    () => [file],
+    (round) => {
+      if (round === 1)
+        throw new SlipwayError({ code: "IMAGES_INVALID", message: "is no image", exitCode: 2 });
+      readFileSync(join(folder, "gone"));
+    },
+  );
+  const waited = (times: number) =>
+    until(
+      `it waits ${times} times`,
+      () => running.lines.filter((line) => isDeepStrictEqual(line, { kind: "waiting" })).length >= times,
+    );
+  try {
+    await waited(1);
+    await writeFile(file, "x");
+    await waited(2);
+    const [first, , second] = running.lines as { error: { code: string; message: string } }[];
+    assert.deepEqual(first, { error: { code: "IMAGES_INVALID", message: "is no image" } });
+    assert.equal(second?.error.code, "SYSTEM_REFUSED");
+    assert.match(second.error.message, /^ENOENT: no such file or directory, open '.*gone'$/);
+  } finally {
+    running.stop();
+    await running.ended;
+  }
+});
+
+test("a change may change what is watched", async () => {
+  const [list, other] = [join(folder, "list"), join(folder, "beside/other")];
+  await mkdir(join(folder, "beside"));
+  await Promise.all([list, other].map((path) => writeFile(path, "")));
+  let [watched, seen]: string[] = [];
+  const running = watching(
+    () => {
+      watched = readFileSync(list, "utf8");
+      return [list, ...(watched === "" ? [] : [watched])];
+    },
+    () => {
+      seen = watched === other ? readFileSync(other, "utf8") : undefined;
+    },
+  );
+  try {
+    await until("the first run", () => running.round() > 0);
+    await writeFile(list, other);
+    await until("the run that watches the other", () => seen === "");
+    await writeFile(other, "x");
+    await until("the run that it starts", () => seen === "x");
+  } finally {
+    running.stop();
+    await running.ended;
+  }
+});
+
+test("a bug of ours ends it; whatever breaks off after an interruption is none", async () => {
+  const bug = new TypeError("x is not a function");
+  const throws = (): void => {
+    throw bug;
+  };
+  await assert.rejects(watching(() => [folder], throws).ended, bug);
+  const running = watching(
+    () => [folder],
+    () => {
+      running.stop();
+      throws();
+    },
+  );
+  assert.equal(await running.ended, 130);
 });

@@ -85,9 +85,11 @@ export const command: CommandDeclaration = {
     };
     if (!isSet(input, "watch")) return run();
     const { runOnChange } = await import("./run-on-change.ts");
-    const project = await openProject(context, input);
-    const paths = [...project.config.verify, ...structureTests, buildRecordPath(project)];
-    const watched = paths.map((path) => ({ path: resolve(context.cwd, path) }));
+    const watched = async () => {
+      const project = await openProject(context, input);
+      const paths = [...project.config.verify, ...structureTests, buildRecordPath(project)];
+      return paths.map((path) => ({ path: resolve(context.cwd, path) }));
+    };
     return runOnChange(context, outputOf(context, isSet(input, "json")), watched, run);
   },
 };
