@@ -71,10 +71,7 @@ function unseen(object: AnyObject, refusal: SlipwayError): Tried {
 function cannotRead(where: string, error: StatusError): SlipwayError {
   const { httpCode, message } = error;
   const told = { where, message: `cannot be read: ${message}`, cause: error };
-  if (httpCode === 401 || httpCode === 403) {
-    const hint = "Give whoever deploys the right to it. Nothing was changed.";
-    return new SlipwayError({ ...told, code: "CLUSTER_FORBIDDEN", hint, exitCode: 3 });
-  }
+  if (httpCode === 401 || httpCode === 403) return forbidden(told);
   // It did answer: a name or a namespace that is none cannot even be asked for.
   if (httpCode < 500 && httpCode !== 429) {
     const hint = "Correct the manifest; nothing was changed.";
@@ -82,6 +79,15 @@ function cannotRead(where: string, error: StatusError): SlipwayError {
   }
   const hint = "The API server did not answer. Nothing was changed.";
   return new SlipwayError({ ...told, code: "DRY_RUN_IMPOSSIBLE", hint, exitCode: 3 });
+}
+
+function forbidden(told: {
+  readonly where: string;
+  readonly message: string;
+  readonly cause: StatusError;
+}): SlipwayError {
+  const hint = "Give whoever deploys the right to it (slipway rights prints all). Nothing was changed.";
+  return new SlipwayError({ ...told, code: "CLUSTER_FORBIDDEN", hint, exitCode: 3 });
 }
 
 async function tryObject(
@@ -209,7 +215,14 @@ function namespaceMissing(cluster: string, { kind, metadata }: AnyObject): Slipw
   });
 }
 
+/** Admission (webhooks, quotas) answers 403, too: the words of authorization and of its escalation check tell it apart. */
+const LACKS_RIGHT = /cannot \w+ resource|attempting to grant RBAC permissions not currently held/;
+
 function applyRefusal(cluster: string, object: AnyObject, error: StatusError): SlipwayError {
+  if (error.httpCode === 403 && LACKS_RIGHT.test(error.message)) {
+    const where = `${cluster}/${object.kind} ${object.metadata.name}`;
+    return forbidden({ where, message: error.message, cause: error });
+  }
   // Kubernetes answers 500 for a field that its schema does not know, which is the manifest's fault all the same.
   const isSchema = error.message.includes("failed to create typed patch object");
   const isOverload = !isSchema && (error.httpCode === 429 || error.httpCode >= 500);

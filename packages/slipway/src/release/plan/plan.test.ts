@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SlipwayError } from "@slipway/base";
-import type { KubeClient } from "@slipway/kube";
+import { type KubeClient, statusError } from "@slipway/kube";
 import { applyObjects } from "../apply/apply.ts";
 import type { RenderedRelease } from "../model.ts";
 import { deploy } from "../release.ts";
@@ -171,4 +171,41 @@ spec: {}
     plan.refusals.map((refusal) => [refusal.code, refusal.message]),
     [["KIND_NOT_SERVED", "the cluster does not serve PodDisruptionBudget of policy/v99"]],
   );
+});
+
+test("who may look and not change is told of the right that is missing; a webhook that denies is the manifest's", async () => {
+  const answers: readonly (readonly [message: string, code: string, exitCode: number, hint: RegExp])[] = [
+    [
+      'deployments.apps "web" is forbidden: User "mio" cannot patch resource "deployments" in API group "apps" in the namespace "default"',
+      ...(["CLUSTER_FORBIDDEN", 3, /^Give whoever deploys the right to it/] as const),
+    ],
+    [
+      'roles.rbac.authorization.k8s.io "web" is forbidden: user "mio" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held',
+      ...(["CLUSTER_FORBIDDEN", 3, /^Give whoever deploys the right to it/] as const),
+    ],
+    [
+      'admission webhook "policy.example.com" denied the request: no owner label',
+      ...(["MANIFEST_REFUSED", 2, /^Correct the manifest/] as const),
+    ],
+    [
+      'pods "web" is forbidden: exceeded quota: small',
+      ...(["MANIFEST_REFUSED", 2, /^Correct the manifest/] as const),
+    ],
+  ];
+  for (const [message, code, exitCode, hint] of answers) {
+    const client = await withApplied(rendered("v1"));
+    const forbidding: KubeClient = {
+      ...client,
+      apply: async (object, options) => {
+        if (object.kind === "Deployment") throw statusError(403, "Forbidden", message);
+        return client.apply(object, options);
+      },
+    };
+    const [refusal, ...others] = await refusals(rendered("v2"), forbidding);
+    assert.deepEqual(others, []);
+    assert.equal(refusal?.where, "tokyo/Deployment web");
+    assert.deepEqual([refusal?.code, refusal?.exitCode], [code, exitCode], message);
+    assert.match(refusal?.hint ?? "", hint);
+    assert.ok(refusal?.message.endsWith(message), refusal?.message);
+  }
 });
