@@ -2,8 +2,10 @@
  * What a person changes in the lease of one cluster: freezes the service, lifts the freeze, takes the lock from its holder.
  * In all clusters together: `freeze.ts`.
  */
+import { SlipwayError } from "@slipway/base";
 import { isReason, type KubeClient, type Lease } from "@slipway/kube";
 import {
+  describeFreeze,
   emptyLease,
   FREEZE_ANNOTATION,
   type Freeze,
@@ -15,15 +17,40 @@ import {
   stateOf,
 } from "./lease.ts";
 
-/** Freezes the service in one cluster. Who releases at this moment may finish; the next deploy is refused. */
-export async function freezeLock(client: KubeClient, name: LeaseName, freeze: Freeze): Promise<void> {
-  await updateLease(client, name, (lease) => ({
-    ...lease,
-    metadata: {
-      ...lease.metadata,
-      annotations: { ...lease.metadata.annotations, [FREEZE_ANNOTATION]: JSON.stringify(freeze) },
-    },
-  }));
+/**
+ * Freezes the service in one cluster. Who releases at this moment may finish; the next deploy is refused. Throws LOCK_FROZEN
+ * where another person has: to freeze again, for a minute say, would lift that without a word.
+ */
+export async function freezeLock(
+  client: KubeClient,
+  options: LeaseName & LeaseReader,
+  freeze: Freeze,
+): Promise<void> {
+  await updateLease(client, options, (lease) => {
+    refuseForeign(client.name, options, { freeze: stateOf(lease, options).freeze, who: freeze.who });
+    return {
+      ...lease,
+      metadata: {
+        ...lease.metadata,
+        annotations: { ...lease.metadata.annotations, [FREEZE_ANNOTATION]: JSON.stringify(freeze) },
+      },
+    };
+  });
+}
+
+/** Throws LOCK_FROZEN when `freeze` is in force and of somebody else than `who`. */
+export function refuseForeign(
+  cluster: string,
+  { service, clock }: LeaseName & LeaseReader,
+  { freeze, who }: { readonly freeze: Freeze | undefined; readonly who: string },
+): void {
+  if (freeze === undefined || freeze.who === who) return;
+  throw new SlipwayError({
+    code: "LOCK_FROZEN",
+    where: `${cluster}/lock`,
+    message: `${service} is frozen already, ${describeFreeze(freeze, clock.now())}`,
+    hint: `Nothing was changed. Ask ${freeze.who}; slipway unlock --force lifts it.`,
+  });
 }
 
 export interface Unlocking {

@@ -1,11 +1,11 @@
 /** `slipway lock` and `unlock` over all clusters of the environment. Each has its own result; one never hides another. */
-import { formatDuration } from "@slipway/base";
+import { formatDuration, SlipwayError } from "@slipway/base";
 import { cannotBeAsked, ensureNamespace, whyUnreachable } from "../apply/apply.ts";
 import { noClusterAnswers, PATIENT_MS, readKnowledge } from "../history/knowledge.ts";
 import { checkIdentities, readIdentities } from "../identity.ts";
 import type { ReleaseContext } from "../model.ts";
 import { refusalError } from "../plan/refusals.ts";
-import { freezeLock, unlockLease } from "./freeze-lease.ts";
+import { freezeLock, refuseForeign, unlockLease } from "./freeze-lease.ts";
 import { describeFreeze, type Freeze, type LockState, readLock } from "./lease.ts";
 
 export interface Frozen {
@@ -14,7 +14,10 @@ export interface Frozen {
   readonly failed: readonly { readonly cluster: string; readonly reason: string }[];
 }
 
-/** Throws when not a single cluster could be frozen. One is enough to stop a deploy that reaches it. */
+/**
+ * Throws when not a single cluster could be frozen, or another person has frozen all of them. One is enough to stop a deploy
+ * that reaches it.
+ */
 export async function freeze(
   context: ReleaseContext,
   options: {
@@ -33,20 +36,24 @@ export async function freeze(
       const away = unreachable.get(name);
       if (away !== undefined) return { cluster: name, reason: away };
       try {
-        if (options.dryRun === true) await readLock(client, context);
-        else {
+        if (options.dryRun === true) {
+          const { freeze } = await readLock(client, context);
+          refuseForeign(name, context, { freeze, who: made.who });
+        } else {
           await ensureNamespace(client, context.namespace, context.service);
           await freezeLock(client, context, made);
         }
         return { cluster: name, reason: undefined };
       } catch (error) {
-        return { cluster: name, reason: reasonOf(error) };
+        return { cluster: name, reason: reasonOf(error), error };
       }
     }),
   );
   const failed = results.flatMap(({ cluster, reason }) =>
     reason === undefined ? [] : [{ cluster, reason }],
   );
+  const foreign = results.find(({ error }) => error instanceof SlipwayError && error.code === "LOCK_FROZEN");
+  if (failed.length === results.length && foreign !== undefined) throw foreign.error;
   if (failed.length === results.length)
     throw noClusterAnswers(new Map(failed.map(({ cluster, reason }) => [cluster, reason])));
   const frozen = results.filter(({ reason }) => reason === undefined).map(({ cluster }) => cluster);
