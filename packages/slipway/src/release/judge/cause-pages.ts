@@ -215,6 +215,13 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
     recognised: "The observedGeneration of the workload stays behind what the apply returned.",
     budget: seconds(60, "a controller manager that changes its leader needs some of it."),
   },
+  WorkloadDeleted: {
+    means:
+      "What was applied was there, and is not any more: a person has deleted it, or another tool that prunes.",
+    recognised:
+      "A workload that was seen as it was applied, and that a new list of the cluster does not have.",
+    budget: seconds(10, "whoever replaces an object deletes it first."),
+  },
   RolloutPaused: {
     means: "The Deployment is paused and will not move.",
     recognised: "spec.paused while the rollout is not complete.",

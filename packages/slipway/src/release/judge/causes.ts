@@ -43,6 +43,7 @@ export type CauseCode =
   | "ContainerStarting"
   | "OldPodsTerminating"
   | "RolloutNotObserved"
+  | "WorkloadDeleted"
   | "RolloutPaused"
   | "RolloutPending"
   | "ProgressDeadlineExceeded"
@@ -159,6 +160,10 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
   RolloutNotObserved: {
     blame: "cluster",
     todo: "Check that the cluster's controller manager runs.",
+  },
+  WorkloadDeleted: {
+    blame: "cluster",
+    todo: "See who deletes it, a person or another tool that prunes, then deploy again.",
   },
   RolloutPaused: { blame: "release", todo: "Resume it with kubectl rollout resume, or drop `paused`." },
   RolloutPending: { blame: "cluster", todo: "Nothing yet: the rollout is going on." },
@@ -279,6 +284,7 @@ const ASKS: Partial<Readonly<Record<CauseCode, { readonly namespaced: boolean; r
   },
   NodeLost: { namespaced: false, what: "get nodes" },
   ReplicasContested: { namespaced: true, what: "get horizontalpodautoscalers" },
+  WorkloadDeleted: { namespaced: true, what: "get events --sort-by=.lastTimestamp" },
   ClusterUnreachable: { namespaced: false, what: "get --raw /readyz" },
   ClusterOverloaded: { namespaced: false, what: "get --raw /readyz" },
   ClusterIdentityMismatch: { namespaced: false, what: "get namespace kube-system" },

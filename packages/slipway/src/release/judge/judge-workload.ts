@@ -9,13 +9,13 @@ import type { Finding } from "./finding.ts";
 import { unprovenGates } from "./gates.ts";
 import { type Judgement, type Memory, since } from "./judgement.ts";
 import { drainsUntilOf, stillTerminating } from "./old-pods.ts";
-import { NO_PROGRESS, progressOf } from "./progress.ts";
+import { progressOf } from "./progress.ts";
 import { leavesNoWay } from "./quorum.ts";
 import { findingsOf, type Subject } from "./rules.ts";
 import { type RolloutSnapshot, viewOf } from "./snapshot.ts";
-import { type ExpectedWorkload, placeOf, type WorkloadView } from "./workload.ts";
+import { placeOf, type WorkloadView } from "./workload.ts";
 
-interface JudgedWorkload {
+export interface JudgedWorkload {
   readonly judgement: Judgement;
   readonly progress: Progress;
 }
@@ -111,27 +111,4 @@ function mostTelling(causes: readonly Cause[]): readonly Cause[] {
   const byCode = new Map<CauseCode, Cause>();
   for (const cause of causes) if (!byCode.has(cause.code)) byCode.set(cause.code, cause);
   return [...byCode.values()];
-}
-
-/** What was applied is not there yet, or as it was before: that is given a minute. */
-export function notSeen(
-  snapshot: RolloutSnapshot,
-  expected: ExpectedWorkload,
-  memory: Memory,
-): JudgedWorkload {
-  const cause = makeCause("RolloutNotObserved", {
-    cluster: snapshot.cluster,
-    kubectl: snapshot.kubectl,
-    object: placeOf(expected),
-    why: `the applied ${expected.kind} has not been seen in the cluster`,
-  });
-  const key = `${expected.kind}/${expected.namespace}/${expected.name}/not-seen`;
-  const budgetEndsAt = since(memory, key) + 60_000;
-  return {
-    judgement:
-      memory.now >= budgetEndsAt
-        ? { verdict: "doomed", cause, pod: undefined }
-        : { verdict: "waiting", causes: [cause], budgetEndsAt },
-    progress: NO_PROGRESS,
-  };
 }

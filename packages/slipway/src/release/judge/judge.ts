@@ -10,8 +10,9 @@
  * `rules.ts` asks them.
  */
 import type { Progress } from "../events.ts";
-import { judgeWorkload, notSeen } from "./judge-workload.ts";
+import { judgeWorkload } from "./judge-workload.ts";
 import type { Judgement, Memory, Seen } from "./judgement.ts";
+import { missing, rememberThere } from "./missing.ts";
 import { addProgress, NO_PROGRESS } from "./progress.ts";
 import { findWorkload, isOlder, leavingMs, type RolloutSnapshot } from "./snapshot.ts";
 import type { ExpectedWorkload } from "./workload.ts";
@@ -30,9 +31,10 @@ export function judge(snapshot: RolloutSnapshot, seen: Seen, now: number): Judge
   const judgements = snapshot.expected.map((expected) => {
     const around = { ...snapshot, generation: expected.generation, leavingMs: leaving };
     const workload = findWorkload(snapshot, expected);
-    return workload === undefined || isOlder(workload, expected)
-      ? notSeen(snapshot, expected, memory)
-      : judgeWorkload(snapshot, { workload, expected, around }, memory);
+    if (workload === undefined || isOlder(workload, expected))
+      return missing(snapshot, expected, memory, workload !== undefined);
+    rememberThere(expected, memory);
+    return judgeWorkload(snapshot, { workload, expected, around }, memory);
   });
   const progress: Progress = {
     ...judgements.map((one) => one.progress).reduce(addProgress, NO_PROGRESS),
