@@ -301,8 +301,10 @@ export function renderEvidence(evidence: Evidence): string {
     ]);
     lines.push(renderTable(rows));
   }
-  if (log !== undefined && log.head.length + log.tail.length > 0) {
-    lines.push(`    log of container ${log.container}${log.previous ? " before its restart" : ""}:`);
+  if (log !== undefined) {
+    const isEmpty = log.head.length + log.tail.length === 0;
+    const when = log.previous ? " before its restart" : "";
+    lines.push(`    log of container ${log.container}${when}:${isEmpty ? " not a line" : ""}`);
     lines.push(...log.head.map((line) => `    | ${line}`));
     const { head, omittedLines } = log;
     if (omittedLines === undefined && head.length > 0) lines.push("    | … many lines …");
@@ -311,6 +313,7 @@ export function renderEvidence(evidence: Evidence): string {
   }
   lines.push(...(evidence.notes ?? []).map((note) => `    ${note}`));
   lines.push(...evidence.gaps.map((gap) => `    missing: ${gap}`));
+  if (lines.length === 1) lines.push("    none: there is no event and no log about it");
   return lines.join("\n");
 }
 

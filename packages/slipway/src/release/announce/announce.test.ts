@@ -148,6 +148,18 @@ test("evidence is the end, the events with their counts, and the dead container'
   );
 });
 
+test("where there is no evidence, or a log without a line, that is said", () => {
+  const { exit: _exit, log, ...rest } = { ...evidence, events: [] };
+  assert.equal(
+    renderEvidence(rest),
+    "  evidence from tokyo:\n    none: there is no event and no log about it",
+  );
+  assert.equal(
+    renderEvidence({ ...rest, log: { ...log, tail: [] } }),
+    "  evidence from tokyo:\n    log of container web before its restart: not a line",
+  );
+});
+
 test("while a wave bakes its clusters say so, until a pod is not well", () => {
   const progress = { old: 0, new: 2, ready: 2, total: 2, serving: 2, waitingFor: [] };
   const lines = (news: readonly ReleaseNews[]): readonly string[] =>
