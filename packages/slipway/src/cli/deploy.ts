@@ -19,7 +19,7 @@ export const command: CommandDeclaration = {
     const { ensureWorld, openProject, requireWorld, shippableVersion } = await import("./project.ts");
     const { outputOf, readBuild } = await import("./steps.ts");
     const { deployFrozen, deployStep } = await import("./deploy-step.ts");
-    const { readPlanFile } = await import("./frozen-plan-file.ts");
+    const { readPlanFile, refuseBesidePlan } = await import("./frozen-plan-file.ts");
     const file = textOption(input, "plan");
     if (isSet(input, "resume")) {
       if (file !== undefined) throw await bothAsked();
@@ -32,6 +32,7 @@ export const command: CommandDeclaration = {
       );
     }
     const frozen = file === undefined ? undefined : await readPlanFile(context, file);
+    if (file !== undefined && frozen !== undefined) refuseBesidePlan(input, file, frozen);
     const environment = textOption(input, "env") ?? frozen?.environment;
     const project = await openProject(context, { ...input, options: { ...input.options, env: environment } });
     const output = outputOf(context, isSet(input, "json"));

@@ -5,8 +5,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { CliContext } from "./command.ts";
-import { checkPlanFile, readPlanFile } from "./frozen-plan-file.ts";
+import type { CliContext, CommandInput } from "./command.ts";
+import { checkPlanFile, readPlanFile, refuseBesidePlan } from "./frozen-plan-file.ts";
 
 let context: CliContext;
 before(async () => {
@@ -46,5 +46,29 @@ for (const [file, message] of [
   test(`deploy --plan ${file}: ${message}`, async () => {
     const told = { code: "PLAN_UNREADABLE", where: file, message, exitCode: 2 };
     await assert.rejects(readPlanFile(context, file), told);
+  });
+}
+
+const beside: readonly [options: CommandInput["options"], planned: object, refused: string | undefined][] = [
+  [{}, {}, undefined],
+  [{ wait: "5m", approveGates: true, dryRun: true }, {}, undefined],
+  [{ allowHeld: true }, { allowHeld: false }, "--allow-held"],
+  [{ allowHeld: true }, { allowHeld: true }, undefined],
+  [{ skipUnreachable: true }, {}, "--skip-unreachable"],
+  [{ rebind: "tokyo" }, { rebind: ["tokyo", "osaka"] }, undefined],
+  [{ rebind: "tokyo, kyoto" }, { rebind: ["tokyo"] }, "--rebind kyoto"],
+];
+for (const [options, planned, refused] of beside) {
+  test(`deploy --plan with ${JSON.stringify(options)}, planned with ${JSON.stringify(planned)}`, () => {
+    const work = (): void =>
+      refuseBesidePlan({ arguments: [], options }, "release.plan", { options: planned });
+    if (refused === undefined) return work();
+    assert.throws(work, {
+      code: "USAGE_PLAN",
+      where: `deploy --plan release.plan ${refused}`,
+      message: "the plan was made without it, and is carried out as it was made",
+      hint: `Plan again with it, and look at it again: slipway plan --out release.plan ${refused}`,
+      exitCode: 2,
+    });
   });
 }

@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { readTextIfExists, SlipwayError, systemCode, writeAtomic } from "@slipway/base";
 import { type FrozenPlan, parseFrozenPlan, stale } from "../release/plan/frozen-plan.ts";
-import type { CliContext } from "./command.ts";
+import { type CliContext, type CommandInput, isSet, rebindOf } from "./command.ts";
 import type { Project } from "./project.ts";
 import type { StepOutput } from "./steps.ts";
 
@@ -43,6 +43,28 @@ export async function checkPlanFile(context: CliContext, file: string): Promise<
 function unwritable(file: string, message: string): SlipwayError {
   const hint = "Name a file in a folder that exists: slipway plan --out FILE.";
   return new SlipwayError({ code: "USAGE_OUT", where: `--out ${file}`, message, hint, exitCode: 2 });
+}
+
+/** What decides whether a release may begin stands in its plan: said beside it, it would be passed over in silence. */
+export function refuseBesidePlan(
+  input: CommandInput,
+  file: string,
+  { options }: Pick<FrozenPlan, "options">,
+): void {
+  const strange = (rebindOf(input) ?? []).filter((name) => options.rebind?.includes(name) !== true);
+  const [added] = [
+    ...(isSet(input, "allowHeld") && options.allowHeld !== true ? ["--allow-held"] : []),
+    ...(isSet(input, "skipUnreachable") && options.skipUnreachable !== true ? ["--skip-unreachable"] : []),
+    ...(strange.length > 0 ? [`--rebind ${strange.join(",")}`] : []),
+  ];
+  if (added === undefined) return;
+  throw new SlipwayError({
+    code: "USAGE_PLAN",
+    where: `deploy --plan ${file} ${added}`,
+    message: "the plan was made without it, and is carried out as it was made",
+    hint: `Plan again with it, and look at it again: slipway plan --out ${file} ${added}`,
+    exitCode: 2,
+  });
 }
 
 export async function readPlanFile(context: CliContext, file: string): Promise<FrozenPlan> {
