@@ -7,6 +7,7 @@ import { nearest, SlipwayError } from "@slipway/base";
 import { configError } from "./problems.ts";
 import { type Resolved, resolveConfig } from "./resolve.ts";
 import { configSchema, type ParsedConfig } from "./schema.ts";
+import { toItsEnd, UNFINISHED } from "./to-its-end.ts";
 
 export const CONFIG_FILE = "slipway.config.ts";
 
@@ -95,7 +96,7 @@ async function importUserModule(file: string): Promise<Record<string, unknown>> 
 async function evaluate(file: string, cwd: string): Promise<unknown> {
   let module: Record<string, unknown>;
   try {
-    module = await importUserModule(file);
+    module = await toItsEnd(unfinished(relative(cwd, file) || file), () => importUserModule(file));
   } catch (cause) {
     const place = /slipway\.config\.ts[^:\s]*:(\d+)(?::(\d+))?/.exec(
       cause instanceof Error ? `${cause.stack}` : "",
@@ -126,6 +127,15 @@ async function evaluate(file: string, cwd: string): Promise<unknown> {
   }
   return module["default"];
 }
+
+const unfinished = (where: string): SlipwayError =>
+  new SlipwayError({
+    code: "CONFIG_NOT_LOADED",
+    where,
+    message: UNFINISHED,
+    hint: "Import nothing that runs by being imported.",
+    exitCode: 2,
+  });
 
 function chooseEnvironment(parsed: ParsedConfig, wanted: string | undefined, file: string): string {
   const known = Object.keys(parsed.environments);

@@ -2,7 +2,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { renderError, SlipwayError, systemCode } from "@slipway/base";
+import { SlipwayError, systemCode } from "@slipway/base";
+import { toItsEnd, UNFINISHED } from "../../config/to-its-end.ts";
 import type { BuiltImage } from "../../images/image.ts";
 import type { Check } from "../check.ts";
 import { collect, placeIn } from "../collect.ts";
@@ -65,15 +66,8 @@ export async function specFiles(path: string): Promise<readonly string[]> {
 
 /** The number makes Node run a file again that an earlier run in this process had loaded. */
 async function importSpec(file: string, run: number): Promise<void> {
-  // Else a file that ends the process ends it with 0, and its checks with it. 13 is Node's word for one that waits.
-  const ending = (code: number): void => {
-    if (code !== 0 && code !== 13) return;
-    process.stderr.write(`slipway: ${renderError(unfinished(file))}\n`);
-    process.exitCode = 2;
-  };
-  process.once("exit", ending);
   try {
-    await import(`${pathToFileURL(file).href}?run=${run}`);
+    await toItsEnd(unfinished(file), () => import(`${pathToFileURL(file).href}?run=${run}`));
   } catch (error) {
     if (error instanceof SlipwayError) throw error;
     const hint = hintFor(error);
@@ -85,8 +79,6 @@ async function importSpec(file: string, run: number): Promise<void> {
       cause: error,
       exitCode: 2,
     });
-  } finally {
-    process.off("exit", ending);
   }
 }
 
@@ -94,8 +86,7 @@ const unfinished = (file: string): SlipwayError =>
   new SlipwayError({
     code: "VERIFY_SPEC_INVALID",
     where: file,
-    message:
-      "does not come to its end: it, or what it imports, ends the process or waits for what never comes",
+    message: UNFINISHED,
     hint: "A spec file only says what to expect; import nothing that runs by being imported.",
     exitCode: 2,
   });
