@@ -96,7 +96,7 @@ test("a check that fails in Docker and Podman is told as in the sandbox", async 
   const path = join(project.folder, "spec/wrong.ts");
   await writeFile(
     path,
-    'import { describeImage } from "slipway/verify";\ndescribeImage("web", (t) => t.within("1s").port(9090).listening());\n',
+    'import { describeImage } from "slipway/verify";\ndescribeImage("web", (t) => { t.within("60s").port(8080).listening(); t.within("1s").port(9090).listening(); });\n',
   );
   for (const engine of ENGINES) {
     const told = await project.slipway("verify", "--image", "web", "--engine", engine);

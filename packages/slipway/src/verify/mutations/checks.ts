@@ -75,7 +75,7 @@ export const WEB: Checks = {
   "no lodash": (t) => t.package("lodash", { manager: "npm" }).absent(),
 };
 
-/** Need something that runs. Short deadlines: what is broken here stays broken. */
+/** Need something that runs. Short deadlines: what is broken here stays broken. What holds gets more time in `score.ts`. */
 export const WEB_RUNNING: Checks = {
   "listening 8080": (t) => soon(t).port(8080).listening(),
   "no telnet port": (t) => soon(t).port(23).notListening(),
@@ -92,7 +92,7 @@ export const WEB_RUNNING: Checks = {
   "log no error": (t) => soon(t).log.lacks(/\berror\b/),
   running: (t) => soon(t).container.running(),
   "no restarts": (t) => soon(t).container.restarts(0).notOomKilled(),
-  stops: (t) => soon(t).container.stopsWithin("2s"),
+  stops: (t) => soon(t).container.stopsWithin("10s"),
   "tool prints": (t) => t.command(["/app/tool"]).stdout("tool 1.2"),
   "shell line": (t) => t.command("echo $PORT; pwd").stdout("8080\n/app"),
   "no nginx command": (t) => t.command("nginx -v").exits(127),

@@ -2,6 +2,10 @@
 import { START } from "./bases.ts";
 import { DEAD, NOT_SERVING, type OfBase, start, UNSEEN } from "./mutation.ts";
 
+/** What is there before the server is, so that nobody can look in between. httpd without -f returns when it listens. */
+const besides = (lines: string): string =>
+  START.replace("echo ready to serve\n", `echo ready to serve\n${lines}`);
+
 export const RUNNING: readonly OfBase[] = [
   {
     name: "ps, netstat and cat are gone",
@@ -13,7 +17,7 @@ export const RUNNING: readonly OfBase[] = [
     name: "ps and netstat are gone while telnet is open",
     damage: {
       remove: ["bin/ps", "bin/netstat", "bin/cat"],
-      ...start(START.replace("wait", "nc -l -p 2323 &\n/bin/httpd -f -p 9023 -h /app/www &\nwait")),
+      ...start(besides("nc -l -p 2323 &\n/bin/httpd -p 9023 -h /app/www\n")),
     },
     untrue: ["only 8080", "one httpd", "no nc running"],
   },
@@ -43,7 +47,7 @@ export const RUNNING: readonly OfBase[] = [
   },
   {
     name: "a second port is open",
-    damage: start(START.replace("wait", "/bin/httpd -f -p 9090 -h /app/www &\nwait")),
+    damage: start(besides("/bin/httpd -p 9090 -h /app/www\n")),
     untrue: ["only 8080", "one httpd"],
   },
   {

@@ -79,12 +79,14 @@ async function decideImage(
     image.name === "web"
       ? [[WEB, false], ...(isRunning ? [[WEB_RUNNING, true] as [Checks, boolean]] : [])]
       : [[{ bare: BARE, alpine: ALPINE, rpm: RPM }[image.name] as Checks, false]];
+  const isFalse = [...(mutation?.untrue ?? []), ...(mutation?.unprovable ?? [])];
   const named = new Map<Check, string>();
   const all: Check[] = [];
   const needsEngine = new Map<string, boolean>();
   for (const [table, isRunning] of tables) {
     for (const [name, say] of Object.entries(table)) {
-      const own = withoutImplied(collectNow(() => describeImage(image.name, say)));
+      const said = withoutImplied(collectNow(() => describeImage(image.name, say)));
+      const own = isFalse.includes(name) ? said : said.map((check) => patient(check, mutation));
       for (const check of own) named.set(check, name);
       all.push(...own);
       needsEngine.set(name, isRunning);
@@ -99,9 +101,7 @@ async function decideImage(
     ...(shared === undefined ? {} : { engine: () => Promise.resolve(shared) }),
   });
   const byName = Map.groupBy(all.keys(), (index) => named.get(all[index] as Check) as string);
-  const unknownNames = [...(mutation?.untrue ?? []), ...(mutation?.unprovable ?? [])].filter(
-    (name) => !byName.has(name),
-  );
+  const unknownNames = isFalse.filter((name) => !byName.has(name));
   if (unknownNames.length > 0)
     throw new Error(`${mutation?.name}: no check is called ${unknownNames.join(", ")}`);
   return [...byName].map(([name, indexes]) => {
@@ -121,6 +121,12 @@ async function decideImage(
       needsEngine: needsEngine.get(name) === true,
     };
   });
+}
+
+/** A busy machine may need longer than a second until a server is there; only what is broken would take all of it. */
+function patient(check: Check, mutation: Mutation | undefined): Check {
+  const deadlineMs = mutation === undefined ? 60_000 : 10_000;
+  return check.deadlineMs === 0 ? check : { ...check, deadlineMs: Math.max(check.deadlineMs, deadlineMs) };
 }
 
 export const show = ({ base, mutation, check, verdict, evidence }: Decided): string =>

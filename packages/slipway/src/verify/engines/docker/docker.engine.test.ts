@@ -46,10 +46,10 @@ for (const kind of ["docker", "podman"] as const) {
       try {
         const one = project.container("one");
         await one.start();
-        const addresses = await one.resolve("one", 5000);
+        const addresses = await one.resolve("one", 30_000);
         assert.ok(!isUnseen(addresses) && addresses.length > 0, JSON.stringify(addresses));
         await until("its port to be open by its name", async () => {
-          const reached = await one.reach("one", 8080, 5000);
+          const reached = await one.reach("one", 8080, 30_000);
           return !isUnseen(reached) && reached.isOpen;
         });
         const own = (await connection.docker.listNetworks()).map(({ Name }) => Name);

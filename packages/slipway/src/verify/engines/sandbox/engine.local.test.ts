@@ -51,7 +51,7 @@ test("the name server is where programs know Docker's, and knows only what the a
     assert.match(await ask("api"), /Address: 10\.244\.0\.\d+/);
     assert.match(await ask("db"), /NXDOMAIN/);
     // The rest of 127.0.0.0/8 is the container's own.
-    const refused = await web.reach("127.0.0.1", 53, 2000);
+    const refused = await web.reach("127.0.0.1", 53, 30_000);
     assert.equal("error" in refused ? refused.error : "open", "ECONNREFUSED");
   } finally {
     await engine.close();
