@@ -44,6 +44,7 @@ export async function visit(browser: Browser, options: VisitOptions = {}): Promi
     reducedMotion: "reduce",
     ...(size === "phone" ? { hasTouch: true, isMobile: true, deviceScaleFactor: 2 } : {}),
   });
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   if (options.now === undefined) await page.clock.setFixedTime(moment);
   const complaints: string[] = [];

@@ -18,6 +18,7 @@ before(async () => {
   link = (jsonLines(await project.ok("dashboard", "--json")) as [{ link: string }])[0].link;
   browser = await openBrowser();
   page = await (await browser.newContext({ viewport: { width: 1280, height: 860 } })).newPage();
+  page.setDefaultTimeout(90_000); // a world, a build and a release are beside it on the same machine
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
   });
