@@ -119,6 +119,29 @@ test("an OCI layout in a tar is taken in byte for byte; a wrong blob is not", as
   });
 });
 
+test("several images in a layout are named by their references, else by their digests", async () => {
+  const config = JSON.stringify({ mediaType: MEDIA.config, digest: digestOf(configOf()), size: 1 });
+  const manifests = ["1", "2"].map(
+    (text) => `{"schemaVersion":2,"config":${config},"layers":[],"x":${text}}`,
+  );
+  const named = { "org.opencontainers.image.ref.name": "web:1", "com.example.note": "" };
+  const index = manifests.map((text, at) => ({
+    mediaType: MEDIA.manifest,
+    digest: digestOf(text),
+    size: text.length,
+    ...(at === 0 ? { annotations: named } : { annotations: { "com.example.note": "" } }),
+  }));
+  const blobs = manifests.map((text) => [`./blobs/sha256/${digestOf(text).slice(7)}`, text]);
+  const archive = tarOf({
+    "index.json": JSON.stringify({ schemaVersion: 2, manifests: index }),
+    ...Object.fromEntries(blobs),
+  });
+  await assert.rejects(load(archive), {
+    code: "IMAGE_ARCHIVE_AMBIGUOUS",
+    message: `holds several images: web:1, ${index[1]?.digest}`,
+  });
+});
+
 test("an archive that cannot be used is one error that says why", async () => {
   const two = JSON.stringify([
     { Config: "config.json", RepoTags: ["a:1"], Layers: [] },

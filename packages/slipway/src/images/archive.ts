@@ -10,6 +10,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { SlipwayError, systemCode } from "@slipway/base";
+import { REF_NAME } from "./index-entries.ts";
 import type { ImageLayout } from "./layout.ts";
 import {
   choosePlatform,
@@ -89,7 +90,7 @@ async function importLayout(
   if (!isOneImage)
     throw ambiguous(
       parts.where,
-      images.map((entry) => Object.values(entry.annotations ?? {}).at(-1) ?? entry.digest),
+      images.map((entry) => entry.annotations?.[REF_NAME] || entry.digest),
     );
   let descriptor =
     digests.size === 1

@@ -1,7 +1,7 @@
 /** The entries of a layout's index.json: which repository holds which manifest, under which tag, since when. Pure. */
 import type { Descriptor } from "./oci.ts";
 
-const REF_NAME = "org.opencontainers.image.ref.name";
+export const REF_NAME = "org.opencontainers.image.ref.name";
 const REPOSITORY = "dev.slipway.repository";
 /** When this name was last pushed, ISO 8601. */
 const PUSHED_AT = "dev.slipway.pushed-at";
