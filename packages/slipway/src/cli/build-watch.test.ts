@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -123,6 +123,19 @@ test("a change of the sources is built, a mistake waits for the next change, a c
     running.child.kill("SIGINT");
     await running.says(/^stopping /m);
     assert.deepEqual(await once(running.child, "exit"), [130, null]);
+  } finally {
+    running.child.kill("SIGKILL");
+  }
+});
+
+test("git's index is left alone, which a git command of a person's would find locked", async () => {
+  await utimes(join(folder, "web/src/a.txt"), 1, 1); // git status would note that it is the same all the same
+  const index = async (): Promise<number> => (await stat(join(folder, ".git/index"))).ino;
+  const before = await index();
+  const running = watching();
+  try {
+    await running.built("the first build");
+    assert.equal(await index(), before);
   } finally {
     running.child.kill("SIGKILL");
   }

@@ -30,11 +30,13 @@ export const command: CommandDeclaration = {
     const { runOnChange } = await import("./run-on-change.ts");
     const { root, images } = project.config;
     const log = await headLog(root, context.env);
+    // git would lock its index to write down what it saw, and the `git checkout` of a person would fail (git-status, Background Refresh).
+    const beside = { ...context, env: { ...context.env, GIT_OPTIONAL_LOCKS: "0" } };
     const config = sameConfig(root, project.resolved.file);
     const watched = () => [...watchedSources(images, log), { path: config.path }];
     return runOnChange(context, outputOf(context, isSet(input, "json")), watched, () => {
       config.check();
-      return build(context, input, project);
+      return build(beside, input, project);
     });
   },
 };
