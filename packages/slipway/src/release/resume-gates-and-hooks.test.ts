@@ -24,6 +24,8 @@ import {
   image,
   recordEvents,
   targetsOf,
+  tellingClock,
+  UNTIL_TOLD_MS,
   webManifest,
 } from "./testing.ts";
 
@@ -49,14 +51,19 @@ test("a gate is behind the release when its wave is finished, and a person's wor
 
 let clusters: Cluster[] = [];
 let count = 0;
+const migrating = tellingClock();
 
 before(async () => {
-  // Long enough for a process to die while it runs.
   const migrate = { startMs: 5, exitAfterMs: 700, exitCode: 0, log: ["adding a column"] };
-  const row = { image: "registry.test/migrate*", behaviour: migrate };
+  const rows = [
+    // It runs while the process dies, and until the next one has found it.
+    { image: "registry.test/migrate:long*", behaviour: { ...migrate, exitAfterMs: UNTIL_TOLD_MS } },
+    { image: "registry.test/migrate*", behaviour: migrate },
+  ];
+  const { clock } = migrating;
   clusters = await Promise.all(
     ["osaka", "tokyo"].map((name) =>
-      startCluster({ name, runtime: "simulated", behaviours: [row, ...behaviours] }),
+      startCluster({ name, clock, runtime: "simulated", behaviours: [...rows, ...behaviours] }),
     ),
   );
 });
@@ -89,7 +96,7 @@ interface Shop {
   readonly asked: readonly string[];
 }
 
-function shop(hooks: readonly HookConfig[], release: Partial<ReleaseConfig> = {}): Shop {
+function shop(hooks: readonly HookConfig[], release: Partial<ReleaseConfig> = {}, migrate = "v1"): Shop {
   count += 1;
   const namespace = `cut-off-${count}`;
   const asked: string[] = [];
@@ -112,7 +119,7 @@ function shop(hooks: readonly HookConfig[], release: Partial<ReleaseConfig> = {}
         config,
         job: config.run.kind === "job" ? parseManifest(JOB, "hooks/migrate.yaml")[0] : undefined,
       })),
-      images: [image("web", "v1"), image("migrate", "v1")],
+      images: [image("web", "v1"), image("migrate", migrate)],
       version: { commit: "v10000000", message: "ship v1", author: "Aki", dirty: false },
     }),
   };
@@ -167,12 +174,17 @@ test("a migration that had succeeded is not done a second time", async () => {
 });
 
 test("a migration that was going on is found again and waited for, not begun anew", async () => {
-  const cutOff = shop([migration()]);
+  const cutOff = shop([migration()], {}, "long");
   await killedAt(cutOff, (event) => event.type === "hook-log");
   const before = await jobOf(cutOff);
   assert.equal(before?.status?.succeeded ?? 0, 0, "it is still going on");
   const seen = recordEvents();
-  const { record, exitCode } = await resume(cutOff.context, seen);
+  const { record, exitCode } = await resume(cutOff.context, {
+    onEvent: (event) => {
+      seen.onEvent(event);
+      if (event.type === "hook-log") migrating.tell();
+    },
+  });
   assert.equal(exitCode, 0);
   const order = seen.events.flatMap(({ type }) =>
     ["hook-finished", "applied"].includes(type) ? [type] : [],
@@ -244,7 +256,7 @@ test("the hook of a cluster that was away is found again there, and holds up no 
       if (event.type === "hook-log" && event.cluster === "osaka") process.kill();
     },
   });
-  await until("it dies", () => process.died(), { timeoutMs: 20_000 });
+  await until("it dies", () => process.died());
   const before = await jobOf(cutOff);
   const seen = recordEvents();
   const { exitCode } = await resume(cutOff.context, seen);

@@ -114,6 +114,26 @@ export function recordOf(number: number, changes: Partial<ReleaseRecord> = {}): 
   };
 }
 
+/**
+ * A time that only `tell` brings to its end: for what a test must see going on, however long that takes on a busy machine. A
+ * simulated container with it as `exitAfterMs` runs until then, and ends at once when it is started again.
+ */
+export const UNTIL_TOLD_MS = 123_456_789;
+
+export function tellingClock(): { readonly clock: Clock; readonly tell: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const told = async (signal: AbortSignal | undefined): Promise<void> => {
+    signal?.throwIfAborted();
+    const stopped = new Promise<never>((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    await Promise.race([promise, stopped]);
+  };
+  const sleep: Clock["sleep"] = (ms, signal) =>
+    ms === UNTIL_TOLD_MS ? told(signal) : systemClock.sleep(ms, signal);
+  return { clock: { ...systemClock, sleep }, tell: resolve };
+}
+
 /** What the simulated containers do, by the tag of their image. */
 export const behaviours: Behaviours = [
   {

@@ -20,19 +20,23 @@ import {
   recordEvents,
   rendered,
   targetsOf,
+  tellingClock,
+  UNTIL_TOLD_MS,
 } from "../testing.ts";
 
 let clusters: Cluster[] = [];
 let count = 0;
+const crashing = tellingClock();
 
 before(async () => {
-  // In osaka alone: well at first, and then it crashes again and again.
-  const later = { image: "*:later@*", behaviour: { startMs: 5, exitAfterMs: 1_000, exitCode: 3 } };
+  // In osaka alone: well until it is told, and then it crashes again and again.
+  const later = { image: "*:later@*", behaviour: { startMs: 5, exitAfterMs: UNTIL_TOLD_MS, exitCode: 3 } };
   clusters = await Promise.all(
     ["osaka", "tokyo", "kyoto"].map((name) =>
       startCluster({
         name,
         runtime: "simulated",
+        ...(name === "osaka" ? { clock: crashing.clock } : {}),
         behaviours: name === "osaka" ? [later, ...behaviours] : behaviours,
       }),
     ),
@@ -428,7 +432,7 @@ test("without a policy, a cluster that is away when it is locked stops the relea
 });
 
 test("a requeued cluster that somebody else released to in the meantime is left to them", async () => {
-  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 500 });
+  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 600_000 });
   await deploy(context, of("v1"));
   let isAway = true;
   const others = { ...context, who: "mio", host: "ci", pid: 1, isHolderAlive: () => false };
@@ -545,11 +549,16 @@ test("a requeued cluster that comes back as another one is not even locked", asy
 test("a cluster that crashes after its wave was healthy fails the release while later waves run", async () => {
   const { context, of } = fresh({
     waves: [["osaka"], ["tokyo"], ["kyoto"]],
-    waveSettings: [{}, { bakeMs: 20_000 }, {}],
+    waveSettings: [{}, { bakeMs: 600_000 }, {}],
   });
   await deploy({ ...context, release: { ...context.release, waveSettings: [] } }, of("v1"));
   const seen = recordEvents();
-  const { record } = await deploy(context, of("later"), seen);
+  const { record } = await deploy(context, of("later"), {
+    onEvent: (event) => {
+      seen.onEvent(event);
+      if (event.type === "applied" && event.cluster === "tokyo") crashing.tell();
+    },
+  });
   const verdicts = seen.events.flatMap((event) =>
     event.type === "verdict" ? [`${event.cluster} ${event.verdict}`] : [],
   );
