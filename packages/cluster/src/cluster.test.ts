@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { SlipwayError, until } from "@slipway/base";
+import { type Clock, SlipwayError, systemClock, until } from "@slipway/base";
 import type { ConfigMap, Deployment, Namespace, Pod, PodSpec, Service } from "@slipway/kube";
 import { type Cluster, type ClusterOptions, startCluster } from "./cluster.ts";
 import { serviceRoutes } from "./routes.ts";
@@ -165,8 +165,10 @@ describe("a simulated cluster", () => {
       assert.equal(scheduled?.message, "0/1 nodes are available: 1 Insufficient cpu.");
     }));
 
-  test("starts a pod as soon as the ConfigMap that it was waiting for is there", () =>
-    withCluster({}, async (cluster) => {
+  test("starts a pod as soon as the ConfigMap that it was waiting for is there", () => {
+    // By itself the kubelet looks again after 10 s, which are not over before this test is.
+    const sleep: Clock["sleep"] = (ms, signal) => systemClock.sleep(ms > 5_000 ? 600_000 : ms, signal);
+    return withCluster({ clock: { ...systemClock, sleep } }, async (cluster) => {
       const valueFrom = { configMapKeyRef: { name: "conf", key: "a" } };
       await cluster.client.create(
         pod("p", { containers: [{ name: "web", image: "web:1", env: [{ name: "A", valueFrom }] }] }),
@@ -182,8 +184,9 @@ describe("a simulated cluster", () => {
         data: { a: "1" },
       };
       await cluster.client.create(conf);
-      await until("the pod", () => isReady(cluster, "p"), { timeoutMs: 8000 });
-    }));
+      await until("the pod", () => isReady(cluster, "p"));
+    });
+  });
 
   test("deletes a namespace with everything in it", () =>
     withCluster({}, async (cluster) => {
