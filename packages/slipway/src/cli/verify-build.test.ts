@@ -4,7 +4,9 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec } from "@slipway/base";
+import { exec, until, writeAtomic } from "@slipway/base";
+import { FolderWatch } from "./folder-watch.ts";
+import { watchedWithout } from "./verify.ts";
 import { emptyHintOf } from "./verify-output.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
@@ -118,6 +120,23 @@ test("what a command of the build leaves is told, and outdates nothing either", 
   await write("slipway.config.ts", CONFIG);
   await commit();
   assert.equal((await slipway("build", "--builder", "slipway")).exitCode, 0);
+});
+
+test("a report among the spec files is no change of them, nor is what is on its way to it", async () => {
+  await mkdir(join(folder, "reports"));
+  const [report, spec] = [join(folder, "reports/left.xml"), join(folder, "reports/web.ts")];
+  const heard: string[] = [];
+  const watch = new FolderWatch([watchedWithout([report], dirname(report))], (path) => heard.push(path));
+  try {
+    await writeAtomic(report, "x");
+    await writeFile(spec, "x");
+    // The system tells in the order in which it happened.
+    await until("the spec file", () => heard.includes(spec));
+    assert.deepEqual([...new Set(heard)], [spec]);
+  } finally {
+    watch.close();
+    await rm(dirname(report), { recursive: true });
+  }
 });
 
 test("an edited spec file and a report in the tree do not stop it, committed or not; a changed source does", async () => {

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import type { Phase } from "../verify/plan.ts";
 import { type CommandDeclaration, type CommandInput, isSet, listOption, textOption } from "./command.ts";
+import type { Watched } from "./folder-watch.ts";
 
 export const command: CommandDeclaration = {
   summary: "check the built images, Compose files, clusters, and the deployed service",
@@ -54,10 +56,10 @@ export const command: CommandDeclaration = {
     const engine = engineChoice(textOption(input, "engine"));
     const structureTests = listOption(input, "structureTest");
     const junit = textOption(input, "junit");
+    const reports = junit === undefined ? [] : [resolve(context.cwd, junit)];
     let accepted: string | undefined;
     const run = async (): Promise<number> => {
       const project = await openProject(context, input);
-      const reports = junit === undefined ? [] : [resolve(context.cwd, junit)];
       const { record, warning } = await buildToVerify(context, input, project, { accepted, reports });
       // While it watches, the images are the same whatever is edited, until they are built again.
       accepted = record.tag;
@@ -88,11 +90,18 @@ export const command: CommandDeclaration = {
     const watched = async () => {
       const project = await openProject(context, input);
       const paths = [...project.config.verify, ...structureTests, buildRecordPath(project)];
-      return paths.map((path) => ({ path: resolve(context.cwd, path) }));
+      return paths.map((path) => watchedWithout(reports, resolve(context.cwd, path)));
     };
     return runOnChange(context, outputOf(context, isSet(input, "json")), watched, run);
   },
 };
+
+/** A report that a run writes among the spec files would start the next run; so would what `writeAtomic` renames to it. */
+export function watchedWithout(reports: readonly string[], path: string): Watched {
+  const isReport = (place: string): boolean =>
+    reports.some((report) => place === report || (place.startsWith(`${report}.`) && place.endsWith(".tmp")));
+  return { path, isOut: (inside) => isReport(join(path, inside)) };
+}
 
 const PLACES = ["image", "compose", "cluster", "service"] as const;
 
