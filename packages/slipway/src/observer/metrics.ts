@@ -8,7 +8,7 @@ import type { Standing } from "../observe/alerts/alerts.ts";
 import type { CountsView } from "../observe/alerts/facts.ts";
 import { PAGE_WINDOWS, TICKET_WINDOWS } from "../observe/alerts/rules.ts";
 import type { Distribution, Family, Sample } from "../observe/prometheus/metrics.ts";
-import { boundsWith, CLASSES, RequestTotals } from "../observe/prometheus/request-totals.ts";
+import { boundsWith, CLASSES, RequestTotals, type Times } from "../observe/prometheus/request-totals.ts";
 import type { ReleaseRecord } from "../release/model.ts";
 import type { Observer } from "./observer.ts";
 
@@ -137,25 +137,22 @@ function requestFamilies({ observer, observe, now }: ObserverMetricsOptions): re
       labels: ["service", "release", "cluster", "class"],
       read: () =>
         totals.read().flatMap(({ service, release, cluster, classes }): readonly Sample[] =>
-          CLASSES.flatMap((name, at) => {
-            const value = classes[at] as number;
-            // The two that every ratio is made of are there from the first request on, so that it has both its sides.
-            const isShown = value > 0 || name === "2xx" || name === "5xx";
-            return isShown ? [{ labels: { service, release, cluster, class: name }, value }] : [];
-          }),
+          shownClasses(classes).map(({ name, at }) => ({
+            labels: { service, release, cluster, class: name },
+            value: classes[at] as number,
+          })),
         ),
     },
     {
       name: "slipway_http_request_duration_seconds",
       type: "histogram",
-      help: "Response times of the requests whose line has one.",
+      help: "Response times of the requests whose line has one, by class of status.",
       bounds,
       read: () =>
-        totals.read().map(
-          ({ service, release, cluster, times, seconds }): Distribution => ({
-            labels: { service, release, cluster },
-            counts: times,
-            sum: seconds,
+        totals.read().flatMap(({ service, release, cluster, classes, times }): readonly Distribution[] =>
+          shownClasses(classes).map(({ name, at }) => {
+            const { counts, seconds } = times[at] as Times;
+            return { labels: { service, release, cluster, class: name }, counts, sum: seconds };
           }),
         ),
     },
@@ -167,6 +164,12 @@ function requestFamilies({ observer, observe, now }: ObserverMetricsOptions): re
     ),
   ];
 }
+
+/** The two that every ratio is made of are there from the first request on, so that it has both its sides. */
+const shownClasses = (classes: ArrayLike<number>) =>
+  CLASSES.map((name, at) => ({ name, at })).filter(
+    ({ name, at }) => (classes[at] as number) > 0 || name === "2xx" || name === "5xx",
+  );
 
 function sloFamilies(
   observe: ObserverMetricsOptions["observe"],

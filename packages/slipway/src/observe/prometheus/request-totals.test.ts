@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { NO_TIME } from "../access/batch.ts";
 import type { SourceLabels } from "../access/source.ts";
 import { batchOf, dictionariesForTests, labelsForTests, type WrittenRequest } from "../counts/testing.ts";
-import { boundsWith, CLASSES, type RequestTotal, RequestTotals } from "./request-totals.ts";
+import { boundsWith, CLASSES, type RequestTotal, RequestTotals, type Times } from "./request-totals.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -42,10 +42,13 @@ function totalsForTests(options: { accessLog?: "auto" | "edge" | "pods"; maxSeri
   };
 }
 
-const textOf = ({ service, release, cluster, classes, times, seconds }: RequestTotal): string =>
-  `${service} ${release} ${cluster}: ${CLASSES.filter((_, at) => classes[at] !== 0)
-    .map((name) => `${name}=${classes[CLASSES.indexOf(name)]}`)
-    .join(" ")} [${[...times].join(" ")}] ${Number(seconds.toFixed(3))}`;
+const textOf = ({ service, release, cluster, classes, times }: RequestTotal): string =>
+  `${service} ${release} ${cluster}: ${CLASSES.flatMap((name, at) => {
+    const { counts, seconds } = times[at] as Times;
+    return classes[at] === 0
+      ? []
+      : [`${name}=${classes[at]} [${[...counts].join(" ")}] ${Number(seconds.toFixed(3))}`];
+  }).join(", ")}`;
 
 test("requests are counted by class and by bound, health checks and lines without a time as they should be", () => {
   const { add, shown } = totalsForTests();
@@ -59,7 +62,9 @@ test("requests are counted by class and by bound, health checks and lines withou
     { status: 101, ms: 1 },
     { status: 0, ms: 1 },
   );
-  assert.deepEqual(shown(), ["web 1 tokyo: 1xx=1 2xx=2 4xx=1 499=1 5xx=1 other=1 [3 2 1] 0.804"]);
+  assert.deepEqual(shown(), [
+    "web 1 tokyo: 1xx=1 [1 0 0] 0.001, 2xx=2 [1 1 0] 0.201, 4xx=1 [0 0 1] 0.301, 499=1 [0 1 0] 0.3, 5xx=1 [0 0 0] 0, other=1 [1 0 0] 0.001",
+  ]);
 });
 
 test("lines of a new pod wait for its release, and at most a minute", () => {

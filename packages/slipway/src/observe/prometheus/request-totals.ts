@@ -20,9 +20,15 @@ export interface RequestTotal {
   readonly cluster: string;
   /** By position in CLASSES. */
   readonly classes: Float64Array;
+  /** By position in CLASSES. */
+  readonly times: readonly Times[];
+}
+
+/** How long the requests took whose line says so. */
+export interface Times {
   /** By bound, and at the end what took longer. */
-  readonly times: Float64Array;
-  /** Of all times, s. */
+  readonly counts: Float64Array;
+  /** All of them together, s. */
   readonly seconds: number;
 }
 
@@ -48,21 +54,25 @@ const SILENT_MS = 60 * 60_000;
 const MAX_SERIES = 200;
 const MOST_TALLIES = 2000;
 
-interface Tally {
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+interface Counted {
   readonly classes: Float64Array;
-  readonly times: Float64Array;
-  seconds: number;
+  readonly times: readonly Mutable<Times>[];
+}
+
+interface Tally extends Counted {
   lines: number;
   /** When the oldest line that waits came in. */
   since: number;
   hasWaited: boolean;
 }
 
-type Total = Omit<RequestTotal, "seconds"> & {
-  readonly origin: "pod" | "edge";
-  seconds: number;
-  lastAt: number;
-};
+type Total = Omit<RequestTotal, keyof Counted> &
+  Counted & {
+    readonly origin: "pod" | "edge";
+    lastAt: number;
+  };
 
 export class RequestTotals {
   readonly #options: RequestTotalsOptions;
@@ -94,9 +104,10 @@ export class RequestTotals {
       tally.classes[at] = (tally.classes[at] as number) + 1;
       const took = time[line] as number;
       if (took === NO_TIME) continue;
+      const times = tally.times[at] as Mutable<Times>;
       const bucket = this.#bucketOf(took);
-      tally.times[bucket] = (tally.times[bucket] as number) + 1;
-      tally.seconds += took / 1000;
+      times.counts[bucket] = (times.counts[bucket] as number) + 1;
+      times.seconds += took / 1000;
     }
     if (this.#tallies.size > MOST_TALLIES) this.#settle();
   }
@@ -119,15 +130,21 @@ export class RequestTotals {
       return known;
     }
     const made: Tally = {
-      classes: new Float64Array(CLASSES.length),
-      times: new Float64Array(this.#boundsMs.length + 1),
-      seconds: 0,
+      ...this.#nothing(),
       lines: 0,
       since: this.#options.now(),
       hasWaited: false,
     };
     this.#tallies.set(source, made);
     return made;
+  }
+
+  #nothing(): Counted {
+    const counts = (): Float64Array => new Float64Array(this.#boundsMs.length + 1);
+    return {
+      classes: new Float64Array(CLASSES.length),
+      times: CLASSES.map(() => ({ counts: counts(), seconds: 0 })),
+    };
   }
 
   #bucketOf(ms: number): number {
@@ -172,13 +189,7 @@ export class RequestTotals {
   #made(key: string, of: Pick<Total, "service" | "release" | "cluster" | "origin">): Total {
     const known = this.#totals.get(key);
     if (known !== undefined) return known;
-    const made: Total = {
-      ...of,
-      classes: new Float64Array(CLASSES.length),
-      times: new Float64Array(this.#boundsMs.length + 1),
-      seconds: 0,
-      lastAt: 0,
-    };
+    const made: Total = { ...of, ...this.#nothing(), lastAt: 0 };
     this.#totals.set(key, made);
     return made;
   }
@@ -191,18 +202,25 @@ export class RequestTotals {
 }
 
 function move(from: Tally, into: Total, now: number): void {
-  for (let at = 0; at < from.classes.length; at += 1)
-    into.classes[at] = (into.classes[at] as number) + (from.classes[at] as number);
-  for (let at = 0; at < from.times.length; at += 1)
-    into.times[at] = (into.times[at] as number) + (from.times[at] as number);
-  into.seconds += from.seconds;
+  addTo(into.classes, from.classes);
+  for (const [at, times] of into.times.entries()) {
+    const { counts, seconds } = from.times[at] as Times;
+    addTo(times.counts, counts);
+    times.seconds += seconds;
+  }
   into.lastAt = now;
+}
+
+function addTo(into: Float64Array, from: Float64Array): void {
+  for (let at = 0; at < from.length; at += 1) into[at] = (into[at] as number) + (from[at] as number);
 }
 
 function clear(tally: Tally): void {
   tally.classes.fill(0);
-  tally.times.fill(0);
-  tally.seconds = 0;
+  for (const times of tally.times) {
+    times.counts.fill(0);
+    times.seconds = 0;
+  }
   tally.lines = 0;
 }
 

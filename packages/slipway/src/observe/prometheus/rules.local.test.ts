@@ -45,8 +45,9 @@ interface Story {
 const requests = (kind: string, service = "web", cluster = "tokyo"): string =>
   `slipway_http_requests_total{service="${service}", release="7", cluster="${cluster}", class="${kind}"}`;
 const times = (le: string): string =>
-  `slipway_http_request_duration_seconds_bucket{service="web", release="7", cluster="tokyo", le="${le}"}`;
-const timed = 'slipway_http_request_duration_seconds_count{service="web", release="7", cluster="tokyo"}';
+  `slipway_http_request_duration_seconds_bucket{service="web", release="7", cluster="tokyo", class="2xx", le="${le}"}`;
+const timed =
+  'slipway_http_request_duration_seconds_count{service="web", release="7", cluster="tokyo", class="2xx"}';
 
 async function run({ name, config, series, expected }: Story): Promise<void> {
   const rules = `${name.replaceAll(/\W+/g, "-")}.yml`;
