@@ -61,10 +61,8 @@ export class FolderWatch {
     if (this.#watchers.has(folder)) return;
     try {
       const watcher = watch(folder, (event, name) => this.#heard(event, folder, name));
-      this.#watchers.set(
-        folder,
-        watcher.on("error", () => {}),
-      ); // it is gone; the folder above tells
+      watcher.on("error", () => {}); // it is gone; the folder above tells
+      this.#watchers.set(folder, watcher);
     } catch (error) {
       const code = systemCode(error) ?? "";
       if (["ENOENT", "ENOTDIR", "EACCES"].includes(code)) return; // gone already, or not for us

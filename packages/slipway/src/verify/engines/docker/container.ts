@@ -33,7 +33,7 @@ const NOT_FOUND = 404;
 const CONFLICT = 409;
 const REMOVE_TRIES = 100;
 const REMOVE_PAUSE_MS = 100;
-const REGISTERED_WITHIN_MS = 3000;
+const REGISTERED_WITHIN_MS = 15_000;
 const REGISTERED_PAUSE_MS = 20;
 
 export interface DockerContainerOptions {
