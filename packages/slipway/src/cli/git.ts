@@ -88,6 +88,14 @@ export function gitHistory(
   onCutOff: () => void = () => {},
 ): SourceHistory {
   const ignored = new Map<string, Promise<readonly string[] | undefined>>();
+  const commits = new Map<string, Promise<readonly (LastCommit | undefined)[]>>();
+  const commitsOf = (paths: readonly string[]): Promise<readonly (LastCommit | undefined)[]> => {
+    const key = paths.join("\0");
+    const asked =
+      commits.get(key) ?? Promise.all(portions(paths).map((some) => lastCommitOf(root, some, env)));
+    commits.set(key, asked);
+    return asked;
+  };
   const askIgnored = async (folder: string): Promise<readonly string[] | undefined> => {
     const which = ["--others", "--ignored", "--exclude-standard", "--directory"];
     const answer = await ask(root, ["ls-files", ...which, "-z", "--", literal(folder)], env);
@@ -98,11 +106,12 @@ export function gitHistory(
   };
   return {
     lastChange: async (paths) => {
-      const commits = await Promise.all(portions(paths).map((some) => lastCommitOf(root, some, env)));
-      if (commits.some((last) => last?.isCutOff)) onCutOff();
-      const times = commits.flatMap((last) => (last === undefined ? [] : [last.timeMs]));
+      const found = await commitsOf(paths);
+      if (found.some((last) => last?.isCutOff)) onCutOff();
+      const times = found.flatMap((last) => (last === undefined ? [] : [last.timeMs]));
       return times.length === 0 ? undefined : Math.max(...times);
     },
+    lookAhead: (paths) => void commitsOf(paths),
     ignored: (folder) => {
       const asked = ignored.get(folder) ?? askIgnored(folder);
       ignored.set(folder, asked);

@@ -264,6 +264,10 @@ test("a shallow clone tells that it does not know, also when it knows of the ima
     const history = gitHistory(folder, process.env, () => {
       isCutOff = true;
     });
+    // What is looked ahead at may not be wanted in the end.
+    history.lookAhead([join(folder, "app/src")]);
+    await history.lastChange([join(folder, "app/other")]);
+    assert.equal(isCutOff, false);
     return [await history.lastChange([join(folder, "app/src")]), isCutOff];
   };
   assert.deepEqual(await asked(root), [1000_000, false]);

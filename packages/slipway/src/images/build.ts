@@ -42,7 +42,7 @@ import {
 } from "./dockerfile/parse.ts";
 import { parseIgnore } from "./dockerfile/patterns.ts";
 import type { RunPorts } from "./dockerfile/run.ts";
-import { buildStage, type StageImage } from "./dockerfile/stage.ts";
+import { askTimes, buildStage, type StageImage } from "./dockerfile/stage.ts";
 import { contextTree, imageTree, type SourceTree } from "./dockerfile/tree.ts";
 import { buildWithEngine } from "./engine/build.ts";
 import { askPrograms, type Builder, type Engine, findEngine } from "./engine/engine.ts";
@@ -335,6 +335,7 @@ class ImageBuild {
       });
     }
     const dates = sourceDates(this.#options.history, from, context);
+    for (const stage of stages) askTimes(stage, dates); // git answers while the bases are looked for
     const results = new Map<Stage, StageImage>();
     const platforms = stagePlatforms(dockerfile, stages, fromOf, globalArgs, this.#platform);
     for (const [stage, platform] of platforms) await this.#refuseForeignRun(stage, platform, where);

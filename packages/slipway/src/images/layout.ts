@@ -348,7 +348,7 @@ export class ImageLayout {
         const before = await this.#read();
         const manifests = edit(before.entries);
         const index: ImageIndex = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
-        const text = `${JSON.stringify(index, null, 2)}\n`;
+        const text = `${JSON.stringify(index)}\n`;
         if (text === before.text || before.entries.length + manifests.length === 0) return;
         await writeAtomic(join(this.directory, "index.json"), text);
         this.#index = { text, entries: manifests };

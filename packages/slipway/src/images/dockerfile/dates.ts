@@ -16,6 +16,8 @@ import type { SourceTree } from "./tree.ts";
 export interface SourceHistory {
   /** ms since the epoch: of the last commit that touched one of these. Undefined when none did, or it cannot be known. */
   lastChange(paths: readonly string[]): Promise<number | undefined>;
+  /** This may be asked for next. */
+  lookAhead(paths: readonly string[]): void;
   /** What is below `folder` and not kept, as git's ignored files; a folder stands for all in it. Undefined: not known. */
   ignored(folder: string): Promise<readonly string[] | undefined>;
 }
@@ -49,6 +51,8 @@ export function sourceDates(
     known.set(key, time);
     return time;
   };
+  const lockfile = lockfileIn(context); // the one that counts, nearly always
+  for (const path of [dockerfile, ...(lockfile === undefined ? [] : [lockfile])]) history.lookAhead([path]);
   return {
     timeOf: (paths) => once(paths.join("\0"), () => timeOfSources(history, context, tree, paths)),
     // Build arguments come from elsewhere.
@@ -126,10 +130,15 @@ function lockfileOf(folder: string, path: string): string | undefined {
   const at = parts.indexOf("node_modules");
   if (at < 0) return undefined;
   for (let place = join(folder, ...parts.slice(0, at)); ; place = dirname(place)) {
-    const name = LOCKFILES.find((one) => existsSync(join(place, one)));
-    if (name !== undefined) return join(place, name);
+    const lockfile = lockfileIn(place);
+    if (lockfile !== undefined) return lockfile;
     if (place === dirname(place)) return undefined;
   }
+}
+
+function lockfileIn(folder: string): string | undefined {
+  const name = LOCKFILES.find((one) => existsSync(join(folder, one)));
+  return name === undefined ? undefined : join(folder, name);
 }
 
 const isWithin = (path: string, folder: string): boolean =>

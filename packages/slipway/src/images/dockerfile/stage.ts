@@ -62,9 +62,18 @@ export interface StageInputs {
 
 export async function buildStage(inputs: StageInputs): Promise<StageImage> {
   const build = new StageBuild(inputs);
-  build.askTimes();
   for (const instruction of inputs.stage.instructions) await build.apply(instruction);
   return build.finish();
+}
+
+/** Of all at once, as far as the file says by itself what is copied: the answers are there when they are wanted. */
+export function askTimes({ instructions }: Stage, dates: SourceDates): void {
+  for (const { keyword, text, flags } of instructions) {
+    if ((keyword !== "COPY" && keyword !== "ADD") || flags.some(({ name }) => name === "from")) continue;
+    const sources = (parseJsonForm(text) ?? text.split(/\s+/)).slice(0, -1).map(plainSource);
+    if (/[$<\\]/.test(text) || sources.includes(undefined)) continue;
+    dates.timeOf(sources as string[]).catch(() => undefined); // told where it is wanted
+  }
 }
 
 class StageBuild {
@@ -90,16 +99,6 @@ class StageBuild {
     this.#history = [...inputs.base.history];
     this.#args = { ...inputs.base.args };
     this.#newest = inputs.base.newest;
-  }
-
-  /** Of all at once, where the file says by itself what is copied: the answers are there when they are wanted. */
-  askTimes(): void {
-    for (const { keyword, text, flags } of this.#in.stage.instructions) {
-      if ((keyword !== "COPY" && keyword !== "ADD") || flags.some(({ name }) => name === "from")) continue;
-      const sources = (parseJsonForm(text) ?? text.split(/\s+/)).slice(0, -1).map(plainSource);
-      if (/[$<\\]/.test(text) || sources.includes(undefined)) continue;
-      this.#in.dates.timeOf(sources as string[]).catch(() => undefined); // told where it is wanted
-    }
   }
 
   finish(): StageImage {

@@ -344,7 +344,7 @@ RUN --mount=type=cache,target=/var/cache/app,id=app,sharing=locked \\
 });
 
 test("what is made of a mounted context, or with build arguments, is as old as the image where a later stage copies it", async () => {
-  const history = { lastChange: async () => 1000_000, ignored: async () => [] };
+  const history = { lastChange: async () => 1000_000, lookAhead: () => {}, ignored: async () => [] };
   const timeOf = async (mount: string, line: string, args = {}): Promise<number | undefined> => {
     const Dockerfile = `FROM slipway/node AS made\nARG a\nRUN ${mount} ${line}\nFROM scratch\nCOPY --from=made /out /\n`;
     const { files } = await build({ Dockerfile, in: "file\n" }, { args }, { history });
