@@ -1,7 +1,7 @@
 /** The tar of a layer's entries: the same entries and time give the same bytes. */
 import type { Hash } from "node:crypto";
 import { closeSync, createReadStream, openSync, readSync } from "node:fs";
-import { SlipwayError } from "@slipway/base";
+import { SlipwayError, systemCode } from "@slipway/base";
 import type { LayerEntry } from "./layer-entry.ts";
 import { type PlacedEntry, padding, tarHeader } from "./tar.ts";
 
@@ -22,7 +22,7 @@ export interface TarSeen {
 }
 
 /**
- * The entries' part of the archive, without its end. Rejects with IMAGE_INPUT_CHANGED when a file has not the size that
+ * The entries' part of the archive, without its end. Rejects with IMAGE_INPUT_CHANGED when a file is gone, or has not the size that
  * its entry says: the header is out already, and the archive would be damaged for every reader.
  */
 export async function* tarOf(
@@ -137,7 +137,13 @@ function contentInto(target: Buffer, at: number, entry: LayerEntry): number {
     read = content.bytes.byteLength;
     if (read === size) target.set(content.bytes, at);
   }
-  if (content?.kind === "path") read = fileInto(target, at, content.path, size);
+  if (content?.kind === "path") {
+    try {
+      read = fileInto(target, at, content.path, size);
+    } catch (error) {
+      throw whyUnread(error, entry);
+    }
+  }
   if (read !== size) throw changedWhileRead(entry);
   return size;
 }
@@ -158,7 +164,8 @@ function fileInto(target: Buffer, at: number, path: string, size: number): numbe
   }
 }
 
-async function* contentOf({ content }: LayerEntry): AsyncGenerator<Uint8Array> {
+async function* contentOf(entry: LayerEntry): AsyncGenerator<Uint8Array> {
+  const { content } = entry;
   if (content === undefined) return;
   if (content.kind === "bytes") {
     yield content.bytes;
@@ -168,14 +175,23 @@ async function* contentOf({ content }: LayerEntry): AsyncGenerator<Uint8Array> {
     content.kind === "path"
       ? createReadStream(content.path, { highWaterMark: 1024 * 1024 })
       : await content.open();
-  for await (const chunk of stream) yield chunk as Uint8Array;
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array;
+  } catch (error) {
+    throw whyUnread(error, entry);
+  }
 }
 
-function changedWhileRead(entry: LayerEntry): SlipwayError {
+/** It was there when its folder was looked at. */
+function whyUnread(error: unknown, entry: LayerEntry): unknown {
+  return systemCode(error) === "ENOENT" ? changedWhileRead(entry, "the file went") : error;
+}
+
+function changedWhileRead(entry: LayerEntry, how = "the file changed its size"): SlipwayError {
   return new SlipwayError({
     code: "IMAGE_INPUT_CHANGED",
     where: entry.content?.kind === "path" ? entry.content.path : entry.path,
-    message: "the file changed its size while the image was built",
+    message: `${how} while the image was built`,
     hint: "Stop what writes to it, or leave it out with .dockerignore, and build again.",
     exitCode: 1,
   });

@@ -154,8 +154,9 @@ interface BudgetSpec {
 export function checkBudgets(facts: ClusterFacts, seen: readonly SeenObject[]): readonly RawFinding[] {
   const objects = seen.map(({ object }) => object);
   const ours = objects.filter(({ kind }) => kind === "PodDisruptionBudget");
-  const named = new Set(ours.map(({ metadata }) => metadata.name));
-  const others = (facts.budgets ?? []).filter(({ metadata }) => !named.has(metadata.name));
+  const placed = ({ metadata }: AnyObject): string => `${metadata.namespace ?? "default"}/${metadata.name}`;
+  const named = new Set(ours.map(placed));
+  const others = (facts.budgets ?? []).filter((budget) => !named.has(placed(budget)));
   const hpas = [
     ...objects.filter(({ kind }) => kind === "HorizontalPodAutoscaler"),
     ...(facts.autoscalers ?? []),

@@ -602,6 +602,17 @@ describe("autoscalers, replicas and budgets", () => {
       assert.deepEqual(codes(ofSet), codes(found));
     });
   }
+
+  test("a budget of the release replaces that of its name in its own namespace alone", () => {
+    const asked = seen(deployment(asking, "replicas: 2"));
+    const live = { ...noFacts, budgets: [pdb("minAvailable: 2")] };
+    const ours = pdb("minAvailable: 1");
+    const elsewhere = { ...ours, metadata: { ...ours.metadata, namespace: "other" } };
+    const found = (budget: AnyObject): readonly string[] =>
+      codes(checkBudgets(live, [asked, { object: budget, live: undefined, after: undefined }]));
+    assert.deepEqual(found(ours), []);
+    assert.deepEqual(found(elsewhere), ["PDB_BLOCKS_DRAINS"]);
+  });
 });
 
 test("who could add nodes is read from the autoscaler's own words, or said to be unknown", () => {
