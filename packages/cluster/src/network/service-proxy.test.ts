@@ -22,28 +22,31 @@ after(() => {
 async function serve(answer: (socket: Socket) => void): Promise<number> {
   const server = createServer({ allowHalfOpen: true }, answer);
   servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, IP, resolve));
   return (server.address() as { port: number }).port;
 }
 
-/** A port that nobody listens on. */
-async function closedPort(): Promise<number> {
-  const port = await serve(() => {});
-  await new Promise((resolve) => servers.pop()?.close(resolve));
-  return port;
-}
+/**
+ * An address of this process alone, and ports that the system gives to nobody who asks for any: one that was free a moment ago
+ * may be somebody else's. All of 127.0.0.0/8 is this machine's on Linux only.
+ */
+const IP =
+  process.platform === "linux" ? `127.77.${(process.pid >> 8) & 255}.${process.pid & 255}` : "127.0.0.1";
+let nextPort = 20_080;
+/** Nobody listens there. */
+const closedPort = (): number => nextPort++;
 
 function route(port: number, endpoints: readonly number[], egress?: ServiceRoute["egress"]): ServiceRoute {
   return {
     namespace: "default",
     name: "web",
-    clusterIP: "127.0.0.1",
+    clusterIP: IP,
     ports: [
       {
         name: undefined,
         port,
         protocol: "TCP",
-        endpoints: endpoints.map((endpoint) => ({ ip: "127.0.0.1", port: endpoint })),
+        endpoints: endpoints.map((endpoint) => ({ ip: IP, port: endpoint })),
       },
     ],
     ...(egress === undefined ? {} : { egress }),
@@ -54,7 +57,7 @@ function route(port: number, endpoints: readonly number[], egress?: ServiceRoute
 function ask(port: number, text = "ping"): Promise<string> {
   return new Promise((resolve) => {
     let answer = "";
-    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+    const socket = connect({ host: IP, port, allowHalfOpen: true });
     socket.setEncoding("utf8").on("data", (piece: string) => {
       answer += piece;
     });
@@ -74,15 +77,15 @@ const echo = (name: string) => (socket: Socket) => {
 };
 
 test("ready endpoints take turns, and a half-closed client still gets its answer", async () => {
-  const port = await closedPort();
+  const port = closedPort();
   await proxy.setServices([route(port, [await serve(echo("a")), await serve(echo("b"))])]);
   const answers = [await ask(port), await ask(port), await ask(port), await ask(port)];
   assert.deepEqual(answers.sort(), ["a:ping", "a:ping", "b:ping", "b:ping"]);
 });
 
 test("an endpoint that refuses is passed over; when all refuse the client is reset", async () => {
-  const port = await closedPort();
-  const dead = await closedPort();
+  const port = closedPort();
+  const dead = closedPort();
   const live = await serve(echo("live"));
   await proxy.setServices([route(port, [dead, live])]);
   assert.deepEqual([await ask(port), await ask(port)], ["live:ping", "live:ping"]);
@@ -91,7 +94,7 @@ test("an endpoint that refuses is passed over; when all refuse the client is res
 });
 
 test("without endpoints, or without the Service, the port refuses", async () => {
-  const port = await closedPort();
+  const port = closedPort();
   await proxy.setServices([route(port, [await serve(echo("a"))])]);
   assert.equal(await ask(port), "a:ping");
   await proxy.setServices([route(port, [])]);
@@ -101,16 +104,16 @@ test("without endpoints, or without the Service, the port refuses", async () => 
 });
 
 test("a reset by the server reaches the client as a reset", async () => {
-  const port = await closedPort();
+  const port = closedPort();
   const resetting = await serve((socket) => void socket.once("data", () => socket.resetAndDestroy()));
   await proxy.setServices([route(port, [resetting])]);
   assert.equal(await ask(port), "ECONNRESET");
 });
 
 test("an egress Service goes out through the world", async () => {
-  const port = await closedPort();
+  const port = closedPort();
   const outside = await serve(echo("outside"));
-  await proxy.setServices([route(port, [], { host: "127.0.0.1", port: outside })]);
+  await proxy.setServices([route(port, [], { host: IP, port: outside })]);
   assert.equal(await ask(port), "outside:ping");
 });
 
