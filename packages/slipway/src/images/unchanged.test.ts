@@ -52,7 +52,7 @@ for (const [name, changed] of [
     await writeFile(path, "hello");
     await write([file(path, "1")]);
     await rm(path);
-    await assert.rejects(changed(path), { code: "ENOENT" });
+    await assert.rejects(changed(path), { code: "IMAGE_INPUT_CHANGED" });
   });
 }
 
