@@ -1,15 +1,16 @@
 /** Checks that nobody runs are worse than none: a spec file where one would be, and a configuration that names none. */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-
-const FOLDER = "spec";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { specFiles } from "../verify/spec/load.ts";
 
 /** The first file in `spec/` that imports from slipway/verify, relative to `root`; undefined when there is none. */
 export async function unnamedSpec(root: string): Promise<string | undefined> {
-  const names = await readdir(join(root, FOLDER)).catch(() => []); // there is no such folder
-  for (const name of names.filter((one) => /\.[cm]?[jt]s$/.test(one)).sort()) {
-    const text = await readFile(join(root, FOLDER, name), "utf8").catch(() => "");
-    if (/["']slipway\/verify["']/.test(text)) return `${FOLDER}/${name}`;
+  const folder = join(root, "spec");
+  if (!existsSync(folder)) return undefined;
+  for (const file of await specFiles(folder)) {
+    const text = await readFile(file, "utf8").catch(() => "");
+    if (/["']slipway\/verify["']/.test(text)) return relative(root, file);
   }
   return undefined;
 }

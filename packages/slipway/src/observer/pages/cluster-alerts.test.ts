@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { until, VirtualClock } from "@slipway/base";
+import { VirtualClock } from "@slipway/base";
 import type { AlertsAnswer, Incident } from "../../server/api.ts";
 import type { AskedCluster, MuteWish } from "../alerts/clusters.ts";
 import { clusterAlerts } from "./cluster-alerts.ts";
+import { turn } from "./turn.testing.ts";
 
 const incident = (changes: Partial<Incident> = {}): Incident => ({
   ...{ id: "a", rule: "availability", state: "firing", severity: "page", service: "web", cluster: "" },
@@ -64,15 +65,3 @@ test("a collector that hangs or is missing stands among the rules, and keeps nob
   ]);
   alerts.close();
 });
-
-/** Virtual time goes on until real answers have come. */
-async function turn(clock: VirtualClock, condition: () => boolean): Promise<void> {
-  await until(
-    "what real answers bring",
-    async () => {
-      if (!condition()) await clock.advance(100);
-      return condition();
-    },
-    { everyMs: 1 },
-  );
-}

@@ -1,7 +1,7 @@
 /** Collectors as they are looked for in clusters; what is reached is a real observer's answers. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { SlipwayError, systemClock, until, VirtualClock } from "@slipway/base";
+import { SlipwayError, systemClock, VirtualClock } from "@slipway/base";
 import { openWarehouse } from "../../observe/warehouse/duckdb/open.ts";
 import { sampleLabels, sampleLines } from "../../observe/warehouse/sample.ts";
 import type { Warehouse } from "../../observe/warehouse/warehouse.ts";
@@ -10,6 +10,7 @@ import { answersOf } from "../answers.ts";
 import { countsByService } from "./answers/figures.ts";
 import { type CollectorClient, findCollectors } from "./collectors.ts";
 import { linesOfAll } from "./rows.ts";
+import { turn } from "./turn.testing.ts";
 
 const NOON = Date.UTC(2026, 10, 28, 12);
 const TOKEN = "a-token-of-this-test";
@@ -110,15 +111,3 @@ test("a collector that hangs is told of, and keeps nobody waiting", async () => 
   );
   collectors.close();
 });
-
-/** Virtual time goes on until real answers have come. */
-async function turn(clock: VirtualClock, condition: () => boolean): Promise<void> {
-  await until(
-    "what real answers bring",
-    async () => {
-      if (!condition()) await clock.advance(100);
-      return condition();
-    },
-    { everyMs: 1 },
-  );
-}

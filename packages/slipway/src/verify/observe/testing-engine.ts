@@ -24,6 +24,7 @@ import type {
   Unseen,
 } from "../engines/engine.ts";
 import { parseSocket } from "../engines/inside/sockets.ts";
+import { aState } from "../engines/testing.ts";
 
 export interface TestingEngine extends Engine {
   /** Projects made and removed so far, and commands executed. */
@@ -131,18 +132,13 @@ class MachineContainer implements Container {
   state(): Promise<ContainerState> {
     const child = this.#child;
     const isOver = child !== undefined && (child.exitCode !== null || child.signalCode !== null);
-    return Promise.resolve({
+    const state = aState({
       status: child?.pid === undefined ? "created" : isOver ? "exited" : "running",
       exitCode: child?.exitCode ?? undefined,
       signal:
         child?.signalCode == null ? undefined : { SIGKILL: 9, SIGTERM: 15 }[child.signalCode as "SIGKILL"],
-      isOomKilled: false,
-      restarts: 0,
-      startedAtMs: 0,
-      finishedAtMs: undefined,
-      health: undefined,
-      healthOutput: undefined,
     });
+    return Promise.resolve(state);
   }
 
   async exited(signal: AbortSignal): Promise<ContainerState> {
