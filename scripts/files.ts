@@ -49,9 +49,11 @@ async function run(
   file: string,
   reportPath: string,
 ): Promise<{ readonly report: string; readonly problem: string | undefined }> {
+  const hasProperties = (await readFile(file, "utf8")).includes('from "fast-check"');
   const child = spawn(
     process.execPath,
     [
+      ...(hasProperties ? ["--import=./scripts/seed.ts"] : []),
       "--test-reporter=./scripts/reporter.ts",
       `--test-reporter-destination=${reportPath}`,
       "--disable-warning=ExperimentalWarning",

@@ -13,6 +13,9 @@
  *   browser     every page of the dashboard in Chromium, over a fixture       needs Debian's chromium
  *   sabotage    demos with one safeguard taken away, which must fail          needs Linux namespaces
  *
+ * Properties draw the same cases in every run, so that a commit has one verdict; `SLIPWAY_PROPERTY_SEED=N` draws others
+ * (`scripts/seed.ts`).
+ *
  * The lane is the file's suffix: `x.test.ts`, `x.simulation.test.ts`, `x.local.test.ts`. Ends with one line
  * `N passed, N failed, N skipped`; a lane with no test, and in CI a skipped test, is a failure.
  */

@@ -104,3 +104,26 @@ test("what fails outside of its tests fails its file, what fails in them is coun
   }
   assert.match(stdout, /^lane: 0 passed, 5 failed, 1 skipped$/m);
 });
+
+test("properties draw the same cases in every run, and others when asked", async () => {
+  const drawn = join(folder, "drawn");
+  const body = `import { writeFileSync } from "node:fs";
+import fc from "fast-check";
+test("draws", () => writeFileSync(${JSON.stringify(drawn)}, String(fc.readConfigureGlobal().seed)));`;
+  const seedOf = async (more: NodeJS.ProcessEnv): Promise<string> => {
+    // Below the root, where the library is found.
+    const inside = await mkdtemp(join(root, "test/.seed-"));
+    try {
+      await writeFile(join(inside, "draws.test.ts"), `import { test } from "node:test";\n${body}\n`);
+      await exec([...command, "1", "60000", join(inside, "draws.test.ts")], {
+        cwd: root,
+        env: { ...env, ...more },
+      });
+    } finally {
+      await rm(inside, { recursive: true, force: true });
+    }
+    return readFile(drawn, "utf8");
+  };
+  assert.equal(await seedOf({}), await seedOf({}));
+  assert.equal(await seedOf({ SLIPWAY_PROPERTY_SEED: "7" }), "7");
+});

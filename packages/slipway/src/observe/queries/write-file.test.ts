@@ -52,6 +52,17 @@ test("whatever the title is, it comes back and stays a comment", () => {
       return read.title === title && read.sql.duckdb === "SELECT 1";
     }),
     // A whole em that JavaScript trims and YAML does not, and what either takes for the end of a line.
-    { examples: [["\u2000"], ["a\u2003"], ["\u2028a"], ["a\u0085"], ["\ufeff"], ["a\nb\r\n"], ["-- a"], [": #"]] },
+    {
+      examples: [
+        ["\u2000"],
+        ["a\u2003"],
+        ["\u2028a"],
+        ["a\u0085"],
+        ["\ufeff"],
+        ["a\nb\r\n"],
+        ["-- a"],
+        [": #"],
+      ],
+    },
   );
 });

@@ -46,6 +46,9 @@ export function queryFileText({ title, sql, chart, schedule }: WrittenQuery): st
     ...(schedule === undefined ? {} : { schedule: { cron: schedule } }),
   });
   // Its last line break only: a title may end with a space that is none to YAML, which does not quote it.
-  const comments = head.replace(/\n$/, "").split("\n").map((line) => `-- ${line}`);
+  const comments = head
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((line) => `-- ${line}`);
   return `${comments.join("\n")}\n\n-- dialect: duckdb\n${sql.trim().replace(/;\s*$/, "")}\n`;
 }
