@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { exec } from "@slipway/base";
-import { changedSince, lastCommitOf, publicAddress, readVersion, sourceOf } from "./git.ts";
+import { changedSince, keepAnswers, lastCommitOf, publicAddress, readVersion, sourceOf } from "./git.ts";
 
 for (const [remote, address] of [
   ["git@github.com:team/web.git", "https://github.com/team/web"],
@@ -123,5 +123,57 @@ test("a repository that git does not read is not taken for a folder without one"
     assert.equal((await readVersion(root, { ...env, PATH: "/nowhere" })).commit, undefined);
   } finally {
     await rm(root, { recursive: true, force: true });
+  }
+});
+
+test("kept answers are asked for once, until there is another commit or remote; what is not committed always is", async () => {
+  const root = await mkdtemp(join(tmpdir(), "slipway-kept-"));
+  const asked = join(root, ".git", "asked");
+  const real = (await exec(["sh", "-c", "command -v git"], {})).stdout.trim();
+  const git = async (...args: string[]): Promise<void> => {
+    const who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    const { exitCode, stderr } = await exec([real, "-C", root, ...who, ...args], {});
+    assert.equal(exitCode, 0, stderr);
+  };
+  const ask = async () => {
+    await writeFile(asked, "");
+    const [{ commit, changed = [] }, last, source] = await Promise.all([
+      readVersion(root, env),
+      lastCommitOf(root, [join(root, "file")], env),
+      sourceOf(root, env),
+    ]);
+    assert.equal(last?.commit, commit);
+    return { commit, changed, source, asked: (await readFile(asked, "utf8")).trim().split("\n").sort() };
+  };
+  const folder = await mkdtemp(join(tmpdir(), "slipway-git-"));
+  const env = { ...process.env, PATH: `${folder}:${process.env["PATH"]}` };
+  try {
+    await git("init", "-q");
+    await writeFile(join(root, "file"), "1");
+    await git("add", "-A");
+    await git("commit", "-qm", "1");
+    await writeFile(join(folder, "git"), `#!/bin/sh\necho "$3" >>${asked}\nexec ${real} "$@"\n`);
+    await chmod(join(folder, "git"), 0o755);
+    await keepAnswers(root, env);
+    const first = await ask();
+    assert.deepEqual(first.asked, ["config", "log", "log", "status"]);
+    assert.deepEqual(first.changed, []);
+
+    await writeFile(join(root, "file"), "2");
+    assert.deepEqual(await ask(), { ...first, changed: ["file"], asked: ["status"] });
+
+    await git("commit", "-qam", "2");
+    const second = await ask();
+    assert.notEqual(second.commit, first.commit);
+    assert.deepEqual([second.changed, second.asked], [[], first.asked]);
+
+    await git("remote", "add", "origin", "git@example.com:team/web.git");
+    assert.deepEqual(await ask(), { ...second, source: "https://example.com/team/web" });
+    assert.deepEqual((await ask()).asked, ["status"]);
+
+    await git("commit", "-q", "--amend", "-m", "3");
+    assert.notEqual((await ask()).commit, second.commit);
+  } finally {
+    for (const one of [root, folder]) await rm(one, { recursive: true, force: true });
   }
 });

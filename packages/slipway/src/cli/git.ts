@@ -1,6 +1,6 @@
 /** What the work tree says about the version being shipped. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { exec, SlipwayError, shellLine } from "@slipway/base";
@@ -81,12 +81,14 @@ export async function lastCommitOf(
   return { commit, timeMs: Number(seconds) * 1000, isCutOff: names.split(", ").includes("grafted") };
 }
 
-/** What a build asks of when its sources changed. `onCutOff`: a shallow clone does not say it of all of them. */
-export function gitHistory(
-  root: string,
-  env: NodeJS.ProcessEnv,
-  onCutOff: () => void = () => {},
-): SourceHistory {
+/** What a build asks of when its sources changed. */
+export interface GitHistory extends SourceHistory {
+  /** Of something that was asked for, a shallow clone does not say it. */
+  readonly isCutOff: boolean;
+}
+
+export function gitHistory(root: string, env: NodeJS.ProcessEnv): GitHistory {
+  let isCutOff = false;
   const ignored = new Map<string, Promise<readonly string[] | undefined>>();
   const commits = new Map<string, Promise<readonly (LastCommit | undefined)[]>>();
   const commitsOf = (paths: readonly string[]): Promise<readonly (LastCommit | undefined)[]> => {
@@ -105,9 +107,12 @@ export function gitHistory(
     return [...paths, ...submodules].map((path) => resolve(root, path)); // without the slash behind a folder
   };
   return {
+    get isCutOff() {
+      return isCutOff;
+    },
     lastChange: async (paths) => {
       const found = await commitsOf(paths);
-      if (found.some((last) => last?.isCutOff)) onCutOff();
+      isCutOff ||= found.some((last) => last?.isCutOff);
       const times = found.flatMap((last) => (last === undefined ? [] : [last.timeMs]));
       return times.length === 0 ? undefined : Math.max(...times);
     },
@@ -218,8 +223,53 @@ export function versionTag(version: Version): string {
 
 /** The file in which git notes where HEAD went: a commit, a checkout, a reset. Undefined outside a git repository. */
 export async function headLog(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const path = await ask(root, ["rev-parse", "--git-path", "logs/HEAD"], env);
-  return path === undefined ? undefined : resolve(root, path.trimEnd());
+  return (await gitPaths(root, ["logs/HEAD"], env))?.[0];
+}
+
+async function gitPaths(
+  root: string,
+  names: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<readonly string[] | undefined> {
+  const paths = await ask(root, ["rev-parse", ...names.flatMap((name) => ["--git-path", name])], env);
+  return paths?.split("\n", names.length).map((path) => resolve(root, path));
+}
+
+interface Kept {
+  /** Where HEAD went; what is set for this repository; where a shallow clone ends. */
+  readonly files: readonly string[];
+  readonly answers: Map<string, { readonly stamp: string; readonly answer: Promise<string | undefined> }>;
+}
+
+const keeping = new WeakMap<NodeJS.ProcessEnv, Kept>();
+
+/**
+ * Questions about commits that are asked in this environment are from now on asked once, until HEAD moves. Does nothing where
+ * git does not note that.
+ */
+export async function keepAnswers(root: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const files = await gitPaths(root, ["logs/HEAD", "config", "shallow"], env);
+  if (files !== undefined && existsSync(files[0] as string)) keeping.set(env, { files, answers: new Map() });
+}
+
+const ABOUT_COMMITS: ReadonlySet<string> = new Set(["log", "config"]);
+
+/** git writes these files anew, or longer. */
+function stampOf(file: string): string {
+  const { ino, size, mtimeNs } = statSync(file, { bigint: true, throwIfNoEntry: false }) ?? {};
+  return `${ino} ${size} ${mtimeNs}`;
+}
+
+function ask(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const kept = keeping.get(env);
+  if (kept === undefined || !ABOUT_COMMITS.has(args[0] as string)) return askGit(root, args, env);
+  const key = JSON.stringify([root, ...args]);
+  const stamp = kept.files.map(stampOf).join();
+  const known = kept.answers.get(key);
+  if (known?.stamp === stamp) return known.answer;
+  const answer = askGit(root, args, env);
+  kept.answers.set(key, { stamp, answer });
+  return answer;
 }
 
 interface Question {
@@ -236,7 +286,7 @@ const waiting = new Map<NodeJS.ProcessEnv, Question[]>();
  * Questions that are asked in one go share a shell, in which git answers them side by side: to start one process out of ours
  * takes longer than git does.
  */
-function ask(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+function askGit(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
   return new Promise((answer) => {
     const question: Question = { line: shellLine(["git", "-C", root, ...args]), answer };
     const others = waiting.get(env);

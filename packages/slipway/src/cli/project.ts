@@ -7,7 +7,16 @@ import type { ImageVersion } from "../images/build.ts";
 import { observerSpec } from "../observer/process.ts";
 import { findWorld, type WorldPaths, type WorldSpec, type WorldState, worldPaths } from "../world/state.ts";
 import { type CliContext, type CommandInput, isSet, textOption } from "./command.ts";
-import { type LastCommit, lastCommitOf, listed, readVersion, sourceOf, type Version } from "./git.ts";
+import {
+  type GitHistory,
+  gitHistory,
+  type LastCommit,
+  lastCommitOf,
+  listed,
+  readVersion,
+  sourceOf,
+  type Version,
+} from "./git.ts";
 
 export interface Project {
   readonly config: Config;
@@ -59,6 +68,7 @@ export interface Sources {
   readonly source: string | undefined;
   /** Images of which a shallow clone does not say how old they are. */
   readonly undated: readonly string[];
+  readonly history: GitHistory;
 }
 
 /** As `shippableVersion`, with the rest that a build wants to know: asked in one go, git answers sooner. */
@@ -67,11 +77,15 @@ export async function shippableSources(
   input: CommandInput,
   config: Config,
 ): Promise<Sources> {
-  const [version, commits, source] = await Promise.all([
+  const history = gitHistory(config.root, context.env);
+  const answers = Promise.all([
     shippableVersion(context, input, config),
     imageVersions(context, config),
     sourceOf(config.root, context.env),
   ]);
+  // What dates COPY by wants to know of every context.
+  for (const { from } of config.images) if (from.kind === "context") history.ignored(from.context);
+  const [version, commits, source] = await answers;
   const versions = Object.entries(commits).map(([name, { timeMs, commit }]): [string, ImageVersion] => [
     name,
     { commitTimeMs: timeMs, revision: commit },
@@ -81,6 +95,7 @@ export async function shippableSources(
     versions: Object.fromEntries(versions),
     source,
     undated: Object.keys(commits).filter((name) => commits[name]?.isCutOff),
+    history,
   };
 }
 

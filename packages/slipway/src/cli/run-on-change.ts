@@ -5,8 +5,11 @@ import { FolderWatch, type Watched } from "./folder-watch.ts";
 import { explainRefusal } from "./refusals.ts";
 import type { StepOutput } from "./steps.ts";
 
-/** Editors write a file in several steps; what comes within this time is one change. */
-const SETTLE_MS = 20;
+/**
+ * Editors write a file in several steps, which take them less than a millisecond; what comes within this time is one change. A
+ * step that comes later is seen during the run, and runs it again.
+ */
+const SETTLE_MS = 5;
 
 /** `watched` is asked before each run, since a change may change that too. Returns 130, the exit code of an interruption. */
 export async function runOnChange(

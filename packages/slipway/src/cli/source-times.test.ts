@@ -260,15 +260,12 @@ test("a shallow clone tells that it does not know, also when it knows of the ima
   const clone = join(root, "clone");
   await git(["clone", "-q", "--depth", "2", `file://${root}`, clone]);
   const asked = async (folder: string): Promise<readonly [number | undefined, boolean]> => {
-    let isCutOff = false;
-    const history = gitHistory(folder, process.env, () => {
-      isCutOff = true;
-    });
+    const history = gitHistory(folder, process.env);
     // What is looked ahead at may not be wanted in the end.
     history.lookAhead([join(folder, "app/src")]);
     await history.lastChange([join(folder, "app/other")]);
-    assert.equal(isCutOff, false);
-    return [await history.lastChange([join(folder, "app/src")]), isCutOff];
+    assert.equal(history.isCutOff, false);
+    return [await history.lastChange([join(folder, "app/src")]), history.isCutOff];
   };
   assert.deepEqual(await asked(root), [1000_000, false]);
   assert.equal((await lastCommitOf(clone, [join(clone, "app")], process.env))?.isCutOff, false);

@@ -14,7 +14,7 @@ import type { VersionInfo } from "../release/model.ts";
 import type { WorldState } from "../world/state.ts";
 import type { CliContext } from "./command.ts";
 import { registryClientOf, registryPrefix } from "./compose.ts";
-import { changedSince, gitHistory, listed, type Version, versionTag } from "./git.ts";
+import { changedSince, listed, type Version, versionTag } from "./git.ts";
 import type { Project, Sources } from "./project.ts";
 import { indent } from "./width.ts";
 
@@ -77,10 +77,11 @@ export async function buildStep(
 ): Promise<BuildRecord> {
   const { config } = project;
   const registry = pushed?.registry ?? registryClientOf(context, project);
-  registry.prepare(); // while git looks
-  const [{ version, versions, source, undated }, { buildImages }] = await Promise.all([
+  registry.prepare();
+  const [{ version, versions, source, undated, history }, { buildImages }] = await Promise.all([
     looking,
     import("../images/build.ts"), // the steps after it start without
+    builder === "slipway" ? askForBases(registry, config) : undefined, // an engine asks itself
   ]);
   const ignore = join(project.paths.root, ".gitignore");
   if ((await readTextIfExists(ignore)) === undefined) await writeAtomic(ignore, "*\n");
@@ -88,7 +89,6 @@ export async function buildStep(
   for (const image of undated) output.emit({ step: "build", kind: "note", image, message: UNDATED });
   if (undated.length > 0) output.say(`  ${undated.join(", ")}: ${UNDATED}`);
   let imageStartedAt = context.clock.monotonic();
-  let isCutOff = false;
   const images = await buildImages({
     images: config.images,
     layout,
@@ -97,9 +97,7 @@ export async function buildStep(
     commitTimeMs: version.timeMs,
     revision: version.commit,
     versions,
-    history: gitHistory(config.root, context.env, () => {
-      isCutOff = true;
-    }),
+    history,
     source,
     isLocal: config.isLocal,
     allowHostBases: config.allowHostBases,
@@ -127,7 +125,7 @@ export async function buildStep(
   });
   if (pushed === undefined) await registry.close();
   // The images are younger than what the clone has, and some of what they copy is not.
-  if (isCutOff && undated.length === 0) {
+  if (history.isCutOff && undated.length === 0) {
     output.emit({ step: "build", kind: "note", message: `some layers are ${UNDATED}` });
     output.say(`  some layers are ${UNDATED}`);
   }
@@ -142,6 +140,12 @@ export async function buildStep(
     output.say(`  warning: what older builds left could not be removed: ${why}`);
   });
   return record;
+}
+
+/** While git looks. */
+async function askForBases(registry: RegistryClient, { images, bases }: Config): Promise<void> {
+  const { taggedBases } = await import("../images/tagged-bases.ts");
+  registry.prepare(await taggedBases(images, bases));
 }
 
 /** Files that were not there before the build, and git does not ignore. Only a command of the project's own writes there. */

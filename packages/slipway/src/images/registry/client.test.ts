@@ -100,6 +100,26 @@ test("of an index, the entry of the platform is taken; an absent one is an error
     await client.close();
   }));
 
+test("what a name stands for is asked early once, and again for the next pull", () =>
+  withRegistry(async ({ host }) => {
+    const name = `${host}/shop/web:v1`;
+    const other = await makeImage(layout, "second");
+    const client = createRegistryClient();
+    const pulled = await ImageLayout.open(await mkdtemp(join(folder, "early-")));
+    await client.push(layout, image, name);
+    client.prepare([name]);
+    assert.equal((await client.resolve(name)).digest, image.digest); // asked behind it, on the same line
+    await client.push(layout, other, name);
+    assert.equal((await client.pull(name, pulled)).digest, image.digest);
+    assert.equal((await client.pull(name, pulled)).digest, other.digest);
+    client.prepare([`${host}/shop/none:1`]);
+    const { code } = (await client.pull(`${host}/shop/none:1`, pulled).catch((error) => error)) as {
+      code: string;
+    };
+    assert.equal(code, "REGISTRY_NOT_FOUND");
+    await client.close();
+  }));
+
 test("a registry that is not there is one error that says so", async () => {
   const client = createRegistryClient({ clock: impatient });
   await assert.rejects(client.resolve("127.0.0.1:1/shop/web:v1"), {

@@ -70,8 +70,11 @@ export interface RegistryClient {
    * tells when it failed.
    */
   sendAhead(layout: ImageLayout, blob: Descriptor, reference: string): void;
-  /** Loads what requests need: while something else is waited for, that costs nothing. */
-  prepare(): void;
+  /**
+   * Loads what requests need, and asks what these references name, for the first `pull` of each: while something else is
+   * waited for, that costs nothing.
+   */
+  prepare(references?: readonly string[]): void;
   close(): Promise<void>;
 }
 
@@ -87,8 +90,18 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     readonly digest: string;
     readonly outcome: Promise<UploadOutcome>;
   }[] = [];
-  const resolve = async (reference: ImageReference, platform: Platform): Promise<Descriptor> => {
-    const { descriptor, body } = await getManifest(http, reference);
+  const asked = new Map<string, ReturnType<typeof getManifest>>();
+  const answerTo = (reference: ImageReference): ReturnType<typeof getManifest> => {
+    const name = formatReference(reference);
+    const answer = asked.get(name) ?? getManifest(http, reference);
+    asked.delete(name); // another time is another question
+    return answer;
+  };
+  const resolve = async (
+    { descriptor, body }: Awaited<ReturnType<typeof getManifest>>,
+    reference: ImageReference,
+    platform: Platform,
+  ): Promise<Descriptor> => {
     if (!isIndexType(descriptor.mediaType)) return descriptor;
     const index = JSON.parse(body.toString("utf8")) as ImageIndex;
     return choosePlatform(index, platform, formatReference(reference));
@@ -96,12 +109,15 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
   return {
     head: (text, signal) => head(http, parseReference(text), signal),
     platforms: (text) => platforms(http, parseReference(text)),
-    resolve: (text, platform = hostPlatform()) => resolve(parseReference(text), platform),
+    resolve: async (text, platform = hostPlatform()) => {
+      const reference = parseReference(text);
+      return resolve(await getManifest(http, reference), reference, platform);
+    },
     manifest: (text) => getManifest(http, parseReference(text)),
     blob: (text, digest, layout) => pullBlob(http, parseReference(text), { digest }, layout),
     pull: async (text, layout, { platform = hostPlatform() } = {}) => {
       const reference = parseReference(text);
-      const descriptor = await resolve(reference, platform);
+      const descriptor = await resolve(await answerTo(reference), reference, platform);
       await pullManifest(http, reference, descriptor, layout);
       return descriptor;
     },
@@ -123,7 +139,14 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       outcome.catch(() => {}); // told by the push
       ahead.push({ reference, digest: blob.digest, outcome });
     },
-    prepare: () => http.prepare(),
+    prepare: (references = []) => {
+      http.prepare();
+      for (const reference of references.map((text) => parseReference(text))) {
+        const answer = getManifest(http, reference);
+        answer.catch(() => {}); // told by the pull
+        asked.set(formatReference(reference), answer);
+      }
+    },
     close: () => http.close(),
   };
 }
