@@ -26,18 +26,19 @@ export const command: CommandDeclaration = {
     if (!isSet(input, "watch") || isSet(input, "dryRun")) return build(context, input, project);
     const { outputOf } = await import("./steps.ts");
     const { sameConfig, watchedSources } = await import("./build-watch.ts");
-    const { headLog, keepAnswers } = await import("./git.ts");
+    const { headLog, stayWithGit } = await import("./git.ts");
     const { runOnChange } = await import("./run-on-change.ts");
     const { root, images } = project.config;
     // git would lock its index to write down what it saw, and the `git checkout` of a person would fail (git-status, Background Refresh).
     const beside = { ...context, env: { ...context.env, GIT_OPTIONAL_LOCKS: "0" } };
-    const [log] = await Promise.all([headLog(root, beside.env), keepAnswers(root, beside.env)]);
+    const git = await stayWithGit(root, beside.env);
+    const log = await headLog(root, beside.env);
     const config = sameConfig(root, project.resolved.file);
     const watched = () => [...watchedSources(images, log), { path: config.path }];
     return runOnChange(context, outputOf(context, isSet(input, "json")), watched, () => {
       config.check();
       return build(beside, input, project);
-    });
+    }).finally(git.close);
   },
 };
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { exec } from "@slipway/base";
-import { changedSince, keepAnswers, lastCommitOf, publicAddress, readVersion, sourceOf } from "./git.ts";
+import { changedSince, lastCommitOf, publicAddress, readVersion, sourceOf, stayWithGit } from "./git.ts";
 
 for (const [remote, address] of [
   ["git@github.com:team/web.git", "https://github.com/team/web"],
@@ -147,6 +147,7 @@ test("kept answers are asked for once, until there is another commit or remote; 
   };
   const folder = await mkdtemp(join(tmpdir(), "slipway-git-"));
   const env = { ...process.env, PATH: `${folder}:${process.env["PATH"]}` };
+  let staying: { close(): void } | undefined;
   try {
     await git("init", "-q");
     await writeFile(join(root, "file"), "1");
@@ -154,7 +155,7 @@ test("kept answers are asked for once, until there is another commit or remote; 
     await git("commit", "-qm", "1");
     await writeFile(join(folder, "git"), `#!/bin/sh\necho "$3" >>${asked}\nexec ${real} "$@"\n`);
     await chmod(join(folder, "git"), 0o755);
-    await keepAnswers(root, env);
+    staying = await stayWithGit(root, env);
     const first = await ask();
     assert.deepEqual(first.asked, ["config", "log", "log", "status"]);
     assert.deepEqual(first.changed, []);
@@ -174,6 +175,7 @@ test("kept answers are asked for once, until there is another commit or remote; 
     await git("commit", "-q", "--amend", "-m", "3");
     assert.notEqual((await ask()).commit, second.commit);
   } finally {
+    staying?.close();
     for (const one of [root, folder]) await rm(one, { recursive: true, force: true });
   }
 });

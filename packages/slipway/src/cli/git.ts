@@ -1,10 +1,9 @@
 /** What the work tree says about the version being shipped. */
-import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import type { Readable } from "node:stream";
 import { exec, SlipwayError, shellLine } from "@slipway/base";
 import type { SourceHistory } from "../images/dockerfile/dates.ts";
+import { askGit, MAX_LINE_BYTES, stayShell } from "./git-shell.ts";
 
 export interface Version {
   /** Full commit, or undefined outside a git repository or before the first commit. */
@@ -244,12 +243,19 @@ interface Kept {
 const keeping = new WeakMap<NodeJS.ProcessEnv, Kept>();
 
 /**
- * Questions about commits that are asked in this environment are from now on asked once, until HEAD moves. Does nothing where
- * git does not note that.
+ * For a process that asks again and again, in this environment: from now on a shell stays for git, and questions about commits
+ * are asked once, until HEAD moves (where git notes that). To be closed.
  */
-export async function keepAnswers(root: string, env: NodeJS.ProcessEnv): Promise<void> {
+export async function stayWithGit(root: string, env: NodeJS.ProcessEnv): Promise<{ close(): void }> {
+  const shell = stayShell(env);
   const files = await gitPaths(root, ["logs/HEAD", "config", "shallow"], env);
   if (files !== undefined && existsSync(files[0] as string)) keeping.set(env, { files, answers: new Map() });
+  return {
+    close() {
+      keeping.delete(env);
+      shell.close();
+    },
+  };
 }
 
 const ABOUT_COMMITS: ReadonlySet<string> = new Set(["log", "config"]);
@@ -270,70 +276,4 @@ function ask(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Pro
   const answer = askGit(root, args, env);
   kept.answers.set(key, { stamp, answer });
   return answer;
-}
-
-interface Question {
-  /** For a shell. */
-  readonly line: string;
-  /** What git printed; undefined when it failed, or is not there. */
-  readonly answer: (text: string | undefined) => void;
-}
-
-/** By the environment that they are asked in. */
-const waiting = new Map<NodeJS.ProcessEnv, Question[]>();
-
-/**
- * Questions that are asked in one go share a shell, in which git answers them side by side: to start one process out of ours
- * takes longer than git does.
- */
-function askGit(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  return new Promise((answer) => {
-    const question: Question = { line: shellLine(["git", "-C", root, ...args]), answer };
-    const others = waiting.get(env);
-    if (others !== undefined) return void others.push(question);
-    const questions = [question];
-    waiting.set(env, questions);
-    queueMicrotask(() => {
-      waiting.delete(env);
-      for (const some of shells(questions)) askAll(some, env);
-    });
-  });
-}
-
-/** The first descriptor after the standard ones. */
-const FIRST_OUTPUT = 3;
-/** `>&10` is an error of syntax to dash, which is Debian's /bin/sh (POSIX, "Redirection": one digit is enough). */
-const MAX_QUESTIONS = 10 - FIRST_OUTPUT;
-/** Linux takes 128 KiB for one argument (execve(2), MAX_ARG_STRLEN). */
-const MAX_LINE_BYTES = 100_000;
-
-function shells(questions: readonly Question[]): readonly (readonly Question[])[] {
-  const all: Question[][] = [];
-  let bytes = MAX_LINE_BYTES;
-  for (const question of questions) {
-    const more = Buffer.byteLength(question.line) + 100; // with what stands around it
-    if (bytes + more > MAX_LINE_BYTES || all.at(-1)?.length === MAX_QUESTIONS) {
-      all.push([]);
-      bytes = 0;
-    }
-    all.at(-1)?.push(question);
-    bytes += more;
-  }
-  return all;
-}
-
-function askAll(questions: readonly Question[], env: NodeJS.ProcessEnv): void {
-  const lines = questions.map(({ line }, at) => `{ ${line}; printf "\\n$?"; } >&${FIRST_OUTPUT + at} &`);
-  const stdio = ["ignore", "ignore", "ignore", ...questions.map(() => "pipe" as const)] as const;
-  const child = spawn("/bin/sh", ["-c", `${lines.join("\n")}\nwait`], { env, stdio: [...stdio] });
-  child.on("error", () => {}); // the outputs end without an answer
-  for (const [at, { answer }] of questions.entries()) {
-    let text = "";
-    const output = child.stdio[FIRST_OUTPUT + at] as Readable;
-    output.setEncoding("utf8").on("data", (part: string) => {
-      text += part;
-    });
-    output.on("error", () => {});
-    output.on("close", () => answer(text.endsWith("\n0") ? text.slice(0, -2) : undefined));
-  }
 }
