@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { exec } from "@slipway/base";
-import { changedSince, lastCommitOf, publicAddress, readVersion, sourceOf, stayWithGit } from "./git.ts";
+import {
+  changedSince,
+  headLog,
+  lastCommitOf,
+  publicAddress,
+  readVersion,
+  sourceOf,
+  stayWithGit,
+} from "./git.ts";
 
 for (const [remote, address] of [
   ["git@github.com:team/web.git", "https://github.com/team/web"],
@@ -177,5 +185,69 @@ test("kept answers are asked for once, until there is another commit or remote; 
   } finally {
     staying?.close();
     for (const one of [root, folder]) await rm(one, { recursive: true, force: true });
+  }
+});
+
+test("kept answers are as git would give them, also where it does not note that HEAD went elsewhere, and failures are not kept", async () => {
+  const top = await mkdtemp(join(tmpdir(), "slipway\nkept-"));
+  const broken = join(top, "broken");
+  const real = (await exec(["sh", "-c", "command -v git"], {})).stdout.trim();
+  const env = { ...process.env, PATH: `${join(top, "bin")}:${process.env["PATH"]}` };
+  const main = join(top, "main");
+  const root = join(top, "linked", "app"); // git's folder is elsewhere, and its paths are absolute
+  const gitIn = async (folder: string, ...args: string[]): Promise<string> => {
+    const who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    const { exitCode, stderr, stdout } = await exec([real, "-C", folder, ...who, ...args], {});
+    assert.equal(exitCode, 0, stderr);
+    return stdout.trim();
+  };
+  const git = (...args: string[]): Promise<string> => gitIn(root, ...args);
+  let staying: { close(): void } | undefined;
+  const isAsGitSays = async (): Promise<void> => {
+    assert.equal((await readVersion(root, env)).commit, await git("rev-parse", "HEAD"));
+  };
+  try {
+    await mkdir(join(top, "bin"));
+    const program = `#!/bin/sh\n[ -e '${broken}' ] && exit 1\nexec ${real} "$@"\n`;
+    await writeFile(join(top, "bin", "git"), program, { mode: 0o755 });
+    await gitIn(top, "init", "-q", "-b", "main", main);
+    await mkdir(join(main, "app"));
+    await writeFile(join(main, "app", "file"), "1");
+    await gitIn(main, "add", "-A");
+    await gitIn(main, "commit", "-qm", "1");
+    await gitIn(main, "worktree", "add", "-q", "-b", "topic", join(top, "linked"));
+    assert.equal(await headLog(root, env), await git("rev-parse", "--git-path", "logs/HEAD"));
+    staying = await stayWithGit(root, env);
+
+    await isAsGitSays();
+    await writeFile(broken, "");
+    assert.equal(await sourceOf(root, env), undefined); // it is asked
+    await git("commit", "-q", "--allow-empty", "-m", "2");
+    assert.equal((await readVersion(root, env)).commit, undefined);
+    await rm(broken);
+    await isAsGitSays();
+    for (const args of [
+      ["commit", "-q", "--allow-empty", "-m", "3"],
+      ["reset", "-q", "--hard", "HEAD^"],
+      ["checkout", "-q", "-b", "other", "HEAD^"],
+      ["checkout", "-q", "--detach", "topic"],
+      ["symbolic-ref", "HEAD", "refs/heads/other"],
+      ["pack-refs", "--all"],
+    ]) {
+      await git(...args);
+      await isAsGitSays();
+    }
+    // Some that write commits note nothing.
+    const place = await git("rev-parse", "--git-path", "refs/heads/other");
+    await writeFile(place, `${await git("rev-parse", "topic")}\n`);
+    await isAsGitSays();
+
+    await git("config", "extensions.worktreeConfig", "true");
+    assert.equal(await sourceOf(root, env), undefined);
+    await git("config", "--worktree", "remote.origin.url", "git@example.com:team/web.git");
+    assert.equal(await sourceOf(root, env), "https://example.com/team/web");
+  } finally {
+    staying?.close();
+    await rm(top, { recursive: true, force: true });
   }
 });

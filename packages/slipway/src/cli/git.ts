@@ -1,5 +1,5 @@
 /** What the work tree says about the version being shipped. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { exec, SlipwayError, shellLine } from "@slipway/base";
 import type { SourceHistory } from "../images/dockerfile/dates.ts";
@@ -222,22 +222,20 @@ export function versionTag(version: Version): string {
 
 /** The file in which git notes where HEAD went: a commit, a checkout, a reset. Undefined outside a git repository. */
 export async function headLog(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  return (await gitPaths(root, ["logs/HEAD"], env))?.[0];
+  return gitPath(root, "logs/HEAD", env);
 }
 
-async function gitPaths(
-  root: string,
-  names: readonly string[],
-  env: NodeJS.ProcessEnv,
-): Promise<readonly string[] | undefined> {
-  const paths = await ask(root, ["rev-parse", ...names.flatMap((name) => ["--git-path", name])], env);
-  return paths?.split("\n", names.length).map((path) => resolve(root, path));
+async function gitPath(root: string, name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const path = await ask(root, ["rev-parse", "--git-path", name], env);
+  return path === undefined ? undefined : resolve(root, path.replace(/\n$/, ""));
 }
 
 interface Kept {
-  /** Where HEAD went; what is set for this repository; where a shallow clone ends. */
-  readonly files: readonly string[];
-  readonly answers: Map<string, { readonly stamp: string; readonly answer: Promise<string | undefined> }>;
+  /** What HEAD is, as far as files say, and what is set. */
+  readonly stamp: () => string;
+  /** Of which the answers are. */
+  stamped: string;
+  readonly answers: Map<string, Promise<string | undefined>>;
 }
 
 const keeping = new WeakMap<NodeJS.ProcessEnv, Kept>();
@@ -248,8 +246,14 @@ const keeping = new WeakMap<NodeJS.ProcessEnv, Kept>();
  */
 export async function stayWithGit(root: string, env: NodeJS.ProcessEnv): Promise<{ close(): void }> {
   const shell = stayShell(env);
-  const files = await gitPaths(root, ["logs/HEAD", "config", "shallow"], env);
-  if (files !== undefined && existsSync(files[0] as string)) keeping.set(env, { files, answers: new Map() });
+  const names = ["HEAD", "refs", "logs/HEAD", "config", "config.worktree", "shallow"];
+  const [head, refs, log, ...others] = await Promise.all(names.map((name) => gitPath(root, name, env)));
+  if (head !== undefined && refs !== undefined && log !== undefined && existsSync(log)) {
+    // git writes these anew, or longer. The log is written before what HEAD is, and programs other than git leave it out.
+    const stamp = (): string =>
+      [...headIn(head, dirname(refs)), ...[log, ...others].map((file) => stampOf(file as string))].join();
+    keeping.set(env, { stamp, stamped: "", answers: new Map() });
+  }
   return {
     close() {
       keeping.delete(env);
@@ -260,7 +264,21 @@ export async function stayWithGit(root: string, env: NodeJS.ProcessEnv): Promise
 
 const ABOUT_COMMITS: ReadonlySet<string> = new Set(["log", "config"]);
 
-/** git writes these files anew, or longer. */
+/** A commit, or a branch and what its file says: of one that is packed there is none, until it moves (gitrepository-layout). */
+function headIn(head: string, folder: string): readonly (string | undefined)[] {
+  const text = readIfThere(head);
+  const branch = text?.startsWith("ref: ") ? text.slice("ref: ".length).trim() : undefined;
+  return [text, branch === undefined ? undefined : readIfThere(join(folder, branch))];
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
 function stampOf(file: string): string {
   const { ino, size, mtimeNs } = statSync(file, { bigint: true, throwIfNoEntry: false }) ?? {};
   return `${ino} ${size} ${mtimeNs}`;
@@ -269,11 +287,19 @@ function stampOf(file: string): string {
 function ask(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const kept = keeping.get(env);
   if (kept === undefined || !ABOUT_COMMITS.has(args[0] as string)) return askGit(root, args, env);
+  const { stamp, answers } = kept;
+  const now = stamp();
+  if (now !== kept.stamped) answers.clear();
+  kept.stamped = now;
   const key = JSON.stringify([root, ...args]);
-  const stamp = kept.files.map(stampOf).join();
-  const known = kept.answers.get(key);
-  if (known?.stamp === stamp) return known.answer;
+  const known = answers.get(key);
+  if (known !== undefined) return known;
   const answer = askGit(root, args, env);
-  kept.answers.set(key, { stamp, answer });
+  answers.set(key, answer);
+  // What is not set is no failure; that there are commits is known.
+  if (args[0] === "log")
+    void answer.then((text) => {
+      if (text === undefined && answers.get(key) === answer) answers.delete(key);
+    });
   return answer;
 }
