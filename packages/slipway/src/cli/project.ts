@@ -83,8 +83,9 @@ export async function shippableSources(
     imageVersions(context, config),
     sourceOf(config.root, context.env),
   ]);
-  // What dates COPY by wants to know of every context.
-  for (const { from } of config.images) if (from.kind === "context") history.ignored(from.context);
+  // What dates COPY by wants to know of every context; a command of the build may yet make what git ignores.
+  if (config.images.every(({ from }) => from.kind !== "command"))
+    for (const { from } of config.images) if (from.kind === "context") history.ignored(from.context);
   const [version, commits, source] = await answers;
   const versions = Object.entries(commits).map(([name, { timeMs, commit }]): [string, ImageVersion] => [
     name,

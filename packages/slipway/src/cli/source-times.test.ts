@@ -5,12 +5,15 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec } from "@slipway/base";
+import type { Config, ImageSourceConfig } from "../config/types.ts";
 import { buildImages } from "../images/build.ts";
 import { ImageFiles } from "../images/layers.ts";
 import { ImageLayout } from "../images/layout.ts";
 import type { RegistryClient } from "../images/registry/client.ts";
 import { readImage } from "../images/source.ts";
+import type { CliContext } from "./command.ts";
 import { gitHistory, lastCommitOf } from "./git.ts";
+import { shippableSources } from "./project.ts";
 
 let folder: string;
 let layout: ImageLayout;
@@ -270,6 +273,22 @@ test("a shallow clone tells that it does not know, also when it knows of the ima
   assert.deepEqual(await asked(root), [1000_000, false]);
   assert.equal((await lastCommitOf(clone, [join(clone, "app")], process.env))?.isCutOff, false);
   assert.deepEqual(await asked(clone), [2000_000, true]);
+});
+
+test("what a command of the build makes is not kept by git, and so as young as the image", async () => {
+  const { root, commit } = await checkout();
+  await commit(1000, START);
+  const app = join(root, "app");
+  const images: readonly ImageSourceConfig[] = [
+    { name: "made", from: { kind: "command", command: ["make"] } },
+    { name: "web", from: { kind: "context", context: app, dockerfile: join(app, "Dockerfile"), args: {} } },
+  ];
+  const context = { env: process.env } as CliContext;
+  const config = { root, images, isLocal: true } as unknown as Config;
+  const { history } = await shippableSources(context, { options: {}, arguments: [] }, config);
+  await mkdir(join(app, "src/dist"));
+  await writeFile(join(app, "src/dist/a.js"), "made");
+  assert.ok((await history.ignored(app))?.includes(join(app, "src/dist")));
 });
 
 test("without git all are as old as the image", async () => {

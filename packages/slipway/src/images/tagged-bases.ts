@@ -10,12 +10,14 @@ import { parseReference } from "./reference.ts";
 
 /**
  * The references with a tag that the images stand on; one with a digest may be here already. What is wrong with a Dockerfile
- * is told by the build: this leaves it out. `bases`: stand-ins by the names in FROM lines.
+ * is told by the build: this leaves it out. None where there are commands: one may push what the others stand on. `bases`:
+ * stand-ins by the names in FROM lines.
  */
 export async function taggedBases(
   images: readonly ImageSourceConfig[],
   bases: Readonly<Record<string, string>> = {},
 ): Promise<readonly string[]> {
+  if (images.some(({ from }) => from.kind === "command")) return [];
   const named = (await Promise.all(images.map(basesOf))).flat().map((name) => bases[name] ?? name);
   const own = new Set(["scratch", ...images.map(({ name }) => name)]);
   return [...new Set(named)].filter((name) => !own.has(name) && !isHostBase(name) && hasTag(name));

@@ -117,6 +117,16 @@ test("what a name stands for is asked early once, and again for the next pull", 
       code: string;
     };
     assert.equal(code, "REGISTRY_NOT_FOUND");
+
+    const later = `${host}/shop/later:1`;
+    client.prepare([later]);
+    await assert.rejects(client.resolve(later), { code: "REGISTRY_NOT_FOUND" });
+    await client.push(layout, image, later);
+    assert.equal(
+      (await client.pull(later, pulled)).digest,
+      image.digest,
+      "an early failure is none of the pull",
+    );
     await client.close();
   }));
 

@@ -142,9 +142,11 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     prepare: (references = []) => {
       http.prepare();
       for (const reference of references.map((text) => parseReference(text))) {
+        const name = formatReference(reference);
         const answer = getManifest(http, reference);
-        answer.catch(() => {}); // told by the pull
-        asked.set(formatReference(reference), answer);
+        asked.set(name, answer);
+        // Told by the pull that waits for it; one that comes later asks itself.
+        answer.catch(() => asked.get(name) === answer && asked.delete(name));
       }
     },
     close: () => http.close(),
