@@ -62,6 +62,10 @@ test("whatever the title is, it comes back and stays a comment", () => {
         ["a\nb\r\n"],
         ["-- a"],
         [": #"],
+        ["a\n\n"],
+        ["a\ndialect: bigquery"],
+        ['"\ndialect: bigquery'],
+        [`${"a".repeat(50)} b\n\n c\n`],
       ],
     },
   );

@@ -40,11 +40,20 @@ export async function writeQueryFile(root: string, query: WrittenQuery): Promise
 }
 
 export function queryFileText({ title, sql, chart, schedule }: WrittenQuery): string {
-  const head = stringify({
-    title,
-    ...(chart === undefined ? {} : { chart }),
-    ...(schedule === undefined ? {} : { schedule: { cron: schedule } }),
-  });
+  const head = stringify(
+    {
+      title,
+      ...(chart === undefined ? {} : { chart }),
+      ...(schedule === undefined ? {} : { schedule: { cron: schedule } }),
+    },
+    // Each value on one line: at the end of a block line breaks are lost, and a line of it could be one of the file's own.
+    {
+      blockQuote: false,
+      singleQuote: false,
+      doubleQuotedMinMultiLineLength: Number.POSITIVE_INFINITY,
+      lineWidth: 0,
+    },
+  );
   // Its last line break only: a title may end with a space that is none to YAML, which does not quote it.
   const comments = head
     .replace(/\n$/, "")
