@@ -31,13 +31,19 @@ describe("runs that died", () => {
     });
   }
 
-  /** The node agent and all below it see its mounts in the folder; the helper is known by its program. */
+  /**
+   * The node agent and all below it see its mounts in the folder; the helper is known by its program. Each thread is asked: of a
+   * process that ends the first may be gone, with its view of the mounts, while others are not.
+   */
   async function processesOfRuns(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
       const line = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
-      const mounts = await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => "");
-      const isOurs = mounts.includes(`${state}/`) || line.includes(HELPER);
+      const threads = await readdir(`/proc/${pid}/task`).catch((): string[] => []);
+      const mounts = await Promise.all(
+        threads.map((id) => readFile(`/proc/${pid}/task/${id}/mountinfo`, "utf8").catch(() => "")),
+      );
+      const isOurs = mounts.some((text) => text.includes(`${state}/`)) || line.includes(HELPER);
       if (Number(pid) !== process.pid && isOurs) found.push(`${pid} ${line}`);
     }
     return found;
@@ -49,9 +55,12 @@ describe("runs that died", () => {
     const [agent] = (await run.stdout.take(1).toArray()) as [Buffer];
     assert.ok(startTicksOf(Number(agent.toString())) !== undefined);
     assert.deepEqual(await sweepRuns(state, systemClock), { containers: 0, networks: 0, folders: 0 });
+    const ended = new Promise((resolve) => run.once("exit", resolve));
     run.kill("SIGKILL");
+    await ended;
     await until("every process of the run to end", async () => (await processesOfRuns()).length === 0);
-    assert.equal(startTicksOf(Number(agent.toString())), undefined);
+    // Its threads see no mounts any more before the last of them is gone.
+    await until("the agent to be gone", () => startTicksOf(Number(agent.toString())) === undefined);
     assert.deepEqual(await sweepRuns(state, systemClock), { containers: 0, networks: 0, folders: 1 });
     assert.deepEqual(await readdir(state), []);
   });
