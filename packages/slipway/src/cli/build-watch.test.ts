@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, until } from "@slipway/base";
 import { watchedSources } from "./build-watch.ts";
@@ -137,6 +137,33 @@ test("git's index is left alone, which a git command of a person's would find lo
     await running.built("the first build");
     assert.equal(await index(), before);
   } finally {
+    running.child.kill("SIGKILL");
+  }
+});
+
+test("what is built while git commits is built again when its index says so", async () => {
+  const built = async (): Promise<string> =>
+    (JSON.parse(await readFile(join(folder, ".slipway/build/images.json"), "utf8")) as { tag: string }).tag;
+  const hook = join(folder, ".git/hooks/reference-transaction");
+  const goes = join(folder, ".git/goes");
+  const running = watching();
+  try {
+    await running.built("the first build");
+    await mkdir(dirname(hook), { recursive: true });
+    const waits = `until [ -e '${goes}' ]; do sleep 0.05; done`;
+    await writeFile(hook, `#!/bin/sh\n[ "$1" = committed ] || exit 0\n${waits}\n`, { mode: 0o755 });
+    await write("web/src/a.txt", "committed slowly\n");
+    const before = (await git("rev-parse", "HEAD")).stdout;
+    const committed = git("commit", "-q", "-a", "-m", "slow");
+    await until("HEAD has moved", async () => (await git("rev-parse", "HEAD")).stdout !== before);
+    const tag = (await git("rev-parse", "HEAD")).stdout.slice(0, 12);
+    await until("it is built in between", async () => (await built()) === `${tag}-dirty`);
+    await writeFile(goes, "");
+    await committed;
+    await until("it is built as what it is", async () => (await built()) === tag);
+  } finally {
+    await writeFile(goes, "");
+    await rm(hook, { force: true });
     running.child.kill("SIGKILL");
   }
 });

@@ -1,5 +1,5 @@
 /** `slipway build --watch`: what the images are made from, as far as a change of it can be seen. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import type { Config, ImageSourceConfig } from "../config/types.ts";
@@ -39,6 +39,14 @@ function sourcesOf({ name, from }: ImageSourceConfig): readonly Watched[] {
         exitCode: 2,
       });
   }
+}
+
+/**
+ * git moves HEAD before it writes its index, which it holds a lock for until then: what it is asked in between looks like
+ * changes that are not committed, and counts until the index is written.
+ */
+export function unfinishedIndex(index: string | undefined): readonly Watched[] {
+  return index !== undefined && existsSync(`${index}.lock`) ? [{ path: index }] : [];
 }
 
 /** By the first of the files that is there. An exception may bring back what is in a folder. */

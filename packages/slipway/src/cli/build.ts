@@ -25,16 +25,16 @@ export const command: CommandDeclaration = {
     const project = await openProject(context, input);
     if (!isSet(input, "watch") || isSet(input, "dryRun")) return build(context, input, project);
     const { outputOf } = await import("./steps.ts");
-    const { sameConfig, watchedSources } = await import("./build-watch.ts");
-    const { headLog, stayWithGit } = await import("./git.ts");
+    const { sameConfig, unfinishedIndex, watchedSources } = await import("./build-watch.ts");
+    const { headLog, indexFile, stayWithGit } = await import("./git.ts");
     const { runOnChange } = await import("./run-on-change.ts");
     const { root, images } = project.config;
     // git would lock its index to write down what it saw, and the `git checkout` of a person would fail (git-status, Background Refresh).
     const beside = { ...context, env: { ...context.env, GIT_OPTIONAL_LOCKS: "0" } };
     const git = await stayWithGit(root, beside.env);
-    const log = await headLog(root, beside.env);
+    const [log, index] = await Promise.all([headLog(root, beside.env), indexFile(root, beside.env)]);
     const config = sameConfig(root, project.resolved.file);
-    const watched = () => [...watchedSources(images, log), { path: config.path }];
+    const watched = () => [...watchedSources(images, log), ...unfinishedIndex(index), { path: config.path }];
     return runOnChange(context, outputOf(context, isSet(input, "json")), watched, () => {
       config.check();
       return build(beside, input, project);

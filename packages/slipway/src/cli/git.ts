@@ -225,6 +225,11 @@ export async function headLog(root: string, env: NodeJS.ProcessEnv): Promise<str
   return gitPath(root, "logs/HEAD", env);
 }
 
+/** The file of what is to be committed next. Undefined outside a git repository. */
+export async function indexFile(root: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  return gitPath(root, "index", env);
+}
+
 async function gitPath(root: string, name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const path = await ask(root, ["rev-parse", "--git-path", name], env);
   return path === undefined ? undefined : resolve(root, path.replace(/\n$/, ""));
