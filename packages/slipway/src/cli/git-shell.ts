@@ -104,7 +104,10 @@ class StayingShell {
   readonly #env: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
   /** What is open of the last questions. */
-  readonly #open = new Map<Readable, { readonly question: Question; readonly end: string; text: string }>();
+  readonly #open = new Map<
+    Readable,
+    { readonly question: Question; readonly end: string; text: string; tail: string }
+  >();
 
   constructor(env: NodeJS.ProcessEnv) {
     this.#env = env;
@@ -116,7 +119,7 @@ class StayingShell {
     this.#child ??= this.#start();
     const end = `\n${randomUUID()}`;
     for (const [at, output] of outputsOf(this.#child).slice(0, questions.length).entries())
-      this.#open.set(output, { question: questions[at] as Question, end, text: "" });
+      this.#open.set(output, { question: questions[at] as Question, end, text: "", tail: "" });
     this.#child.stdin?.write(`${scriptFor(questions, end.replace("\n", "\\n"))}\n`);
     return true;
   }
@@ -144,7 +147,9 @@ class StayingShell {
     const one = this.#open.get(output);
     if (one === undefined) return;
     one.text += part;
-    if (!one.text.endsWith(one.end)) return;
+    // Of the text itself `endsWith` would copy all that there is, for each part.
+    one.tail = (one.tail + part).slice(-one.end.length);
+    if (one.tail !== one.end) return;
     this.#open.delete(output);
     one.question.answer(answerIn(one.text.slice(0, -one.end.length)));
   }
