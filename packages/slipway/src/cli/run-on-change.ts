@@ -6,8 +6,8 @@ import { explainRefusal } from "./refusals.ts";
 import type { StepOutput } from "./steps.ts";
 
 /**
- * Editors write a file in several steps, which take them less than a millisecond; what comes within this time is one change. A
- * step that comes later is seen during the run, and runs it again.
+ * Editors write a file in several steps; what comes within this time is one change. A step that comes later is seen during the
+ * run, and runs it again.
  */
 const SETTLE_MS = 5;
 

@@ -20,21 +20,18 @@ import { makeDocuments } from "./attest/attach.ts";
 import { completeHistory, nameOf, plainConfig, refuseTriggers, scratch, toOci } from "./base-image.ts";
 import {
   baseMissing,
-  expandFrom,
   firstRun,
   foreignRun,
   noSuchStage,
   readDockerfile,
   runRefused,
-  targetStage,
 } from "./build-faults.ts";
 import { type SourceHistory, sourceDates } from "./dockerfile/dates.ts";
-import { globalArgsOf, stagePlatforms, unusedArgs } from "./dockerfile/global-args.ts";
+import { plannedStages, stagePlatforms, unusedArgs } from "./dockerfile/global-args.ts";
 import {
   type Dockerfile,
   findStage,
   modernInstructions,
-  neededStages,
   parseDockerfile,
   refuseUnsupported,
   type Stage,
@@ -290,9 +287,7 @@ class ImageBuild {
   ): Promise<Descriptor> {
     const where = relative(this.#options.root, from.dockerfile) || from.dockerfile;
     const dockerfile = parseDockerfile(await readDockerfile(from.dockerfile, name), where);
-    const globalArgs = globalArgsOf(dockerfile, from.args, this.#platform);
-    const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
-    const stages = neededStages(dockerfile, fromOf, targetStage(dockerfile, from.target, name));
+    const { globalArgs, fromOf, stages } = plannedStages(dockerfile, from, name, this.#platform);
     const engine = await this.#engineFor(name, dockerfile, stages, fromOf);
     if (engine === undefined) refuseUnsupported(dockerfile, stages, name);
     const unused = unusedArgs(dockerfile, from.args);

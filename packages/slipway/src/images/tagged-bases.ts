@@ -1,9 +1,8 @@
 /** What a build will ask registries for, known before it begins: they answer while git does. */
 import { readFile } from "node:fs/promises";
 import type { ImageSourceConfig } from "../config/types.ts";
-import { expandFrom, targetStage } from "./build-faults.ts";
-import { globalArgsOf } from "./dockerfile/global-args.ts";
-import { findStage, neededStages, parseDockerfile, type Stage } from "./dockerfile/parse.ts";
+import { plannedStages } from "./dockerfile/global-args.ts";
+import { findStage, parseDockerfile } from "./dockerfile/parse.ts";
 import { isHostBase } from "./host/host-base.ts";
 import { hostPlatform } from "./oci.ts";
 import { parseReference } from "./reference.ts";
@@ -29,9 +28,8 @@ async function basesOf({ name, from }: ImageSourceConfig): Promise<readonly stri
   if (from.kind !== "context") return [];
   try {
     const dockerfile = parseDockerfile(await readFile(from.dockerfile, "utf8"), from.dockerfile);
-    const globalArgs = globalArgsOf(dockerfile, from.args, hostPlatform());
-    const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
-    return neededStages(dockerfile, fromOf, targetStage(dockerfile, from.target, name))
+    const { fromOf, stages } = plannedStages(dockerfile, from, name, hostPlatform());
+    return stages
       .filter((stage) => findStage(dockerfile, fromOf(stage), stage.index) === undefined)
       .map(fromOf);
   } catch {

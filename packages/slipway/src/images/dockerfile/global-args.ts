@@ -1,11 +1,35 @@
 /** What stands before the first FROM, and the platforms that stages are built for. */
-import { expandAt } from "../build-faults.ts";
+import { expandAt, expandFrom, targetStage } from "../build-faults.ts";
 import { hostPlatform, type Platform, parsePlatform, showPlatform } from "../oci.ts";
-import { type Dockerfile, findStage, type Stage } from "./parse.ts";
+import { type Dockerfile, findStage, neededStages, type Stage } from "./parse.ts";
 import { splitWords, type Variables } from "./words.ts";
 
+export interface PlannedStages {
+  readonly globalArgs: Variables;
+  /** What its FROM names. */
+  readonly fromOf: (stage: Stage) => string;
+  /** In the order of the file; the last one becomes the image. */
+  readonly stages: readonly Stage[];
+}
+
+/** What is built of a Dockerfile for an image. Throws DOCKERFILE_INVALID. */
+export function plannedStages(
+  dockerfile: Dockerfile,
+  { args, target }: { readonly args: Variables; readonly target?: string | undefined },
+  image: string,
+  platform: Platform,
+): PlannedStages {
+  const globalArgs = globalArgsOf(dockerfile, args, platform);
+  const fromOf = (stage: Stage): string => expandFrom(dockerfile, stage, stage.from, globalArgs);
+  return {
+    globalArgs,
+    fromOf,
+    stages: neededStages(dockerfile, fromOf, targetStage(dockerfile, target, image)),
+  };
+}
+
 /** ARG before the first FROM, under the names that Docker gives by itself. */
-export function globalArgsOf(dockerfile: Dockerfile, buildArgs: Variables, target: Platform): Variables {
+function globalArgsOf(dockerfile: Dockerfile, buildArgs: Variables, target: Platform): Variables {
   const values: Record<string, string> = {
     ...platformArgs("TARGET", target),
     ...platformArgs("BUILD", hostPlatform()),
