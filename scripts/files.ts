@@ -49,7 +49,7 @@ async function run(
   file: string,
   reportPath: string,
 ): Promise<{ readonly report: string; readonly problem: string | undefined }> {
-  const hasProperties = (await readFile(file, "utf8")).includes('from "fast-check"');
+  const hasProperties = (await readFile(file, "utf8").catch(() => "")).includes('from "fast-check"');
   const child = spawn(
     process.execPath,
     [

@@ -121,3 +121,12 @@ test("draws", () => writeFileSync(${JSON.stringify(drawn)}, String(fc.readConfig
   assert.equal(await seedOf({}), await seedOf({}));
   assert.equal(await seedOf({ SLIPWAY_PROPERTY_SEED: "7" }), "7");
 });
+
+test("a file that is not there fails by its name, and the others run", async () => {
+  const [is] = await write({ is: 'test("is", () => {});' });
+  const gone = join(folder, "gone.test.ts");
+  const { exitCode, stdout } = await exec([...command, "2", "60000", gone, is as string], { cwd: root, env });
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /^✗ .*gone\.test\.ts:1 {2}its process ended with exit code 1/m);
+  assert.match(stdout, /^lane: 1 passed, 1 failed, 0 skipped$/m);
+});
