@@ -20,7 +20,8 @@ const answers = {
       left.resolve();
     }
     if (sql === "wrong")
-      throw new SlipwayError({ code: "QUERY_SYNTAX", message: "no such thing", hint: "think" });
+      throw new SlipwayError({ code: "QUERY_SYNTAX", message: "no such thing", hint: "think", exitCode: 2 });
+    if (sql === "failing") throw new SlipwayError({ code: "QUERY_FAILED", message: "no space left" });
     return { columns: [], rows: [[sql]], isTruncated: false, elapsedMs: 1, committed: 1 };
   },
   figures: async () => ({ lines: 1, unread: 0, logs: 0, gaps: 0, warehouse: {} }),
@@ -36,7 +37,11 @@ test("a question goes through the API server and comes back with its answer", as
   assert.deepEqual((await collector?.query("SELECT 1"))?.rows, [["SELECT 1"]]);
   assert.partialDeepStrictEqual(await collector?.figures(), { lines: 1 });
   await assert.rejects(collector?.query("wrong") as Promise<unknown>, {
-    ...{ code: "QUERY_SYNTAX", where: "tokyo/collector", hint: "think" },
+    ...{ code: "QUERY_SYNTAX", where: "tokyo/collector", hint: "think", exitCode: 2 },
+  });
+  await assert.rejects(collector?.query("failing") as Promise<unknown>, {
+    code: "QUERY_FAILED",
+    exitCode: 3,
   });
 });
 

@@ -160,9 +160,12 @@ function post<T>(
 /** Throws what the collector says is wrong. Whoever answers otherwise is of another version. */
 function resultIn<T>(answer: string, status: number | undefined, name: string, where: string): T {
   const said = parsed(answer) as
-    | { readonly result?: T; readonly error?: { code: string; message: string; hint?: string } }
+    | {
+        readonly result?: T;
+        readonly error?: { code: string; message: string; hint?: string; exitCode?: number };
+      }
     | undefined;
-  if (said?.error !== undefined) throw new SlipwayError({ ...said.error, where, exitCode: 3 });
+  if (said?.error !== undefined) throw new SlipwayError({ exitCode: 3, ...said.error, where });
   if (said !== undefined && "result" in said) return said.result as T;
   throw new SlipwayError({
     code: "COLLECTOR_OTHER",

@@ -1,6 +1,6 @@
 /**
  * The world's own small HTTP interface, for the CLI: on loopback, with a token that only the project's owner can
- * read. JSON in, JSON out; errors come back as `{ error: { code, where, message, hint } }`.
+ * read. JSON in, JSON out; errors come back as `{ error: { code, where, message, hint, exitCode } }`.
  */
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
@@ -41,7 +41,9 @@ export async function serveControl(handlers: Handlers, token: string): Promise<C
     } catch (error) {
       const known = error instanceof SlipwayError;
       answer(known ? 422 : 500, {
-        error: known ? error.toJSON() : { code: "WORLD_FAILED", message: String(error) },
+        error: known
+          ? { ...error.toJSON(), exitCode: error.exitCode }
+          : { code: "WORLD_FAILED", message: String(error) },
       });
     }
   });
@@ -91,9 +93,9 @@ export function callWorld<T>(
         try {
           const answer = (await readJson(response)) as {
             result?: T;
-            error?: { code: string; message: string; where?: string; hint?: string };
+            error?: { code: string; message: string; where?: string; hint?: string; exitCode?: number };
           };
-          if (answer.error !== undefined) reject(new SlipwayError({ ...answer.error, exitCode: 3 }));
+          if (answer.error !== undefined) reject(new SlipwayError({ exitCode: 3, ...answer.error }));
           else resolve(answer.result as T);
         } catch (error) {
           reject(error);

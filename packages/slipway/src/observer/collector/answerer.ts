@@ -33,7 +33,9 @@ export function createAnswerer(
       } catch (error) {
         const known = error instanceof SlipwayError;
         const isWrong = error instanceof z.ZodError || error instanceof SyntaxError;
-        const facts = known ? error.toJSON() : { code: "COLLECTOR_FAILED", message: String(error) };
+        const facts = known
+          ? { ...error.toJSON(), exitCode: error.exitCode }
+          : { code: "COLLECTOR_FAILED", message: String(error) };
         send(known ? 422 : isWrong ? 400 : 500, { error: facts });
       }
     })();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { SlipwayError, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
-import type { Deployment, KubeClient } from "@slipway/kube";
+import { type Deployment, type KubeClient, statusError } from "@slipway/kube";
 import type { ReleaseContext, RenderedRelease } from "../model.ts";
 import { deploy, history, rollback, status } from "../release.ts";
 import { behaviours, contextOf, dyingContext, gated, recordEvents, rendered, targetsOf } from "../testing.ts";
@@ -155,6 +155,44 @@ test("a cluster that goes away in its wave is unknown, never healthy and never c
   assert.equal(again.exitCode, 0);
   assert.equal(await imageIn(clusters[1] as Cluster, "away"), "registry.test/web:v1");
 });
+
+test("a right that is taken away while a release runs is told as that, and holds nothing", async () => {
+  let isTaken = false;
+  const targets = targetsOf(clusters).map(({ name, client }) => ({
+    name,
+    client: name === "tokyo" ? withoutRight(client, () => isTaken) : client,
+  }));
+  const context = contextOf(targets, { namespace: "right" });
+  const release = (tag: string) => inNamespace("right", context, rendered(tag, { replicas: 1 }));
+  assert.equal((await deploy(context, release("v1"))).exitCode, 0);
+  const result = await deploy(context, release("v2"), {
+    onEvent: (event) => {
+      if (event.type === "wave-started" && event.wave === 1) isTaken = true;
+    },
+  });
+  assert.equal(result.exitCode, 1);
+  const { verdict, cause } = result.record.clusters["tokyo"] ?? {};
+  assert.deepEqual(
+    [verdict, cause?.code, cause?.blame, result.record.held],
+    ["failed", "AccessDenied", "cluster", []],
+  );
+  assert.equal(await imageIn(clusters[0] as Cluster, "right"), "registry.test/web:v1");
+  isTaken = false;
+  assert.equal((await deploy(context, release("v2"))).exitCode, 0);
+});
+
+/** Whoever uses it may not change Deployments any more. */
+function withoutRight(client: KubeClient, isTaken: () => boolean): KubeClient {
+  return {
+    ...client,
+    apply: async (object, options) => {
+      if (!isTaken() || object.kind !== "Deployment") return client.apply(object, options);
+      const right =
+        'User "ci" cannot patch resource "deployments" in API group "apps" in the namespace "right"';
+      throw statusError(403, "Forbidden", `deployments.apps "web" is forbidden: ${right}`);
+    },
+  };
+}
 
 function unreachable(client: KubeClient, isAway: () => boolean): KubeClient {
   const lost = (): SlipwayError =>

@@ -1,5 +1,4 @@
 /** What a failed release puts on hold, so that it is not deployed again until somebody allows it. */
-import type { AnyObject } from "@slipway/kube";
 import type { Cause } from "../judge/causes.ts";
 import { podSpecOf } from "../manifests/workload.ts";
 import type { ClusterRecord, ReleaseRecord } from "../model.ts";
@@ -30,17 +29,18 @@ export function heldAfter(
     if (cause === undefined || restored === undefined || cause.blame !== "release") continue;
     if (record.content !== backTo?.content) held.add(record.content);
     if (!IMAGE_FAULTS.has(cause.code)) continue;
-    const digest = digestOf(record.objects, cause);
+    const digest = digestOf(record, cause);
     const isOld = backTo?.images.some((image) => image.digest === digest) ?? false;
     if (digest !== undefined && !isOld) held.add(digest);
   }
   return [...held];
 }
 
-function digestOf(objects: readonly AnyObject[], cause: Cause): string | undefined {
-  const { deployment, kind, name, container } = cause.object;
-  for (const object of objects) {
+function digestOf(record: ReleaseRecord, cause: Cause): string | undefined {
+  const { namespace, deployment, kind, name, container } = cause.object;
+  for (const object of record.objects) {
     if (object.kind !== (kind ?? "Deployment")) continue;
+    if ((object.metadata.namespace ?? record.namespace) !== namespace) continue;
     const wanted = kind === undefined ? deployment : name;
     if (wanted !== undefined && object.metadata.name !== wanted) continue;
     const spec = podSpecOf(object);

@@ -248,6 +248,13 @@ const TEXTS: Readonly<Record<CauseCode, CauseText>> = {
     recognised: "Its answer to the apply.",
     budget: now,
   },
+  AccessDenied: {
+    means:
+      "Whoever deploys may not do that, or not any more: a role was changed, or a credential has expired.",
+    recognised:
+      "401, or 403 with `User … cannot …` or `attempting to grant RBAC permissions` as the answer to what is asked or applied.",
+    budget: now,
+  },
   FieldImmutable: {
     means: "The release changes a field that cannot be changed, like a selector or a clusterIP.",
     recognised: "422 with `field is immutable` and its like as the answer to the apply.",

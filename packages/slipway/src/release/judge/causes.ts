@@ -49,6 +49,7 @@ export type CauseCode =
   | "ProgressDeadlineExceeded"
   | "RestartedWhileBaking"
   | "ApplyRefused"
+  | "AccessDenied"
   | "FieldImmutable"
   | "HookFailed"
   | "HookTimedOut"
@@ -170,6 +171,10 @@ const TABLE: Readonly<Record<CauseCode, { readonly blame: Cause["blame"]; readon
   ProgressDeadlineExceeded: { blame: "release", todo: "Look at the pods of the new ReplicaSet." },
   RestartedWhileBaking: { blame: "release", todo: "Read the log below, correct the program, ship again." },
   ApplyRefused: { blame: "release", todo: "Correct the manifest as the API server says." },
+  AccessDenied: {
+    blame: "cluster",
+    todo: "Give whoever deploys the right to it (slipway rights prints all), then deploy again.",
+  },
   FieldImmutable: {
     blame: "release",
     todo: "Leave the field as it is, or give the object another name.",
@@ -285,6 +290,7 @@ const ASKS: Partial<Readonly<Record<CauseCode, { readonly namespaced: boolean; r
   NodeLost: { namespaced: false, what: "get nodes" },
   ReplicasContested: { namespaced: true, what: "get horizontalpodautoscalers" },
   WorkloadDeleted: { namespaced: true, what: "get events --sort-by=.lastTimestamp" },
+  AccessDenied: { namespaced: true, what: "auth can-i --list" },
   ClusterUnreachable: { namespaced: false, what: "get --raw /readyz" },
   ClusterOverloaded: { namespaced: false, what: "get --raw /readyz" },
   ClusterIdentityMismatch: { namespaced: false, what: "get namespace kube-system" },

@@ -60,6 +60,31 @@ const applies: readonly (readonly [Parameters<typeof statusError>, string])[] = 
     "FieldImmutable",
   ],
   [[422, "Invalid", 'Deployment.apps "web" is invalid: spec.replicas: must be positive'], "ApplyRefused"],
+  [[401, "Unauthorized", "Unauthorized"], "AccessDenied"],
+  [
+    [
+      403,
+      "Forbidden",
+      'deployments.apps "web" is forbidden: User "system:serviceaccount:ci:deploy" cannot patch resource "deployments" in API group "apps" in the namespace "shop"',
+    ],
+    "AccessDenied",
+  ],
+  [
+    [
+      403,
+      "Forbidden",
+      'roles.rbac.authorization.k8s.io "web" is forbidden: user "ci" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["nodes"], Verbs:["get"]}',
+    ],
+    "AccessDenied",
+  ],
+  [
+    [
+      403,
+      "Forbidden",
+      'pods "web" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
+    ],
+    "ApplyRefused",
+  ],
   [[403, "Forbidden", 'admission webhook "policy.test" denied the request: no'], "WebhookRefused"],
   [
     [500, "InternalError", 'Internal error occurred: failed calling webhook "policy.test": EOF'],

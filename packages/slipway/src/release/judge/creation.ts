@@ -92,10 +92,18 @@ export function refusedApply(error: StatusError): CauseCode {
   if (causes.some((cause) => cause.reason === "NamespaceTerminating")) return "ObjectTerminating";
   const known = refusalClass(message);
   if (known !== undefined) return known;
+  if (httpCode === 401 || (httpCode === 403 && NOT_ALLOWED.test(message))) return "AccessDenied";
   if (httpCode === 422 && IMMUTABLE.test(message)) return "FieldImmutable";
   if (httpCode === 429 || httpCode >= 500) return "ClusterOverloaded";
   return "ApplyRefused";
 }
+
+/**
+ * Of the authorizer (apiserver/pkg/endpoints/handlers/responsewriters/errors.go) and of RBAC's guard against escalation. Admission
+ * answers 403, too, and means the manifest.
+ */
+const NOT_ALLOWED =
+  /\buser "[^"]*" cannot \w+ (?:resource|path) |attempting to grant RBAC permissions not currently held/i;
 
 const IMMUTABLE =
   /field is immutable|may not be changed|may not change once set|updates to \w+ spec for fields other than|cannot change|is immutable after creation|can not be unset/i;

@@ -106,22 +106,21 @@ test("a container that ends during the bake is named with its Deployment, and ho
 });
 
 test("the image that is held is the one of the Deployment that the container is of", () => {
-  const manifest = (name: string): string => `
+  const manifest = (name: string, namespace = "default"): string => `
 apiVersion: apps/v1
 kind: Deployment
-metadata: { name: ${name}, namespace: default }
+metadata: { name: ${name}, namespace: ${namespace} }
 spec:
   selector: { matchLabels: { app: ${name} } }
   template:
     metadata: { labels: { app: ${name} } }
-    spec: { containers: [{ name: app, image: "registry.test/${name}@sha256:${name}" }] }
+    spec: { containers: [{ name: app, image: "registry.test/${name}@sha256:${namespace}-${name}" }] }
 `;
-  const objects = ["web", "worker"].flatMap((name) =>
-    parseManifest(manifest(name), `${name}.yaml`).map(({ object }) => object),
-  );
+  const texts = [manifest("web"), manifest("worker", "batch"), manifest("worker")];
+  const objects = texts.flatMap((text) => parseManifest(text, "all.yaml").map(({ object }) => object));
   const record = recordOf(2, { objects, content: "sha256:content" });
   const cause = causeAfter({ exitCode: 3 });
   const restored = { to: 1, ok: true };
   const clusters = { tokyo: { verdict: "failed", step: "done", cause, restored } } as const;
-  assert.deepEqual(heldAfter(record, clusters, undefined), ["sha256:content", "sha256:worker"]);
+  assert.deepEqual(heldAfter(record, clusters, undefined), ["sha256:content", "sha256:default-worker"]);
 });
