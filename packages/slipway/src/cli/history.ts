@@ -35,7 +35,9 @@ export const command: CommandDeclaration = {
         "is not in the history",
         `Kept: ${records.map((one) => one.number).join(", ") || "none"}.`,
       );
-    context.write(isSet(input, "json") ? `${JSON.stringify(record)}\n` : `${renderRecord(record, now)}\n`);
+    context.write(
+      isSet(input, "json") ? `${JSON.stringify(record)}\n` : `${renderRecord(record, now, records)}\n`,
+    );
     return 0;
   },
 };

@@ -25,11 +25,17 @@ export function holdsLost(
 
 /** With its name, as long as a record tells it: the hold may live on without that. */
 function named(hold: Hold, records: readonly ReleaseRecord[]): Hold {
-  const images = records.flatMap((record) => record.images.filter(({ digest }) => digest === hold.what));
+  const name = nameOfHeld(hold.what, records);
+  return name === undefined ? hold : { ...hold, name };
+}
+
+/** `image web` of a digest, `release 3 as a whole` of a content; undefined when no record has it. */
+export function nameOfHeld(what: string, records: readonly ReleaseRecord[]): string | undefined {
+  const images = records.flatMap((record) => record.images.filter(({ digest }) => digest === what));
   const names = [...new Set(images.map(({ name }) => name))].sort().join(", ");
-  if (names !== "") return { ...hold, name: `${names.includes(",") ? "images" : "image"} ${names}` };
-  const whole = records.findLast(({ content }) => content === hold.what); // what a rollback restores is its own of before
-  return whole === undefined ? hold : { ...hold, name: `release ${whole.number} as a whole` };
+  if (names !== "") return `${names.includes(",") ? "images" : "image"} ${names}`;
+  const whole = records.findLast(({ content }) => content === what); // what a rollback restores is its own of before
+  return whole === undefined ? undefined : `release ${whole.number} as a whole`;
 }
 
 /** The record, with holds of others that it keeps from now on. */

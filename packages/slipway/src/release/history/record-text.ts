@@ -3,8 +3,10 @@ import { formatAge, formatDuration } from "@slipway/base";
 import { showCommit } from "../commit.ts";
 import type { ClusterRecord, ReleaseRecord } from "../model.ts";
 import { renderCause, renderEvidence, whatOf } from "../text.ts";
+import { nameOfHeld, whatIsHeld } from "./held.ts";
 
-export function renderRecord(record: ReleaseRecord, now: number): string {
+/** `records`: all that are known; of what is held they have the names. */
+export function renderRecord(record: ReleaseRecord, now: number, records: readonly ReleaseRecord[]): string {
   const { version, startedAt, finishedAt } = record;
   const took = finishedAt === undefined ? "" : `, took ${formatDuration(finishedAt - startedAt)}`;
   const author = version.author === "" ? "" : ` by ${version.author}`;
@@ -37,7 +39,11 @@ export function renderRecord(record: ReleaseRecord, now: number): string {
       const outcomes = runs.map((run) => run.outcome).join(", ");
       return `  hook     ${hook.name}: ${outcomes === "" ? "not run" : outcomes}`;
     }),
-    ...record.held.map((one) => `  holds    ${one}${sinceWhen(record, one)}`),
+    ...record.held.map((what) => {
+      const before = record.heldBefore?.find((one) => one.what === what);
+      const held = whatIsHeld({ what, name: before?.name ?? nameOfHeld(what, records) });
+      return `  holds    ${held}${sinceWhen(record, what)}`;
+    }),
     ...record.evidence.map(renderEvidence),
   ].join("\n");
 }
