@@ -9,7 +9,16 @@ import type { ReleaseContext, ReleaseRecord, RenderedRelease, Target } from "./m
 import { rollbackEta } from "./plan/rollback-plan.ts";
 import { deploy, history, hold, planRollback, rollback, status, unhold } from "./release.ts";
 import { chooseTarget } from "./rollback.ts";
-import { behaviours, contextOf, image, recordEvents, recordOf, rendered, targetsOf } from "./testing.ts";
+import {
+  behaviours,
+  contextOf,
+  image,
+  recordEvents,
+  recordOf,
+  rendered,
+  targetsOf,
+  webManifest,
+} from "./testing.ts";
 import { renderEvidence, renderHistory } from "./text.ts";
 
 let clusters: Cluster[] = [];
@@ -286,7 +295,9 @@ test("the same pod template comes back as the same ReplicaSet, and old pods are 
       .sort();
   };
   await ship("v1");
-  await ship("v2", { setting: "bye" });
+  // Its pod is there for as long as the rollback may take.
+  const lingering = webManifest({ replicas: 1, setting: "bye" }).replace(/(GracePeriodSeconds:) 1/, "$1 600");
+  await ship("v2", { manifest: lingering });
   const before = await replicaSets();
   const seen = recordEvents();
   const result = await rollback(context, seen);
@@ -404,15 +415,17 @@ test("a freeze refuses a deploy before anything changes and lets a rollback thro
 });
 
 test("what a person holds is not deployed and not gone back to", async () => {
-  const { context, ship } = shop();
+  const { context, of, ship } = shop();
   await ship("v1");
   await ship("v2");
   await ship("v3");
-  const held = await hold({ ...context, who: "mio" }, 2, { message: "loses payments" });
+  const heldAt = context.clock.now();
+  const at = (now: number): ReleaseContext => ({ ...context, clock: { ...context.clock, now: () => now } });
+  const held = await hold({ ...at(heldAt), who: "mio" }, 2, { message: "loses payments" });
   assert.equal(held.changed.length, 2);
-  await assert.rejects(ship("v2"), {
+  await assert.rejects(deploy(at(heldAt + 125_000), of("v2")), {
     code: "RELEASE_HELD",
-    message: /^this image \(sha256:\w+\) was put on hold by mio 0s ago: "loses payments"$/,
+    message: /^this image \(sha256:\w+\) was put on hold by mio 2m5s ago: "loses payments"$/,
     hint: /^Ask mio, lift it with slipway release unhold sha256:/,
   });
   assert.equal((await planRollback(context)).target.number, 1);
