@@ -214,8 +214,11 @@ describe("a cluster that", () => {
 const hurried: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 8, signal) };
 
 describe("a cluster that hangs", () => {
-  const asked: string[] = [];
-  const hanging: RequestListener = ({ url }) => void asked.push((url ?? "").split("?")[0] as string);
+  /** Each test has a server of its own: what one has sent, and another would hear late, is not that one's. */
+  const hanging = (): { readonly asked: string[]; readonly listener: RequestListener } => {
+    const asked: string[] = [];
+    return { asked, listener: ({ url }) => void asked.push((url ?? "").split("?")[0] as string) };
+  };
   const commands: readonly [name: string, run: (context: ReleaseContext) => Promise<unknown>][] = [
     ["status", (context) => status(context)],
     ["history", (context) => history(context)],
@@ -230,11 +233,11 @@ describe("a cluster that hangs", () => {
   for (const [name, run] of commands) {
     it(`is asked once by ${name}, and not waited for as long as a request may take`, async () => {
       const isDeploy = name.startsWith("deploy");
-      const base = await withOneAway(hanging, { timeoutMs: isDeploy ? 200 : 60_000 });
+      const { asked, listener } = hanging();
+      const base = await withOneAway(listener, { timeoutMs: isDeploy ? 200 : 60_000 });
       const context = { ...base, clock: hurried };
       const alone = { ...base, targets: base.targets.slice(0, 1) };
       for (const tag of ["v1", "v2"]) await deploy(alone, releaseOf(tag, context.service));
-      asked.length = 0;
       await run(context);
       const once = ["/api/v1/namespaces/default/secrets", ...(isDeploy ? [] : ["/version"])];
       // One that is given up before it was heard was not asked twice either.
@@ -244,9 +247,9 @@ describe("a cluster that hangs", () => {
   }
 
   it("is not asked again by a command that knows it already", async () => {
-    const context = { ...(await withOneAway(hanging, { timeoutMs: 60_000 })), clock: hurried };
+    const { asked, listener } = hanging();
+    const context = { ...(await withOneAway(listener, { timeoutMs: 60_000 })), clock: hurried };
     const { service } = context;
-    asked.length = 0;
     const knownAway = new Map([["osaka", "no sign of life"]]);
     await deploy(context, releaseOf("v1", service), { skipUnreachable: true, knownAway });
     await deploy(context, releaseOf("v2", service), { skipUnreachable: true, knownAway });
@@ -255,7 +258,7 @@ describe("a cluster that hangs", () => {
   });
 
   it("is told to whoever waits for the status, and is then shown as away", async () => {
-    const context = { ...(await withOneAway(hanging, { timeoutMs: 60_000 })), clock: hurried };
+    const context = { ...(await withOneAway(hanging().listener, { timeoutMs: 60_000 })), clock: hurried };
     const slow: string[] = [];
     const report = await status(context, { onSlow: (cluster) => slow.push(cluster) });
     assert.deepEqual(slow, ["osaka"]);
