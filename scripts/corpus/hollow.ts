@@ -135,7 +135,8 @@ export async function startHollowNodes(client: KubeClient, clock: Clock): Promis
     await say(false).catch(() => undefined);
     await clock.sleep(START_MS, stop.signal).catch(() => undefined);
     if (lost.has(node) || stop.signal.aborted) return;
-    await say(true).catch(() => undefined);
+    // A server that is too busy for it now is told when the pods are listed again, every few seconds.
+    await say(true).catch(() => started.delete(uid));
   };
 
   const kubelet = async (): Promise<void> => {

@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { systemClock } from "@slipway/base";
+import { systemClock, systemRandom } from "@slipway/base";
 import type { AnyObject, Deployment, KubeClient } from "@slipway/kube";
 import { makeAccount, openAs, openControlPlane } from "../../clusters/testing.ts";
 import { rightsFor } from "../rights/rights.ts";
@@ -16,7 +16,7 @@ import { applyObjects } from "./apply.ts";
 const program = process.env["SLIPWAY_REAL_KUBERNETES"];
 const skip =
   program === undefined ? "SLIPWAY_REAL_KUBERNETES is not set: there is no real API server to ask" : false;
-const namespace = `replicas-${process.pid}`;
+const namespace = `replicas-${systemRandom().name(6)}`;
 const cleanups: (() => Promise<unknown>)[] = [];
 /** An administrator. */
 let client: KubeClient;

@@ -14,6 +14,7 @@ import { type Random, seededRandom, systemClock, until } from "@slipway/base";
 import {
   type AnyObject,
   type Deployment,
+  findObject,
   isReason,
   type KubeClient,
   type Node,
@@ -69,7 +70,7 @@ async function keep(work: () => Promise<void>, everyMs: number): Promise<void> {
   }
 }
 
-const patchedPods = new Set<string>();
+const readyPods = new Set<string>();
 
 /** The kubelet's part: bound pods are ready, deleted ones are gone. */
 async function runPods(): Promise<void> {
@@ -86,17 +87,17 @@ async function runPods(): Promise<void> {
         await client.delete(ref, { gracePeriodSeconds: 0 }).catch(gone);
         return;
       }
-      if (patchedPods.has(uid)) return;
-      patchedPods.add(uid);
+      if (readyPods.has(uid)) return;
       const at = new Date(systemClock.now()).toISOString();
       const conditions = ["Initialized", "Ready", "ContainersReady", "PodScheduled"].map((type) => ({
         type,
         status: "True",
         lastTransitionTime: at,
       }));
+      // What is refused now is said again in the next round: a pod that never gets ready would look like a rollout that stops.
       await client
         .patch(ref, "merge", { status: { phase: "Running", conditions } }, { subresource: "status" })
-        .catch(gone);
+        .then(() => readyPods.add(uid), gone);
     }),
   );
 }
@@ -386,7 +387,7 @@ async function predict(one: Case): Promise<{ predicted: Outcome; told: string }>
         name: object.metadata.name,
         namespace: ns(one),
       };
-      const live = await client.get<AnyObject>(ref).catch(() => undefined);
+      const live = await findObject<AnyObject>(client, ref);
       const options = { fieldManager: "forecast", dryRun: true } as const;
       return { object, live, after: (await client.apply(object, options)) as AnyObject };
     }),
