@@ -10,7 +10,7 @@ import { UNREACHABLE_PATIENCE_MS } from "../engine/rollout.ts";
 import { kubectlFor, type Run } from "../engine/run.ts";
 import type { Cause } from "../judge/causes.ts";
 import { judge } from "../judge/judge.ts";
-import type { Seen } from "../judge/judgement.ts";
+import type { Judgement, Seen } from "../judge/judgement.ts";
 import type { RolloutSnapshot } from "../judge/snapshot.ts";
 import { SERVICE_LABEL } from "../manifests/render.ts";
 import type { HookRun } from "./hook.ts";
@@ -101,6 +101,23 @@ async function follow(
   let silentSince: number | undefined;
   let seen: Seen = new Map();
   let waiting: Cause | undefined;
+  const look = (job: Job): Judgement => {
+    const current = observer.current();
+    const mine = current.pods.filter((pod) => pod.metadata.labels?.["job-name"] === at.object.metadata.name);
+    for (const pod of mine) followLog(client, pod, { logs, signal: stopLogs.signal, onLine: given.onLine });
+    const snapshot: RolloutSnapshot = {
+      ...current,
+      jobs: [job],
+      cluster: given.cluster,
+      kubectl: kubectlFor(context, given.cluster),
+      expected: at.applied.workloads,
+      baseline: new Map(),
+      images: new Map(),
+    };
+    const judged = judge(snapshot, seen, clock.now());
+    seen = judged.seen;
+    return judged.judgement;
+  };
   try {
     await readyOrSilent(observer, { clock, patienceMs, signal: at.signal });
     while (!at.signal.aborted) {
@@ -118,23 +135,9 @@ async function follow(
         continue;
       }
       silentSince = undefined;
-      const current = observer.current();
-      const mine = current.pods.filter(
-        (pod) => pod.metadata.labels?.["job-name"] === at.object.metadata.name,
-      );
-      for (const pod of mine) followLog(client, pod, { logs, signal: stopLogs.signal, onLine: given.onLine });
-      const snapshot: RolloutSnapshot = {
-        ...current,
-        jobs: [job],
-        cluster: given.cluster,
-        kubectl: kubectlFor(context, given.cluster),
-        expected: at.applied.workloads,
-        baseline: new Map(),
-        images: new Map(),
-      };
-      const judged = judge(snapshot, seen, now);
-      seen = judged.seen;
-      const { judgement } = judged;
+      let judgement = look(job);
+      // Who is asked for a Job may know of its end before the watch tells of its pod, which has the reason and the words.
+      if (judgement.verdict !== "waiting" && (await observer.refresh(at.signal))) judgement = look(job);
       if (judgement.verdict === "ok") {
         await told(logs);
         return undefined;

@@ -147,6 +147,43 @@ test("a migration runs before anything is applied, with the release's own settin
   );
 });
 
+/** A cluster that tells of a Job's end, when asked, before its watch tells of any pod. */
+function withoutNewsOfPods(client: KubeClient): KubeClient {
+  const silent = (signal: AbortSignal | undefined): AsyncIterable<never> => ({
+    [Symbol.asyncIterator]: () => ({
+      next: () =>
+        new Promise((resolve) => {
+          signal?.addEventListener("abort", () => resolve({ done: true, value: undefined }), { once: true });
+        }),
+    }),
+  });
+  const watch = ((type, options) =>
+    type.kind === "Pod" ? silent(options?.signal) : client.watch(type, options)) as KubeClient["watch"];
+  return { ...client, watch };
+}
+
+for (const [tag, words, why] of [
+  ["good", ["adding a column", "done"], /^$/],
+  ["bad", ["no such table: orders"], /the Job failed: .*exit code 7/],
+] as const)
+  test(`a migration whose end is heard of before its pod has its words and its reason all the same: ${tag}`, async () => {
+    const { context, of } = fresh();
+    const seen = recordEvents();
+    const targets = context.targets.map(({ name, client }) => ({ name, client: withoutNewsOfPods(client) }));
+    // Nothing is applied after it: no watch would tell how that goes.
+    const stop = new AbortController();
+    const { record } = await deploy({ ...context, targets }, of("v1", tag, [migration()]), {
+      signal: stop.signal,
+      onEvent: (event) => {
+        seen.onEvent(event);
+        if (event.type === "hook-finished") stop.abort(new Error("enough"));
+      },
+    });
+    const lines = seen.events.flatMap((event) => (event.type === "hook-log" ? [event.line] : []));
+    assert.deepEqual(lines, words);
+    assert.match(record.hooks?.[0]?.runs[0]?.cause?.why ?? "", why);
+  });
+
 test("a migration that fails stops the release: nothing has been changed, and its words are kept", async () => {
   const { context, of } = fresh();
   const seen = recordEvents();
