@@ -145,8 +145,14 @@ export async function composeBuildOf(
   };
 }
 
-export function registryClientOf(context: CliContext, project: Project): RegistryClient {
+/** `signal`: of whoever may stop at once. A release goes on asking, to bring clusters back. */
+export function registryClientOf(
+  context: CliContext,
+  project: Project,
+  signal?: AbortSignal,
+): RegistryClient {
   return createRegistryClient({
+    signal,
     clock: context.clock,
     random: context.random,
     credentials: credentialsOf(context, project),

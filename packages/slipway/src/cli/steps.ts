@@ -63,7 +63,9 @@ export interface PushedAhead {
 /** Undefined where the registry is not known before the build. */
 export function pushedAhead(context: CliContext, project: Project): PushedAhead | undefined {
   const { registry: prefix } = project.config;
-  return prefix === undefined ? undefined : { registry: registryClientOf(context, project), prefix };
+  return prefix === undefined
+    ? undefined
+    : { registry: registryClientOf(context, project, context.signal), prefix };
 }
 
 /** `looking`: what git says of the sources; nothing is written before it is known. */
@@ -76,7 +78,7 @@ export async function buildStep(
   pushed?: PushedAhead,
 ): Promise<BuildRecord> {
   const { config } = project;
-  const registry = pushed?.registry ?? registryClientOf(context, project);
+  const registry = pushed?.registry ?? registryClientOf(context, project, context.signal);
   registry.prepare();
   const [{ version, versions, source, undated, history }, { buildImages }] = await Promise.all([
     looking,
@@ -263,7 +265,7 @@ export async function pushStep(
   output: StepOutput,
   ahead?: PushedAhead,
 ): Promise<BuildRecord> {
-  const registry = ahead?.registry ?? registryClientOf(context, project);
+  const registry = ahead?.registry ?? registryClientOf(context, project, context.signal);
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   const prefix = registryPrefix(project.config, world);
   const pushed: BuiltImage[] = [];

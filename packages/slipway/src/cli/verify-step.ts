@@ -59,7 +59,7 @@ export async function verifyStep(
     fetchImage: imageFetcher({
       layout: join(project.paths.root, "build", "layout"),
       clock: context.clock,
-      registry: async () => (await import("./compose.ts")).registryClientOf(context, project),
+      registry: async () => (await import("./compose.ts")).registryClientOf(context, project, context.signal),
     }),
     root: config.root,
     clock: context.clock,

@@ -22,7 +22,7 @@ export async function pushObserveImage(
   const { join } = await import("node:path");
   const { config, paths } = project;
   const target = await tagOfImage(context, project);
-  const registry = registryClientOf(context, project);
+  const registry = registryClientOf(context, project, context.signal);
   const layout = await ImageLayout.open(join(paths.root, "build"), { clock: context.clock });
   const built = await buildObserveImage({
     layout,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, request as httpRequest } from "node:http";
+import { createServer, request as httpRequest, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Clock, systemClock } from "@slipway/base";
+import { type Clock, SlipwayError, systemClock } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
 import { type Descriptor, encodeDocument, type ImageManifest, MEDIA } from "../oci.ts";
 import { createRegistryClient } from "./client.ts";
@@ -158,6 +158,38 @@ test("a question about an image ends with its signal, whether the registry is si
     await new Promise((resolve) => server.close(resolve));
   }
 });
+
+const stops: readonly (readonly [string, (response: ServerResponse) => void, "push" | "pull"])[] = [
+  ["is silent", () => {}, "push"],
+  ["asks to come back later", (response) => response.writeHead(503, { "retry-after": "60" }).end(), "push"],
+  ["is silent", () => {}, "pull"],
+  ["stops in the middle of an answer", (response) => response.writeHead(200).write("{"), "pull"],
+];
+for (const [what, answer, how] of stops) {
+  test(`a ${how} ends with the client's signal where the registry ${what}`, async () => {
+    const asked = new AbortController();
+    const reason = new SlipwayError({ code: "INTERRUPTED", message: "interrupted", exitCode: 130 });
+    let requests = 0;
+    const server = createServer((request, response) => {
+      request.resume();
+      requests += 1;
+      answer(response);
+      setImmediate(() => asked.abort(reason)); // what it answered is on its way by then
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const name = `127.0.0.1:${(server.address() as AddressInfo).port}/shop/web:v1`;
+    const client = createRegistryClient({ signal: asked.signal });
+    try {
+      const work = how === "push" ? client.push(layout, image, name) : client.pull(name, layout);
+      await assert.rejects(work, reason);
+      assert.ok(requests <= 4, `${requests} requests: none is repeated`);
+    } finally {
+      await client.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+}
 
 test("challenges and Retry-After are read as the specifications write them", () => {
   assert.deepEqual(

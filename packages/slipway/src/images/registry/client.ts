@@ -36,6 +36,8 @@ export interface RegistryClientOptions {
   readonly credentials?: FindCredentials;
   /** Bytes per PATCH; a server may ask for more (OCI-Chunk-Min-Length). */
   readonly chunkBytes?: number;
+  /** Ends whatever the client does: it rejects with the signal's reason. What a registry has taken by then, the next push finds there. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RegistryClient {
@@ -83,6 +85,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom(),
     credentials: options.credentials ?? noCredentials,
+    signal: options.signal,
   });
   const chunkBytes = options.chunkBytes ?? CHUNK_BYTES;
   const ahead: {

@@ -64,6 +64,8 @@ export interface HttpOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly credentials: FindCredentials;
+  /** Ends every request and every wait; they reject with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class RegistryHttp {
@@ -79,15 +81,27 @@ export class RegistryHttp {
   }
 
   send(request: HttpRequest): Promise<HttpResponse> {
-    return this.#retried(request, () => this.#authorized(request));
+    const ending = this.#ending(request);
+    return this.#retried(ending, () => this.#authorized(ending));
   }
 
   /** For documents: the whole body too, and one that breaks off is asked for again. */
   sendWhole(request: HttpRequest): Promise<{ readonly response: HttpResponse; readonly body: Buffer }> {
-    return this.#retried(request, async () => {
-      const response = await this.#authorized(request);
+    const ending = this.#ending(request);
+    return this.#retried(ending, async () => {
+      const response = await this.#authorized(ending);
       return { response, body: await wholeBody(response) };
     });
+  }
+
+  /** Ends with the client, or before. */
+  #ending(request: HttpRequest): HttpRequest {
+    const { signal } = this.#options;
+    if (signal === undefined) return request;
+    return {
+      ...request,
+      signal: request.signal === undefined ? signal : AbortSignal.any([signal, request.signal]),
+    };
   }
 
   async #retried<T>(request: HttpRequest, once: () => Promise<T>): Promise<T> {
@@ -96,11 +110,13 @@ export class RegistryHttp {
         return await once();
       } catch (error) {
         if (!(error instanceof TransientError)) throw error;
+        this.#options.signal?.throwIfAborted();
         if (request.isOnce === true) throw error;
         const isNobody = NOBODY.has(systemCode(error.cause));
         if (attempt >= (isNobody ? ATTEMPTS_AT_NOBODY : ATTEMPTS) || request.signal?.aborted === true)
           throw gaveUp(request, error, attempt);
         await this.pause(attempt, error, request.signal).catch(() => {
+          this.#options.signal?.throwIfAborted();
           throw gaveUp(request, error, attempt);
         });
       }
@@ -108,7 +124,7 @@ export class RegistryHttp {
   }
 
   /** Waits before attempt + 1: what the server asked for, else 100 ms · 2^n, half of it random. */
-  async pause(attempt: number, error: TransientError, signal?: AbortSignal): Promise<void> {
+  async pause(attempt: number, error: TransientError, signal = this.#options.signal): Promise<void> {
     const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1));
     const jittered = ceiling / 2 + this.#options.random.int(Math.max(1, Math.round(ceiling / 2)));
     await this.#options.clock.sleep(Math.min(LONGEST_WAIT_MS * 3, error.retryAfterMs ?? jittered), signal);

@@ -95,7 +95,7 @@ export async function pushImage(
 }
 
 function onlyOurs(error: unknown): SlipwayError {
-  if (error instanceof SlipwayError) return error;
+  if (error instanceof SlipwayError && error.code !== "INTERRUPTED") return error;
   throw error;
 }
 
