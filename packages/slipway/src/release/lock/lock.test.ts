@@ -377,6 +377,26 @@ test("a freeze that comes while somebody releases leaves that lock alone and sto
   await assert.rejects(takeLock(client, options("aki")), { code: "LOCK_FROZEN" });
 });
 
+test("a lock is given back although somebody freezes the service at that moment, and the freeze stays", async () => {
+  const { client, options } = setup();
+  let isCrossed = false;
+  const crossed: KubeClient = {
+    ...client,
+    replace: async (object, write) => {
+      if (isCrossed) {
+        isCrossed = false;
+        await freezeLock(client, options("mio"), frozen);
+      }
+      return client.replace(object, write);
+    },
+  };
+  const lock = await takeLock(crossed, options("aki"));
+  isCrossed = true;
+  await lock.release();
+  const { holder, freeze } = await readLock(client, options("x"));
+  assert.deepEqual([holder, freeze?.message], [undefined, "freeze for the sale"]);
+});
+
 test("a freeze that nobody can read is a freeze all the same, and can be lifted", async () => {
   const { client, options } = setup();
   await (await takeLock(client, options("aki"))).release();

@@ -42,6 +42,8 @@ const WATCH_MS = RENEW_EVERY_MS * 1.5;
 const AHEAD_MS = 2_000;
 /** So long before the end of a lease nobody may take it yet, and its holder no longer trusts it without asking. */
 const DOUBTED_BEFORE_END_MS = WATCH_MS + AHEAD_MS + 500;
+/** Nobody but a person writes the lease of a living holder. */
+const GIVE_BACK_ATTEMPTS = 3;
 /** Clocks of two machines differ by less than this. */
 const SKEW_MS = 10 * 60_000;
 
@@ -242,11 +244,18 @@ function hold(
     release: async () => {
       stop.abort();
       await renewing;
-      if (lost.signal.aborted) return;
-      // The lease stays, empty: its transitions are the fencing token of the next holder.
-      const current = await getLease(client, options);
-      if (current === undefined || !isOurs(current)) return;
-      await client.replace<Lease>({ ...current, spec: { ...current.spec, holderIdentity: "" } });
+      // Somebody may freeze the service between our read and our write; then it is read again.
+      for (let attempt = 1; !lost.signal.aborted; attempt += 1) {
+        const current = await getLease(client, options);
+        if (current === undefined || !isOurs(current)) return;
+        try {
+          // The lease stays, empty: its transitions are the fencing token of the next holder.
+          await client.replace<Lease>({ ...current, spec: { ...current.spec, holderIdentity: "" } });
+          return;
+        } catch (error) {
+          if (!isReason(error, "Conflict") || attempt >= GIVE_BACK_ATTEMPTS) throw error;
+        }
+      }
     },
   };
 }
