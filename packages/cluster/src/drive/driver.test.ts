@@ -173,6 +173,16 @@ describe("the recorder", () => {
     assert.deepEqual(events[0]?.source, { component: "kubelet", host: "n" });
   });
 
+  test("tells beside another recorder of the same object in the same millisecond", () => {
+    const { api, clock } = world();
+    for (const component of ["scheduler", "kubelet"])
+      createRecorder({ api, now: () => clock.now(), component }).record({ ...facts, reason: component });
+    assert.deepEqual(
+      api.store.list("Event").map(({ reason }) => reason),
+      ["scheduler", "kubelet"],
+    );
+  });
+
   test("starts anew when the counted event has been deleted", () => {
     const { api, clock } = world();
     const recorder = createRecorder({ api, now: () => clock.now(), component: "kubelet" });

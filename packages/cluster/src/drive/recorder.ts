@@ -31,6 +31,19 @@ export function createRecorder(options: {
   const names = new Map<string, { namespace: string; name: string }>();
   let sequence = 0;
 
+  /**
+   * Kubernetes names them by object and nanoseconds. A sequence keeps two of one millisecond apart, and a name that another
+   * recorder has given is passed over: the scheduler and the kubelet tell of one pod in the same millisecond.
+   */
+  const freeName = (of: string, namespace: string): string => {
+    for (;;) {
+      sequence += 1;
+      const suffix = (BigInt(Math.trunc(now())) * 1_000_000n + BigInt(sequence % 1_000_000)).toString(16);
+      const name = `${of}.${suffix}`;
+      if (api.store.get("Event", namespace, name) === undefined) return name;
+    }
+  };
+
   const record = ({ about, type, reason, message }: EventFacts): void => {
     const text = message.slice(0, MAX_MESSAGE_BYTES);
     const key = [
@@ -54,10 +67,7 @@ export function createRecorder(options: {
     }
     // Cluster-scoped objects have their events in `default`.
     const namespace = about.namespace === undefined || about.namespace === "" ? "default" : about.namespace;
-    sequence += 1;
-    // Kubernetes names them by object and nanoseconds; a sequence keeps two of one millisecond apart.
-    const suffix = (BigInt(Math.trunc(now())) * 1_000_000n + BigInt(sequence % 1_000_000)).toString(16);
-    const name = `${about.name ?? "unknown"}.${suffix}`;
+    const name = freeName(about.name ?? "unknown", namespace);
     const event: Event = {
       apiVersion: "v1",
       kind: "Event",
