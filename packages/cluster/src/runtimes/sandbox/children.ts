@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 
 /** The last output comes with the last process; this only bounds the wait if a pipe was handed elsewhere. */
 export const DRAIN_MS = 1000;
+const PIECES = 20;
 
 export function pump(reader: Readable, write: (chunk: Buffer) => void): Promise<void> {
   return new Promise((resolve) => {
@@ -14,10 +15,18 @@ export function pump(reader: Readable, write: (chunk: Buffer) => void): Promise<
   });
 }
 
+/**
+ * Waits until `work` is done, at most `ms`. In pieces: between two of them this process reads what has come, so that one
+ * that was kept from running for longer than `ms` does not take the output that waits for it as missing.
+ */
 export async function within(work: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+    const wait = (pieces: number): void => {
+      if (pieces === 0) return resolve();
+      timer = setTimeout(wait, ms / PIECES, pieces - 1);
+    };
+    wait(PIECES);
   });
   await Promise.race([work, late]);
   clearTimeout(timer);

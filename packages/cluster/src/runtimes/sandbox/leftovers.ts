@@ -5,6 +5,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { bootId, type Clock, readTextIfExists, startTicksOf, until, writeAtomic } from "@slipway/base";
+import { kill } from "./children.ts";
 
 const UNFINISHED_MS = 3_600_000;
 
@@ -33,7 +34,7 @@ export async function removeSandboxLeftovers(directory: string, clock: Clock): P
   const state = text === undefined ? undefined : (JSON.parse(text) as State);
   let killed: number | undefined;
   if (state !== undefined && isAlive(state)) {
-    process.kill(state.pid, "SIGKILL");
+    kill(state.pid, "SIGKILL"); // it may have ended just now
     await until(`agent ${state.pid} to end`, () => !isAlive(state), { clock });
     killed = state.pid;
   }
