@@ -53,7 +53,9 @@ function target(exec?: PodRuntime["exec"]): HandlerTarget {
   return { runtime, podUid: "u", podIP: "10.244.0.2", container: aContainer("web", { ports }) };
 }
 
-const probe = (handler: Probe, exec?: PodRuntime["exec"]) => runProbe(target(exec), handler, systemClock);
+/** Patient, unless a test is about that: the second that is Kubernetes' default is short on a busy machine. */
+const probe = (handler: Probe, exec?: PodRuntime["exec"]) =>
+  runProbe(target(exec), { timeoutSeconds: 60, ...handler }, systemClock);
 
 describe("http probes", () => {
   const rows: readonly [string, number | "named", boolean, string][] = [
