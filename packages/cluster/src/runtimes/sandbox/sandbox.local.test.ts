@@ -230,6 +230,9 @@ function route(name: string, clusterIP: string, ips: readonly string[], port = 8
   };
 }
 
+/** Seconds to sleep that no other run of this file, at the same time on this machine, has on a command line. */
+const marker = (kind: number): string => `${kind}${String(process.pid).padStart(7, "0")}`;
+
 /** Processes whose command line has the marker, on the whole machine. */
 function processesWith(marker: string): string[] {
   return readdirSync("/proc").filter((pid) => {
@@ -450,10 +453,11 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     });
 
     test("a timeout kills the command and rejects", async () => {
-      await assert.rejects(execOf(world, "exec", ["sleep", "54321"], { timeoutMs: 100 }), {
+      const long = marker(5);
+      await assert.rejects(execOf(world, "exec", ["sleep", long], { timeoutMs: 100 }), {
         code: "ETIMEDOUT",
       });
-      await until("the command to be gone", () => processesWith("sleep\u000054321").length === 0);
+      await until("the command to be gone", () => processesWith(long).length === 0);
     });
 
     test("a command that is not there gives 127 and says so", async () => {
@@ -568,7 +572,8 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
 
   test("a pod that is stopped while its container starts leaves nothing running", async () => {
     // The start may win or lose; both are right as long as nothing is left.
-    const starting = startPod(world, "race", shell("sleep 61616161")).catch(() => undefined);
+    const long = marker(6);
+    const starting = startPod(world, "race", shell(`sleep ${long}`)).catch(() => undefined);
     const again = world.runtime.startPod({
       uid: "race",
       namespace: "default",
@@ -579,7 +584,7 @@ describe(`sandbox runtime as ${isRoot ? "root" : "an ordinary user"}`, () => {
     const { podIP } = await again;
     await world.runtime.stopPod("race");
     assert.ok([podIP, undefined].includes(await starting), "one pod has one address");
-    await until("nothing of it to run", () => processesWith("61616161").length === 0);
+    await until("nothing of it to run", () => processesWith(long).length === 0);
     await world.runtime.stopPod("race");
   });
 
@@ -708,11 +713,12 @@ runtimeCases(
 describe(`what is left behind as ${isRoot ? "root" : "an ordinary user"}`, () => {
   test("an agent killed with SIGKILL takes all pods along and is reported as lost", async () => {
     const world = await openWorld(join(scratch, "killed"), layersDirectory);
-    await startPod(world, "marked", shell("sleep 71717171"));
-    assert.ok(processesWith("71717171").length > 0);
+    const long = marker(7);
+    await startPod(world, "marked", shell(`sleep ${long}`));
+    assert.ok(processesWith(long).length > 0);
     process.kill(world.runtime.agentPid, "SIGKILL");
     await until("the loss to be noticed", () => world.lost.length === 1);
-    await until("its processes to be gone", () => processesWith("71717171").length === 0);
+    await until("its processes to be gone", () => processesWith(long).length === 0);
     await assert.rejects(world.runtime.dial("10.244.0.2", 80), { code: "SANDBOX_AGENT_LOST" });
     await world.runtime.close();
     assert.deepEqual(readdirSync(world.directory).sort(), ["logs"]);
@@ -743,21 +749,25 @@ describe(`what is left behind as ${isRoot ? "root" : "an ordinary user"}`, () =>
 
   test("a world killed with SIGKILL leaves no process and no mount", async () => {
     const directory = join(scratch, "orphan");
+    const long = marker(8);
     const child = spawn(
       process.execPath,
       [fileURLToPath(new URL("testing-world.ts", import.meta.url)), directory],
       {
+        // Not as an argument: the world itself would then be found by it.
+        env: { ...process.env, SLEEP_SECONDS: long },
         stdio: ["ignore", "pipe", "inherit"],
       },
     );
     const [line] = (await once(child.stdout, "data")) as [Buffer];
     const agentPid = line.toString().trim();
     assert.match(agentPid, /^\d+$/);
-    assert.ok(processesWith("82828282").length > 0);
+    assert.ok(processesWith(long).length > 0);
     child.kill("SIGKILL");
-    await until("its processes to be gone", () => processesWith("82828282").length === 0);
+    await until("its processes to be gone", () => processesWith(long).length === 0);
     await until("the agent to be gone", () => !processesWith("sandbox/agent.ts").includes(agentPid));
-    assert.doesNotMatch(readFileSync("/proc/mounts", "utf8"), new RegExp(directory));
+    const mounts = readFileSync("/proc/mounts", "utf8").replaceAll("\\040", " ");
+    assert.ok(!mounts.includes(directory), mounts);
     const next = await openWorld(directory, layersDirectory);
     await next.runtime.close();
     assert.deepEqual(readdirSync(directory).sort(), ["logs"]);

@@ -1,13 +1,14 @@
-/** A world for tests to kill: runs one pod in the folder that it is given, prints the agent's pid, and waits. */
+/** A world for tests to kill: runs one pod, which sleeps SLEEP_SECONDS, in the folder that it is given, prints the agent's pid, and waits. */
 import { join } from "node:path";
 import { systemClock } from "@slipway/base";
 import { createSandboxRuntime } from "./sandbox.ts";
 import { hostLayer, TestImages } from "./testing.ts";
 
 const directory = process.argv[2] as string;
+const seconds = process.env["SLEEP_SECONDS"] as string;
 const images = new TestImages().add("sleeper", {
   layers: [{ files: hostLayer(["sleep"]) }],
-  config: { Cmd: ["sleep", "82828282"] },
+  config: { Cmd: ["sleep", seconds] },
 });
 const runtime = await createSandboxRuntime({
   name: "orphan",
