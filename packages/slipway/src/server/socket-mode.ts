@@ -60,19 +60,23 @@ export async function followSocketMode(options: SocketModeOptions): Promise<void
       if (!signal.aborted) options.onState({ isConnected: false, reason: "Slack closed the connection" });
     } catch (error) {
       failures += 1;
-      const { data, message } = error as {
-        readonly data?: { readonly error?: string };
-        readonly message?: string;
-      };
-      if (!signal.aborted) {
-        options.onState({ isConnected: false, reason: reasonOf(data?.error ?? message ?? "no answer") });
-      }
+      if (!signal.aborted) options.onState({ isConnected: false, reason: reasonOf(wordOf(error)) });
     } finally {
       signal.removeEventListener("abort", stop);
     }
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10));
     await clock.sleep(pauseMs, signal).catch(() => undefined);
   }
+}
+
+/** The client gives no error at all when the connection ends before Slack has said hello. */
+function wordOf(error: unknown): string {
+  if (error === undefined) return "Slack closed the connection before it had begun";
+  const { data, message } = error as {
+    readonly data?: { readonly error?: string };
+    readonly message?: string;
+  };
+  return data?.error ?? message ?? "no answer";
 }
 
 function reasonOf(word: string): string {
