@@ -5,9 +5,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
-import { until } from "@slipway/base";
+import { systemClock, until } from "@slipway/base";
 import type { Edge } from "./edge.ts";
-import { backend, cleanUp, cleanups, deadPort, edgeFor, manualSource } from "./testing.ts";
+import { backend, cleanUp, cleanups, DEAD_PORT, edgeFor, manualSource } from "./testing.ts";
 
 afterEach(cleanUp);
 
@@ -33,7 +33,7 @@ describe("the load balancer", () => {
   test("tries another endpoint after a refused connection, for a POST too, and sends the same body", async () => {
     const live = await backend((request, response) => request.pipe(response));
     const tokyo = manualSource("tokyo");
-    tokyo.set([await deadPort(), live.port]);
+    tokyo.set([DEAD_PORT, live.port]);
     const edge = await edgeFor([tokyo]);
     for (let index = 0; index < 6; index += 1) {
       const answer = await fetch(edge.url, { method: "POST", body: `order ${index}` });
@@ -47,7 +47,7 @@ describe("the load balancer", () => {
   test("a streamed body survives a refused connection, because nothing of it was read", async () => {
     const live = await backend((request, response) => request.pipe(response));
     const tokyo = manualSource("tokyo");
-    tokyo.set([await deadPort()]);
+    tokyo.set([DEAD_PORT]);
     const osaka = manualSource("osaka");
     osaka.set([live.port]);
     const edge = await edgeFor([tokyo, osaka]);
@@ -83,7 +83,7 @@ describe("the load balancer", () => {
 
   test("without retries a refused connection is a 502", async () => {
     const tokyo = manualSource("tokyo");
-    tokyo.set([await deadPort()]);
+    tokyo.set([DEAD_PORT]);
     const edge = await edgeFor([tokyo], { retries: 0 });
     assert.equal((await fetch(edge.url)).status, 502);
   });
@@ -137,14 +137,18 @@ describe("the load balancer", () => {
     });
     const tokyo = manualSource("tokyo");
     tokyo.set([web.port]);
-    const edge = await edgeFor([tokyo], {
-      routes: [
-        {
-          path: "/*",
-          target: { kind: "service", name: "web", namespace: "default", port: 80, health: "/healthz" },
-        },
-      ],
-    });
+    const edge = await edgeFor(
+      [tokyo],
+      {
+        routes: [
+          {
+            path: "/*",
+            target: { kind: "service", name: "web", namespace: "default", port: 80, health: "/healthz" },
+          },
+        ],
+      },
+      { clock: systemClock },
+    );
     const state = (): string | undefined => edge.status().services[0]?.endpoints[0]?.state;
     await until("a good check", () => checks.length > 0);
     assert.equal(state(), "healthy");
@@ -201,7 +205,7 @@ describe("the load balancer", () => {
       socket.pipe(socket);
     });
     const tokyo = manualSource("tokyo");
-    tokyo.set([await deadPort(), web.port]);
+    tokyo.set([DEAD_PORT, web.port]);
     const edge = await edgeFor([tokyo]);
     const socket = connect(edge.port, "127.0.0.1");
     cleanups.push(() => socket.destroy());
@@ -219,8 +223,7 @@ describe("the load balancer", () => {
     const live = await backend((_request, response) => response.end("fine"));
     const tokyo = manualSource("tokyo");
     const osaka = manualSource("osaka");
-    const dead = await deadPort();
-    tokyo.set([dead]);
+    tokyo.set([DEAD_PORT]);
     osaka.set([live.port]);
     let log = "";
     const edge = await edgeFor(
@@ -242,7 +245,7 @@ describe("the load balancer", () => {
     assert.equal(line.httpRequest["status"], 200);
     assert.match(String(line.httpRequest["latency"]), /^\d+\.\d{3}s$/);
     assert.equal(line.upstream_status, "-, 200");
-    assert.equal(line.upstream_addr, `127.0.0.1:${dead}, 127.0.0.1:${live.port}`);
+    assert.equal(line.upstream_addr, `127.0.0.1:${DEAD_PORT}, 127.0.0.1:${live.port}`);
     assert.equal(line.cluster, "osaka");
     assert.equal(line.release, "7");
   });
@@ -259,7 +262,7 @@ describe("the load balancer", () => {
     const edge = await edgeFor([tokyo]);
     const answer = fetch(`${edge.url}/x`);
     await arrived.promise;
-    edge.update({ hosts: [], routes: [], port: edge.port, retries: 2, drainMs: 2000 });
+    edge.update({ hosts: [], routes: [], port: edge.port, retries: 2, drainMs: 60_000 });
     assert.equal((await fetch(`${edge.url}/x`)).status, 404);
     release();
     assert.equal(await (await answer).text(), "old");

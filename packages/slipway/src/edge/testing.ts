@@ -1,12 +1,13 @@
 /** Endpoints, sources and edges for the tests of this folder. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
-import { seededRandom, systemClock } from "@slipway/base";
+import type { AddressInfo } from "node:net";
+import { type Clock, seededRandom, systemClock } from "@slipway/base";
 import type { EdgeConfig } from "../config/types.ts";
 import { type Edge, type EdgeOptions, startEdge } from "./edge.ts";
 import type { EndpointSource } from "./endpoints.ts";
 import type { Backend } from "./load-balancer/balancer.ts";
+import { defaultHealthPolicy } from "./load-balancer/health.ts";
 
 export const cleanups: (() => Promise<unknown> | unknown)[] = [];
 
@@ -51,16 +52,17 @@ export async function backend(
   return { port: (server.address() as AddressInfo).port, server };
 }
 
-/** A port on which nothing listens. */
-export async function deadPort(): Promise<number> {
-  const server = createTcpServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
+/** Nothing listens there; one that was free a moment ago may be somebody else's. */
+export const DEAD_PORT = 1;
+
+/**
+ * No check of endpoints comes by itself: one that a busy machine makes late would change what a test looks at. Tests of
+ * the checks pass the system's clock.
+ */
+const unchecked: Clock = {
+  ...systemClock,
+  sleep: (ms, signal) => systemClock.sleep(ms === defaultHealthPolicy.intervalMs ? 3_600_000 : ms, signal),
+};
 
 export async function edgeFor(
   sources: readonly EndpointSource[],
@@ -78,11 +80,11 @@ export async function edgeFor(
       ],
       port: 0,
       retries: 2,
-      drainMs: 2000,
+      drainMs: 60_000,
       ...config,
     },
     sources,
-    clock: systemClock,
+    clock: unchecked,
     random: seededRandom(1),
     ...rest,
   });
