@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { startTicksOf, systemClock, until } from "@slipway/base";
+import { type Clock, startTicksOf, systemClock, until } from "@slipway/base";
 import { createCompanion } from "./companion.ts";
 
 /** Says what it was given, and ends with its channel; dies at once when it is told to. */
@@ -18,12 +18,18 @@ process.on("message", () => process.send({ kind: "figures", figures: { lines: 7 
 process.on("disconnect", () => process.exit(0));
 `;
 
+/** A busy machine may take longer than the second that is waited for figures. */
+const patient: Clock = {
+  ...systemClock,
+  sleep: (ms, signal) => systemClock.sleep(ms === 1_000 ? 60_000 : ms, signal),
+};
+
 async function stage(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "slipway-companion-"));
   const entry = join(folder, "program.cjs");
   await writeFile(entry, PROGRAM);
   const said: string[] = [];
-  const options = { cwd: folder, clock: systemClock, log: (line: string) => void said.push(line) };
+  const options = { cwd: folder, clock: patient, log: (line: string) => void said.push(line) };
   const make = (input: unknown) => {
     const companion = createCompanion({
       ...{ ...options, spec: { entry, input }, world: () => ({}), onChange: () => {} },

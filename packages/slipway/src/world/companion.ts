@@ -183,7 +183,9 @@ export function createCompanion(options: CompanionOptions): Companion {
       if (child?.connected !== true || current.state !== "running") return Promise.resolve(undefined);
       child.send({ kind: "figures" });
       const answer = new Promise((resolve) => void waitingForFigures.push(resolve));
-      return Promise.race([answer, clock.sleep(FIGURES_MS).then(() => undefined)]);
+      const answered = new AbortController();
+      const late = clock.sleep(FIGURES_MS, answered.signal).catch(() => undefined);
+      return Promise.race([answer, late]).finally(() => answered.abort());
     },
     async update(next) {
       if (JSON.stringify(next) === JSON.stringify(spec)) return;
