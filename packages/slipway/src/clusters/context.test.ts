@@ -385,7 +385,6 @@ describe("the way to a context's server", () => {
   it("trusts the cluster's authority alone, for the name that is said, unless told not to look", async () => {
     const other = await ensureCertificates({ name: "other", now: Date.now() });
     const otherCa = Buffer.from(other.ca).toString("base64");
-    const server = cluster.url.replace("127.0.0.1", "127.0.0.2");
     const forwarding = createTcpServer((socket) => {
       const through = connect(Number(new URL(cluster.url).port), "127.0.0.1");
       through.on("error", () => socket.destroy());
@@ -393,10 +392,9 @@ describe("the way to a context's server", () => {
       through.pipe(socket).pipe(through);
       closers.push(() => through.destroy());
     });
-    await new Promise<void>((resolve) =>
-      forwarding.listen(Number(new URL(cluster.url).port), "127.0.0.2", () => resolve()),
-    );
+    await new Promise<void>((resolve) => forwarding.listen(0, "127.0.0.2", () => resolve()));
     closers.push(() => forwarding.close());
+    const server = `https://127.0.0.2:${(forwarding.address() as AddressInfo).port}`;
     const untrusted = await contextWith({ cluster: { "certificate-authority-data": otherCa } });
     await assert.rejects(untrusted.client.version(), /its certificate is not trusted/);
     const misnamed = await contextWith({ cluster: { server } });
