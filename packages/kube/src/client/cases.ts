@@ -163,19 +163,20 @@ export function clientCases(open: () => Promise<OpenClient>): void {
   // --- lists ---
 
   it("lists by namespace, labels and fields, in order of names", async () => {
-    await client.create(configMap("list-c", {}, { group: "list", tier: "front" }));
-    await client.create(configMap("list-a", {}, { group: "list", tier: "back" }));
-    await client.create(configMap("list-b", {}, { group: "list" }));
+    const group = `list-${namespace}`; // another namespace may hold what an earlier run has left
+    await client.create(configMap("list-c", {}, { group, tier: "front" }));
+    await client.create(configMap("list-a", {}, { group, tier: "back" }));
+    await client.create(configMap("list-b", {}, { group }));
     const names = async (labelSelector: string, fieldSelector?: string): Promise<string[]> => {
       const options = { namespace, labelSelector, ...(fieldSelector === undefined ? {} : { fieldSelector }) };
       return (await client.list(CONFIG_MAPS, options)).items.map(({ metadata }) => metadata.name);
     };
-    assert.deepEqual(await names("group=list"), ["list-a", "list-b", "list-c"]);
-    assert.deepEqual(await names("group=list,tier in (front,side)"), ["list-c"]);
-    assert.deepEqual(await names("group=list,!tier"), ["list-b"]);
-    assert.deepEqual(await names("group=list,tier!=front"), ["list-a", "list-b"]);
-    assert.deepEqual(await names("group=list", "metadata.name=list-b"), ["list-b"]);
-    const all = await client.list(CONFIG_MAPS, { labelSelector: "group=list" });
+    assert.deepEqual(await names(`group=${group}`), ["list-a", "list-b", "list-c"]);
+    assert.deepEqual(await names(`group=${group},tier in (front,side)`), ["list-c"]);
+    assert.deepEqual(await names(`group=${group},!tier`), ["list-b"]);
+    assert.deepEqual(await names(`group=${group},tier!=front`), ["list-a", "list-b"]);
+    assert.deepEqual(await names(`group=${group}`, "metadata.name=list-b"), ["list-b"]);
+    const all = await client.list(CONFIG_MAPS, { labelSelector: `group=${group}` });
     assert.equal(all.items.length, 3);
     assert.equal(all.kind, "ConfigMapList");
     assert.deepEqual([all.items[0]?.kind, all.items[0]?.apiVersion], ["ConfigMap", "v1"]);
