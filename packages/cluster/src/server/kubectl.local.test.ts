@@ -64,7 +64,7 @@ spec: { selector: { app: web }, ports: [{ port: 80 }] }
 `;
 
 for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
-  describe(`${basename(kubectl)} against our API server`, { skip, timeout: 120_000 }, () => {
+  describe(`${basename(kubectl)} against our API server`, { skip, timeout: 480_000 }, () => {
     let cluster: Cluster;
     let home: string;
 
@@ -90,7 +90,7 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
       KUBECACHEDIR: join(home, "cache"),
     });
 
-    /** What a command prints and how it ends; a command that runs 20 s too long fails the test. */
+    /** What a command prints and how it ends; a command that runs for 90 s fails the test. */
     async function run(
       ...args: readonly string[]
     ): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -98,7 +98,7 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
         execFile(
           kubectl,
           args,
-          { env: environment(), cwd: home, timeout: 20_000 },
+          { env: environment(), cwd: home, timeout: 90_000 },
           (error, stdout, stderr) => {
             const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
             resolve({ code, stdout, stderr });
@@ -123,7 +123,7 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
 
     it("applies manifests, follows the rollout and prints Kubernetes' columns", async () => {
       assert.match(await ok("apply", "-f", "v1.yaml"), /deployment\.apps\/web created\nservice\/web created/);
-      assert.match(await ok("rollout", "status", "deploy/web", "--timeout=15s"), /successfully rolled out/);
+      assert.match(await ok("rollout", "status", "deploy/web", "--timeout=60s"), /successfully rolled out/);
       assert.match(
         await ok("get", "deploy", "web", "-o", "wide"),
         /^NAME +READY +UP-TO-DATE +AVAILABLE +AGE +CONTAINERS +IMAGES +SELECTOR\nweb +3\/3 +3 +3 +\d+s +web +talk:1 +app=web\n$/,
@@ -157,15 +157,15 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
       assert.match(diff.stdout, /^-\s+- image: talk:1$/m);
       assert.match(diff.stdout, /^\+\s+- image: talk:2$/m);
       assert.match(await ok("apply", "-f", "v2.yaml"), /web configured\nservice\/web unchanged/);
-      await ok("rollout", "status", "deploy/web", "--timeout=15s");
+      await ok("rollout", "status", "deploy/web", "--timeout=60s");
       assert.match(await ok("rollout", "history", "deploy/web"), /1 +<none>\n2 +<none>/);
       assert.match(await ok("rollout", "history", "deploy/web", "--revision=2"), /Image:\s+talk:2/);
       assert.match(await ok("rollout", "undo", "deploy/web"), /rolled back/);
-      await ok("rollout", "status", "deploy/web", "--timeout=15s");
+      await ok("rollout", "status", "deploy/web", "--timeout=60s");
       assert.match(await ok("get", "deploy", "web", "-o", "wide"), / talk:1 /);
       assert.match(await ok("rollout", "history", "deploy/web"), /2 +<none>\n3 +<none>/);
       assert.match(await ok("rollout", "restart", "deploy/web"), /restarted/);
-      await ok("rollout", "status", "deploy/web", "--timeout=15s");
+      await ok("rollout", "status", "deploy/web", "--timeout=60s");
     });
 
     it("applies on the server, and names the other manager of a field", async () => {
@@ -178,7 +178,7 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
       );
       const applied = await ok("apply", "--server-side", "--force-conflicts", "-f", "v1.yaml");
       assert.match(applied, /deployment\.apps\/web serverside-applied/);
-      await ok("rollout", "status", "deploy/web", "--timeout=15s");
+      await ok("rollout", "status", "deploy/web", "--timeout=60s");
       assert.match(await ok("get", "deploy", "web"), /3\/3/);
     });
 
@@ -187,12 +187,14 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
       await ok("annotate", "deploy", "web", "note=x");
       await ok("patch", "deploy", "web", "-p", '{"spec":{"minReadySeconds":0,"revisionHistoryLimit":3}}');
       await ok("set", "image", "deploy/web", "web=talk:3");
-      await ok("rollout", "status", "deploy/web", "--timeout=15s");
+      await ok("rollout", "status", "deploy/web", "--timeout=60s");
       assert.match(await ok("get", "deploy", "-l", "tier=front", "-o", "wide"), / talk:3 /);
       assert.match(await ok("get", "pods", "--field-selector=status.phase=Running"), /web-/);
     });
 
     it("shows logs, follows them, and runs commands", async () => {
+      // A pod of the ReplicaSet before is chosen as well as any other, and may be gone when its log is asked for.
+      await until("the old pods' end", () => cluster.store.list("Pod", "default").length === 3);
       assert.match(await ok("logs", "deploy/web"), /hello\nfrom the pod\n/);
       assert.equal(await ok("logs", "deploy/web", "--tail=1"), "from the pod\n");
       const following = spawn(kubectl, ["logs", "-f", "deploy/web"], { env: environment(), cwd: home });
@@ -245,10 +247,10 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
     it("creates typed objects (protobuf from 1.32 on), waits and deletes", async () => {
       assert.equal(await ok("create", "namespace", "extra"), "namespace/extra created\n");
       await ok("-n", "extra", "create", "deployment", "api", "--image=talk:9", "--replicas=2", "--port=80");
-      await ok("-n", "extra", "wait", "--for=condition=Available", "deploy/api", "--timeout=15s");
+      await ok("-n", "extra", "wait", "--for=condition=Available", "deploy/api", "--timeout=60s");
       assert.match(await ok("-n", "extra", "get", "deploy"), /api +2\/2/);
-      assert.match(await ok("delete", "namespace", "extra", "--timeout=15s"), /deleted/);
-      assert.match(await ok("delete", "-f", "v1.yaml", "--timeout=15s"), /"web" deleted/);
+      assert.match(await ok("delete", "namespace", "extra", "--timeout=60s"), /deleted/);
+      assert.match(await ok("delete", "-f", "v1.yaml", "--timeout=60s"), /"web" deleted/);
       await until("no pods", async () => (await ok("get", "pods", "-o", "name")) === "");
     });
 
@@ -284,7 +286,7 @@ for (const kubectl of kubectls.length === 0 ? ["kubectl"] : kubectls) {
     });
   });
 
-  describe(`${basename(kubectl)} and its streams`, { skip, timeout: 60_000 }, () => {
+  describe(`${basename(kubectl)} and its streams`, { skip, timeout: 240_000 }, () => {
     let on: TestServer;
     let echo: Server;
     let home: string;
