@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm, stat, utimes } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { type Clock, systemClock, until } from "@slipway/base";
 import { ImageLayout } from "../layout.ts";
@@ -137,6 +138,26 @@ test("an upload whose client went silent in the middle goes on over another conn
       return ended !== undefined;
     });
     silent.destroy();
+  }));
+
+test("a disk that takes longer than a client may be silent is no silence of the client", () =>
+  withRegistry({ uploads: { idleMs: 50 } }, async ({ url, port, layout: stored }) => {
+    const startBlob = stored.startBlob.bind(stored);
+    stored.startBlob = async () => {
+      const writer = await startBlob();
+      const write = writer.write.bind(writer);
+      writer.write = async (chunk) => {
+        await systemClock.sleep(200);
+        await write(chunk);
+      };
+      return writer;
+    };
+    const begun = await fetch(`${url}/v2/shop/web/blobs/uploads/`, { method: "POST" });
+    const put = `${begun.headers.get("location")}?digest=${digestOf(Buffer.from("whole"))}`;
+    const socket = connect(port, "127.0.0.1");
+    // In one piece: all of it has come when the registry begins to read.
+    socket.write(`PUT ${put} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nwhole`);
+    assert.match(await text(socket), /^HTTP\/1\.1 201 /);
   }));
 
 test("a big blob by sha512, in chunks, is hashed from the disk", () =>

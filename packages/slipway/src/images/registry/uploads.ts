@@ -176,11 +176,19 @@ export class Uploads {
     return result;
   }
 
-  /** A client whose line went dead leaves its request open, and everything on this upload would wait behind it. */
+  /**
+   * A client whose line went dead leaves its request open, and everything on this upload would wait behind it. Its silence
+   * counts only while it is listened to: what the disk takes is not the client's, which may have said all it has to say.
+   */
   async #receive({ request }: Exchange, upload: Upload): Promise<void> {
-    request.setTimeout(this.#idleMs, () => request.destroy());
+    request.on("timeout", () => request.destroy());
+    request.setTimeout(this.#idleMs);
     try {
-      for await (const chunk of request) await upload.writer.write(chunk as Uint8Array);
+      for await (const chunk of request) {
+        request.setTimeout(0);
+        await upload.writer.write(chunk as Uint8Array);
+        request.setTimeout(this.#idleMs);
+      }
     } finally {
       request.setTimeout(0);
     }
