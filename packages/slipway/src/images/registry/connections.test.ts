@@ -27,6 +27,7 @@ before(async () => {
   }).on("connection", () => {
     sockets += 1;
   });
+  server.keepAliveTimeout = 0; // however late the next request is
   for (const one of [proxy, server]) await once(one.listen(0, "127.0.0.1"), "listening");
 });
 after(() => {

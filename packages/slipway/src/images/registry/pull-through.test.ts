@@ -40,6 +40,15 @@ interface Scene {
   readonly fetch: (reference: string) => Promise<ImageLayout>;
 }
 
+/** A mirror that waits for its upstream's answer for as long as that takes: how patient it is, is not what is tested. */
+const patient: Clock = {
+  ...systemClock,
+  sleep: (ms, signal) =>
+    signal === undefined
+      ? systemClock.sleep(ms)
+      : new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+};
+
 async function scene(body: (scene: Scene) => Promise<void>): Promise<void> {
   const impatient: Clock = { ...systemClock, sleep: () => Promise.resolve() };
   const upstream = await startRegistry({ directory: await mkdtemp(join(folder, "upstream-")), port: 0 });
@@ -48,6 +57,7 @@ async function scene(body: (scene: Scene) => Promise<void>): Promise<void> {
   const mirror = await startRegistry({
     directory: await mkdtemp(join(folder, "mirror-")),
     port: 0,
+    clock: patient,
     upstreams: { hosts: { hub: between.host }, client: fetcher },
   });
   const client = createRegistryClient({ clock: impatient });
