@@ -70,7 +70,8 @@ export async function startFaultProxy(options: {
   const strikes = Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Record<Fault, number>;
   const sessions = new Map<string, Session>();
   const totals = { requests: 0, uploadedBytes: 0, longestRepeat: 0, repeatsOfAcknowledged: 0 };
-  let row = 0;
+  /** How often in a row each request was struck, by its method and path. Several are on their way at once. */
+  const rows = new Map<string, number>();
   let token = 1;
 
   const server = createServer((incoming, outgoing) => {
@@ -88,7 +89,7 @@ export async function startFaultProxy(options: {
     totals.requests += 1;
     const session = sessionOf(incoming);
     const isUpload = session !== undefined && (incoming.method === "PATCH" || incoming.method === "PUT");
-    let fault = choose(isUpload);
+    let fault = choose(`${incoming.method} ${incoming.url?.split("?")[0]}`, isUpload);
     if (incoming.headers.authorization !== `Bearer t${token}`) fault = "401";
     else if (fault !== undefined) strikes[fault] += 1;
     if (fault === "401" && incoming.headers.authorization === `Bearer t${token}`) token += 1;
@@ -134,12 +135,11 @@ export async function startFaultProxy(options: {
     if (answer.status === 202 || answer.status === 204) acknowledge(session, answer.headers["range"]);
   }
 
-  function choose(isUpload: boolean): Fault | undefined {
-    if (row >= LONGEST_ROW || !random.ratio(options.percent, 100)) {
-      row = 0;
-      return undefined;
-    }
-    row += 1;
+  function choose(line: string, isUpload: boolean): Fault | undefined {
+    const row = rows.get(line) ?? 0;
+    const isStruck = row < LONGEST_ROW && random.ratio(options.percent, 100);
+    rows.set(line, isStruck ? row + 1 : 0);
+    if (!isStruck) return undefined;
     return random.pick(FAULTS.filter((fault) => isUpload || !fault.startsWith("416")));
   }
 
