@@ -166,10 +166,13 @@ test("a command that the engine refuses to run fails with the reason, and the ot
 });
 
 test("a container that ends while it is checked was not running, and says with what code and why", async () => {
-  const options = { entrypoint: ["sh", "-c", "sleep 1; echo no database >&2; exit 9"] };
-  const { results } = await decide(options, (t) => {
+  const [pid, go] = [join(folder, "ends.pid"), join(folder, "ends.go")];
+  const ends = `echo $$ >${pid}; until test -e ${go}; do sleep 0.05; done; echo no database >&2; exit 9`;
+  const { results } = await decide({ entrypoint: ["sh", "-c", ends] }, (t) => {
     t.container.running();
-    t.command(["sleep", "3"]).exits(0);
+    // It lets the container end, and goes on until it has.
+    const wait = (condition: string): string => `${condition}; do sleep 0.05; done`;
+    t.command(`${wait(`until test -s ${pid}`)}; touch ${go}; ${wait(`while kill -0 $(cat ${pid})`)}`);
     t.log.stderr.contains("no database");
   });
   const running = results[0];
