@@ -76,7 +76,9 @@ checks({ describe, test, engine: "none", images: ${JSON.stringify([image])} }, (
   const env = { ...process.env, NO_COLOR: "1", CI: "true" };
   const vitest = join(modules, "vitest", "vitest.mjs");
   const report = join(project, "report.json");
-  const words = ["run", "--root", project, "--reporter=json", `--outputFile=${report}`];
+  // A test has 5 s otherwise, and a machine may be busier than that.
+  const patient = ["--testTimeout=120000", "--hookTimeout=120000"];
+  const words = ["run", "--root", project, "--reporter=json", `--outputFile=${report}`, ...patient];
   const result = await exec([process.execPath, vitest, ...words], { env });
   assert.equal(result.exitCode, 1, result.stdout + result.stderr);
   const { testResults } = JSON.parse(await readFile(report, "utf8")) as {
