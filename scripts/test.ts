@@ -57,8 +57,7 @@ const suffixes: Readonly<Record<string, Lane>> = {
   local: {
     suffix: /\.local\.test\.ts$/,
     concurrency: 1,
-    // Not the one that counts what its kills leave behind: helpers look the same whoever started them.
-    inPairs: /^(?:stories|docs|packages\/slipway\/src\/(?:cli|verify))\/(?!.*\/runs\.local\.)/,
+    inPairs: /^(?:stories|docs|packages\/slipway\/src\/(?:cli|verify))\//,
     longest: /^stories\/stories\./,
   },
   // Three whole demos that must fail: too long for every run of `npm test`.

@@ -10,16 +10,17 @@ import { buildCasesImage } from "../cases-image.ts";
 import { createSandboxEngine } from "./engine.ts";
 import { openRun, sweepRuns } from "./runs.ts";
 
-const HELPER = join(import.meta.dirname, "..", "inside", "helper-main.ts");
-
 describe("runs that died", () => {
   let folder: string;
   let imageFile: string;
   let state: string;
+  /** Where a run keeps what it compiled, and all that it starts: each of its processes has it among its variables. */
+  let compiled: string;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "slipway-runs-"));
     state = join(folder, "runs");
+    compiled = join(folder, "compiled");
     imageFile = join(folder, "image.json");
     await writeFile(imageFile, JSON.stringify(await buildCasesImage(join(folder, "image"))));
   });
@@ -27,23 +28,29 @@ describe("runs that died", () => {
 
   function startRun(): ChildProcess {
     return spawn(process.execPath, [join(import.meta.dirname, "testing-run.ts"), folder, imageFile], {
+      env: { ...process.env, NODE_COMPILE_CACHE: compiled },
       stdio: ["ignore", "pipe", "inherit"],
     });
   }
 
   /**
-   * The node agent and all below it see its mounts in the folder; the helper is known by its program. Each thread is asked: of a
-   * process that ends the first may be gone, with its view of the mounts, while others are not.
+   * The node agent and the helper are known by their variables from their first moment, what runs in containers by the mounts
+   * in the folder that it sees. Each thread is asked: of a process that ends the first may be gone, with its view of the mounts,
+   * while others are not.
    */
   async function processesOfRuns(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
       const line = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
       const threads = await readdir(`/proc/${pid}/task`).catch((): string[] => []);
-      const mounts = await Promise.all(
-        threads.map((id) => readFile(`/proc/${pid}/task/${id}/mountinfo`, "utf8").catch(() => "")),
+      const seen = await Promise.all(
+        threads.flatMap((id) =>
+          ["mountinfo", "environ"].map((name) =>
+            readFile(`/proc/${pid}/task/${id}/${name}`, "utf8").catch(() => ""),
+          ),
+        ),
       );
-      const isOurs = mounts.some((text) => text.includes(`${state}/`)) || line.includes(HELPER);
+      const isOurs = seen.some((text) => text.includes(compiled) || text.includes(`${state}/`));
       if (Number(pid) !== process.pid && isOurs) found.push(`${pid} ${line}`);
     }
     return found;
@@ -55,6 +62,9 @@ describe("runs that died", () => {
     const [agent] = (await run.stdout.take(1).toArray()) as [Buffer];
     assert.ok(startTicksOf(Number(agent.toString())) !== undefined);
     assert.deepEqual(await sweepRuns(state, systemClock), { containers: 0, networks: 0, folders: 0 });
+    const living = (await processesOfRuns()).join("\n");
+    for (const part of [/testing-run/, /sandbox\/agent\.ts/, /helper-main/, /sleep 86400/])
+      assert.match(living, part);
     const ended = new Promise((resolve) => run.once("exit", resolve));
     run.kill("SIGKILL");
     await ended;
