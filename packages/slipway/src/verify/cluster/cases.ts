@@ -1,7 +1,7 @@
 /** What checks in a cluster must see, on the embedded one and on a real Kubernetes alike. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { systemClock, systemRandom } from "@slipway/base";
+import { systemClock, systemRandom, until } from "@slipway/base";
 import type { AnyObject, Deployment, KubeClient, Pod } from "@slipway/kube";
 import type { BuiltImage } from "../../images/image.ts";
 import { type Container, type InsideResponse, isUnseen, type Project } from "../engines/engine.ts";
@@ -84,10 +84,11 @@ export function clusterCases(name: string, open: () => Promise<OpenCluster>): vo
         ttlMs: 600_000,
         clock: systemClock,
       });
-      const readinessProbe = { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 };
+      // Where nobody listens it never holds: without it a pod is ready for the moments in which it runs.
+      const readinessProbe = { httpGet: { path: "/", port: 8080 }, periodSeconds: 1, timeoutSeconds: 10 };
       const script = "echo out; echo err >&2; exec httpd -f -p 8080 -h /www";
       await cluster.client.create(deployment("front", script, { readinessProbe }));
-      await cluster.client.create(deployment("crash", "echo cannot start; exit 3"));
+      await cluster.client.create(deployment("crash", "echo cannot start; exit 3", { readinessProbe }));
       project = await project_(["front"], 90_000);
       front = project.container("front");
     });
@@ -177,9 +178,23 @@ export function clusterCases(name: string, open: () => Promise<OpenCluster>): vo
       assert.ok(isUnseen(await front.resolve("elsewhere", 1000)), "the image has no getent");
     });
 
+    /** It is started again after 10 s, then after 20 s, 40 s …: true when that is not to come soon. */
+    const waitsToBeStarted = async (app: string): Promise<boolean> => {
+      const pods = await cluster.client.list<Pod>(
+        { apiVersion: "v1", kind: "Pod" },
+        { namespace: namespace.name },
+      );
+      const pod = pods.items.find(({ metadata }) => metadata.labels?.["app"] === app);
+      const { state, lastState, restartCount = 0 } = pod?.status?.containerStatuses?.[0] ?? {};
+      if (state?.waiting?.reason !== "CrashLoopBackOff") return false;
+      const endedAt = Date.parse(lastState?.terminated?.finishedAt ?? "");
+      return systemClock.now() + 6_000 < endedAt + 10_000 * 2 ** (restartCount - 1);
+    };
+
     test("a workload without a ready pod says what its newest pods wait for", async () => {
+      await until("the crashed one to wait", () => waitsToBeStarted("crash"), { timeoutMs: 120_000 });
       await assert.rejects(
-        () => project_(["crash"], 5_000),
+        () => project_(["crash"], 1_000),
         (error: { code?: string; message: string }) => {
           assert.equal(error.code, "VERIFY_WORKLOAD_NOT_READY");
           assert.match(
