@@ -37,7 +37,7 @@ const get = (url: string) => ({
   method: "GET",
   headers: {},
   body: undefined,
-  timeoutMs: 20_000,
+  timeoutMs: 120_000,
   isInsecure: false,
 });
 /** Of all that runs in it, as a program inside sees it. */
@@ -75,7 +75,7 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
     let result: { exitCode: number | undefined; out: string; err: string } | undefined;
     await running([service("one", over)], async (project) => {
       const container = project.container("one");
-      const { exitCode } = await container.exited(AbortSignal.timeout(20_000));
+      const { exitCode } = await container.exited(AbortSignal.timeout(120_000));
       const { stdout, stderr } = await container.logs();
       result = { exitCode, out: stdout, err: stderr };
     });
@@ -102,7 +102,7 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
           const container = project.container("one");
           assert.equal((await container.state()).status, "created");
           await container.start();
-          const ended = await container.exited(AbortSignal.timeout(20_000));
+          const ended = await container.exited(AbortSignal.timeout(120_000));
           assert.deepEqual(
             [ended.status, ended.exitCode, ended.isOomKilled, ended.restarts],
             ["exited", 3, false, 0],
