@@ -138,14 +138,11 @@ async function follow(
       let judgement = look(job);
       // Who is asked for a Job may know of its end before the watch tells of its pod, which has the reason and the words.
       if (judgement.verdict !== "waiting" && (await observer.refresh(at.signal))) judgement = look(job);
-      if (judgement.verdict === "ok") {
-        await told(logs);
-        return undefined;
-      }
-      if (judgement.verdict === "doomed") {
-        await told(logs);
+      if (judgement.verdict !== "waiting")
+        await told(logs, { clock, atMostMs: patienceMs, signal: at.signal });
+      if (judgement.verdict === "ok") return undefined;
+      if (judgement.verdict === "doomed")
         return { cause: asHook(given, judgement.cause, judgement.pod), isLate: false };
-      }
       waiting = judgement.causes[0];
       await observer.changed(
         version,

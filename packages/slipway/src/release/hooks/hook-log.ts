@@ -1,11 +1,19 @@
 /** The logs of a Job's pods, told line by line while they run. */
+import type { Clock } from "@slipway/base";
 import type { KubeClient, Pod } from "@slipway/kube";
 
 /** By pod and container: what is being read, and how many lines have been told. */
 export type FollowedLogs = Map<string, { reading: Promise<void> | undefined; lines: number }>;
 
-export async function told(logs: FollowedLogs): Promise<void> {
-  await Promise.all([...logs.values()].map(({ reading }) => reading));
+/** Resolves when all of them have been told to their end, or after `atMostMs`: a node that is lost never ends a log. */
+export async function told(
+  logs: FollowedLogs,
+  { clock, atMostMs, signal }: { readonly clock: Clock; readonly atMostMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const timer = new AbortController();
+  const limit = clock.sleep(atMostMs, AbortSignal.any([timer.signal, signal])).catch(() => undefined);
+  await Promise.race([Promise.all([...logs.values()].map(({ reading }) => reading)), limit]);
+  timer.abort();
 }
 
 /**

@@ -184,6 +184,24 @@ for (const [tag, words, why] of [
     assert.match(record.hooks?.[0]?.runs[0]?.cause?.why ?? "", why);
   });
 
+test("a log that does not end with its migration is not waited for longer than a cluster that is silent", async () => {
+  const { context, of } = fresh();
+  const seen = recordEvents();
+  const unending: KubeClient["logs"] = async function* (_pod, options) {
+    yield Buffer.from("adding a column\n");
+    await new Promise<void>((resolve) => options?.signal?.addEventListener("abort", () => resolve()));
+  };
+  const targets = context.targets.map(({ name, client }) => ({
+    name,
+    client: { ...client, logs: unending },
+  }));
+  const patient = { ...context, targets, unreachableAfterMs: 300 };
+  const { record } = await deploy(patient, of("v1", "good", [migration()]), seen);
+  assert.equal(record.outcome, "healthy");
+  const lines = seen.events.flatMap((event) => (event.type === "hook-log" ? [event.line] : []));
+  assert.deepEqual(lines, ["adding a column"]);
+});
+
 test("a migration that fails stops the release: nothing has been changed, and its words are kept", async () => {
   const { context, of } = fresh();
   const seen = recordEvents();
