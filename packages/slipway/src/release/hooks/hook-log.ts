@@ -8,7 +8,11 @@ export type FollowedLogs = Map<string, { reading: Promise<void> | undefined; lin
 /** Resolves when all of them have been told to their end, or after `atMostMs`: a node that is lost never ends a log. */
 export async function told(
   logs: FollowedLogs,
-  { clock, atMostMs, signal }: { readonly clock: Clock; readonly atMostMs: number; readonly signal: AbortSignal },
+  {
+    clock,
+    atMostMs,
+    signal,
+  }: { readonly clock: Clock; readonly atMostMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
   const timer = new AbortController();
   const limit = clock.sleep(atMostMs, AbortSignal.any([timer.signal, signal])).catch(() => undefined);
