@@ -52,10 +52,7 @@ export function watchCluster(target: Target, namespaces: readonly string[], cloc
         const made = observe(target.client, { namespaces, kinds: ["Deployment", ...kinds], clock });
         observer = made;
         // What may not be listed, for want of rights, is missing; the rest is there.
-        await made.ready.catch((error: unknown) => {
-          problem = sentenceOf(error);
-        });
-        if (problem === "has not answered yet") problem = undefined;
+        problem = await made.ready.then(() => undefined, sentenceOf);
         return opened.resolve();
       } catch (error) {
         problem = sentenceOf(error);
