@@ -120,9 +120,10 @@ test("a change of the sources is built, a mistake waits for the next change, a c
     await running.error(/slipway.config.ts.*has changed/);
     await write("slipway.config.ts", CONFIG);
     await running.built("the configuration as it was");
+    const ended = once(running.child, "exit");
     running.child.kill("SIGINT");
     await running.says(/^stopping /m);
-    assert.deepEqual(await once(running.child, "exit"), [130, null]);
+    assert.deepEqual(await ended, [130, null]);
   } finally {
     running.child.kill("SIGKILL");
   }
