@@ -10,7 +10,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec } from "@slipway/base";
+import { exec, until } from "@slipway/base";
 import { bytesEntry } from "./layer-entry.ts";
 import { writeLayer } from "./layer-writer.ts";
 import { ImageLayout } from "./layout.ts";
@@ -123,13 +123,14 @@ test("containerd pulls and unpacks a layer of several members", async (context) 
     `version = 2\nroot = "${folder}/containerd/root"\nstate = "${folder}/containerd/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${address}"\n`,
   );
   const daemon = spawn("/usr/bin/containerd", ["--config", config], { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = once(daemon, "exit");
   try {
     let log = "";
-    for await (const part of daemon.stderr) {
-      log += String(part);
-      if (log.includes("containerd successfully booted")) break;
-    }
-    daemon.stderr.resume();
+    daemon.stderr.setEncoding("utf8").on("data", (part: string) => {
+      log += part;
+    });
+    const isUp = () => log.includes("containerd successfully booted");
+    await until("containerd to be up", isUp, { timeoutMs: 60_000, describe: () => log.slice(-2000) });
     const ctr = (...args: string[]): Promise<string> => run("/usr/bin/ctr", "--address", address, ...args);
     await ctr("images", "pull", "--plain-http", "--snapshotter", "native", image);
     const place = join(folder, "mounted");
@@ -142,7 +143,7 @@ test("containerd pulls and unpacks a layer of several members", async (context) 
     }
   } finally {
     daemon.kill("SIGTERM");
-    await once(daemon, "exit");
+    await ended;
   }
 });
 
