@@ -25,14 +25,20 @@ type EngineName = (typeof ENGINES)[number];
 /** Of a front that asks the wrong port. */
 const BROKEN_SPEC = `import { describeCompose } from "slipway/verify";
 describeCompose("../compose", (t) => {
-  t.in("frontend").within("2s").http("http://127.0.0.1/be1/").status(200);
-  t.in("frontend").within("2s").reach("backend1", 8081).open();
+  t.in("frontend").within("5s").http("http://127.0.0.1/be1/").status(200);
+  t.in("frontend").within("5s").reach("backend1", 8081).open();
   t.in("frontend").reach("backend1", 8081).closed();
   t.in("frontend").dns("backend3").resolvesNot();
   t.in("backend1").within("2s").port(8081).listening();
   t.in("backend1").process("nginx").running().user("www-data");
 });
 `;
+
+/** Of a run that is still at it whenever it is killed: one check waits for what never comes. */
+const LASTING_SPEC = STACK_SPEC.replace(
+  't.in("frontend").log',
+  't.in("frontend").within("10m").port(1).listening();\n  t.in("frontend").log',
+);
 
 let project: VerifyProject;
 
@@ -141,7 +147,8 @@ test("a front that asks the wrong port fails on every engine in the same checks,
 
 for (const kind of ["docker", "podman"] as const) {
   test(`${kind}: a run that is killed when its network, its containers or its services are there leaves nothing to keep`, async () => {
-    await writeFile(join(project.folder, "spec/stack.ts"), STACK_SPEC);
+    assert.notEqual(LASTING_SPEC, STACK_SPEC);
+    await writeFile(join(project.folder, "spec/stack.ts"), LASTING_SPEC);
     const connection = (await connect(kind, process.env)) ?? assert.fail(`no ${kind} engine answers`);
     const { docker } = connection;
     const filters = { label: [OWNER_LABEL] };

@@ -144,7 +144,7 @@ test("a front that asks the wrong port is told with the front's own log and what
   await writeFile(conf, text.replace("backend1:8080", "backend1:8081"));
   await writeFile(
     join(folder, "spec/stack.ts"),
-    'import { describeCompose } from "slipway/verify";\ndescribeCompose("../compose", (t) => t.in("frontend").within("2s").http("http://127.0.0.1/be1/").status(200));\n',
+    'import { describeCompose } from "slipway/verify";\ndescribeCompose("../compose", (t) => t.in("frontend").within("5s").http("http://127.0.0.1/be1/").status(200));\n',
   );
   const result = await slipway("verify", "--only", "compose", "--engine", "sandbox", "--allow-dirty");
   await writeFile(conf, text);
