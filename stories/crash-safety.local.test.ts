@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { startTicksOf, until } from "@slipway/base";
+import { startTicksOf, systemCode, until } from "@slipway/base";
 import { findWorld, worldPaths } from "../packages/slipway/src/world/state.ts";
-import { commitRelease, type Project, smallShop } from "./testing.ts";
+import { commandLine, commitRelease, type Project, smallShop, standingStill } from "./testing.ts";
 
 let project: Project;
 before(async () => {
@@ -18,9 +18,9 @@ before(async () => {
 after(() => project.remove());
 
 /** Runs `ship` until it prints this, and kills it in that moment. */
-async function killedWhen(seen: string | RegExp): Promise<void> {
-  const running = project.start("ship");
-  await running.sees(seen);
+async function killedWhen(printed: string): Promise<void> {
+  const running = project.startUntil(printed, "ship");
+  await running.sees(new RegExp(printed, "m"));
   running.child.kill("SIGKILL");
   await running.ended;
 }
@@ -31,8 +31,8 @@ const served = async (): Promise<string> =>
 describe("the command line is killed", () => {
   test("while it builds or pushes: nothing has begun", async () => {
     await commitRelease(project, "v2");
-    await killedWhen(/^build$/m);
-    await killedWhen(/^push$/m);
+    await killedWhen("^build$");
+    await killedWhen("^push$");
     const { stdout } = await project.ok("status");
     assert.match(stdout, /newest release: 1 healthy/);
     assert.doesNotMatch(stdout, /cut off/);
@@ -45,7 +45,9 @@ test("local up is interrupted before the world is ready: it ends with 130, and n
   await project.ok("local", "down");
   const { log } = worldPaths(project.folder);
   await rm(log);
-  const running = project.start("local", "up");
+  // However late the interruption comes, the world is not ready.
+  const held = standingStill("world/main");
+  const running = commandLine(project.folder, { ...project.env, ...held }).start("local", "up");
   await until("the world's process to be started", () => existsSync(log));
   running.child.kill("SIGINT");
   const { code, stdout, stderr } = await running.ended;
@@ -187,6 +189,7 @@ describe("the world is killed", () => {
   test("a terminal that closes while a ship runs leaves a record of where it was", async () => {
     // With other images: a release that changes nothing is healthy as soon as its objects are applied.
     await project.git("revert", "--no-edit", "HEAD");
+    await project.edit("slipway.config.ts", 'bake: "0s"', 'bake: "10m"'); // it is at it, whenever the terminal closes
     const ship = project.start("ship");
     await ship.sees(/objects applied/);
     ship.child.kill("SIGHUP");
@@ -198,10 +201,16 @@ describe("the world is killed", () => {
   test("who deletes what it stores has ended it, with all its pods", async () => {
     const { pid } = await project.world();
     const before = descendantsOf(pid);
-    await rm(worldPaths(project.folder).root, { recursive: true, force: true });
+    const { root } = worldPaths(project.folder);
+    // What runs may write a file where all had just been deleted: whoever meets that deletes once more.
+    await until("all of it to be deleted", () =>
+      rm(root, { recursive: true, force: true }).then(
+        () => true,
+        (error: unknown) => assert.equal(systemCode(error), "ENOTEMPTY"),
+      ),
+    );
     const left = () => [...before].filter(([one, ticks]) => startTicksOf(one) === ticks);
     await until("the world and its pods to end", () => left().length === 0, {
-      timeoutMs: 20_000,
       describe: () => left().join(" "),
     });
     assert.match((await project.ok("local", "down")).stdout, /no local world is running/);

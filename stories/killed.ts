@@ -43,7 +43,7 @@ export async function killedInTheMiddle(place: Place): Promise<void> {
 
     // Between its waves, which is taken back. It is told that it bakes a moment before that is stored.
     const v3 = await place.commit("v3");
-    const baking = place.start("ship", "--json");
+    const baking = place.startUntil('"type":"baking"', "ship", "--json");
     await baking.sees('"type":"baking"');
     await kill(baking);
     assert.match(
@@ -57,7 +57,7 @@ export async function killedInTheMiddle(place: Place): Promise<void> {
 
     // While it goes back by itself: what it had found out is stored already.
     await place.commitBroken("v4", "PAYMENT_URL is not set");
-    const returning = place.start("ship", "--json");
+    const returning = place.startUntil('"type":"rolling-back"', "ship", "--json");
     await returning.sees('"type":"rolling-back"');
     await kill(returning);
     const cut = await newestOf(place);

@@ -114,6 +114,7 @@ export async function placeOn(open: (project: Project) => Promise<Ground>): Prom
       ok: (...args: readonly string[]) => line.ok(...all(args)),
       fails: (code: number, ...args: readonly string[]) => line.fails(code, ...all(args)),
       start: (...args: readonly string[]) => line.start(...all(args)),
+      startUntil: (printed: string, ...args: readonly string[]) => line.startUntil(printed, ...all(args)),
     };
   };
   const person = (folder: string, env: Readonly<Record<string, string>>, isGuest: boolean): CommandLine => {

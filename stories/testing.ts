@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { exec, until } from "@slipway/base";
 import { createHttpClient, type KubeClient } from "@slipway/kube";
 import { findWorld, type WorldState, worldPaths } from "../packages/slipway/src/world/state.ts";
@@ -39,6 +40,8 @@ export interface CommandLine {
   /** Must end with this code. */
   fails(code: number, ...args: readonly string[]): Promise<Answer>;
   start(...args: readonly string[]): Running;
+  /** The same; once it has printed this (a regular expression, `m`) it stands still, to be killed. */
+  startUntil(printed: string, ...args: readonly string[]): Running;
   /** Kills what still runs. */
   killAll(): void;
 }
@@ -60,10 +63,16 @@ export interface Project extends Omit<CommandLine, "killAll"> {
   remove(): Promise<void>;
 }
 
+/** Variables with which that program stands still: once it has printed this, else before it has begun. See standing-still.ts. */
+export function standingStill(program: string, printed = ""): Readonly<Record<string, string>> {
+  const hold = pathToFileURL(join(import.meta.dirname, "standing-still.ts")).href;
+  return { NODE_OPTIONS: `--import=${hold}`, STANDS_STILL_PROGRAM: program, STANDS_STILL_AT: printed };
+}
+
 export function commandLine(folder: string, env: Readonly<Record<string, string>>): CommandLine {
   const running = new Set<ChildProcess>();
 
-  const start = (...args: readonly string[]): Running => {
+  const startWith = (more: Readonly<Record<string, string>>, args: readonly string[]): Running => {
     const child = spawn(bin, [...args], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
@@ -78,6 +87,7 @@ export function commandLine(folder: string, env: Readonly<Record<string, string>
           SLACK_APP_TOKEN: undefined,
         },
         ...env,
+        ...more,
       },
     });
     running.add(child);
@@ -117,6 +127,7 @@ export function commandLine(folder: string, env: Readonly<Record<string, string>
     };
   };
 
+  const start: CommandLine["start"] = (...args) => startWith({}, args);
   const fails = async (code: number, ...args: readonly string[]): Promise<Answer> => {
     const answer = await start(...args).ended;
     assert.equal(answer.code, code, `slipway ${args.join(" ")} ended with ${answer.code}:\n${answer.text}`);
@@ -124,6 +135,7 @@ export function commandLine(folder: string, env: Readonly<Record<string, string>
   };
   return {
     start,
+    startUntil: (printed, ...args) => startWith(standingStill("bin/start.mjs", printed), args),
     slipway: (...args) => start(...args).ended,
     ok: (...args) => fails(0, ...args),
     fails,
