@@ -196,6 +196,8 @@ test("Slack takes whatever an incident says", async () => {
 
 /** The outbox asks again for a thread that it is just letting go of (outbox.ts). */
 const SOON_MS = 250;
+/** Never over, by a clock that stands still: what is under way is waited for, and with it the last use of the folder. */
+const SETTLE_MS = 60_000;
 
 /**
  * A clock that a test moves: `pass` lets everything happen that is due. What is tried again soon is not waited for by
@@ -267,6 +269,7 @@ test("a hundred changes in a minute: one message and at most one edit in 30 s", 
     ["chat.postMessage", "chat.update", "chat.update"],
   );
   assert.match(JSON.stringify(slack.messages[0]?.metadata), /"event_type":"slipway_incident"/);
+  await outbox.settle(SETTLE_MS);
 });
 
 test("a webhook: the beginning, and what follows as messages of their own", async () => {
@@ -280,6 +283,7 @@ test("a webhook: the beginning, and what follows as messages of their own", asyn
     slack.messages.map(({ text }) => text),
     [`${firing.title} ${firing.since}`, "resolved: web"],
   );
+  await outbox.settle(SETTLE_MS);
 });
 
 for (const [name, fault, moment] of [

@@ -190,6 +190,8 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
   };
   const server = createServer((request, response) => void serve(request, response));
+  // One that is closed for its idleness, just when a caller takes it again, would be a fault that no test has asked for.
+  server.keepAliveTimeout = 0;
   const socketServer = new WebSocketServer({ server, path: "/socket" });
   socketServer.on("connection", (socket) => {
     sockets.add(socket);
