@@ -95,6 +95,12 @@ export function createOutbox(options: {
     held.saved = held.saving;
     return held.saved;
   };
+  /** Of all threads, until none is written any more: one that waits for its turn must not find the outbox closed. */
+  const written = async (): Promise<void> => {
+    const saves = new Set([...all.values()].map(({ saved }) => saved));
+    await Promise.all(saves);
+    if ([...all.values()].some(({ saved }) => !saves.has(saved))) await written();
+  };
   const change = (about: Subject, apply: Change): void => {
     const id = subjectId(about);
     const held = heldOf(id);
@@ -226,11 +232,9 @@ export function createOutbox(options: {
       if (isLate)
         warn("not everything was sent in time; the next slipway command, or slipway serve, sends the rest");
       stop.abort();
-      for (const [id, held] of all) {
-        await held.saved;
-        isClosed = true;
-        await store.release(id).catch(() => undefined);
-      }
+      await written();
+      isClosed = true;
+      for (const id of all.keys()) await store.release(id).catch(() => undefined);
       all.clear();
     },
     async drain() {
