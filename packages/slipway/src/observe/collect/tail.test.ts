@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readlinkSync, rmSync, truncateSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, rmSync, truncateSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Taker } from "./passage.ts";
@@ -98,6 +98,26 @@ test("lines of a pod that is not known yet wait for it, also when it is deleted 
   known.pods = true;
   await drain(tail);
   assert.deepEqual(stored(), ["early"]);
+});
+
+test("a pod that comes right after its folder was listed is found, also when this process had to wait just then", async (t) => {
+  const { log, follow, stored, directory, clock } = stage(t);
+  const tick = new Date(Date.UTC(2026, 0, 1));
+  log().line("one");
+  utimesSync(directory, tick, tick);
+  let come = (): void => {
+    log("uid-2/web/0.log").line("two");
+    utimesSync(directory, tick, tick); // within the same tick of the kernel
+    come = () => undefined;
+  };
+  const late = (): number => {
+    come();
+    return clock.now() + 2000;
+  };
+  const sleep: typeof clock.sleep = (ms, signal) => clock.sleep(ms, signal);
+  const tail = follow({ clock: { now: late, monotonic: () => clock.monotonic(), sleep } });
+  await drain(tail);
+  assert.deepEqual(stored().toSorted(), ["one", "two"]);
 });
 
 test("a file that is cut off is a new one; what was in it unread is a gap", async (t) => {

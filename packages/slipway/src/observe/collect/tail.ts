@@ -229,12 +229,14 @@ export class Tail {
     if (changedMs === undefined) return undefined;
     const known = this.#pods.get(path);
     if (known !== undefined && known.changedMs === changedMs) return known.names;
+    const trusted = this.#trusted(changedMs);
     const names = namesIn(path);
     if (names === undefined) return undefined;
-    this.#pods.set(path, { names, changedMs: this.#trusted(changedMs) });
+    this.#pods.set(path, { names, changedMs: trusted });
     return names;
   }
 
+  /** Asked before the names are read: they must be read when the tick is over, however long this process waits in between. */
   #trusted(changedMs: number): number | undefined {
     return this.#options.clock.now() - changedMs > TICK_MS ? changedMs : undefined;
   }
@@ -247,9 +249,10 @@ export class Tail {
     }
     const wantsLook = [...folder.logs.values()].some((log) => log.wantsLook);
     if (changedMs === folder.changedMs && !wantsLook) return [];
+    const trusted = this.#trusted(changedMs);
     const names = namesIn(folder.path);
     if (names === undefined) return [];
-    folder.changedMs = this.#trusted(changedMs);
+    folder.changedMs = trusted;
     const attempts = filesIn(folder.place, names);
     const newest = Math.max(...attempts.keys());
     return [...attempts].flatMap(([attempt, files]) => {
