@@ -42,28 +42,38 @@ export function createQueryRunner(options: {
   readonly atOnce: number;
   /** A query was interrupted and does not end, nor can it be made to: only the end of the process frees what it holds. */
   readonly onRunaway: (why: string) => void;
+  /** Of this process. */
+  readonly residentBytes?: () => number;
 }): QueryRunner {
-  const { clock } = options;
+  const { clock, residentBytes = () => process.memoryUsage.rss() } = options;
   const slots = new Slots(options.atOnce);
   const idle: Connection[] = [];
   const running = new Set<Running>();
   const checked = new Set<string>();
   let isPaused: Promise<unknown> | undefined;
+  let isClosing = false;
+  let watching = new AbortController();
 
-  /** While anything runs. A query whose memory nobody counts is ended before the machine is full. */
-  const watchMemory = async (): Promise<void> => {
+  /**
+   * While anything runs. A query whose memory nobody counts is ended before the machine is full. One that is to end is
+   * interrupted again at each look: an interrupt between two of its statements, or before the first, is lost.
+   */
+  const watch = async (isOver: AbortSignal): Promise<void> => {
     const before = residentBytes();
-    while (running.size > 0) {
-      await clock.sleep(WATCH_MS);
+    let isTold = false;
+    for (;;) {
+      await clock.sleep(WATCH_MS, isOver).catch(() => undefined);
+      if (isOver.aborted) return;
       const grown = residentBytes() - before;
       if (grown > MAX_GROWTH_BYTES) interruptAll();
+      for (const { stopped, connection } of running) if (stopped) connection.sql.interrupt();
       const now = clock.monotonic();
       const stuck = [...running].find(({ stopped, stoppedAt }) => stopped && now - stoppedAt > RUNAWAY_MS);
-      if (running.size === 0 || (grown <= RUNAWAY_BYTES && stuck === undefined)) continue;
+      if (isTold || (grown <= RUNAWAY_BYTES && stuck === undefined)) continue;
+      isTold = true;
       options.onRunaway(
         `a query does not heed that it was interrupted, and has ${stuck ? "gone on for another minute" : `taken ${Math.round(grown / 1e6)} MB`}`,
       );
-      return;
     }
   };
   const stop = (one: Running, why: NonNullable<Running["stopped"]>): void => {
@@ -90,6 +100,7 @@ export function createQueryRunner(options: {
     run: (sql, parameters, limits) =>
       slots.take(async () => {
         while (isPaused !== undefined) await isPaused;
+        if (isClosing) throw givenUp();
         const connection = idle.pop() ?? (await connect(options.database()));
         const ended = Promise.withResolvers<void>();
         const one: Running = { connection, stopped: undefined, stoppedAt: 0, ended };
@@ -97,10 +108,13 @@ export function createQueryRunner(options: {
         const timeoutMs = limits.timeoutMs ?? TIMEOUT_MS;
         const onAbort = (): void => stop(one, "abort");
         running.add(one);
-        if (running.size === 1) void watchMemory();
+        if (running.size === 1) {
+          watching = new AbortController();
+          void watch(watching.signal);
+        }
         const started = clock.monotonic();
         try {
-          limits.signal?.throwIfAborted();
+          if (limits.signal?.aborted === true) throw givenUp(limits.signal.reason);
           limits.signal?.addEventListener("abort", onAbort, { once: true });
           clock.sleep(timeoutMs, done.signal).then(
             () => stop(one, "timeout"),
@@ -115,7 +129,10 @@ export function createQueryRunner(options: {
           done.abort();
           limits.signal?.removeEventListener("abort", onAbort);
           running.delete(one);
-          idle.push(connection);
+          if (running.size === 0) watching.abort();
+          // An interrupt may have met its ROLLBACK.
+          if (one.stopped === undefined) idle.push(connection);
+          else connection.sql.disconnectSync();
           one.ended.resolve();
         }
       }),
@@ -134,15 +151,12 @@ export function createQueryRunner(options: {
       }
     },
     async close() {
-      for (const one of running) one.connection.sql.interrupt();
+      isClosing = true;
+      for (const one of running) stop(one, "abort");
       await slots.idle();
       for (const connection of idle.splice(0)) connection.sql.disconnectSync();
     },
   };
-}
-
-function residentBytes(): number {
-  return process.memoryUsage.rss();
 }
 
 async function answerOf(
@@ -203,10 +217,13 @@ function bind(statement: DuckDBPreparedStatement, parameters: QueryParameters): 
   }
 }
 
+function givenUp(cause?: unknown): SlipwayError {
+  return new SlipwayError({ code: "QUERY_FAILED", where: "query", message: "was given up", cause });
+}
+
 function queryError(error: unknown, stopped: Running["stopped"], timeoutMs: number): unknown {
   if (error instanceof SlipwayError) return error;
-  if (stopped === "abort")
-    return new SlipwayError({ code: "QUERY_FAILED", where: "query", message: "was given up", cause: error });
+  if (stopped === "abort") return givenUp(error);
   if (stopped === "timeout") {
     return new SlipwayError({
       code: "QUERY_TIMEOUT",
