@@ -96,7 +96,8 @@ function runOnce(
       );
     });
     child.on("error", reject);
-    child.on("exit", (code, signal) => {
+    // Not its exit: what it said last may still be on its way.
+    child.on("close", (code, signal) => {
       ended.abort();
       const ms = systemClock.monotonic() - (begun ?? 0);
       if (said.includes("done")) resolve({ isDone: true, ms });
