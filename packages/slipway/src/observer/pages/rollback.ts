@@ -25,9 +25,10 @@ export function createRollback(options: {
   return async ({ body }) => {
     const { release: leaves, to } = parseBody(rollbackRequest, body);
     if (options.rollBack === undefined) throw missing("rollback", "nothing can be changed from here");
-    if (isGoingOn) return { started: false, text: "a rollback is going on already" };
     records.expire();
     const way = wayBackOf(await records.current());
+    // Asked here, with nothing awaited before it begins: while records are read, another may have been asked for.
+    if (isGoingOn) return { started: false, text: "a rollback is going on already" };
     if (way instanceof SlipwayError) return { started: false, text: way.message };
     if (way.leaves !== leaves || way.to !== to) {
       const text = `what would be done now is to go from release ${way.leaves} back to release ${way.to}; look again`;
