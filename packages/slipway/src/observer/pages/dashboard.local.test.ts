@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "@slipway/base";
 import { commitRelease, jsonLines, type Project, smallShop } from "../../../../../stories/testing.ts";
+import type { EdgeStatus } from "../../edge/edge.ts";
 import type {
   ClustersAnswer,
   CompareAnswer,
@@ -14,8 +15,11 @@ import type {
   ReleasesAnswer,
   SeriesAnswer,
 } from "../../server/api.ts";
+import { callWorld } from "../../world/control.ts";
 import { ask, type Reader, signIn } from "./testing.ts";
 
+/** How long something is waited for on a machine that has much else to do. */
+const PATIENCE_MS = 120_000;
 const GOOD = 300;
 /** The backends are not there, so the front answers 502. */
 const BAD = 60;
@@ -51,15 +55,29 @@ async function nowWith(requests: number): Promise<NowAnswer> {
     `${requests} requests on the page`,
     async () => {
       last = await reader.get<NowAnswer>("/api/now");
-      // A page may be a moment behind what has just ended.
+      // A page may be a moment behind what has just ended, and which release a new pod is of becomes known a moment later.
       const isOver = last.release?.outcome !== "in-progress";
-      return isOver && requestsOf(last) === requests ? last : undefined;
+      const isNamed = last.services.every(({ byRelease }) => byRelease.every(({ release }) => release > 0));
+      return isOver && isNamed && requestsOf(last) === requests ? last : undefined;
     },
-    { timeoutMs: 60_000, describe: () => JSON.stringify({ services: last?.services, lines: last?.lines }) },
+    {
+      timeoutMs: PATIENCE_MS,
+      describe: () => JSON.stringify({ services: last?.services, lines: last?.lines }),
+    },
   );
 }
 
+/** Before the first request: what it answered meanwhile would be counted, too. */
+async function edgeKnowsBoth(): Promise<void> {
+  await until("the edge to know the pods of both clusters", async () => {
+    const { edgeStatus } = await callWorld<{ edgeStatus: EdgeStatus }>(await project.world(), "status");
+    const web = edgeStatus.services.find(({ name }) => name === "web");
+    return web?.endpoints.filter(({ state }) => state === "healthy").length === 2;
+  });
+}
+
 test("the first release, its pods and its requests", async () => {
+  await edgeKnowsBoth();
   await project.get("/");
   await send(GOOD, "/");
   const now = await nowWith(GOOD + 1);
@@ -87,6 +105,7 @@ test("the first release, its pods and its requests", async () => {
 test("the second release fails more: compare says so, with the numbers that were sent", async () => {
   await commitRelease(project, "v2");
   await project.ok("ship");
+  await edgeKnowsBoth();
   await send(GOOD, "/");
   await send(BAD, "/be1/menu");
   const now = await nowWith(2 * GOOD + 1 + BAD);
@@ -139,7 +158,10 @@ test("a line comes to who follows the log within a moment", async () => {
 });
 
 test("nodes and pods of each cluster", async () => {
-  const { clusters } = await reader.get<ClustersAnswer>("/api/clusters");
+  const clusters = await until("the pods of before to be gone", async () => {
+    const answer = await reader.get<ClustersAnswer>("/api/clusters");
+    return answer.clusters.every(({ pods }) => pods.length === 1) ? answer.clusters : undefined;
+  });
   assert.deepEqual(
     clusters.map(({ name, pods }) => [name, pods.length, pods[0]?.ready]),
     [
@@ -150,7 +172,15 @@ test("nodes and pods of each cluster", async () => {
 });
 
 test("what the pods of local clusters use is measured, and shown as that of any cluster", async () => {
-  const { clusters } = await reader.get<ClustersAnswer>("/api/clusters");
+  let clusters: ClustersAnswer["clusters"] = [];
+  // A page does not wait for what a cluster does not answer within a moment: measuring takes half of it.
+  const isMeasured = async (): Promise<boolean> => {
+    ({ clusters } = await reader.get<ClustersAnswer>("/api/clusters"));
+    return clusters.every(({ pods }) =>
+      pods.every(({ cpu, memory }) => cpu !== undefined && memory !== undefined),
+    );
+  };
+  await until("what all of them use", isMeasured, { describe: () => JSON.stringify(clusters) });
   for (const { resources, pods } of clusters) {
     assert.equal(resources, "metrics.k8s.io");
     for (const { cpu, memory } of pods) assert.ok(cpu !== undefined && (memory ?? 0) > 1_000_000);
@@ -168,15 +198,17 @@ test("rolled back from the page, while the pages live on", async () => {
       const { releases } = await reader.get<ReleasesAnswer>("/api/releases");
       return releases[0]?.number === 3 && releases[0].outcome === "healthy";
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: PATIENCE_MS },
   );
-  const { release, changes } = await reader.get<ReleaseAnswer>("/api/releases/3");
+  const { release } = await reader.get<ReleaseAnswer>("/api/releases/3");
   assert.deepEqual([release.kind, release.who, release.from], ["rollback", "story", "dashboard"]);
-  assert.ok(changes.some(({ state }) => state === "ready"));
+  await until("the steps of its pods", async () => {
+    const { changes } = await reader.get<ReleaseAnswer>("/api/releases/3");
+    return changes.some(({ state }) => state === "ready");
+  });
 });
 
 test("a cluster that is lost is said to be, and the page goes on", async () => {
-  const { callWorld } = await import("../../world/control.ts");
   await callWorld(await project.world(), "lose", { cluster: "osaka" });
   const lost = await until(
     "osaka to be away",
@@ -185,14 +217,14 @@ test("a cluster that is lost is said to be, and the page goes on", async () => {
       const osaka = clusters.find(({ name }) => name === "osaka");
       return osaka?.reachable === false ? osaka : undefined;
     },
-    { timeoutMs: 40_000 },
+    { timeoutMs: PATIENCE_MS },
   );
   assert.notEqual(lost.reason ?? "", "");
   await callWorld(await project.world(), "restore", { cluster: "osaka" });
   await until(
     "osaka to be back",
     async () => (await reader.get<NowAnswer>("/api/now")).clusters.every(({ reachable }) => reachable),
-    { timeoutMs: 40_000 },
+    { timeoutMs: PATIENCE_MS },
   );
 });
 
