@@ -97,6 +97,7 @@ async function install(inputs: ModulesInputs, clean: string): Promise<string | u
     "--omit=dev",
     "--no-audit",
     "--no-fund",
+    "--no-update-notifier",
     "--prefer-offline",
     `--os=${platform.os}`,
     `--cpu=${arch}`,

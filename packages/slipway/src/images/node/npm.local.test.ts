@@ -74,6 +74,9 @@ test("npm ci makes the layer once; then it is known by the lockfile", async () =
         ...process.env,
         npm_config_registry: `http://127.0.0.1:${port}/`,
         npm_config_cache: join(folder, ".npm"),
+        // As on most machines: outside of CI npm asks for its own newest version.
+        npm_config_update_notifier: "true",
+        CI: "false",
       },
       onProgress: (event) => event.kind === "warning" && warnings.push(event.message),
     });

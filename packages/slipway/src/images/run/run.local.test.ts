@@ -2,6 +2,7 @@
 /** RUN for real: commands in namespaces, over bases made from this machine. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -399,7 +400,9 @@ test("kill -9 in the middle leaves nothing mounted, and the next build removes i
   await until("the command to begin", () => said.includes("begun"), { clock: systemClock });
   const runs = readdirSync(layout.cachePath("run"));
   assert.equal(runs.length, 1);
+  const ended = once(child, "exit");
   child.kill("SIGKILL");
+  await ended; // its folder is its own until then
   const folderOfRun = layout.cachePath("run", runs[0] as string);
   await until(
     "the command's processes to end",
