@@ -32,8 +32,11 @@ done
 printf '\\001E\\n'
 `;
 
+/** A `cat` for each process: milliseconds where there are few, seconds for hundreds on a busy machine. */
+const TABLES_MS = 60_000;
+
 export async function readTables(container: Container): Promise<Tables | Unseen> {
-  const result = await container.exec(["/bin/sh"], { stdin: SCRIPT, timeoutMs: 10_000 });
+  const result = await container.exec(["/bin/sh"], { stdin: SCRIPT, timeoutMs: TABLES_MS });
   const tables = parseTables(result.stdout);
   if (tables !== undefined) return tables;
   return {
