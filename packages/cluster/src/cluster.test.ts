@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -249,8 +249,13 @@ describe("state in a directory", () => {
         await until("the pod", () => isReady(cluster, "alone"));
         before = { token: cluster.token, url: cluster.url, uid: podOf(cluster, "alone")?.metadata.uid };
       });
+      const port = join(directory, "port");
+      assert.equal(`https://127.0.0.1:${await readFile(port, "utf8")}`, before.url);
+      // Between the two anybody on this machine may be given that one; this one the system gives to nobody.
+      const kept = 21_000 + (process.pid % 9_000);
+      await writeFile(port, String(kept));
       await withCluster({ directory }, async (cluster) => {
-        assert.deepEqual([cluster.token, cluster.url], [before.token, before.url]);
+        assert.deepEqual([cluster.token, cluster.url], [before.token, `https://127.0.0.1:${kept}`]);
         await until("the pod again", () => isReady(cluster, "alone"));
         const alone = podOf(cluster, "alone");
         assert.equal(alone?.metadata.uid, before.uid);

@@ -23,8 +23,9 @@ test("a reader of a file that is being published never meets none and never half
       await writeFile(join(source, "index.html"), versions[round % 2] as string);
       await publishFolder(source, bucket);
     }
+  })().finally(() => {
     isDone = true;
-  })();
+  });
   const seen = new Set<string>();
   while (!isDone) {
     const text = await readFile(file, "utf8"); // throws if there is none
