@@ -266,14 +266,35 @@ async function has(
   );
 }
 
+/** What a second deploy tells, and the moment at which it has planned and waits for the lock of the first. */
+function recordWaiting(): ReturnType<typeof recordEvents> & { readonly waits: Promise<void> } {
+  const { events, onEvent } = recordEvents();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return {
+    events,
+    onEvent: (event) => {
+      onEvent(event);
+      if (event.type === "lock-waiting") resolve();
+    },
+    waits: promise,
+  };
+}
+
+/** However long the first takes: what is tested is what comes after it. */
+const lockWaitMs = 600_000;
+
 test("of two deploys of the same bad image at once, the one that waited for the lock is refused", async () => {
   const { context, of } = fresh();
   await deploy(context, of("v1"));
-  const first = deploy(context, of("crash"));
-  const waited = recordEvents();
-  const second = deploy({ ...context, pid: 4712 }, of("crash"), { ...waited, lockWaitMs: 60_000 });
+  const waited = recordWaiting();
+  const { promise: isLocked, resolve } = Promise.withResolvers<void>();
+  const first = deploy(context, of("crash"), {
+    onEvent: ({ type }) => type === "locked" && resolve(),
+    bringFiles: () => waited.waits,
+  });
+  await isLocked;
+  const second = deploy({ ...context, pid: 4712 }, of("crash"), { ...waited, lockWaitMs });
   await assert.rejects(second, { code: "RELEASE_HELD" });
-  assert.ok(waited.events.some((event) => event.type === "lock-waiting"));
   assert.equal((await first).record.outcome, "rolled-back");
   assert.deepEqual(
     (await history(context)).map((record) => record.number),
@@ -284,15 +305,19 @@ test("of two deploys of the same bad image at once, the one that waited for the 
 test("a deploy that waited for another one is planned again on what that left", async () => {
   const { context, of } = fresh();
   await deploy(context, of("v1"));
-  let begun = (): void => undefined;
-  const hasBegun = new Promise<void>((resolve) => {
-    begun = resolve;
-  });
-  const first = deploy(context, of("v2"), { onEvent: ({ type }) => type === "started" && begun() });
+  const waited = recordWaiting();
+  const { promise: hasBegun, resolve } = Promise.withResolvers<void>();
+  const gate = { kind: "command", name: "wait", timeoutMs: lockWaitMs, command: ["wait"] } as const;
+  const never = (): Promise<never> => Promise.reject(new Error("nobody is asked"));
+  const held: ReleaseContext = {
+    ...context,
+    release: { ...context.release, gates: [gate] },
+    gates: { get: never, run: () => waited.waits.then(() => ({ exitCode: 0 })), variable: () => undefined },
+  };
+  const first = deploy(held, of("v2"), { onEvent: ({ type }) => type === "started" && resolve() });
   // Its record is there already when the second one plans.
   await hasBegun;
-  const waited = recordEvents();
-  const second = deploy({ ...context, pid: 4712 }, of("v3"), { ...waited, lockWaitMs: 60_000 });
+  const second = deploy({ ...context, pid: 4712 }, of("v3"), { ...waited, lockWaitMs });
   assert.equal((await first).record.outcome, "healthy");
   assert.equal((await second).record.outcome, "healthy");
   const plans = waited.events.flatMap((event) => (event.type === "planned" ? [event.plan] : []));
