@@ -66,7 +66,7 @@ export async function openStage(one: CorpusCase, around: Surroundings): Promise<
     kind: "Namespace",
     metadata: { name: namespace, labels: { "corpus-namespace": namespace } },
   } as AnyObject);
-  await until(clock, 20_000, "the default ServiceAccount", async () =>
+  await until(clock, 60_000, "the default ServiceAccount", async () =>
     exists(client, { apiVersion: "v1", kind: "ServiceAccount", name: "default", namespace }),
   );
   for (const node of one.nodes) await around.hollow?.add(node);
