@@ -72,12 +72,12 @@ after(async () => {
 });
 
 const migration = (changes: Partial<HookConfig> = {}, run: object = {}): HookConfig => ({
-  ...{ name: "migrate", when: "before", timeoutMs: 20_000, onRollback: false },
+  ...{ name: "migrate", when: "before", timeoutMs: 600_000, onRollback: false },
   run: { kind: "job", file: "hooks/migrate.yaml", in: "first-cluster", keep: 3, ...run },
   ...changes,
 });
 const program = (name: string): HookConfig => ({
-  ...{ name, when: "before", timeoutMs: 20_000, onRollback: false },
+  ...{ name, when: "before", timeoutMs: 600_000, onRollback: false },
   run: { kind: "command", command: [name] },
 });
 const JOB = `
@@ -242,7 +242,7 @@ test("of two hooks the one that is done is not done elsewhere, when its cluster 
 });
 
 test("the hook of a cluster that was away is found again there, and holds up no other one", async () => {
-  const cutOff = shop([migration({}, { in: "each" })], { unreachable: "requeue", requeueForMs: 60_000 });
+  const cutOff = shop([migration({}, { in: "each" })], { unreachable: "requeue", requeueForMs: 600_000 });
   const process = dyingContext(cutOff.context);
   const [osaka, tokyo] = process.context.targets as [Target, Target];
   let isAway = true;
@@ -267,8 +267,8 @@ test("the hook of a cluster that was away is found again there, and holds up no 
   assert.equal(await pods(cutOff), 1);
 });
 
-const smoke: GateConfig = { kind: "command", name: "smoke", timeoutMs: 20_000, command: ["smoke"] };
-const person: GateConfig = { kind: "approval", name: "go", timeoutMs: 20_000 };
+const smoke: GateConfig = { kind: "command", name: "smoke", timeoutMs: 600_000, command: ["smoke"] };
+const person: GateConfig = { kind: "approval", name: "go", timeoutMs: 600_000 };
 
 test("gates of a finished wave are not asked again", async () => {
   const cutOff = shop([], { waves: [["osaka"], ["tokyo"]], gates: [smoke, person] });

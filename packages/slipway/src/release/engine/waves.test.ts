@@ -83,8 +83,8 @@ function fresh(
   };
 }
 
-const times = { name: "it", timeoutMs: 20_000 };
-const program = (script: string, timeoutMs = 20_000): GateConfig => ({
+const times = { name: "it", timeoutMs: 600_000 };
+const program = (script: string, timeoutMs = 600_000): GateConfig => ({
   kind: "command",
   name: "smoke",
   timeoutMs,
@@ -296,7 +296,7 @@ function withAway(context: ReleaseContext, name: string, isAway: () => boolean):
 }
 
 test("a requeued cluster is applied after the others, when it is back, and judged like them", async () => {
-  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 30_000 });
+  const { context, of } = fresh({ unreachable: "requeue", requeueForMs: 600_000 });
   let isAway = true;
   const seen = recordEvents();
   const running = deploy(
@@ -370,7 +370,7 @@ const MOMENTS = {
 for (const [what, moment] of Object.entries(MOMENTS)) {
   for (const policy of ["skip", "requeue"] as const) {
     test(`a cluster that goes away when the release ${what} is left to the policy ${policy}`, async () => {
-      const { context, of } = fresh({ unreachable: policy, requeueForMs: 30_000 });
+      const { context, of } = fresh({ unreachable: policy, requeueForMs: 600_000 });
       const isHolderAlive = ({ pid }: { pid: number }): boolean => pid !== 4711;
       const before = dyingContext(context);
       void deploy(before.context, of("v0"), {

@@ -70,14 +70,14 @@ const ports: GatePorts = {
 const migration = (changes: Partial<HookConfig> = {}, run: Record<string, unknown> = {}): HookConfig => ({
   name: "migrate",
   when: "before",
-  timeoutMs: 20_000,
+  timeoutMs: 600_000,
   onRollback: false,
   run: { kind: "job", file: "hooks/migrate.yaml", in: "first-cluster", keep: 2, ...run } as HookConfig["run"],
   ...changes,
 });
 
 const program = (when: "before" | "after", script: string): HookConfig => ({
-  ...{ name: "script", when, timeoutMs: 20_000, onRollback: false },
+  ...{ name: "script", when, timeoutMs: 600_000, onRollback: false },
   run: { kind: "command", command: ["sh", "-c", script] },
 });
 
@@ -487,7 +487,7 @@ async function deployWithLateOsaka(
     if (isAway) throw new SlipwayError({ code: "CLUSTER_UNREACHABLE", where: "osaka", message: "refused" });
   });
   const seen = recordEvents();
-  const requeueing = { ...context.release, unreachable: "requeue", requeueForMs: 60_000 } as const;
+  const requeueing = { ...context.release, unreachable: "requeue", requeueForMs: 600_000 } as const;
   const result = await deploy(
     { ...context, release: requeueing, targets: [{ ...osaka, client }, tokyo], unreachableAfterMs: 300 },
     of,

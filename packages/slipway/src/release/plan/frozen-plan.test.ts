@@ -56,7 +56,7 @@ test("it is carried out with what it holds, and once", async () => {
 });
 
 test("where it is cut off, whoever goes on keeps to the policies of the plan", async () => {
-  const gate: GateConfig = { kind: "approval", name: "go", timeoutMs: 60_000 };
+  const gate: GateConfig = { kind: "approval", name: "go", timeoutMs: 600_000 };
   const base = contextOf(targetsOf([cluster]), { namespace: "agreed", service: "agreed" });
   const waveSettings = [{ bakeMs: undefined, maxParallel: undefined, gates: [gate] }];
   const planned = { ...base, release: { ...base.release, waveSettings } };

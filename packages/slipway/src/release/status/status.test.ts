@@ -23,7 +23,7 @@ after(async () => {
 });
 
 test("a release that waits for a person is told with its gate, and how to answer", async () => {
-  const gates = [{ kind: "approval", name: "eyes", timeoutMs: 60_000 }] as const;
+  const gates = [{ kind: "approval", name: "eyes", timeoutMs: 600_000 }] as const;
   const asking = { ...context, release: { ...context.release, gates } };
   const running = deploy(asking, rendered("v1"));
   const report = await until("the release to wait", async () => {
