@@ -5,6 +5,9 @@ import type { Backend, Balancer } from "./balancer.ts";
 import type { ForwardedFor } from "./headers.ts";
 import type { Dial, Upstreams } from "./upstreams.ts";
 
+/** nginx's word for it; nobody's error. */
+const CLIENT_LEFT = 499;
+
 export interface UpgradeOptions {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
@@ -14,7 +17,7 @@ export interface UpgradeOptions {
   readonly upstreams: Upstreams;
   readonly forwarded: ForwardedFor;
   readonly retries: number;
-  /** `status`: what the pod answered to the upgrade, 503 when there was none to ask. */
+  /** `status`: what the pod answered to the upgrade, 503 when there was none to ask, 499 when the client left before. */
   readonly onDone: (backend: Backend | undefined, status: number) => void;
 }
 
@@ -35,6 +38,11 @@ export async function forwardUpgrade(options: UpgradeOptions): Promise<void> {
     } catch (error) {
       balancer.refused(backend.id, error instanceof Error ? error.message : String(error));
       continue;
+    }
+    // Gone while the endpoint was being reached: nothing would tell of it again.
+    if (socket.destroyed) {
+      upstream.destroy();
+      return options.onDone(backend, CLIENT_LEFT);
     }
     join(options, backend, upstream);
     return;
