@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import type { Clock } from "@slipway/base";
 import type { SandboxProject } from "../../verify/engines/sandbox/project.ts";
 import {
   type CliContext,
@@ -98,13 +99,19 @@ async function serve(
   const names = project.spec.services.map(({ name }) => name);
   const shown = new AbortController();
   setMaxListeners(0, shown.signal, signal); // several for each service, and there may be many
-  const logs = names.flatMap((name) => [
-    follow(project, name, "stdout", printer, shown.signal),
-    follow(project, name, "stderr", printer, shown.signal),
-  ]);
+  const counted = new LineCounts();
+  const logs = names.flatMap((name) =>
+    STREAMS.map((stream) =>
+      follow(project, name, stream, shown.signal, (line) => {
+        printer.log(name, stream, line);
+        counted.add(name, stream);
+      }),
+    ),
+  );
   try {
     const result = await bringUp(project, { clock, deadlineMs: limits.deadlineMs, signal });
     if (result.kind === "failed") throw upError(result);
+    await showWhatEnded(project, counted, clock);
     const published = await publishedBy(project, names);
     const addresses = published.map(({ service, url }) => `\n  ${service}  ${url}`).join("");
     const { tookMs } = result;
@@ -124,16 +131,49 @@ async function serve(
   }
 }
 
+const STREAMS = ["stdout", "stderr"] as const;
+type Stream = (typeof STREAMS)[number];
+
 async function follow(
   project: SandboxProject,
   service: string,
-  stream: "stdout" | "stderr",
-  printer: Printer,
+  stream: Stream,
   signal: AbortSignal,
+  onLine: (line: string) => void,
 ): Promise<void> {
   const text = new TextDecoder();
   for await (const line of project.container(service).follow(stream, signal))
-    printer.log(service, stream, text.decode(line, { stream: true }).replace(/\n$/, ""));
+    onLine(text.decode(line, { stream: true }).replace(/\n$/, ""));
+}
+
+/** How many lines of each service have been shown. */
+class LineCounts {
+  readonly #counts = new Map<string, number>();
+
+  add(service: string, stream: Stream): void {
+    this.#counts.set(`${service}/${stream}`, this.of(service, stream) + 1);
+  }
+
+  of(service: string, stream: Stream): number {
+    return this.#counts.get(`${service}/${stream}`) ?? 0;
+  }
+}
+
+/** For a log that is slow to be read; what is missing then comes later. */
+const LAST_LINES_MS = 2_000;
+
+/** Whoever waits in the background sees no line after "ready": what a migration said, which has ended, comes before it. */
+async function showWhatEnded(project: SandboxProject, counted: LineCounts, clock: Clock): Promise<void> {
+  const untilMs = clock.monotonic() + LAST_LINES_MS;
+  for (const { name } of project.spec.services) {
+    const container = project.container(name);
+    if ((await container.state()).status !== "exited") continue;
+    const written = await container.logs();
+    for (const stream of STREAMS) {
+      const lines = written[stream].split("\n").length - 1;
+      while (counted.of(name, stream) < lines && clock.monotonic() < untilMs) await clock.sleep(10);
+    }
+  }
 }
 
 async function publishedBy(project: SandboxProject, names: readonly string[]) {

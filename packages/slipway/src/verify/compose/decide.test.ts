@@ -136,6 +136,18 @@ describe("when a service is ready", () => {
     ["one port does not", ports, running({}, { sockets: listening(80) }), "web waits for port 81 to listen"],
     ["nobody has looked yet", ports, running(), "web waits for port 80, 81 to listen"],
     ["ports cannot be seen, but it lives", ports, running({}, { sockets: { unseen: "why" } }), "ready"],
+    [
+      "it has ended, and nobody has told how",
+      plain,
+      running({}, { sockets: { unseen: "why", isOver: true } }),
+      "web waits for how it ended",
+    ],
+    [
+      "the same, with ports",
+      ports,
+      running({}, { sockets: { unseen: "why", isOver: true } }),
+      "web waits for how it ended",
+    ],
     ["it has run for a moment", plain, running({ startedAtMs: NOW - 300 }), "ready"],
     ["it has only begun", plain, running({ startedAtMs: NOW - 299 }), "web waits for it to run for 300 ms"],
     ["it has exited", plain, exited(1), "exited: web exited with 1"],

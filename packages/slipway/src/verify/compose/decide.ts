@@ -104,9 +104,10 @@ function saidReadiness(
 
 const UNLOOKED: ReadinessSight = { leaves: new Map(), waitedMs: 0, isLast: false };
 
-/** Whether its sockets are needed to say more. */
-export function needsSockets(service: ServiceSpec, view: ServiceView): boolean {
-  return view.state.status === "running" && view.state.health === undefined && tcpPorts(service).length > 0;
+/** Whether its sockets are needed to say more: of one without ports, whether there is still somebody to have some. */
+export function needsSockets(service: ServiceSpec, { state }: ServiceView, nowMs: number): boolean {
+  if (state.status !== "running" || state.health !== undefined) return false;
+  return tcpPorts(service).length > 0 || hasLived(state, nowMs);
 }
 
 export function isToComplete(service: ServiceSpec, services: readonly ServiceSpec[]): boolean {
@@ -154,14 +155,19 @@ function readinessOf(service: ServiceSpec, view: ServiceView, isToEnd: boolean, 
   if (state.health === "unhealthy")
     return failed("unhealthy", `is unhealthy: ${state.healthOutput?.trim() || "its healthcheck fails"}`);
   if (state.health === "starting") return { kind: "waiting", for: "its healthcheck" };
+  // A state may be old news where the machine is busy.
+  if (view.sockets !== undefined && isUnseen(view.sockets) && view.sockets.isOver === true)
+    return { kind: "waiting", for: "how it ended" };
   const ports = tcpPorts(service);
   if (ports.length > 0 && (view.sockets === undefined || !isUnseen(view.sockets))) {
     const closed = ports.filter((port) => !isListening(view.sockets, port));
     return closed.length === 0 ? READY : { kind: "waiting", for: `port ${closed.join(", ")} to listen` };
   }
-  const isAlive = nowMs - (state.startedAtMs ?? nowMs) >= ALIVE_MS;
-  return isAlive ? READY : { kind: "waiting", for: `it to run for ${ALIVE_MS} ms` };
+  return hasLived(state, nowMs) ? READY : { kind: "waiting", for: `it to run for ${ALIVE_MS} ms` };
 }
+
+const hasLived = ({ startedAtMs }: ContainerState, nowMs: number): boolean =>
+  nowMs - (startedAtMs ?? nowMs) >= ALIVE_MS;
 
 function tcpPorts(service: ServiceSpec): readonly number[] {
   return service.exposed.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port);

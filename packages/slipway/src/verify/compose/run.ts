@@ -71,8 +71,9 @@ async function untilReady(project: Project, options: UpOptions, over: AbortSigna
   for (;;) {
     signal?.throwIfAborted();
     if (broken.length > 0) throw broken[0];
-    const views = await look(project, asked, errors, watch);
-    const decision = decide(services, views, clock.now(), readyWhen);
+    const nowMs = clock.now();
+    const views = await look(project, asked, errors, watch, nowMs);
+    const decision = decide(services, views, nowMs, readyWhen);
     const tookMs = Math.round(clock.monotonic() - startedAt);
     if (decision.isReady) return { kind: "ready", tookMs };
     const failure =
@@ -98,6 +99,7 @@ async function look(
   asked: ReadonlySet<string>,
   errors: ReadonlyMap<string, string>,
   watch: (service: string) => ReadinessWatch | undefined,
+  nowMs: number,
 ): Promise<ReadonlyMap<string, ServiceView>> {
   const views = project.spec.services.map(async (service) => {
     const container = project.container(service.name);
@@ -109,7 +111,7 @@ async function look(
     };
     const watched = view.isAsked && view.state.status !== "created" ? watch(service.name) : undefined;
     if (watched !== undefined) return [service.name, { ...view, sight: watched.sight }] as const;
-    const isWanted = view.isAsked && needsSockets(service, view);
+    const isWanted = view.isAsked && needsSockets(service, view, nowMs);
     return [service.name, isWanted ? { ...view, sockets: await container.sockets() } : view] as const;
   });
   return new Map(await Promise.all(views));

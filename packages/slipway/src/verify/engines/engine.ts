@@ -104,6 +104,8 @@ export interface Project {
 export interface Unseen {
   readonly unseen: string;
   readonly remedy?: string;
+  /** It has ended, whatever its state says yet: that is told in a moment. */
+  readonly isOver?: true;
 }
 
 export const isUnseen = (value: object): value is Unseen => "unseen" in value;

@@ -3,6 +3,7 @@
  * the helper in the container's user namespace. What the sandbox cannot know as Docker would is `Unseen`.
  */
 import { isIP } from "node:net";
+import { startTicksOf } from "@slipway/base";
 import { findTool, type SandboxRuntime } from "@slipway/cluster/sandbox";
 import type {
   ContainerFiles,
@@ -131,7 +132,8 @@ export class Looks {
       const helper = this.#helperNow();
       return "unseen" in helper ? helper : await byHelper(helper);
     } catch (error) {
-      if (this.#pid() === undefined) return notRunning();
+      // The kernel knows it sooner than we are told.
+      if (this.#pid() === undefined || startTicksOf(pid) === undefined) return notRunning();
       return { unseen: `cannot look inside: ${error instanceof Error ? error.message : String(error)}` };
     }
   }
@@ -155,5 +157,5 @@ export class Looks {
 }
 
 function notRunning(): Unseen {
-  return { unseen: "the container does not run" };
+  return { unseen: "the container does not run", isOver: true };
 }
