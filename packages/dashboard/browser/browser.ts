@@ -65,9 +65,17 @@ export async function visit(browser: Browser, options: VisitOptions = {}): Promi
   };
 }
 
+/** Until the other page is drawn: the one before it has a heading, too. */
 export async function open(page: Page, hash: string): Promise<void> {
-  await page.evaluate((next) => {
-    location.hash = next;
-  }, hash);
+  await page.evaluate(
+    (next) =>
+      new Promise<void>((resolve) => {
+        if (location.hash === next) return resolve();
+        // Told after the pages, which drew what they were told at once.
+        addEventListener("hashchange", () => requestAnimationFrame(() => resolve()), { once: true });
+        location.hash = next;
+      }),
+    hash,
+  );
   await page.locator("main h1, main .empty").first().waitFor();
 }

@@ -119,6 +119,7 @@ test("the keyboard goes to every page, to the search, through rows, and shows it
     });
   for (const [key, name] of Object.entries(keys)) await press(key, `#/${name}`);
   await press("h", "#/history");
+  await page.getByRole("heading", { name: "History" }).waitFor();
   await page.locator("[data-row]").first().waitFor();
   await page.keyboard.press("j");
   await page.keyboard.press("j");
@@ -150,8 +151,10 @@ test("what happens is shown without a reload, and a stream that breaks comes bac
   fixture.tick();
   await shows(page, /^web answers 6\.3/);
   await open(page, "#/release");
-  await shows(page, "Release 42");
-  assert.equal(await page.locator(".wave-cluster .cell-grid .cell.failing").count(), 3);
+  await page.getByRole("heading", { name: /^Release 42/ }).waitFor();
+  const failing = page.locator(".wave-cluster .cell-grid .cell.failing");
+  await failing.first().waitFor();
+  assert.equal(await failing.count(), 3);
   fixture.problem = { path: "/api/events", message: "it is started anew" };
   fixture.drop();
   await page.locator(".pulse.lost").waitFor();
@@ -265,27 +268,31 @@ test("a session that has ended leads back to the token, and from there to where 
 });
 
 test("logs are searched, narrowed down and followed", async () => {
-  await using v = await visit(browser);
+  let at = moment;
+  await using v = await visit(browser, { now: () => at });
   const { page, fixture } = v;
+  await page.clock.setFixedTime(at);
   await open(page, "#/logs");
   await page.getByRole("searchbox").fill("payment_url");
   await page.keyboard.press("Enter");
   await page.locator("mark").first().waitFor();
   assert.deepEqual([...new Set(await page.locator(".line mark").allTextContents())], ["PAYMENT_URL"]);
+  const lines = page.locator(".line");
+  const found = await lines.count();
   await page.locator(".facet").filter({ hasText: "cluster" }).getByRole("button").first().click();
   await page.waitForFunction(() => location.hash.includes("cluster=tokyo"));
   await page.getByRole("button", { name: "Take all away" }).click();
   await page.locator("mark").first().waitFor({ state: "detached" });
-  const lines = page.locator(".line");
-  const before = await lines.count();
+  await until("all lines", async () => (await lines.count()) > found);
+  const last = (): Promise<string | null> => lines.last().textContent();
+  const before = await last();
   // The tail is opened anew for the new question; events are not kept for who is not there yet.
   await page.waitForFunction(() => document.querySelector(".toggle")?.textContent === "Following");
-  let count = before;
-  for (let turn = 0; turn < 50 && count === before; turn += 1) {
+  await until("a line more", async () => {
+    at += 1_000;
     fixture.tick();
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-    count = await lines.count();
-  }
+    return (await last()) !== before;
+  });
   await lines.last().getByRole("button").click();
   await shows(page, "only this");
   // A line that is open goes with its page.
