@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -13,7 +13,8 @@ for (const folder of ["etc", "proc", "var/log", "a", "loop"])
   mkdirSync(join(root, folder), { recursive: true });
 writeFileSync(join(outside, "secret"), "of the machine");
 writeFileSync(join(root, "secret"), "of the image");
-writeFileSync(join(root, "etc/app.conf"), "listen 80\n", { mode: 0o640 });
+writeFileSync(join(root, "etc/app.conf"), "listen 80\n");
+chmodSync(join(root, "etc/app.conf"), 0o640); // whatever the umask is
 writeFileSync(join(root, "proc/version"), "the kernel's");
 writeFileSync(join(root, "a/b"), "");
 writeFileSync(join(root, "a.b"), "");
