@@ -13,6 +13,8 @@ import { ImageLayout } from "./layout.ts";
 import { digestOf, MEDIA } from "./oci.ts";
 import { createImageSource } from "./source.ts";
 
+process.umask(0o077); // what others may not see of the unpacker's files is no matter of the image
+
 let folder: string;
 let layout: ImageLayout;
 let store: LayerStore;

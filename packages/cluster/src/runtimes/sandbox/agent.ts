@@ -326,6 +326,7 @@ class Agent {
   }
 }
 
+process.umask(0o022); // as containers have it under any engine, not as whoever started the world
 let agent: Agent | undefined;
 
 async function answer(id: number, request: Request): Promise<void> {

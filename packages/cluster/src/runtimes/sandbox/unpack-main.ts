@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type FlattenJob, flatten, type UnpackJob, unpack, whiteoutsFile } from "./unpack.ts";
 
+process.umask(0o022); // the folders of an image are for all of its users, whatever whoever unpacks it keeps to itself
 const job = JSON.parse(process.argv[2] as string) as UnpackJob | FlattenJob;
 try {
   if (job.do === "unpack") await unpack(job);

@@ -55,6 +55,7 @@ test("slipway/node runs by itself: programs, TLS, names and the accounts of the 
     });`;
   await mkdir(join(root, "etc"), { recursive: true });
   await writeFile(join(root, "etc/hosts"), "127.0.0.1 localhost\n");
+  await chmod(join(root, "etc/hosts"), 0o644);
   const { stdout } = await run(
     "chroot",
     ["--userspec=1000:1000", root, "/usr/local/bin/node", "-e", program],

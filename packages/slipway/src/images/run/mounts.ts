@@ -29,11 +29,13 @@ export function targetsIn(view: RootView, stubs: string): Targets {
     }
     const target = posix.join(found.path, ...missing);
     if (missing.length === 0) return target;
-    mkdirSync(kind === "directory" ? stubs + target : dirname(stubs + target), {
-      recursive: true,
-      mode: 0o755,
-    });
-    if (kind === "file") closeSync(openSync(stubs + target, "a", 0o644));
+    const umask = process.umask(0o022); // every user of the image goes through them
+    try {
+      mkdirSync(kind === "directory" ? stubs + target : dirname(stubs + target), { recursive: true });
+      if (kind === "file") closeSync(openSync(stubs + target, "a"));
+    } finally {
+      process.umask(umask);
+    }
     return target;
   };
   return { folder: (path) => made(path, "directory"), file: (path) => made(path, "file") };

@@ -233,6 +233,27 @@ RUN node -e 'fs.writeFileSync("/data/who", [process.getuid(), process.getgid(), 
   assert.deepEqual(await changed(built), ["/data/ 755 1000:1000", "/data/who 644 1000:1000"]);
 });
 
+test("what USER may look into does not depend on the umask of who builds", async () => {
+  const other = await ImageLayout.open(join(folder, "umask-layout"));
+  const umask = process.umask(0o077);
+  try {
+    const { files } = await build(
+      {
+        Dockerfile: `FROM slipway/node
+USER node
+WORKDIR /home/node
+RUN --mount=type=cache,target=/srv/deep/cache,uid=1000 node -e 'fs.writeFileSync("/srv/deep/cache/x", ""); fs.copyFileSync("/etc/hosts", "hosts"); fs.readFileSync("/etc/resolv.conf")'
+`,
+      },
+      {},
+      { layout: other },
+    );
+    assert.match(await text(files, "/home/node/hosts"), /localhost/);
+  } finally {
+    process.umask(umask);
+  }
+});
+
 test("an unchanged rebuild runs nothing; a changed command, argument or file does", async () => {
   const files = {
     "in.txt": "1",

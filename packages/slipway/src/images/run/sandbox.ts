@@ -9,7 +9,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   isProcessAlive,
@@ -185,8 +185,14 @@ export class RunSandbox {
     const stubs = targetsIn(view, join(folder, "stubs"));
     for (const path of ["/proc", "/sys", "/dev"]) stubs.folder(path);
     if (request.workingDir !== "/") stubs.folder(request.workingDir);
-    await writeFile(join(folder, "hosts"), "127.0.0.1 localhost\n::1 localhost\n");
-    await writeFile(join(folder, "resolv.conf"), (await readTextIfExists("/etc/resolv.conf")) ?? "");
+    const texts = {
+      hosts: "127.0.0.1 localhost\n::1 localhost\n",
+      "resolv.conf": (await readTextIfExists("/etc/resolv.conf")) ?? "",
+    };
+    for (const [name, text] of Object.entries(texts)) {
+      await writeFile(join(folder, name), text);
+      await chmod(join(folder, name), 0o644); // for every user of the image, whatever the umask is
+    }
     const table: TableMount[] = [
       ...systemMounts(root, this.#ids.mode === "root", existsSync("/proc/sysrq-trigger")),
       bind(join(folder, "hosts"), stubs.file("/etc/hosts"), false),

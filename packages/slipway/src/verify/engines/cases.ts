@@ -131,11 +131,11 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         [],
       ));
 
-    test("command, entrypoint, environment, folder, user and host name are the service's", async () => {
-      const script = 'echo "$GREETING $COLOUR $(pwd) $(id -u):$(id -g) $(hostname)"';
+    test("command, entrypoint, environment, folder, user and host name are the service's, the umask nobody's", async () => {
+      const script = 'echo "$GREETING $COLOUR $(pwd) $(id -u):$(id -g) $(hostname) $(umask)"';
       const over = { environment: { COLOUR: "blue" }, workingDir: "/www", user: "app", hostname: "box" };
       const result = await ran({ ...over, entrypoint: ["sh"], command: ["-c", script] });
-      assert.equal(result.out, "hello blue /www 1000:1000 box\n");
+      assert.equal(result.out, "hello blue /www 1000:1000 box 0022\n");
       assert.equal((await ran({ entrypoint: shell("echo only") })).out, "only\n");
     });
 

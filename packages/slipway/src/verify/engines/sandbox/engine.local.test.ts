@@ -15,6 +15,8 @@ import { aService } from "../testing.ts";
 import { createSandboxEngine } from "./engine.ts";
 import { findInit } from "./init.ts";
 
+process.umask(0o077); // what who runs the checks keeps from others is no matter of a container
+
 engineCases("sandbox", {
   open: async (folder) =>
     createSandboxEngine({
