@@ -21,7 +21,7 @@ after(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-async function start(): Promise<ChildProcess> {
+async function start(): Promise<{ readonly process: ChildProcess; readonly pods: readonly string[] }> {
   const started = fork(
     join(import.meta.dirname, "testing-observer.ts"),
     [join(root, "logs"), join(root, "store")],
@@ -30,8 +30,8 @@ async function start(): Promise<ChildProcess> {
     },
   );
   child = started;
-  await new Promise((resolve) => started.once("message", resolve));
-  return started;
+  const pods = await new Promise((resolve) => started.once("message", resolve));
+  return { process: started, pods: pods as readonly string[] };
 }
 
 const gone = (process: ChildProcess): Promise<unknown> =>
@@ -39,8 +39,11 @@ const gone = (process: ChildProcess): Promise<unknown> =>
 
 test(`${KILLS} × kill -9 while logs are written and rotated: each line once`, async (t) => {
   const random = seededRandom(SEED);
-  const logs = ["a", "b", "c"].map((pod) => ({ pod, attempt: 0, log: logOf(pod, 0), rotations: 0 }));
+  let running = await start();
+  const logs = running.pods.map((pod) => ({ pod, attempt: 0, log: logOf(pod, 0), rotations: 0 }));
   let written = 0;
+  /** Lines, as it has told. */
+  let stored = 0;
   let sum = 0;
   const write = (): void => {
     const one = random.pick(logs);
@@ -68,21 +71,30 @@ test(`${KILLS} × kill -9 while logs are written and rotated: each line once`, a
     one.rotations += 1;
   };
 
+  const listen = ({ process: observing }: typeof running): void =>
+    void observing.on("message", (message) => {
+      if (typeof message === "number") stored = message;
+    });
   for (let kill = 0; kill < KILLS; kill += 1) {
-    const running = await start();
+    listen(running);
+    // Every other one when it has stored something, however long that takes: the others mostly die before that.
+    const before = stored;
+    const isStoring = (): boolean => {
+      write();
+      return stored > before;
+    };
+    if (kill % 2 === 1) await until("lines of this one to be stored", isStoring, { everyMs: 20 });
     const moment = systemClock.monotonic() + random.int(1500);
     while (systemClock.monotonic() < moment) {
       write();
       await systemClock.sleep(random.int(20));
     }
-    running.kill("SIGKILL");
-    await gone(running);
+    running.process.kill("SIGKILL");
+    await gone(running.process);
+    running = await start();
   }
-  const last = await start();
-  let stored = 0;
-  last.on("message", (message) => {
-    if (typeof message === "number") stored = message;
-  });
+  listen(running);
+  const last = running.process;
   write();
   await until("all lines", () => stored >= written, {
     timeoutMs: 60_000,
