@@ -1,6 +1,6 @@
 /** Watching as a whole: what is kept, what is told, and what a restart makes of it. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -202,6 +202,17 @@ test("killed between writing and telling: it is told after the start", async () 
     second.teller.shown.map(({ story }) => story.title),
     ["web: first 5xx of release 2"],
   );
+});
+
+test("who deletes the folder has deleted what is remembered: nothing of it is made again", async () => {
+  const own = join(folder, "observe");
+  const file = createAlertFile(join(own, "alerts.json"));
+  const kept = await file.read();
+  await file.write(kept);
+  assert.deepEqual(await readdir(own), ["alerts.json"]);
+  await rm(own, { recursive: true });
+  await file.write(kept);
+  assert.deepEqual(await readdir(folder), []);
 });
 
 test("a disk that is full keeps nobody from hearing of it", async () => {

@@ -3,6 +3,9 @@
  * told. It is written before anything is told and replaced as a whole, so after `kill -9` an incident is either not
  * known at all, and opens again from the counts, or known with the message that it has.
  */
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import { readTextIfExists, writeAtomic } from "@slipway/base";
 import type { Signal } from "./alert.ts";
 import { type Memory, NOTHING_YET } from "./decide.ts";
@@ -36,9 +39,11 @@ const NOTHING_KEPT: Kept = { memory: NOTHING_YET, mutes: [], reported: {}, place
 /** Format of the file; another one is not read, and everything that is still wrong opens anew. */
 const VERSION = 1;
 
+/** Who deletes the folder deletes what is remembered: once read, the file is written where its folder is, and makes none. */
 export function createAlertFile(path: string): AlertStore {
   return {
     async read() {
+      await mkdir(dirname(path), { recursive: true });
       const text = await readTextIfExists(path);
       if (text === undefined) return NOTHING_KEPT;
       try {
@@ -48,6 +53,9 @@ export function createAlertFile(path: string): AlertStore {
         return NOTHING_KEPT;
       }
     },
-    write: (kept) => writeAtomic(path, JSON.stringify({ version: VERSION, ...kept }), 0o600),
+    async write(kept) {
+      if (existsSync(dirname(path)))
+        await writeAtomic(path, JSON.stringify({ version: VERSION, ...kept }), 0o600);
+    },
   };
 }
