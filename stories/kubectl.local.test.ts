@@ -62,6 +62,10 @@ describe("kubectl", { skip: version?.exitCode === 0 ? false : "kubectl is not in
   });
 
   test("scale and wait", async () => {
+    // A pod that is told to go gets never ready again, and kubectl waits for all that it has seen.
+    await until("those of before to be gone", async () =>
+      /^\S+$/.test((await kubectl("get pods -l app=web -o name")).trim()),
+    );
     await kubectl("scale deployment/web --replicas=2");
     await kubectl("wait --for=condition=Ready pod -l app=web --timeout=30s");
     await until("two pods to be ready", async () => /^web +2\/2 /m.test(await kubectl("get deployment web")));
@@ -110,7 +114,7 @@ describe("kubectl", { skip: version?.exitCode === 0 ? false : "kubectl is not in
     await kubectl(`delete ${name}`);
     await kubectl("rollout status deployment/web --timeout=30s");
     await project.ok("ship");
-    assert.match(await kubectl("get deployment web"), /^web +1\/1 /m);
+    await until("one pod", async () => /^web +1\/1 /m.test(await kubectl("get deployment web")));
     assert.match((await project.ok("status")).stdout, /^tokyo +3 +web +1\/1/m);
   });
 
@@ -135,7 +139,7 @@ describe("kubectl", { skip: version?.exitCode === 0 ? false : "kubectl is not in
         "spec/remote.ts",
         `import { describeService } from "slipway/verify";
 describeService("web", { cluster: "tokyo" }, (t) => t.http("/").status(200).body(/"service":"web"/));
-describeService("web", { cluster: "osaka", port: 80 }, (t) => t.http("/", { deadlineMs: 2000 }).status(${osaka}));
+describeService("web", { cluster: "osaka", port: 80 }, (t) => t.http("/", { deadlineMs: 5000 }).status(${osaka}));
 `,
       );
     await spec("200");
