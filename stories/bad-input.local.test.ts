@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { exec, startTicksOf, until } from "@slipway/base";
+import { exec, startTicksOf, systemCode, until } from "@slipway/base";
 import { bin, type Project, smallShop } from "./testing.ts";
 
 let project: Project;
@@ -26,10 +26,13 @@ async function spoiled(
   }
 }
 
+/** By us, or by somebody else who was sooner. */
 async function take(port: number): Promise<Server> {
   const server = createServer();
-  server.listen(port, "127.0.0.1");
-  await until("the port to be taken", () => server.listening);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => (systemCode(error) === "EADDRINUSE" ? resolve() : reject(error)));
+    server.listen(port, "127.0.0.1", resolve);
+  });
   return server;
 }
 
