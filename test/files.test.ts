@@ -60,7 +60,7 @@ test("waits", async () => {
 
 test("a file that does not end is ended with all its processes, fails by its name, and shows what it had printed", async () => {
   const pids = join(folder, "pids");
-  const { exitCode, stdout } = await run(5_000, {
+  const { exitCode, stdout } = await run(15_000, {
     spins: `import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 test("is over", () => {});
@@ -72,7 +72,7 @@ for (;;);`,
   });
   assert.equal(exitCode, 1, stdout);
   const late = (name: string): RegExp =>
-    new RegExp(`^✗ \\S*${name}\\.test\\.ts:1 {2}did not end within 5 s; it printed(.*(?:\\n {4}.*)*)$`, "m");
+    new RegExp(`^✗ \\S*${name}\\.test\\.ts:1 {2}did not end within 15 s; it printed(.*(?:\\n {4}.*)*)$`, "m");
   assert.equal(late("spins").exec(stdout)?.[1], ":\n    waits for godot", stdout);
   assert.equal(late("waits").exec(stdout)?.[1], " nothing", stdout);
   assert.match(stdout, /^lane: 0 passed, 2 failed, 0 skipped$/m);
