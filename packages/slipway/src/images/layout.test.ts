@@ -1,9 +1,10 @@
 /** The index of a layout, which other processes change, too. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { type Clock, systemClock, thisProcess } from "@slipway/base";
 import { ImageLayout } from "./layout.ts";
 import { type Descriptor, encodeDocument, MEDIA } from "./oci.ts";
 
@@ -49,4 +50,31 @@ test("a release of what is not there writes nothing", async () => {
   const layout = await ImageLayout.open(directory);
   assert.equal(await layout.release("web", "v1"), false);
   await assert.rejects(readFile(join(directory, "index.json")), { code: "ENOENT" });
+});
+
+test("a lock is waited for as long as its owner lives, however old it is; of one that is gone it is at once nobody's", async () => {
+  const directory = join(folder, "locked");
+  const lock = join(directory, "index.lock");
+  let waits = 0;
+  const clock: Clock = {
+    ...systemClock,
+    sleep: async () => {
+      waits += 1;
+      if (waits === 3) await rm(lock); // given back
+    },
+  };
+  const layout = await ImageLayout.open(directory, { clock });
+  const a = await manifest(layout, "a");
+  await writeFile(lock, JSON.stringify(thisProcess()));
+  await utimes(lock, 1000, 1000);
+  await layout.hold("web", a, ["v1"]);
+  assert.equal(waits, 3);
+  await writeFile(lock, JSON.stringify({ ...thisProcess(), startTicks: "1" }));
+  await layout.hold("web", a, ["v2"]);
+  // One that names nobody is left behind when it is old.
+  await writeFile(lock, "");
+  await utimes(lock, 1000, 1000);
+  await layout.hold("web", a, ["v3"]);
+  assert.equal(waits, 3);
+  assert.deepEqual((await layout.manifests("web"))?.[0]?.tags, ["v1", "v2", "v3"]);
 });

@@ -16,16 +16,28 @@
  * blob or half a tag. Digests are checked again whenever content is read.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { closeSync, createReadStream, openSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
 import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import {
   type Clock,
+  isProcessAlive,
+  type ProcessIdentity,
   readTextIfExists,
   SlipwayError,
   systemClock,
   systemCode,
+  thisProcess,
   writeAtomic,
 } from "@slipway/base";
 import { BlobWriter, type StoredBlob } from "./blob-writer.ts";
@@ -62,6 +74,11 @@ interface ReadIndex {
 
 /** What is read at once: for manifests, configurations and documents, a thread's answer takes longer than the file system's. */
 const SMALL_BYTES = 256 * 1024;
+
+/** Who has it mostly needs milliseconds, but a change reaches the disk before it is over. */
+const LOCK_WITHIN_MS = 60_000;
+/** Of a lock whose owner cannot be judged: older than any change takes. */
+const LOCK_OLD_MS = 5_000;
 
 export class ImageLayout {
   readonly directory: string;
@@ -358,27 +375,58 @@ export class ImageLayout {
     return result;
   }
 
-  /** Two processes may share a layout (a build and the world): a lock file with the owner's pid orders them. */
+  /** Two processes may share a layout (a build and the world): a lock file that names its owner orders them. */
   async #locked<T>(body: () => Promise<T>): Promise<T> {
     const path = join(this.directory, "index.lock");
-    const deadline = this.#clock.monotonic() + 10_000;
-    for (;;) {
-      try {
-        closeSync(openSync(path, "wx"));
-        break;
-      } catch (error) {
-        if (systemCode(error) !== "EEXIST") throw error;
-        // The body takes milliseconds, so a lock that is seconds old was left behind by a process that was killed.
-        const facts = await stat(path).catch(() => undefined);
-        if (facts !== undefined && this.#clock.now() - facts.mtimeMs > 5_000) await rm(path, { force: true });
-        else if (this.#clock.monotonic() > deadline) throw lockHeld(path);
-        else await this.#clock.sleep(5);
-      }
+    const deadline = this.#clock.monotonic() + LOCK_WITHIN_MS;
+    while (!isTaken(path)) {
+      if (await this.#isLeftBehind(path)) await rm(path, { force: true });
+      else if (this.#clock.monotonic() > deadline) throw lockHeld(path);
+      else await this.#clock.sleep(5);
     }
     try {
       return await body();
     } finally {
       rmSync(path, { force: true });
     }
+  }
+
+  /** By a process that was killed. A slow disk makes who lives hold it for seconds, too. */
+  async #isLeftBehind(path: string): Promise<boolean> {
+    const facts = await stat(path).catch(() => undefined);
+    if (facts === undefined) return false;
+    const isAlive = isOwnerAlive(await readTextIfExists(path));
+    return isAlive === undefined ? this.#clock.now() - facts.mtimeMs > LOCK_OLD_MS : !isAlive;
+  }
+}
+
+/** Whether the lock is this process's now. */
+function isTaken(path: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, "wx");
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    self ??= JSON.stringify(thisProcess());
+    writeSync(file, self);
+  } catch {
+    // No space left: a lock that names nobody is judged by its age.
+  } finally {
+    closeSync(file);
+  }
+  return true;
+}
+
+let self: string | undefined;
+
+/** Undefined where that cannot be known from here. */
+function isOwnerAlive(text: string | undefined): boolean | undefined {
+  try {
+    return isProcessAlive(JSON.parse(text ?? "") as ProcessIdentity);
+  } catch {
+    return undefined;
   }
 }
