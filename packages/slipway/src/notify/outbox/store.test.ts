@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import type { ProcessIdentity } from "@slipway/base";
 import { createFileStore, type OutboxStore } from "./store.ts";
 import { type Thread, withMessage } from "./thread.ts";
@@ -43,6 +44,26 @@ test("what is written is read again, and its file is for its owner alone", async
 test("of many that claim at once one gets it", async () => {
   const got = await Promise.all(Array.from({ length: 20 }, (_, index) => storeOf(index + 1).claim(id)));
   assert.equal(got.filter(Boolean).length, 1);
+});
+
+test("one that claims many at once gets them all, and each of them stands", async () => {
+  const ids = Array.from({ length: 50 }, (_, index) => `shop/production/${index}`);
+  const store = storeOf(1);
+  const got: Promise<boolean>[] = [];
+  // One a moment after the other, so that each is at another of its steps.
+  for (const one of ids) {
+    got.push(store.claim(one));
+    await turn();
+  }
+  assert.deepEqual(
+    await Promise.all(got),
+    ids.map(() => true),
+  );
+  const other = storeOf(2);
+  assert.deepEqual(
+    await Promise.all(ids.map((one) => other.claim(one))),
+    ids.map(() => false),
+  );
 });
 
 test("of many that take over from a dead one, one gets it", async () => {

@@ -27,6 +27,9 @@ export interface OutboxStore {
   release(id: string): Promise<void>;
 }
 
+/** Claims of this process. Each has a file of its own: that of another may be linked already, or be removed just now. */
+let begun = 0;
+
 export function createFileStore(options: {
   readonly folder: string;
   readonly self: ProcessIdentity;
@@ -83,16 +86,17 @@ export function createFileStore(options: {
       await mkdir(folder, { recursive: true });
       const [highest = 0, ...older] = await claims(id);
       if (highest > 0 && !(await isFree(id, highest))) return false;
-      const own = [self.host, self.bootId, self.pidNamespace, self.pid, self.startTicks];
-      const mine = join(folder, `.claim-${own.join("-").replaceAll(/[^\w.-]/g, "_")}`);
-      await writeFile(`${mine}.tmp`, JSON.stringify(self), { mode: 0o600 });
+      begun += 1;
+      const own = [self.host, self.bootId, self.pidNamespace, self.pid, self.startTicks, begun];
+      const mine = join(folder, `.claim-${own.join("-").replaceAll(/[^\w.-]/g, "_")}.tmp`);
+      await writeFile(mine, JSON.stringify(self), { mode: 0o600 });
       try {
-        await link(`${mine}.tmp`, claimFile(id, highest + 1));
+        await link(mine, claimFile(id, highest + 1));
       } catch (error) {
         if (systemCode(error) === "EEXIST") return false; // another was first
         throw error;
       } finally {
-        await rm(`${mine}.tmp`, { force: true });
+        await rm(mine, { force: true });
       }
       held.set(id, highest + 1);
       for (const number of highest > 0 ? [highest, ...older] : older) {
