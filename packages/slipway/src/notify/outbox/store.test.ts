@@ -1,5 +1,6 @@
 /** Threads on disk: whole after a crash, and sent by one process at a time. */
 import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,6 +72,24 @@ test("of many that take over from a dead one, one gets it", async () => {
   dead.add(1);
   const got = await Promise.all(Array.from({ length: 20 }, (_, index) => storeOf(index + 2).claim(id)));
   assert.equal(got.filter(Boolean).length, 1);
+});
+
+test("whoever had to wait while others took it and gave it back does not take a number that they have left", async () => {
+  assert.ok(await storeOf(1).claim(id));
+  const claim = (number: number): string => join(folder, `shop.production.7.claim-${number}`);
+  const slow = createFileStore({
+    folder,
+    self: { host: "laptop", pid: 2, startTicks: "1" },
+    // What happens while it waits between two of its steps: the second claim was made and given back, the third stands.
+    isAlive: () => {
+      rmSync(claim(1));
+      writeFileSync(claim(3), JSON.stringify({ host: "laptop", pid: 3, startTicks: "1" }));
+      return false;
+    },
+    now: () => Date.now(),
+  });
+  assert.equal(await slow.claim(id), false);
+  assert.deepEqual(await readdir(folder), ["shop.production.7.claim-3"]);
 });
 
 test("a claim of a living process stands until it is given back", async () => {

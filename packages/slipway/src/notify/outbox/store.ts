@@ -6,8 +6,9 @@
  *
  * Several commands and `slipway serve` share the folder, and two of them must never send one thread at a time. A claim
  * is made by linking a finished file to the next number, which exactly one process can do; the highest number counts.
- * It is never removed while the thread is there, only marked as free, so a number cannot come back and a process that
- * was slow cannot take what another has taken since. A claim of a process that is gone is as good as free.
+ * It is never removed while the thread is there, only marked as free. Lower ones are, so that a process that was slow can
+ * link one again: it looks once more whether its own is the highest, and cannot take what another has taken since. A claim
+ * of a process that is gone is as good as free.
  */
 import { link, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -97,6 +98,11 @@ export function createFileStore(options: {
         throw error;
       } finally {
         await rm(mine, { force: true });
+      }
+      // Others may have taken it and given it back since its claims were listed: this number was theirs, and is not the last.
+      if ((await claims(id))[0] !== highest + 1) {
+        await rm(claimFile(id, highest + 1), { force: true });
+        return false;
       }
       held.set(id, highest + 1);
       for (const number of highest > 0 ? [highest, ...older] : older) {
