@@ -474,7 +474,7 @@ RUN node -e 'fs.rmSync("/gone"); fs.rmSync("/home", {recursive: true}); fs.mkdir
   const into = join(root, "layout");
   const program = await programOf(root, into);
   await chmod(folder, 0o755);
-  for (const path of [root, program]) await chown(path, 4321, 4321);
+  for (const path of [root, program, join(root, "Dockerfile")]) await chown(path, 4321, 4321);
   const said = await exec(
     [
       "setpriv",
