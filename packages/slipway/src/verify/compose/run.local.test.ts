@@ -40,7 +40,7 @@ describe("a project in the sandbox", () => {
   /** The time begins when `begin` are started: on a busy machine that alone may take longer than a short deadline. */
   async function up(
     services: readonly ServiceSpec[],
-    deadlineMs = 30_000,
+    deadlineMs = 180_000,
     begin = 0,
   ): Promise<{ readonly result: UpResult; readonly order: readonly string[] }> {
     const order: string[] = [];
@@ -71,7 +71,7 @@ describe("a project in the sandbox", () => {
           intervalMs: 1000,
           timeoutMs: 5000,
           startPeriodMs: 0,
-          retries: 3,
+          retries: 100, // it is not about how long a shell may take
         },
         ...after_("migrate", "completed"),
       }),
