@@ -13,7 +13,7 @@ export interface ReadyCases {
   readonly service: (name: string, over?: Partial<ServiceSpec>) => ServiceSpec;
 }
 
-const LONG_MS = 60_000;
+const LONG_MS = 300_000;
 
 export function readyCases({ engine, service }: ReadyCases): void {
   const sh = (name: string, script: string, over: Partial<ServiceSpec> = {}): ServiceSpec =>
@@ -70,7 +70,7 @@ export function readyCases({ engine, service }: ReadyCases): void {
         all: ready.all(
           [ready.log("two"), ready.ports(8080), ready.http("/none", { port: 8080, status: 404 })],
           {
-            deadline: "50s",
+            deadline: "4m",
           },
         ),
       },
