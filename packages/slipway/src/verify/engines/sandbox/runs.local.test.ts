@@ -10,6 +10,9 @@ import { buildCasesImage } from "../cases-image.ts";
 import { createSandboxEngine } from "./engine.ts";
 import { openRun, sweepRuns } from "./runs.ts";
 
+/** A run is a dozen programs, and a machine may be busy. */
+const PATIENT = { timeoutMs: 180_000 };
+
 describe("runs that died", () => {
   let folder: string;
   let imageFile: string;
@@ -68,7 +71,11 @@ describe("runs that died", () => {
     const ended = new Promise((resolve) => run.once("exit", resolve));
     run.kill("SIGKILL");
     await ended;
-    await until("every process of the run to end", async () => (await processesOfRuns()).length === 0);
+    await until(
+      "every process of the run to end",
+      async () => (await processesOfRuns()).length === 0,
+      PATIENT,
+    );
     // Its threads see no mounts any more before the last of them is gone.
     await until("the agent to be gone", () => startTicksOf(Number(agent.toString())) === undefined);
     assert.deepEqual(await sweepRuns(state, systemClock), { containers: 0, networks: 0, folders: 1 });
@@ -80,10 +87,18 @@ describe("runs that died", () => {
       const run = startRun();
       const ended = new Promise((resolve) => run.once("exit", resolve));
       // From before it has made anything to when all of it runs; the moment itself does not matter, that it varies does.
-      await until(`stage ${round}`, async () => (await stageOf()) >= round % 5 || run.exitCode !== null);
+      await until(
+        `stage ${round}`,
+        async () => (await stageOf()) >= round % 5 || run.exitCode !== null,
+        PATIENT,
+      );
       run.kill("SIGKILL");
       await ended;
-      await until("every process of the run to end", async () => (await processesOfRuns()).length === 0);
+      await until(
+        "every process of the run to end",
+        async () => (await processesOfRuns()).length === 0,
+        PATIENT,
+      );
       await createSandboxEngine({
         stateDirectory: state,
         layersDirectory: join(folder, "layers"),
