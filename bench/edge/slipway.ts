@@ -31,6 +31,7 @@ await startEdge({
             pod: `pod-${backend}`,
           })),
         ),
+      refresh: async () => {},
     },
   ],
   clock: systemClock,

@@ -22,6 +22,8 @@ export interface EndpointSource {
     onChange: (backends: readonly Backend[]) => void,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Resolves when all that is followed was read anew, and `onChange` called: what was known of an earlier life of the cluster is forgotten. */
+  refresh(): Promise<void>;
 }
 
 const slices = { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice" } as const;
@@ -32,27 +34,50 @@ export function kubeEndpoints(
   clock: Clock,
   onProblem: (error: unknown) => void,
 ): EndpointSource {
+  const followers = new Set<() => Promise<void>>();
   return {
     cluster,
+    async refresh() {
+      await Promise.all([...followers].map((readAnew) => readAnew()));
+    },
     async follow(service, onChange, signal) {
       const selector = {
         namespace: service.namespace,
         labelSelector: `kubernetes.io/service-name=${service.name}`,
       };
       let wait = 0;
+      let anew = new AbortController();
+      let read = Promise.withResolvers<void>();
+      const readAnew = (): Promise<void> => {
+        anew.abort();
+        return read.promise;
+      };
+      const tell = (backends: readonly Backend[]): void => {
+        onChange(backends);
+        read.resolve();
+        read = Promise.withResolvers();
+      };
+      followers.add(readAnew);
+      signal.addEventListener("abort", () => {
+        followers.delete(readAnew);
+        read.resolve();
+      });
       while (!signal.aborted) {
+        if (anew.signal.aborted) anew = new AbortController();
+        const either = AbortSignal.any([signal, anew.signal]);
         try {
           const portName = await findPortName(client, service);
           const known = new Map<string, EndpointSlice>();
           const listed = await client.list<EndpointSlice>(slices, selector);
           for (const slice of listed.items) known.set(slice.metadata.name, slice);
           const publish = (): void => onChange(backendsOf(cluster, [...known.values()], portName));
-          publish();
+          if (anew.signal.aborted) continue; // it may be older than the wish
+          tell(backendsOf(cluster, [...known.values()], portName));
           wait = 0;
           const events = client.watch<EndpointSlice>(slices, {
             ...selector,
             resourceVersion: listed.metadata.resourceVersion,
-            signal,
+            signal: either,
           });
           for await (const event of events) {
             if (event.type === "BOOKMARK") continue;
@@ -62,11 +87,13 @@ export function kubeEndpoints(
           }
         } catch (error) {
           if (signal.aborted) return;
-          if (isReason(error, "NotFound")) onChange([]);
+          if (anew.signal.aborted) continue;
+          if (isReason(error, "NotFound")) tell([]);
           else if (!isReason(error, "Expired")) onProblem(error);
         }
         wait = Math.min(2000, wait === 0 ? 50 : wait * 2);
-        await clock.sleep(wait, signal).catch(() => {});
+        await clock.sleep(wait, either).catch(() => {});
+        if (anew.signal.aborted) wait = 0;
       }
     },
   };

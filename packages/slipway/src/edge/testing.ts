@@ -36,6 +36,7 @@ export function manualSource(cluster: string): EndpointSource & { set(ports: rea
       publish = onChange;
       onChange(current);
     },
+    refresh: async () => publish(current),
   };
 }
 

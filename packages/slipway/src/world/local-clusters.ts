@@ -84,13 +84,14 @@ export class LocalClusters {
     return true;
   }
 
-  /** False when it was not lost. */
-  async restore(name: string): Promise<boolean> {
+  /** False when it was not lost. `beforeReached`: while it runs, and nobody reaches its pods yet. */
+  async restore(name: string, beforeReached: () => Promise<void>): Promise<boolean> {
     const local = this.#required(name);
     if (!local.isLost) return false;
     const port = Number(new URL(local.cluster.url).port);
     await local.cluster.stop();
     local.cluster = await startCluster(this.#options.optionsOf(name, port));
+    await beforeReached();
     local.isLost = false;
     this.#options.log(`cluster ${name}: back`);
     return true;

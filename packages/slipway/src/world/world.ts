@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { newSecret, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
 import type { EdgeConfig } from "../config/types.ts";
 import { type Edge, startEdge } from "../edge/edge.ts";
-import { kubeEndpoints } from "../edge/endpoints.ts";
+import { type EndpointSource, kubeEndpoints } from "../edge/endpoints.ts";
 import { createRegistryClient } from "../images/registry/client.ts";
 import { dockerCredentials } from "../images/registry/credentials.ts";
 import { startRegistry } from "../images/registry/registry.ts";
@@ -41,6 +41,7 @@ export interface World {
 }
 
 const LOOK_EVERY_MS = 2000;
+const REFRESH_MS = 5000;
 
 export async function startWorld(spec: WorldSpec, log: (line: string) => void): Promise<World> {
   const paths = worldPaths(spec.projectRoot);
@@ -90,6 +91,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   });
 
   let edge: Edge | undefined;
+  let sources: readonly EndpointSource[] = [];
   let edgeConfig: EdgeConfig | undefined;
   await openEdge(spec.edge);
 
@@ -114,7 +116,10 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
         if (await clusters.lose((body as { cluster: string }).cluster)) await remember();
       },
       restore: async (body) => {
-        if (await clusters.restore((body as { cluster: string }).cluster)) await remember();
+        const { cluster } = body as { cluster: string };
+        // Its pods have the addresses that they had, and answer before they are ready.
+        const forget = (): Promise<void> => refreshEndpoints(cluster);
+        if (await clusters.restore(cluster, forget)) await remember();
       },
       stop: async () => void queueMicrotask(() => void stop()),
     },
@@ -238,13 +243,12 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     if (before !== undefined) await before.close();
     edge = undefined;
     if (config === undefined) return;
+    sources = clusters.all.map(({ name, client }) => kubeEndpoints(name, client, systemClock, reportProblem));
     const port = before?.port ?? (config.port === 0 ? (ports["edge"] ?? 0) : config.port);
     const open = (onPort: number): Promise<Edge> =>
       startEdge({
         config: { ...config, port: onPort },
-        sources: clusters.all.map(({ name, client }) =>
-          kubeEndpoints(name, client, systemClock, reportProblem),
-        ),
+        sources,
         dial: (backend, timeoutMs) => clusters.dial(backend, timeoutMs),
         clock: systemClock,
         random,
@@ -255,6 +259,17 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
       });
     // A free port was asked for: last time's is only a wish.
     edge = config.port === 0 ? await open(port).catch(() => open(0)) : await open(port);
+  }
+
+  /** At most so long: the edge goes on with what it knows when a cluster that is back does not answer. */
+  async function refreshEndpoints(cluster: string): Promise<void> {
+    const timer = new AbortController();
+    const late = systemClock.sleep(REFRESH_MS, timer.signal).catch(() => {});
+    const refreshed = sources
+      .filter((source) => source.cluster === cluster)
+      .map((source) => source.refresh());
+    await Promise.race([Promise.all(refreshed), late]);
+    timer.abort();
   }
 
   function reportProblem(error: unknown): void {
