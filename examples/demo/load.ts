@@ -4,7 +4,8 @@
  * which release, in which cluster, and whether a POST came back with the order that was sent.
  *
  * Talks to its parent by IPC: in `{ type: "step", name, releases }` · `{ type: "lost", cluster, at }` · `{ type: "stop" }`,
- * out `{ type: "report", step }` for each step when the next one begins. Stops by itself after five minutes.
+ * out `{ type: "report", step }` for each step when all is over: what a loss excuses may fail before it is told of the loss.
+ * Stops by itself after a quarter of an hour.
  */
 import { Agent, type IncomingMessage, request } from "node:http";
 
@@ -28,7 +29,7 @@ export type ToLoad =
 export type FromLoad = { readonly type: "ready" } | { readonly type: "report"; readonly step: StepReport };
 
 const RATE_PER_SECOND = 200;
-const LONGEST_RUN_MS = 300_000;
+const LONGEST_RUN_MS = 900_000;
 /** How long after the kill a request can still be "on its way": the edge learns of it within this time. */
 const KILL_INSTANT_MS = 500;
 
@@ -50,25 +51,38 @@ const mix: readonly Expectation[] = [
   { method: "POST", path: "/be2/orders", service: "backend2" },
 ];
 
-interface RunningStep {
+interface Step {
   readonly report: StepReport;
   readonly releases: readonly string[];
-  /** Requests without an outcome yet; the report goes out when the step is over and this is zero. */
-  open: number;
-  isOver: boolean;
+  readonly problems: Problem[];
+}
+
+/** A request whose answer is not what it should be. */
+interface Problem {
+  readonly expected: Expectation;
+  /** Wall time, of which the loss of a cluster is told, too. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly outcome: Outcome;
+  readonly what: string;
+}
+
+interface Loss {
+  readonly cluster: string;
+  readonly at: number;
+  readonly during: Step | undefined;
 }
 
 const origin = process.argv[2] as string;
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
-let step: RunningStep | undefined;
-let lost: { cluster: string; at: number } | undefined;
+const steps: Step[] = [];
+const losses: Loss[] = [];
+let step: Step | undefined;
 let count = 0;
-let openSteps = 0;
+/** Requests without an outcome yet. */
+let open = 0;
 
 function newStep(name: string, releases: readonly string[]): void {
-  endStep();
-  lost = undefined;
-  openSteps += 1;
   const report = {
     name,
     sent: 0,
@@ -79,24 +93,28 @@ function newStep(name: string, releases: readonly string[]): void {
     samples: [],
     latenciesMs: [],
   };
-  step = { report, releases, open: 0, isOver: false };
+  step = { report, releases, problems: [] };
+  steps.push(step);
 }
 
-function endStep(): void {
-  if (step === undefined) return;
-  step.isOver = true;
-  reportIfDone(step);
-  step = undefined;
+/** Resolves when the parent has them. */
+async function reportAll(): Promise<void> {
+  for (const { report, problems } of steps) {
+    for (const problem of problems) {
+      const loss = losses.find((one) => isExcused(problem, one));
+      if (loss !== undefined) (loss.during?.report ?? report).excused += 1;
+      else {
+        report.failed += 1;
+        const { method, path } = problem.expected;
+        if (report.samples.length < 5) report.samples.push(`${method} ${path}: ${problem.what}`);
+      }
+    }
+  }
+  await Promise.all(steps.map(({ report }) => tell({ type: "report", step: report })));
 }
 
-function reportIfDone(ended: RunningStep): void {
-  if (!ended.isOver || ended.open > 0) return;
-  openSteps -= 1;
-  tell({ type: "report", step: ended.report });
-}
-
-function tell(message: FromLoad): void {
-  process.send?.(message);
+function tell(message: FromLoad): Promise<void> {
+  return new Promise((resolve) => void process.send?.(message, () => resolve()));
 }
 
 interface Outcome {
@@ -109,11 +127,11 @@ interface Outcome {
   readonly error: string | undefined;
 }
 
-function send(current: RunningStep): void {
+function send(current: Step): void {
   const expected = mix[count % mix.length] as Expectation;
   const number = count;
   count += 1;
-  current.open += 1;
+  open += 1;
   current.report.sent += 1;
   const startedAt = Date.now();
   const began = performance.now();
@@ -122,20 +140,11 @@ function send(current: RunningStep): void {
   const finish = (outcome: Outcome): void => {
     if (isOver) return;
     isOver = true;
+    open -= 1;
     current.report.latenciesMs.push(performance.now() - began);
-    judge(outcome);
-    current.open -= 1;
-    reportIfDone(current);
-  };
-  const judge = (outcome: Outcome): void => {
-    const problem = outcome.error ?? check(current, expected, number, outcome);
-    if (problem === undefined) return;
-    if (isExcused(expected, startedAt, outcome)) (step ?? current).report.excused += 1;
-    else {
-      current.report.failed += 1;
-      if (current.report.samples.length < 5)
-        current.report.samples.push(`${expected.method} ${expected.path}: ${problem}`);
-    }
+    const what = outcome.error ?? check(current, expected, number, outcome);
+    if (what !== undefined)
+      current.problems.push({ expected, startedAt, endedAt: Date.now(), outcome, what });
   };
   const outgoing = request(
     `${origin}${expected.path}`,
@@ -169,7 +178,7 @@ function send(current: RunningStep): void {
 
 /** What is wrong with an answer, or undefined when it is what it should be. */
 function check(
-  current: RunningStep,
+  current: Step,
   expected: Expectation,
   number: number,
   { status, text }: Outcome,
@@ -200,8 +209,8 @@ function check(
  * When a whole cluster vanishes, a POST that was on its way to it may have been carried out, so nobody may repeat it;
  * and an answer that had begun cannot be begun again. Nothing else is excused, and nothing outside that instant.
  */
-function isExcused(expected: Expectation, startedAt: number, outcome: Outcome): boolean {
-  if (lost === undefined || startedAt > lost.at + KILL_INSTANT_MS || Date.now() < lost.at) return false;
+function isExcused({ expected, startedAt, endedAt, outcome }: Problem, lost: Loss): boolean {
+  if (startedAt > lost.at + KILL_INSTANT_MS || endedAt < lost.at) return false;
   // A POST that never left the edge ("not-sent") could have gone elsewhere: that is no excuse.
   if (expected.method === "POST") {
     return outcome.answerBegan || (outcome.edge === "lost-after-send" && outcome.text.includes(lost.cluster));
@@ -211,7 +220,7 @@ function isExcused(expected: Expectation, startedAt: number, outcome: Outcome): 
 
 process.on("message", (message: ToLoad) => {
   if (message.type === "step") newStep(message.name, message.releases);
-  else if (message.type === "lost") lost = { cluster: message.cluster, at: message.at };
+  else if (message.type === "lost") losses.push({ cluster: message.cluster, at: message.at, during: step });
   else stop();
 });
 process.on("disconnect", () => process.exit(0));
@@ -233,13 +242,11 @@ const timer = setInterval(() => {
 
 function stop(): void {
   clearInterval(timer);
-  endStep();
   const waiting = setInterval(() => {
-    if (openSteps > 0) return;
+    if (open > 0) return;
     clearInterval(waiting);
-    process.disconnect?.();
-    process.exit(0);
+    void reportAll().then(() => process.exit(0));
   }, 10);
 }
 
-tell({ type: "ready" });
+void tell({ type: "ready" });

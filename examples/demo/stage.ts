@@ -230,7 +230,7 @@ export async function setStage(options: {
           );
           return endpoints.length >= REPLICAS && endpoints.every((endpoint) => endpoint.state === "healthy");
         },
-        { timeoutMs: 20_000, everyMs: 50 },
+        { timeoutMs: 60_000, everyMs: 50 },
       );
       return { verdict: "healthy" };
     },
@@ -247,7 +247,7 @@ export async function setStage(options: {
             seen.some(({ release, requests }) => release.number === number && requests > 0),
           );
         },
-        { timeoutMs: 30_000, everyMs: 500 },
+        { timeoutMs: 60_000, everyMs: 500 },
       );
       return seen;
     },
