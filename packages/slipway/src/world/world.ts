@@ -19,6 +19,7 @@ import { mergeKubeconfigs } from "./kubeconfig.ts";
 import { startLocalClusters } from "./local-clusters.ts";
 import { createObserving } from "./observing.ts";
 import { registryOptionsOf } from "./registry-options.ts";
+import { createRemembering } from "./remembering.ts";
 import { RotatedFile } from "./rotated-file.ts";
 import {
   findWorld,
@@ -139,6 +140,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     onChange: (isThere) => (isThere ? openMetrics() : closeMetrics()),
   });
   let metrics: MetricsServer | undefined;
+  const remembering = createRemembering(writeDown);
   await remember();
   void watchProject();
 
@@ -220,7 +222,11 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     };
   }
 
-  async function remember(): Promise<void> {
+  function remember(): Promise<void> {
+    return remembering.remember();
+  }
+
+  async function writeDown(): Promise<void> {
     const state = currentState();
     const used: Record<string, number> = {
       registry: registry.port,
@@ -285,6 +291,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     await registry.close();
     await accessLog.end();
     await observing.stop(); // last: it reads what the others wrote last
+    await remembering.end();
     if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
   }
