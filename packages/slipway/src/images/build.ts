@@ -65,6 +65,7 @@ import type { BinfmtMisc } from "./run/foreign.ts";
 import type { RunSandbox } from "./run/sandbox.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";
+import { type StandIns, standInFor } from "./stand-in.ts";
 import { wholeLines } from "./whole-lines.ts";
 import { writeImage } from "./write-image.ts";
 
@@ -92,7 +93,7 @@ export interface BuildOptions {
   readonly isLocal: boolean;
   readonly allowHostBases: readonly string[];
   /** What stands in for an image that a FROM line names. */
-  readonly bases?: Readonly<Record<string, string>>;
+  readonly bases?: StandIns;
   /** What is built for; of several each image becomes an index. Default: this machine's. */
   readonly platforms?: readonly Platform[];
   /** Which programs of other architectures run here. Default: what this machine's kernel says. */
@@ -446,7 +447,7 @@ class ImageBuild {
     const own = stages.flatMap((stage) => [fromOf(stage), ...stage.instructions.flatMap(sourcesOf)]);
     const known = own.find((base) => this.#isOwnBase(base, image));
     if (known === undefined) return engine;
-    const standIn = this.#options.bases?.[known];
+    const standIn = standInFor(this.#options.bases, known);
     const name = standIn === undefined ? known : `${known}, here ${standIn}`;
     const message = `built by slipway, not ${engine.name}: ${dockerfile.where} names ${name}, which only slipway has`;
     onProgress?.({ kind: "note", image, message });
@@ -458,7 +459,7 @@ class ImageBuild {
     const { bases, images } = this.#options;
     return (
       isHostBase(base) ||
-      bases?.[base] !== undefined ||
+      standInFor(bases, base) !== undefined ||
       images.some(({ name }) => name === base && name !== image)
     );
   }
@@ -483,7 +484,7 @@ class ImageBuild {
     path: readonly string[],
     platform: Platform,
   ): Promise<StageImage> {
-    const from = this.#options.bases?.[wanted] ?? wanted;
+    const from = standInFor(this.#options.bases, wanted) ?? wanted;
     if (from === "scratch") return scratch();
     const { layout, isLocal, allowHostBases, images } = this.#options;
     const descriptor = isHostBase(from)

@@ -26,6 +26,8 @@ for (const [dockerfile, expected] of [
   ["FROM company/base\n", ["mirror.example.com/base:1"]],
   ["FROM other\n", []], // an image of the same configuration
   ["FROM alpine AS a\nFROM a AS b\n", ["alpine"]],
+  ["FROM constructor\n", ["constructor"]], // nobody's stand-in
+  ["ARG constructor\nFROM alpine:${constructor:-3}\n", ["alpine:3"]],
   ["FROM\n", []],
   ["RUN oops\n", []],
 ] as const) {

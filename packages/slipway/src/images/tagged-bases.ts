@@ -6,6 +6,7 @@ import { findStage, parseDockerfile } from "./dockerfile/parse.ts";
 import { isHostBase } from "./host/host-base.ts";
 import { hostPlatform } from "./oci.ts";
 import { parseReference } from "./reference.ts";
+import { type StandIns, standInFor } from "./stand-in.ts";
 
 /**
  * The references with a tag that the images stand on; one with a digest may be here already. What is wrong with a Dockerfile
@@ -14,10 +15,12 @@ import { parseReference } from "./reference.ts";
  */
 export async function taggedBases(
   images: readonly ImageSourceConfig[],
-  bases: Readonly<Record<string, string>> = {},
+  bases: StandIns = {},
 ): Promise<readonly string[]> {
   if (images.some(({ from }) => from.kind === "command")) return [];
-  const named = (await Promise.all(images.map(basesOf))).flat().map((name) => bases[name] ?? name);
+  const named = (await Promise.all(images.map(basesOf)))
+    .flat()
+    .map((name) => standInFor(bases, name) ?? name);
   const own = new Set(["scratch", ...images.map(({ name }) => name)]);
   return [...new Set(named)].filter((name) => !own.has(name) && !isHostBase(name) && hasTag(name));
 }

@@ -2,7 +2,7 @@
 import { expandAt, expandFrom, targetStage } from "../build-faults.ts";
 import { hostPlatform, type Platform, parsePlatform, showPlatform } from "../oci.ts";
 import { type Dockerfile, findStage, neededStages, type Stage } from "./parse.ts";
-import { splitWords, type Variables } from "./words.ts";
+import { splitWords, type Variables, variable } from "./words.ts";
 
 export interface PlannedStages {
   readonly globalArgs: Variables;
@@ -38,7 +38,7 @@ function globalArgsOf(dockerfile: Dockerfile, buildArgs: Variables, target: Plat
     for (const word of splitWords(text, dockerfile.escapeChar)) {
       const equals = word.indexOf("=");
       const name = equals < 0 ? word : word.slice(0, equals);
-      const given = buildArgs[name];
+      const given = variable(buildArgs, name);
       if (given !== undefined) values[name] = given;
       else if (equals >= 0) values[name] = expandAt(dockerfile, line, word.slice(equals + 1), values);
     }

@@ -18,7 +18,15 @@ import { ownerOf } from "./owner.ts";
 import type { Dockerfile, Instruction, Stage } from "./parse.ts";
 import { type RunPorts, runInstruction } from "./run.ts";
 import { plainSource, type SourceTree, withHeredocs } from "./tree.ts";
-import { expandWord, parseJsonForm, splitPairs, splitWords, type Variables, WordError } from "./words.ts";
+import {
+  expandWord,
+  parseJsonForm,
+  splitPairs,
+  splitWords,
+  type Variables,
+  variable,
+  WordError,
+} from "./words.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Config = Mutable<ImageConfigFile["config"]>;
@@ -335,7 +343,8 @@ class StageBuild {
     for (const word of splitWords(instruction.text, this.#in.dockerfile.escapeChar)) {
       const equals = word.indexOf("=");
       const name = equals < 0 ? word : word.slice(0, equals);
-      const given = this.#in.buildArgs[name] ?? (equals < 0 ? this.#in.globalArgs[name] : undefined);
+      const given =
+        variable(this.#in.buildArgs, name) ?? (equals < 0 ? variable(this.#in.globalArgs, name) : undefined);
       if (given !== undefined) this.#args[name] = given;
       else if (equals >= 0) this.#args[name] = this.#expand(word.slice(equals + 1));
     }

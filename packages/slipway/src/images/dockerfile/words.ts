@@ -8,6 +8,10 @@
 
 export type Variables = Readonly<Record<string, string>>;
 
+/** Undefined where it is not set. `constructor` is a name like others, and none of an object's own. */
+export const variable = (variables: Variables, name: string): string | undefined =>
+  Object.hasOwn(variables, name) ? variables[name] : undefined;
+
 /** A mistake in a word; the caller knows the place. */
 export class WordError extends Error {
   override readonly name = "WordError";
@@ -138,7 +142,7 @@ class Lexer {
       const name = /^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-])/.exec(this.#text.slice(this.#at))?.[0];
       if (name === undefined) return "$";
       this.#at += name.length;
-      return this.#variables[name] ?? "";
+      return variable(this.#variables, name) ?? "";
     }
     this.#at += 1;
     const name = /^[A-Za-z_][A-Za-z0-9_]*/.exec(this.#text.slice(this.#at))?.[0] ?? "";
@@ -153,7 +157,7 @@ class Lexer {
     const other = this.word("}");
     if (this.#text[this.#at] !== "}") throw new WordError(`"\${${name}" is not closed`);
     this.#at += 1;
-    const value = this.#variables[name];
+    const value = variable(this.#variables, name);
     const isSet = operator.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
     switch (operator.at(-1)) {
       case "-":
