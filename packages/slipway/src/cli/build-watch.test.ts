@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, realpath, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -183,6 +183,17 @@ test("what .dockerignore leaves out does not count, and the file itself does", a
     ["lib", true, false], // an exception could bring back something in it
   ] as const)
     assert.equal(isOut?.(path, isFolder), expected, path);
+});
+
+test("a Dockerfile that is a link counts with the file that it leads to", async () => {
+  const dockerfile = join(folder, "linked", "Dockerfile");
+  await mkdir(join(folder, "linked"));
+  await write("common.dockerfile", "FROM scratch\n");
+  await symlink("../common.dockerfile", dockerfile);
+  const from = { kind: "context", context: join(folder, "web"), dockerfile, args: {} } as const;
+  const paths = watchedSources([{ name: "web", from }], undefined).map(({ path }) => path);
+  assert.ok(paths.includes(dockerfile), String(paths));
+  assert.ok(paths.includes(await realpath(join(folder, "common.dockerfile"))), String(paths));
 });
 
 test("an image that a command makes cannot be watched", async () => {

@@ -1,5 +1,5 @@
 /** `slipway build --watch`: what the images are made from, as far as a change of it can be seen. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { SlipwayError } from "@slipway/base";
 import type { Config, ImageSourceConfig } from "../config/types.ts";
@@ -19,15 +19,15 @@ function sourcesOf({ name, from }: ImageSourceConfig): readonly Watched[] {
     case "context": {
       const ignores = [`${from.dockerfile}.dockerignore`, join(from.context, ".dockerignore")];
       return [from.dockerfile, ...ignores]
-        .map((path): Watched => ({ path })) // also where they are out, as `*` says of them
+        .flatMap(asFile) // also where they are out, as `*` says of them
         .concat({ path: from.context, isOut: ignoredIn(ignores) });
     }
     case "node": {
       const ignore = join(from.folder, ".dockerignore");
-      return [{ path: ignore }, { path: from.folder, isOut: ignoredIn([ignore]) }];
+      return [...asFile(ignore), { path: from.folder, isOut: ignoredIn([ignore]) }];
     }
     case "archive":
-      return [{ path: from.archive }];
+      return asFile(from.archive);
     case "ref":
       return [];
     case "command":
@@ -38,6 +38,16 @@ function sourcesOf({ name, from }: ImageSourceConfig): readonly Watched[] {
         hint: "Build without --watch.",
         exitCode: 2,
       });
+  }
+}
+
+/** With what it leads to, which may be anywhere, where it is a link. */
+function asFile(path: string): readonly Watched[] {
+  try {
+    const real = realpathSync(path);
+    return real === path ? [{ path }] : [{ path }, { path: real }];
+  } catch {
+    return [{ path }]; // it may come
   }
 }
 
