@@ -2,6 +2,7 @@
  * The world: one background process that holds every local cluster, the registry and the edge. Started by
  * `slipway local up` (see `process.ts`), asked through `control.ts`, stopped by `slipway local down`.
  */
+import { statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { newSecret, startTicksOf, systemClock, systemRandom, writeAtomic } from "@slipway/base";
@@ -91,6 +92,8 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     throw error;
   });
 
+  /** Undefined until all has been written once. */
+  let folder: string | undefined;
   let edge: Edge | undefined;
   let sources: readonly EndpointSource[] = [];
   let edgeConfig: EdgeConfig | undefined;
@@ -142,6 +145,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
   let metrics: MetricsServer | undefined;
   const remembering = createRemembering(writeDown);
   await remember();
+  folder = folderOf(paths.root);
   void watchProject();
 
   return { state: currentState(), ended: ended.promise, observe, stop };
@@ -193,7 +197,7 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
 
   /** Who deletes the project, or `.slipway` in it, means the world as well: nothing else could find and stop it. */
   async function watchProject(): Promise<void> {
-    while (await isNamedOnDisk()) {
+    while ((await isNamedOnDisk()) && folderOf(paths.root) === folder) {
       await systemClock.sleep(LOOK_EVERY_MS, stopping.signal).catch(() => {});
       if (stopping.signal.aborted) return;
     }
@@ -226,7 +230,9 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     return remembering.remember();
   }
 
+  /** What was deleted is not written again: the world would live on by that, with nothing of what it had stored. */
   async function writeDown(): Promise<void> {
+    if (folder !== undefined && !(await isNamedOnDisk())) return;
     const state = currentState();
     const used: Record<string, number> = {
       registry: registry.port,
@@ -295,4 +301,10 @@ export async function startWorld(spec: WorldSpec, log: (line: string) => void): 
     if (await isNamedOnDisk()) await removeWorld(paths);
     ended.resolve();
   }
+}
+
+/** Which folder it is: another one may have its number. Undefined when it is gone. */
+function folderOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.ino} ${stat.birthtimeMs}`;
 }
