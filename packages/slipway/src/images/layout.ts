@@ -26,7 +26,7 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
-import { mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import {
@@ -318,9 +318,10 @@ export class ImageLayout {
     return reached;
   }
 
-  /** Removes what uploads left half-written; only for the one process that owns the layout, at its start. */
-  async sweepIncoming(): Promise<void> {
-    await rm(this.cachePath("incoming"), { recursive: true, force: true });
+  /** What uploads left half-written, to be removed by the one process that owns the layout; asked before it takes any itself. */
+  async leftIncoming(): Promise<readonly string[]> {
+    const folder = this.cachePath("incoming");
+    return (await readdir(folder).catch(() => [])).map((name) => join(folder, name));
   }
 
   /** By this layout's clock, in milliseconds since the epoch. */

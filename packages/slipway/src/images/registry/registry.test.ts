@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -307,6 +308,31 @@ test("a taken port is one clear error", async () => {
     code: "REGISTRY_PORT_TAKEN",
     exitCode: 3,
   });
+});
+
+test("what a registry is sent in its first moment is not taken for what the one before left half-written", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "slipway-first-"));
+  const incoming = join(directory, "slipway", "incoming");
+  await mkdir(incoming, { recursive: true });
+  // So many that it is sent more before they are gone.
+  for (let left = 0; left < 1_000; left += 1) writeFileSync(join(incoming, `left-${left}`), "");
+  const port = 21_000 + (process.pid % 9_000); // the system gives it to nobody
+  const starting = startRegistry({ directory, port });
+  starting.catch(() => {}); // told below
+  const at = `http://127.0.0.1:${port}`;
+  try {
+    const begin = (): Promise<Response | undefined> =>
+      fetch(`${at}/v2/shop/web/blobs/uploads/`, { method: "POST" }).catch(() => undefined);
+    const begun = await until("it to listen", begin, { everyMs: 1 });
+    await starting;
+    const location = begun.headers.get("location");
+    const ended = await fetch(`${at}${location}?digest=${sha256("first")}`, { method: "PUT", body: "first" });
+    assert.equal(ended.status, 201);
+    assert.deepEqual(await readdir(incoming), []);
+  } finally {
+    await (await starting.catch(() => undefined))?.close();
+    await rm(directory, { recursive: true, force: true });
+  }
 });
 
 test("what was pushed is there after a restart, and garbage goes after its grace", async () => {

@@ -9,6 +9,7 @@
  *
  * Source: OCI distribution specification 1.1, the table of end points and its error codes.
  */
+import { rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Clock, SlipwayError, systemClock, systemCode } from "@slipway/base";
@@ -81,8 +82,10 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   });
   server.requestTimeout = 0; // a big layer over a slow line is not an attack
   const host = options.host ?? "127.0.0.1";
+  // Only who has the port owns the folder, and may be sent something new from then on.
+  const left = await layout.leftIncoming();
   const port = await listen(server, host, options.port);
-  await layout.sweepIncoming();
+  for (const path of left) await rm(path, { force: true });
   return {
     url: `http://${host}:${port}`,
     host: `${host}:${port}`,
