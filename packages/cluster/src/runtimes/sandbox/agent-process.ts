@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { Socket as DatagramSocket } from "node:dgram";
+import { readlinkSync } from "node:fs";
 import { getCompileCacheDir } from "node:module";
 import { Socket } from "node:net";
 import { dirname } from "node:path";
@@ -217,16 +218,27 @@ function endOf(socket: Socket | DatagramSocket | undefined): void {
 }
 
 /** Waits until the child is in its new user namespace, writes the maps, and lets it go on; `isLast`: it gets no more input. */
-export async function openGate(child: ChildProcess, ids: Ids, isLast = true): Promise<void> {
+export async function openGate(
+  child: ChildProcess,
+  ids: Pick<Ids, "uidMap" | "gidMap">,
+  isLast = true,
+): Promise<void> {
   const pid = String(child.pid);
-  await run(findTool("newuidmap") as string, [pid, ...ids.uidMap]).catch(async () => {
-    // The child may still be on its way into the namespace; the second attempt says what is really wrong.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await run(findTool("newuidmap") as string, [pid, ...ids.uidMap]);
-  });
+  // A busy machine may take its time to run it. One that has ended, or hides where it is, is told of by newuidmap.
+  while (child.exitCode === null && child.signalCode === null && isInOurUsers(pid))
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  await run(findTool("newuidmap") as string, [pid, ...ids.uidMap]);
   await run(findTool("newgidmap") as string, [pid, ...ids.gidMap]);
   child.stdin?.write("go\n");
   if (isLast) child.stdin?.end();
+}
+
+function isInOurUsers(pid: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync("/proc/self/ns/user");
+  } catch {
+    return false;
+  }
 }
 
 /** What the world has compiled before, the agent need not compile again: half of its start. */
