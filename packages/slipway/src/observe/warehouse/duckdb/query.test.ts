@@ -21,7 +21,6 @@ async function stage() {
     ...{ database: () => database, clock, atOnce: 2, residentBytes: () => memory.bytes },
     onRunaway: (why) => assert.fail(why),
   });
-  await queries.run("SELECT 1", {}, {});
   return { clock, memory, queries };
 }
 
@@ -50,6 +49,7 @@ test("a query that takes too much memory is ended", async () => {
 
 test("what a query has taken and the process still holds ends no query after it", async () => {
   const { clock, memory, queries } = await stage();
+  await queries.run("SELECT 1", {}, {});
   memory.bytes += 2_000_000_000;
   const next = queries.run("SELECT sum(range % 7) FROM range(20000000)", {}, { timeoutMs: 1e9 });
   assert.equal((await ticking(clock, next)).rows.length, 1);
@@ -69,6 +69,16 @@ test("a query is ended at whatever moment that is asked for: before it runs, too
       `${turns}`,
     );
   }
+  await queries.close();
+});
+
+test("whoever needs the instance ends a query that is only just connecting, and waits for it", async () => {
+  const { clock, queries } = await stage();
+  const asked = queries.run(LONG, {}, { timeoutMs: 1e9 });
+  await Promise.all([
+    assert.rejects(ticking(clock, asked), { code: "QUERY_MEMORY" }),
+    queries.without(async () => undefined),
+  ]);
   await queries.close();
 });
 

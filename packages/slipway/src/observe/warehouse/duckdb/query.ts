@@ -28,7 +28,8 @@ export interface QueryRunner {
 }
 
 interface Running {
-  readonly connection: Connection;
+  /** Undefined until it is connected. */
+  connection: Connection | undefined;
   /** Why it was interrupted. */
   stopped: "timeout" | "abort" | "memory" | undefined;
   stoppedAt: number;
@@ -66,7 +67,7 @@ export function createQueryRunner(options: {
       if (isOver.aborted) return;
       const grown = residentBytes() - before;
       if (grown > MAX_GROWTH_BYTES) interruptAll();
-      for (const { stopped, connection } of running) if (stopped) connection.sql.interrupt();
+      for (const { stopped, connection } of running) if (stopped) connection?.sql.interrupt();
       const now = clock.monotonic();
       const stuck = [...running].find(({ stopped, stoppedAt }) => stopped && now - stoppedAt > RUNAWAY_MS);
       if (isTold || (grown <= RUNAWAY_BYTES && stuck === undefined)) continue;
@@ -79,7 +80,7 @@ export function createQueryRunner(options: {
   const stop = (one: Running, why: NonNullable<Running["stopped"]>): void => {
     if (one.stopped === undefined) one.stoppedAt = clock.monotonic();
     one.stopped ??= why;
-    one.connection.sql.interrupt();
+    one.connection?.sql.interrupt();
   };
   const interruptAll = (): void => {
     for (const one of running) stop(one, "memory");
@@ -101,9 +102,8 @@ export function createQueryRunner(options: {
       slots.take(async () => {
         while (isPaused !== undefined) await isPaused;
         if (isClosing) throw givenUp();
-        const connection = idle.pop() ?? (await connect(options.database()));
         const ended = Promise.withResolvers<void>();
-        const one: Running = { connection, stopped: undefined, stoppedAt: 0, ended };
+        const one: Running = { connection: undefined, stopped: undefined, stoppedAt: 0, ended };
         const done = new AbortController();
         const timeoutMs = limits.timeoutMs ?? TIMEOUT_MS;
         const onAbort = (): void => stop(one, "abort");
@@ -120,6 +120,9 @@ export function createQueryRunner(options: {
             () => stop(one, "timeout"),
             () => undefined,
           );
+          const connection = idle.pop() ?? (await connect(options.database()));
+          one.connection = connection;
+          if (one.stopped !== undefined) throw new Error("stopped before it had begun");
           await check(connection, sql);
           const answer = await answerOf(connection, sql, parameters, limits.maxRows ?? MAX_ROWS);
           return { ...answer, elapsedMs: Math.round(clock.monotonic() - started) };
@@ -131,8 +134,8 @@ export function createQueryRunner(options: {
           running.delete(one);
           if (running.size === 0) watching.abort();
           // An interrupt may have met its ROLLBACK.
-          if (one.stopped === undefined) idle.push(connection);
-          else connection.sql.disconnectSync();
+          if (one.stopped !== undefined) one.connection?.sql.disconnectSync();
+          else if (one.connection !== undefined) idle.push(one.connection);
           one.ended.resolve();
         }
       }),
