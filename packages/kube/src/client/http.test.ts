@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { afterEach, describe, it } from "node:test";
 import { type Clock, SlipwayError, systemClock, until } from "@slipway/base";
 import type { ConfigMap } from "../resources/cluster.ts";
@@ -28,9 +29,8 @@ async function serve(
 ): Promise<KubeClient> {
   const { upgrade, ...clientOptions } = options;
   const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    handler(Object.assign(request, { body: Buffer.concat(chunks).toString() }), response);
+    const body = await text(request).catch(() => undefined);
+    if (body !== undefined) handler(Object.assign(request, { body }), response); // else who asked has left
   });
   if (upgrade !== undefined) server.on("upgrade", upgrade);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
