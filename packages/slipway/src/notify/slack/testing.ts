@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text as textOf } from "node:stream/consumers";
 import { type WebSocket, WebSocketServer } from "ws";
 
 export interface FakeMessage {
@@ -171,7 +172,9 @@ export async function startFakeSlack(): Promise<FakeSlack> {
     }
   };
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = parseBody(request, await textOf(request));
+    const sent = await textOf(request).catch(() => undefined);
+    if (sent === undefined) return; // who asked has left, or was killed
+    const body = parseBody(request, sent);
     const isHook = request.url?.startsWith("/hook/") ?? false;
     const method = isHook ? "hook" : (request.url ?? "").slice("/api/".length);
     calls.push({ method, authorization: request.headers.authorization ?? "", body });
@@ -250,12 +253,6 @@ export async function startFakeSlack(): Promise<FakeSlack> {
 
 function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
-}
-
-async function textOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
 }
 
 function parseBody(request: IncomingMessage, text: string): Readonly<Record<string, unknown>> {
