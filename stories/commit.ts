@@ -1,7 +1,8 @@
 /** A commit goes out in waves; history, status and pods tell the same; what a commit did not touch stays as it runs. */
 import assert from "node:assert/strict";
+import { until } from "@slipway/base";
 import { type Place, WANTED } from "./place.ts";
-import { tagOf, withPodLogs } from "./pod-log.ts";
+import { isServing, tagOf, withPodLogs } from "./pod-log.ts";
 import { everywhere, historyOf, podNames, serving, statusOf } from "./truth.ts";
 
 export async function commit(place: Place): Promise<void> {
@@ -14,7 +15,10 @@ export async function commit(place: Place): Promise<void> {
   await withPodLogs(place.clusters, place.service, async (logs) => {
     await place.ok("ship");
     assert.deepEqual(await serving(place), everywhere(place, { [v2]: WANTED }));
-    const [first, ...others] = logs.map((log) => log.pods().filter((pod) => tagOf(pod) === v2));
+    const ofV2 = () => logs.map((log) => log.pods().filter((pod) => tagOf(pod) === v2 && isServing(pod)));
+    // What a list says, a watch may say a moment later.
+    await until("the logs to have it, too", () => ofV2().every((pods) => pods.length === WANTED));
+    const [first, ...others] = ofV2();
     const readyAt = Math.max(...(first ?? []).map(readySince));
     for (const pod of others.flat()) {
       const createdAt = Date.parse(pod.metadata.creationTimestamp ?? "");
