@@ -7,7 +7,7 @@
  *   rollback   three embedded clusters with 10 sandboxed pods each: until the first write, until every cluster is healthy
  *
  * Needs SLIPWAY_REAL_KUBERNETES (a program with `up NAME` and `down NAME`) for the first part, which is left out with a
- * loud line otherwise. Writes results/deploy.md; exits 1 when a goal is missed.
+ * loud line otherwise. Writes results/deploy.md; exits 4 when a goal is missed.
  *
  *   node bench/deploy.bench.ts [runs, 5] [parts: real,clusters,rollback]
  */
@@ -20,6 +20,7 @@ import { startCluster } from "../packages/cluster/src/index.ts";
 import { startRegistry } from "../packages/slipway/src/images/registry/registry.ts";
 import { deploy } from "../packages/slipway/src/release/release.ts";
 import { contextOf, rendered } from "../packages/slipway/src/release/testing.ts";
+import { MISSED_GOAL } from "./machine.ts";
 
 const runs = Number(process.argv[2] ?? 5);
 const parts = (process.argv[3] ?? "real,clusters,rollback").split(",");
@@ -78,7 +79,7 @@ const page = [
 console.log(page);
 if (runs >= 3 && rows.length >= 4)
   await writeAtomic(new URL("./results/deploy.md", import.meta.url).pathname, page);
-process.exitCode = rows.every(({ isMet }) => isMet) ? 0 : 1;
+process.exitCode = rows.every(({ isMet }) => isMet) ? 0 : MISSED_GOAL;
 
 // --- The real Kubernetes ---
 

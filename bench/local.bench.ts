@@ -1,7 +1,7 @@
 /**
  * How fast the local world is: `slipway --help`, `slipway local up` with two clusters until both API servers answer and
  * all nodes are Ready, the world's memory without pods, and a Node pod in the sandbox from create to Ready.
- * Writes results/local.md; exits 1 when a goal is missed.
+ * Writes results/local.md; exits 4 when a goal is missed.
  *
  *   node bench/local.bench.ts [runs of up, 5] [pods of each kind, 15]
  */
@@ -19,6 +19,7 @@ import {
   type Probe,
 } from "../packages/kube/src/index.ts";
 import { findWorld, type WorldState, worldPaths } from "../packages/slipway/src/world/state.ts";
+import { MISSED_GOAL } from "./machine.ts";
 
 const runs = Number(process.argv[2] ?? 5);
 const pods = Number(process.argv[3] ?? 15);
@@ -119,7 +120,9 @@ ${table}
 `;
 console.log(text);
 if (runs >= 5) await writeAtomic(join(import.meta.dirname, "results/local.md"), text);
-process.exitCode = rows.every(({ goal, values }) => Number.isNaN(goal) || median(values) <= goal) ? 0 : 1;
+process.exitCode = rows.every(({ goal, values }) => Number.isNaN(goal) || median(values) <= goal)
+  ? 0
+  : MISSED_GOAL;
 
 async function slipway(...args: string[]): Promise<void> {
   await promisify(execFile)(bin, args, { cwd: folder });

@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { MISSED_GOAL } from "./machine.ts";
 
 const isShort = process.argv.includes("--short");
 const benchmarks: readonly {
@@ -54,7 +55,7 @@ for (const { file, short, hasTimedGoal } of benchmarks) {
     [join(import.meta.dirname, file), ...(isShort ? short : [])],
     { stdio: "inherit" },
   );
-  const isMissedGoal = status === 1 && hasTimedGoal;
+  const isMissedGoal = status === MISSED_GOAL && hasTimedGoal;
   if (status !== 0 && !(isShort && isMissedGoal)) {
     failed += 1;
     console.error(`bench: ${file} ended with ${status}`);
