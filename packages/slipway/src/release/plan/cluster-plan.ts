@@ -64,7 +64,7 @@ export async function planCluster(input: {
   const { length } = rendered.objects;
   const all = [...rendered.objects, ...hooks.map(({ object }) => object)];
   const brought = new Set([context.namespace, ...namesOf(rendered.objects, "Namespace")]);
-  const planning = { target, discovery, config, scaled, brought };
+  const planning = { target, discovery, config, scaled, brought, clock: context.clock };
   const trying = atMost(AT_ONCE, all, (object) => planObject(planning, object));
   const [both, findings] = await Promise.all([
     trying,

@@ -2,7 +2,7 @@
  * One object tried in one cluster by a server-side dry run: what would change, or why the cluster refuses it. Where a
  * cluster cannot try it, what the manifest alone tells.
  */
-import { SlipwayError } from "@slipway/base";
+import { type Clock, SlipwayError } from "@slipway/base";
 import {
   type AnyObject,
   applyMergePatch,
@@ -36,6 +36,7 @@ interface Planning {
   readonly scaled: ReadonlySet<string>;
   /** Namespaces that are there by the time the objects are applied, be they there now or not. */
   readonly brought: ReadonlySet<string>;
+  readonly clock: Clock;
 }
 
 interface Tried {
@@ -46,15 +47,34 @@ interface Tried {
   readonly warnings: readonly string[];
 }
 
+/** An object that others change (a release of somebody else, a controller) is tried again on what it has become. */
+const TRIES = 6;
+const FIRST_WAIT_MS = 50;
+
 /** Throws when the cluster does not answer; whatever it answers is a result. */
 export async function planObject(planning: Planning, object: AnyObject): Promise<Tried> {
-  try {
-    return await tryObject(planning, object);
-  } catch (error) {
-    if (!(error instanceof StatusError)) throw error;
-    const where = `${planning.target.name}/${object.kind} ${object.metadata.name}`;
-    return unseen(object, cannotRead(where, error));
+  const where = `${planning.target.name}/${object.kind} ${object.metadata.name}`;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await tryObject(planning, object);
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      if (!isReason(error, "Conflict")) return unseen(object, cannotRead(where, error));
+      if (attempt === TRIES) return unseen(object, overtaken(where, error));
+      await planning.clock.sleep(FIRST_WAIT_MS * 2 ** (attempt - 1));
+    }
   }
+}
+
+function overtaken(where: string, error: StatusError): SlipwayError {
+  return new SlipwayError({
+    code: "DRY_RUN_IMPOSSIBLE",
+    where,
+    message: `cannot be tried: ${error.message}`,
+    hint: "Somebody else keeps changing it: see who, then run the command again. Nothing was changed.",
+    cause: error,
+    exitCode: 3,
+  });
 }
 
 function unseen(object: AnyObject, refusal: SlipwayError): Tried {
@@ -144,6 +164,8 @@ async function tryObject(
     return result(changes.length === 0 ? "unchanged" : "change", changes);
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
+    // With `force` no field is contested: the object was changed while the API server tried ours.
+    if (error.reason === "Conflict") throw error;
     // The namespace comes with this release, or is made with the lock: until then nothing in it can be tried.
     if (live === undefined && error.httpCode === 404 && (await lacksNamespace(target, object))) {
       const isBrought = brought.has(object.metadata.namespace ?? "");

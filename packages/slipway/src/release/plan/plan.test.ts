@@ -173,6 +173,30 @@ spec: {}
   );
 });
 
+test("an object that somebody else changes meanwhile is tried again; one that they keep changing is no fault of the manifest", async () => {
+  const modified = 'Operation cannot be fulfilled on services "web": the object has been modified';
+  for (const [conflicts, told] of [
+    [2, []],
+    [Number.POSITIVE_INFINITY, [["DRY_RUN_IMPOSSIBLE", 3, `cannot be tried: ${modified}`]]],
+  ] as const) {
+    const client = await withApplied(rendered("v1"));
+    let left: number = conflicts;
+    const contested: KubeClient = {
+      ...client,
+      apply: async (object, options) => {
+        if (object.kind !== "Service" || left <= 0) return client.apply(object, options);
+        left -= 1;
+        throw statusError(409, "Conflict", modified);
+      },
+    };
+    const refused = await refusals(rendered("v2"), contested);
+    assert.deepEqual(
+      refused.map(({ code, exitCode, message }) => [code, exitCode, message]),
+      told,
+    );
+  }
+});
+
 test("who may look and not change is told of the right that is missing; a webhook that denies is the manifest's", async () => {
   const answers: readonly (readonly [message: string, code: string, exitCode: number, hint: RegExp])[] = [
     [
