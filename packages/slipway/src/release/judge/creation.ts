@@ -92,10 +92,16 @@ export function refusedApply(error: StatusError): CauseCode {
   if (causes.some((cause) => cause.reason === "NamespaceTerminating")) return "ObjectTerminating";
   const known = refusalClass(message);
   if (known !== undefined) return known;
-  if (httpCode === 401 || (httpCode === 403 && NOT_ALLOWED.test(message))) return "AccessDenied";
+  if (lacksRight(error)) return "AccessDenied";
   if (httpCode === 422 && IMMUTABLE.test(message)) return "FieldImmutable";
   if (httpCode === 429 || httpCode >= 500) return "ClusterOverloaded";
   return "ApplyRefused";
+}
+
+/** Whoever asks may not do that; what a webhook or a quota says in the same words is not meant. */
+export function lacksRight({ httpCode, message }: StatusError): boolean {
+  if (httpCode === 401) return true;
+  return httpCode === 403 && refusalClass(message) === undefined && NOT_ALLOWED.test(message);
 }
 
 /**

@@ -19,6 +19,7 @@ import { replicasLeft, withReplicas } from "../apply/hand-over.ts";
 import { refOf } from "../apply/prune.ts";
 import { withAccount } from "../apply/service-account.ts";
 import { tryChoices } from "../apply/unions.ts";
+import { lacksRight } from "../judge/creation.ts";
 import { plainNameOf } from "../manifests/config-names.ts";
 import { type Discovery, servedObject } from "../manifests/served.ts";
 import type { Target } from "../model.ts";
@@ -237,11 +238,8 @@ function namespaceMissing(cluster: string, { kind, metadata }: AnyObject): Slipw
   });
 }
 
-/** Admission (webhooks, quotas) answers 403, too: the words of authorization and of its escalation check tell it apart. */
-const LACKS_RIGHT = /cannot \w+ resource|attempting to grant RBAC permissions not currently held/;
-
 function applyRefusal(cluster: string, object: AnyObject, error: StatusError): SlipwayError {
-  if (error.httpCode === 403 && LACKS_RIGHT.test(error.message)) {
+  if (lacksRight(error)) {
     const where = `${cluster}/${object.kind} ${object.metadata.name}`;
     return forbidden({ where, message: error.message, cause: error });
   }

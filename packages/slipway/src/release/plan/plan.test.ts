@@ -68,8 +68,12 @@ test("another image is shown by its tag and the beginning of its digest", async 
   );
 });
 
-async function refusals(of: RenderedRelease, client: KubeClient): Promise<readonly SlipwayError[]> {
-  return (await planRelease(contextOf([{ name: "tokyo", client }]), of)).refusals;
+async function refusals(
+  of: RenderedRelease,
+  client: KubeClient,
+  clock = systemClock,
+): Promise<readonly SlipwayError[]> {
+  return (await planRelease({ ...contextOf([{ name: "tokyo", client }]), clock }, of)).refusals;
 }
 
 test("a Deployment whose selector changed is refused before anything is changed", async () => {
@@ -189,7 +193,8 @@ test("an object that somebody else changes meanwhile is tried again; one that th
         throw statusError(409, "Conflict", modified);
       },
     };
-    const refused = await refusals(rendered("v2"), contested);
+    const hurried = { ...systemClock, sleep: () => Promise.resolve() };
+    const refused = await refusals(rendered("v2"), contested, hurried);
     assert.deepEqual(
       refused.map(({ code, exitCode, message }) => [code, exitCode, message]),
       told,
