@@ -54,6 +54,8 @@ echo started >&3
 exec 2>&4 3>&- 4>&-
 exec "$@"
 `;
+/** Instead of a command that the kernel would not take: $1 is what is to be said of it. */
+const REFUSED = 'echo "$1" >&2; exit 1';
 
 export interface ContainerPorts {
   now(): number;
@@ -113,7 +115,7 @@ export class Containers {
       );
     }
     const environment = environmentOf(pod, spec, identity);
-    checkCommand(view, spec, environment);
+    const refusal = checkCommand(view, spec, environment);
     const message = join(directory, "termination-message");
     writeFileSync(message, "");
     if (this.#canChown) chownAll([message], identity);
@@ -144,8 +146,12 @@ export class Containers {
       ...[tools.nsenter, ...namespaces, "--"],
       ...[tools.unshare, "--mount", "--pid", "--fork", "--kill-child", "--", tools.sh, "-c", ENTER, "-"],
       ...[table, join(directory, "root"), pod.hostname, config.idMode === "root" ? "move" : "stay"],
-      ...becomeCommand({ tools, idMode: config.idMode, identity, workingDir, environment }),
-      ...spec.argv,
+      ...(refusal === undefined
+        ? [
+            ...becomeCommand({ tools, idMode: config.idMode, identity, workingDir, environment }),
+            ...spec.argv,
+          ]
+        : [tools.sh, "-c", REFUSED, "-", refusal.message]),
     ];
     return await this.#launch(pod, spec, identity, environment, command, directory, message);
   }

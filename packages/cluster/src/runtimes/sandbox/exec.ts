@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import { becomeCommand } from "./become.ts";
 import { DRAIN_MS, finished, kill, pump, within } from "./children.ts";
-import { commandFault, execEnvironment } from "./command.ts";
+import { type CommandFault, commandFault, execEnvironment } from "./command.ts";
 import type { Fifos } from "./fifos.ts";
 import type { Container } from "./pod.ts";
 import type { AgentConfig, ExecAs } from "./protocol.ts";
@@ -45,13 +45,13 @@ export async function execIn(
   const identity = as.user === undefined ? container.identity : identityOf(view, as.user);
   const workingDir = as.workingDir ?? container.spec.workingDir;
   const environment = execEnvironment(container, identity, as);
-  const missing =
+  const fault: CommandFault | undefined =
     view.find(workingDir)?.kind === "directory"
       ? commandFault(view, command, workingDir, environment)
-      : `chdir to ${workingDir}: no such directory`;
-  if (missing !== undefined) {
-    output("stderr", Buffer.from(`${missing}\n`));
-    return { exitCode: Promise.resolve(127), write: () => {}, kill: () => {} };
+      : { message: `chdir to ${workingDir}: no such directory`, exitCode: 127 };
+  if (fault !== undefined) {
+    output("stderr", Buffer.from(`${fault.message}\n`));
+    return { exitCode: Promise.resolve(fault.exitCode), write: () => {}, kill: () => {} };
   }
   const owner = config.idMode === "one-uid" ? undefined : identity;
   const stdout = await fifos.output(owner);

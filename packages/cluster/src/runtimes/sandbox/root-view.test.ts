@@ -110,29 +110,48 @@ test("who a container runs as: table", () => {
   );
 });
 
-test("why a command cannot run, as runc says it", () => {
-  writeFileSync(join(bottom, "usr/bin/good"), "", { mode: 0o755 });
+test("why a command cannot run, as runc says it, and with which code", () => {
+  const files: Readonly<Record<string, string>> = {
+    binary: "\u007fELF",
+    script: "#! /usr/bin/binary -e\n",
+    windows: "#!/usr/bin/binary\r\n",
+    orphan: "#!/nowhere\n",
+    mounted: "#!/mnt/tool\n",
+    lines: "echo ran\n",
+    empty: "",
+  };
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(bottom, "usr/bin", name), text, { mode: 0o755 });
   writeFileSync(join(bottom, "usr/bin/plain"), "", { mode: 0o644 });
-  const fault = (command: string, mounts: readonly { path: string }[] = []): string | undefined =>
-    commandFault(view, [command], "/usr", ["PATH=/sbin:/usr/bin"], mounts);
+  const fault = (command: string): string => {
+    const found = commandFault(view, [command], "/usr", ["PATH=/sbin:/usr/bin"], [{ path: "/mnt" }]);
+    return found === undefined ? "runs" : `${found.exitCode} ${found.message}`;
+  };
   assert.deepEqual(
-    [
-      fault("good"),
-      fault("bin/good"),
-      fault("plain"),
-      fault("/usr/bin/plain"),
-      fault("/usr/bin"),
-      fault("/gone"),
-      fault("/gone", [{ path: "/gone" }]),
-    ],
-    [
-      undefined,
-      undefined,
-      'exec: "plain": executable file not found in $PATH',
-      'exec: "/usr/bin/plain": permission denied',
-      'exec: "/usr/bin": is a directory',
-      'exec: "/gone": stat /gone: no such file or directory',
-      undefined,
-    ],
+    {
+      ...Object.fromEntries([...Object.keys(files), "plain"].map((name) => [name, fault(name)])),
+      ...Object.fromEntries(
+        ["bin/script", "bin/lines", "/usr/bin/plain", "/usr/bin", "/gone", "/mnt/gone"].map((path) => [
+          path,
+          fault(path),
+        ]),
+      ),
+    },
+    {
+      binary: "runs",
+      script: "runs",
+      windows: "1 exec /usr/bin/windows: no such file or directory",
+      orphan: "1 exec /usr/bin/orphan: no such file or directory",
+      mounted: "runs",
+      lines: "1 exec /usr/bin/lines: exec format error",
+      empty: "1 exec /usr/bin/empty: exec format error",
+      plain: '127 exec: "plain": executable file not found in $PATH',
+      "bin/script": "runs",
+      "bin/lines": "1 exec /usr/bin/lines: exec format error",
+      "/usr/bin/plain": '126 exec: "/usr/bin/plain": permission denied',
+      "/usr/bin": '126 exec: "/usr/bin": is a directory',
+      "/gone": '127 exec: "/gone": stat /gone: no such file or directory',
+      "/mnt/gone": "runs",
+    },
   );
 });

@@ -26,6 +26,7 @@ const DOCKERFILE = `FROM slipway/host/busybox
 COPY bin/ /bin/
 COPY passwd group /etc/
 COPY www/ /www/
+COPY odd/ /odd/
 COPY private.txt /data/private.txt
 ENV GREETING=hello COLOUR=red
 EXPOSE 8080
@@ -35,7 +36,7 @@ CMD ["sleep", "86400"]
 /** `folder` must be empty; the layout is made in it. Needs the package busybox-static on this machine. */
 export async function buildCasesImage(folder: string): Promise<BuiltImage> {
   const context = join(folder, "context");
-  for (const name of ["bin", "www"]) await mkdir(join(context, name), { recursive: true });
+  for (const name of ["bin", "www", "odd"]) await mkdir(join(context, name), { recursive: true });
   for (const tool of TOOLS) await symlink("/usr/bin/busybox", join(context, "bin", tool));
   const files: Readonly<Record<string, string>> = {
     Dockerfile: DOCKERFILE,
@@ -43,10 +44,14 @@ export async function buildCasesImage(folder: string): Promise<BuiltImage> {
     group: "root:x:0:\napp:x:1000:\nextra:x:44:app\n",
     "www/index.html": "the page\n",
     "private.txt": "private\n",
+    "odd/lines": "echo ran\n",
+    "odd/windows": "#!/bin/sh\r\necho ran\r\n",
+    "odd/plain": "#!/bin/sh\necho ran\n",
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(context, name), text);
   await symlink("/www/index.html", join(context, "www", "link.html"));
   await chmod(join(context, "private.txt"), 0o640);
+  for (const name of ["lines", "windows"]) await chmod(join(context, "odd", name), 0o755);
   return buildContext(folder, context, "cases");
 }
 

@@ -48,6 +48,7 @@ const get = (url: string) => ({
 const commandLines = async (container: Container): Promise<string> =>
   (await container.exec(shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '"))).stdout;
 const shell = (script: string): readonly string[] => ["sh", "-c", script];
+const said = (program: string) => ({ program, exitCode: 1, isSaid: true });
 
 export function engineCases(name: string, options: EngineCaseOptions): void {
   let folder: string;
@@ -257,6 +258,23 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         assert.equal((await one.exec(["no-such-program"])).exitCode, 127);
         assert.equal((await one.exec(["id", "-g"], { user: "app:extra" })).stdout, "44\n");
       }));
+
+    test("what the kernel does not take as a program is not given to a shell instead", async () => {
+      const ends = { "/odd/lines": /format error/, "/odd/windows": /no such file/ };
+      await running([service("one")], async (project) => {
+        const one = project.container("one");
+        for (const [program, why] of Object.entries(ends)) {
+          const { exitCode, stdout, stderr } = await one.exec([program]);
+          assert.deepEqual({ program, exitCode, isSaid: why.test(stdout + stderr) }, said(program));
+        }
+        assert.equal((await one.exec(["/odd/plain"])).exitCode, 126);
+        assert.equal((await one.exec(["/odd"])).exitCode, 126);
+      });
+      for (const [program, why] of Object.entries(ends)) {
+        const { exitCode, out, err } = await ran({ command: [program] });
+        assert.deepEqual({ program, exitCode, isSaid: why.test(out + err) }, said(program));
+      }
+    });
 
     test("a command as a user that is not there is refused, with the user's name, and the next one runs", () =>
       running([service("one")], async (project) => {

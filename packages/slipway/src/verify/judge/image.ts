@@ -234,13 +234,19 @@ async function judgeCommand({ config, files }: ImageView): Promise<Judgement> {
 /** `#!/bin/sh` in an image without a shell starts nothing, and the kernel's message names the wrong file. */
 async function judgeInterpreter(files: ContainerFiles, path: string): Promise<Judgement> {
   const head = Buffer.from(await files.read(path, 256));
-  if (head[0] !== 0x23 || head[1] !== 0x21) return pass(path);
-  const interpreter = head.toString("utf8", 2).split("\n")[0]?.trim().split(/\s+/)[0] ?? "";
+  if (head.subarray(0, ELF.length).equals(ELF)) return pass(path);
+  // As the kernel reads it, for which the \r of a line from Windows is a part of the name.
+  const interpreter = /^#![ \t]*([^ \t\n\0]+)/.exec(head.toString("utf8"))?.[1];
+  if (interpreter === undefined)
+    return fail(`${path} is neither a binary nor a script that begins with #!, so nothing can start it`);
   const found = await files.lookup(interpreter);
+  if (found.kind === "unknown") return unknown(found.why);
   return found.kind === "found"
     ? pass(`${path}, run by ${interpreter}`)
-    : fail(`${path} is a script for ${interpreter}, which is not in the image`);
+    : fail(`${path} is a script for ${JSON.stringify(interpreter).slice(1, -1)}, which is not in the image`);
 }
+
+const ELF = Buffer.from("\u007fELF", "latin1");
 
 const SHELLS = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "busybox"];
 

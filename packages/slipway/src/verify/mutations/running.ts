@@ -34,6 +34,18 @@ export const RUNNING: readonly OfBase[] = [
     unprovable: UNSEEN,
   },
   {
+    name: "the start script has the line ends of Windows",
+    damage: start(START.replaceAll("\n", "\r\n")),
+    untrue: ["command exists", ...DEAD, "log ready"],
+    unprovable: UNSEEN,
+  },
+  {
+    name: "the start script does not say what runs it",
+    damage: start(START.replace("#!/bin/sh\n", "")),
+    untrue: ["command exists", ...DEAD, "log ready", "log no error"],
+    unprovable: UNSEEN,
+  },
+  {
     name: "the shell is gone",
     damage: { remove: ["bin/sh"] },
     untrue: ["command exists", ...DEAD, "log ready", "tool prints", "shell line"],
