@@ -22,15 +22,21 @@ export function globProblem(glob: string): string | undefined {
 }
 
 /** For the full path of a file, with its leading slash. */
-export function globExpression(glob: string): RegExp {
-  const alternatives = formsOf(glob)
+export const globExpression = (glob: string): RegExp => formExpression(formsOf(glob));
+
+/** The same for forms without braces, as `formsOf` makes them. */
+export function formExpression(forms: readonly string[]): RegExp {
+  const alternatives = forms
     .filter((form) => form !== "")
     .map((form) => globToRegExp(form, { isDeep: true }).source.slice(1, -1));
   return new RegExp(`^/(?:${alternatives.join("|")})$`, "su");
 }
 
+/** Without a leading slash, as forms are; nothing in it means anything. */
+export const literalForm = (path: string): string => path.slice(1).replaceAll(/[\\*?[]/g, "\\$&");
+
 /** Without braces, without a slash at an end, without empty steps. */
-const formsOf = (glob: string): readonly string[] =>
+export const formsOf = (glob: string): readonly string[] =>
   expandBraces(glob).map((one) =>
     one
       .split("/")

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -23,6 +23,7 @@ COPY --chown=1000:1000 server.js /app/server.js
 COPY --chmod=755 run /usr/bin/run
 COPY passwd group /etc/
 COPY passwd /etc/link-target
+COPY links/ /
 ENV PORT=8080 EMPTY=
 LABEL team=web
 EXPOSE 8080 53/udp
@@ -44,6 +45,15 @@ before(async () => {
       'FROM scratch\nENV DB_PASSWORD=hunter2 API_KEY_FILE=/run/key\nUSER toor\nCOPY run /app/.git/config\nCMD ["missing"]\n',
   };
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  await mkdir(join(folder, "links"));
+  for (const [name, to] of [
+    ["bin", "usr/bin"],
+    ["far", "/self/bin"],
+    ["self", "."],
+    ["loop", "loop"],
+    ["odd[1]", "app"],
+  ] as const)
+    await symlink(to, join(folder, "links", name));
   const layout = await ImageLayout.open(join(folder, "layout"));
   const from = (dockerfile: string) => ({
     kind: "context" as const,
@@ -147,6 +157,17 @@ const TABLE: readonly [string, "pass" | "fail" | "unknown"][] = [
   ['t.files("/app/*.js").count(1)', "pass"],
   ['t.files("**/*.js").except("app/**").none()', "pass"],
   ['t.files("**/*.pem").notWritableByOthers()', "unknown"],
+  // Through folders that are links, as in a shell.
+  ['t.files("/bin/run").none()', "fail"],
+  ['t.files("/bin/{sh,bash}").none()', "pass"],
+  ['t.files("/far/**").count(1)', "pass"],
+  ['t.files("/far/*").except("/bin/run").none()', "pass"],
+  ['t.files("/self/self/far/r*").count(1)', "pass"],
+  ['t.files("/*/run").count(1)', "pass"],
+  ['t.files("/odd\\\\[1]/server.js").none()', "fail"],
+  ['t.files("/loop/*").none()', "pass"],
+  ['t.files("/bin").count(1)', "pass"],
+  ['t.files("/self/**/server.js").count(1)', "pass"],
   ['t.image.volumeUnset("/data").labelUnset("none").exposesNot(22).os("linux").healthcheckUnset()', "pass"],
   ["t.image.exposesNot(8080)", "fail"],
   ['t.image.labelUnset("team")', "fail"],

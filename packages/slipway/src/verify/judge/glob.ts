@@ -1,7 +1,7 @@
 /** What is expected of every file that a glob matches. */
 import { type CheckOf, fail, type Judgement, pass, unknown } from "../check.ts";
 import type { ContainerFiles, FileFacts } from "../engines/engine.ts";
-import { globExpression } from "../glob.ts";
+import { formExpression, formsOf, literalForm } from "../glob.ts";
 import { showMode } from "../spec/expect.ts";
 import { accountsOf, idOfGroup, idOfUser } from "./accounts.ts";
 
@@ -23,14 +23,14 @@ export async function judgeFiles(
   { resource, expectation }: Pick<CheckOf<"files">, "resource" | "expectation">,
   files: ContainerFiles,
 ): Promise<Judgement> {
-  const wanted = globExpression(resource.glob);
-  const except = resource.except.map(globExpression);
-  const found: Match[] = [];
-  let looked = 0;
-  for await (const entry of files.entries()) {
-    looked += 1;
-    if (wanted.test(entry.path) && !except.some((one) => one.test(entry.path))) found.push(entry);
-  }
+  const all: Match[] = [];
+  for await (const entry of files.entries()) all.push(entry);
+  const looked = all.length;
+  const links = all.filter(({ file }) => file.kind === "symlink").map(({ path }) => path);
+  const wanted = formExpression(await formsIn(formsOf(resource.glob), links, files));
+  const except = formExpression(await formsIn(resource.except.flatMap(formsOf), links, files));
+  const isOut = ({ path }: Match): boolean => resource.except.length > 0 && except.test(path);
+  const found = all.filter((match) => wanted.test(match.path) && !isOut(match));
   // An empty file system was not looked at but is missing: no negative expectation may hold by that.
   if (looked === 0) return unknown("the file system has no files at all");
   switch (expectation.matcher) {
@@ -57,6 +57,33 @@ export async function judgeFiles(
     case "every":
       return judgeEvery(expectation.mode, expectation.owner, found, files);
   }
+}
+
+/**
+ * The forms, and those that they are behind links: files are listed where they lie, so that `/bin/sh` would match nothing in
+ * an image whose `/bin` is a link, and `none()` would hold. As in a shell, steps up to the first `**` go through links.
+ */
+async function formsIn(
+  given: readonly string[],
+  links: readonly string[],
+  files: ContainerFiles,
+): Promise<readonly string[]> {
+  // Grows while it is walked. What stands for a link has none in it, so what is left of a form gets shorter each time.
+  const forms = new Set(given);
+  for (const form of forms) {
+    const steps = form.split("/");
+    const deep = steps.findIndex((step) => step.includes("**"));
+    for (let count = 1; count <= (deep < 0 ? steps.length - 1 : deep); count += 1) {
+      const folder = formExpression([steps.slice(0, count).join("/")]);
+      for (const link of links.filter((path) => folder.test(path))) {
+        const found = await files.lookup(link);
+        if (found.kind !== "found" || found.file.kind !== "directory") continue;
+        const behind = [literalForm(found.path), ...steps.slice(count)].filter((part) => part !== "");
+        forms.add(behind.join("/"));
+      }
+    }
+  }
+  return [...forms];
 }
 
 function without(found: readonly Match[], isBad: (match: Match) => boolean): Judgement {

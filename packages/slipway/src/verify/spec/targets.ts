@@ -38,7 +38,7 @@ export const CLUSTER_DEADLINE_MS = 60_000;
 /** One container: of an image, or a service among others. */
 export interface ContainerTarget {
   file(path: string): FileExpectations;
-  /** A glob from the root, in which `**` crosses folders. */
+  /** A glob from the root, in which `**` crosses folders. Up to it, folders are entered through links too. */
   files(glob: string): FilesExpectations;
   user(name: string): UserExpectations;
   group(name: string): GroupExpectations;
