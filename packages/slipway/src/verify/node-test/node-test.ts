@@ -32,8 +32,12 @@ import { type DecideOptions, decideChecks } from "../run.ts";
 /** What `node:test`, vitest and Jest have in common. */
 export interface TestRunner {
   describe(name: string, body: () => void): unknown;
-  test(name: string, body: () => Promise<void>): unknown;
+  /** vitest and Jest end a test after 5 s where no time is given; `node:test` has no such limit and reads two words. */
+  test(name: string, body: () => Promise<void>, timeoutMs: number): unknown;
 }
+
+/** The longest of a timer. The checks have deadlines of their own, and the first test waits for all of them. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
 
 export interface ChecksOptions extends TestRunner, Partial<Pick<DecideOptions, "services" | "platform">> {
   readonly images: readonly BuiltImage[];
@@ -64,10 +68,11 @@ export function checks(options: ChecksOptions, body: () => void): void {
   for (const [target, entries] of byTarget) {
     options.describe(target, () => {
       for (const [index, check] of entries) {
-        options.test(`${check.subject} › ${check.says}`, async () => {
+        const body = async (): Promise<void> => {
           const result = (await decide())[index];
           if (result !== undefined && result.verdict !== "pass") throw failure(check, result);
-        });
+        };
+        options.test(`${check.subject} › ${check.says}`, body, NO_LIMIT_MS);
       }
     });
   }
