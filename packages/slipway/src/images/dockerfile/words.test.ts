@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { expandWord, parseJsonForm, splitPairs, splitWords, WordError } from "./words.ts";
 
-const variables = { NAME: "value", EMPTY: "", PATH: "/bin" };
+const variables = { NAME: "value", EMPTY: "", PATH: "/bin", TAG: "v1.2.3-rc.1", ODD: "a*b*c" };
 
 test("variables and quotes are replaced as Docker replaces them", () => {
   const table: [string, string][] = [
@@ -30,13 +30,39 @@ test("variables and quotes are replaced as Docker replaces them", () => {
     ["$PATH:/opt", "/bin:/opt"],
     ["100%$", "100%$"],
     ["a\\ b", "a b"],
+    ["${TAG#v}", "1.2.3-rc.1"],
+    ["${TAG#x}", "v1.2.3-rc.1"],
+    ["${TAG#*.}", "2.3-rc.1"],
+    ["${TAG##*.}", "1"],
+    ["${TAG%.*}", "v1.2.3-rc"],
+    ["${TAG%%.*}", "v1"],
+    ["${TAG%%-*}", "v1.2.3"],
+    ["${TAG%?}", "v1.2.3-rc."],
+    ["${TAG/./_}", "v1_2.3-rc.1"],
+    ["${TAG//./_}", "v1_2_3-rc_1"],
+    ["${TAG//[0-9]/$NAME}", "v1.2.3-rc.1"],
+    ["${TAG/v*-/$NAME }", "value rc.1"],
+    ["${TAG//./$$}", "v1$$2$$3-rc$$1"],
+    ["${ODD#a\\*}", "b*c"],
+    ["${ODD//\\*/}", "abc"],
+    ["${TAG///x}", "v1.2.3-rc.1"],
+    ["${UNSET#x}${EMPTY%x}", ""],
+    ["${TAG#${UNSET:-v}}", "1.2.3-rc.1"],
   ];
   for (const [text, expected] of table) assert.equal(expandWord(text, variables, "\\"), expected, text);
   assert.equal(expandWord("`$NAME C:\\dir", variables, "`"), "$NAME C:\\dir");
 });
 
 test("a word that cannot be understood is an error, not an empty string", () => {
-  for (const text of ["${NAME", "'open", '"open', "${NAME%x}", "${}", "${UNSET:?must be given}"]) {
+  for (const text of [
+    "${NAME",
+    "'open",
+    '"open',
+    "${NAME^}",
+    "${NAME/x}",
+    "${}",
+    "${UNSET:?must be given}",
+  ]) {
     assert.throws(() => expandWord(text, variables, "\\"), WordError, text);
   }
 });

@@ -1,7 +1,9 @@
 /**
  * Words and variables as Docker's own lexer reads them (not as a shell does): `$NAME`, `${NAME}`, `${NAME:-word}`,
- * `${NAME-word}`, `${NAME:+word}`, `${NAME+word}`, `${NAME:?word}`, `${NAME?word}`; single quotes are literal,
- * double quotes are not, the escape character (`\` unless a directive says otherwise) protects one character.
+ * `${NAME-word}`, `${NAME:+word}`, `${NAME+word}`, `${NAME:?word}`, `${NAME?word}`; without what fits a pattern at the start
+ * (`${NAME#pattern}`, `##` the longest) or at the end (`%`, `%%`), or with another text for it (`${NAME/pattern/text}`, `//`
+ * everywhere); single quotes are literal, double quotes are not, the escape character (`\` unless a directive says
+ * otherwise) protects one character.
  *
  * Source: the Dockerfile reference, "Environment replacement"; BuildKit's shell lexer for the corner cases.
  */
@@ -95,8 +97,8 @@ class Lexer {
     this.#escapeChar = escapeChar;
   }
 
-  /** Up to `stop` (not consumed) or the end. */
-  word(stop: string | undefined): string {
+  /** Up to `stop` (not consumed) or the end. In a pattern what is escaped stays escaped, as a `*` that is meant as such. */
+  word(stop: string | undefined, isPattern = false): string {
     let result = "";
     while (this.#at < this.#text.length) {
       const char = this.#text[this.#at] as string;
@@ -106,6 +108,7 @@ class Lexer {
       else if (char === '"') result += this.#double();
       else if (char === "$") result += this.#dollar();
       else if (char === this.#escapeChar) {
+        if (isPattern) result += "\\";
         result += this.#text[this.#at] ?? "";
         this.#at += 1;
       } else result += char;
@@ -147,17 +150,23 @@ class Lexer {
     this.#at += 1;
     const name = /^[A-Za-z_][A-Za-z0-9_]*/.exec(this.#text.slice(this.#at))?.[0] ?? "";
     this.#at += name.length;
-    const operator = /^(?::?[-+?])?/.exec(this.#text.slice(this.#at))?.[0] ?? "";
+    const operator = /^(?::?[-+?]|##?|%%?|\/\/?)?/.exec(this.#text.slice(this.#at))?.[0] ?? "";
     if (name === "" || (operator === "" && this.#text[this.#at] !== "}")) {
-      throw new WordError(
-        `"\${${this.#text.slice(this.#at - name.length)}" is not a variable that is understood`,
-      );
+      const written = /^[^}]*\}?/.exec(this.#text.slice(this.#at - name.length))?.[0] ?? "";
+      throw new WordError(`"\${${written}" is not a variable that is understood`);
     }
     this.#at += operator.length;
-    const other = this.word("}");
-    if (this.#text[this.#at] !== "}") throw new WordError(`"\${${name}" is not closed`);
-    this.#at += 1;
+    const isReplaced = operator.startsWith("/");
+    const pattern = isReplaced ? this.word("/", true) : "";
+    if (isReplaced) this.#pass("/", name);
+    const other = this.word("}", /^[#%]/.test(operator));
+    this.#pass("}", name);
     const value = variable(this.#variables, name);
+    if (value !== undefined) {
+      if (isReplaced) return replaced(value, pattern, other, operator === "//");
+      if (operator.startsWith("#")) return withoutStart(value, other, operator === "##");
+      if (operator.startsWith("%")) return withoutEnd(value, other, operator === "%%");
+    }
     const isSet = operator.startsWith(":") ? value !== undefined && value !== "" : value !== undefined;
     switch (operator.at(-1)) {
       case "-":
@@ -171,4 +180,30 @@ class Lexer {
         return value ?? "";
     }
   }
+
+  #pass(char: string, name: string): void {
+    if (this.#text[this.#at] !== char) throw new WordError(`"\${${name}" is not closed`);
+    this.#at += 1;
+  }
 }
+
+const withoutStart = (value: string, pattern: string, isLongest: boolean): string =>
+  value.replace(new RegExp(`^${patternSource(pattern, isLongest)}`, "su"), "");
+
+/** The more is kept, the shorter is what fits. */
+const withoutEnd = (value: string, pattern: string, isLongest: boolean): string =>
+  new RegExp(`^(.*${isLongest ? "?" : ""})${patternSource(pattern, true)}$`, "su").exec(value)?.[1] ?? value;
+
+function replaced(value: string, pattern: string, text: string, isEverywhere: boolean): string {
+  if (pattern === "") return value;
+  const expression = new RegExp(patternSource(pattern, true), isEverywhere ? "gsu" : "su");
+  return value.replace(expression, () => text);
+}
+
+/** `*` is any text, `?` one character, and a backslash takes the next as it is. */
+const patternSource = (pattern: string, isLongest: boolean): string =>
+  pattern.replaceAll(/\\(.)|([*?])|[\\^$.+()[\]{}|/]/gsu, (all, escaped?: string, wild?: string) => {
+    if (wild === "*") return isLongest ? ".*" : ".*?";
+    if (wild === "?") return ".";
+    return escaped === undefined ? `\\${all}` : escaped.replace(/[\\^$.*+?()[\]{}|/]/, "\\$&");
+  });
