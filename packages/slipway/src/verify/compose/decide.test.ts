@@ -133,7 +133,12 @@ describe("when a service is ready", () => {
       "unhealthy: web is unhealthy: no luck",
     ],
     ["its ports listen, wherever", ports, running({}, { sockets: listening(80, 81) }), "ready"],
-    ["one port does not", ports, running({}, { sockets: listening(80) }), "web waits for port 81 to listen"],
+    [
+      "one port does not",
+      ports,
+      running({}, { sockets: listening(80) }),
+      "web waits for port 81 to listen (listening: 80)",
+    ],
     ["nobody has looked yet", ports, running(), "web waits for port 80, 81 to listen"],
     ["ports cannot be seen, but it lives", ports, running({}, { sockets: { unseen: "why" } }), "ready"],
     [

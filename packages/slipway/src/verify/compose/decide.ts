@@ -15,7 +15,8 @@ import {
 } from "../engines/engine.ts";
 import { isRestarted } from "../engines/sandbox/restarts.ts";
 import type { ReadyWhen } from "../readiness/forms.ts";
-import { judgeReadiness, type ReadinessSight } from "../readiness/judge.ts";
+import { judgeReadiness, type ReadinessSight, showListening } from "../readiness/judge.ts";
+import { quote } from "../text.ts";
 
 /** A program that cannot run ends sooner than this. */
 export const ALIVE_MS = 300;
@@ -154,14 +155,19 @@ function readinessOf(service: ServiceSpec, view: ServiceView, isToEnd: boolean, 
   if (state.health === "healthy") return READY;
   if (state.health === "unhealthy")
     return failed("unhealthy", `is unhealthy: ${state.healthOutput?.trim() || "its healthcheck fails"}`);
-  if (state.health === "starting") return { kind: "waiting", for: "its healthcheck" };
+  if (state.health === "starting") {
+    const output = state.healthOutput?.trim();
+    return { kind: "waiting", for: `its healthcheck${output ? ` (${quote(output)})` : ""}` };
+  }
   // A state may be old news where the machine is busy.
   if (view.sockets !== undefined && isUnseen(view.sockets) && view.sockets.isOver === true)
     return { kind: "waiting", for: "how it ended" };
   const ports = tcpPorts(service);
   if (ports.length > 0 && (view.sockets === undefined || !isUnseen(view.sockets))) {
     const closed = ports.filter((port) => !isListening(view.sockets, port));
-    return closed.length === 0 ? READY : { kind: "waiting", for: `port ${closed.join(", ")} to listen` };
+    if (closed.length === 0) return READY;
+    const soFar = view.sockets === undefined ? "" : ` (${showListening(view.sockets)})`;
+    return { kind: "waiting", for: `port ${closed.join(", ")} to listen${soFar}` };
   }
   return hasLived(state, nowMs) ? READY : { kind: "waiting", for: `it to run for ${ALIVE_MS} ms` };
 }

@@ -119,8 +119,8 @@ describe("a project in the sandbox", () => {
     assert.equal(
       result.failure.message,
       [
-        "is not ready after 700 ms: waiting for port 81 to listen",
-        "api is waiting for port 82 to listen",
+        "is not ready after 700 ms: waiting for port 81 to listen (listening: none)",
+        "api is waiting for port 82 to listen (listening: none)",
         "migrate is waiting for it to complete",
       ].join("\n  "),
     );

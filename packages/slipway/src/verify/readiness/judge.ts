@@ -126,7 +126,13 @@ export function judgeAnswer({ statuses, body }: HttpForm, response: InsideRespon
 export function judgePorts({ ports = [] }: PortsForm, sockets: readonly ListeningSocket[]): LeafSight {
   const listening = sockets.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port);
   if (ports.every((port) => listening.includes(port))) return HELD;
-  return pendingWith(`listening: ${[...new Set(listening)].join(", ") || "none"}`);
+  return pendingWith(showListening(sockets));
+}
+
+/** The nearest to a port that nobody listens on. */
+export function showListening(sockets: readonly ListeningSocket[]): string {
+  const ports = sockets.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port);
+  return `listening: ${[...new Set(ports)].join(", ") || "none"}`;
 }
 
 export function judgeCmd(result: ExecResult): LeafSight {
