@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { SlipwayError } from "@slipway/base";
-import { noSuchStage, readDockerfile } from "./build-faults.ts";
+import { noSuchStage, readDockerfile, refuseHostBase } from "./build-faults.ts";
 import { parseDockerfile, type Stage } from "./dockerfile/parse.ts";
 
 test("a name that is no stage is told with the stages there are; a reference of a registry is left as it is", () => {
@@ -26,4 +26,13 @@ test("a Dockerfile below a file, and one that is a folder, are told as one that 
   for (const path of [join(import.meta.filename, "Dockerfile"), import.meta.dirname, "/nowhere/Dockerfile"]) {
     await assert.rejects(readDockerfile(path, "web"), { code: "DOCKERFILE_MISSING", where: "images/web" });
   }
+});
+
+test("a base of this machine is not looked for in a registry", () => {
+  assert.throws(() => refuseHostBase("slipway/node", "web"), {
+    code: "IMAGE_HOST_BASE",
+    where: "images/web",
+    hint: /FROM slipway\/node/,
+  });
+  refuseHostBase("registry.example.com/slipway/node:1", "web");
 });

@@ -4,6 +4,7 @@ import { nearest, SlipwayError, shellLine, systemCode } from "@slipway/base";
 import { invalid } from "./dockerfile/invalid.ts";
 import { type Dockerfile, findStage, type Stage } from "./dockerfile/parse.ts";
 import { expandWord, type Variables, WordError } from "./dockerfile/words.ts";
+import { isHostBase } from "./host/host-base.ts";
 import { hostPlatform, type Platform, showPlatform } from "./oci.ts";
 import type { Foreign } from "./run/foreign.ts";
 
@@ -124,5 +125,17 @@ export function foreignRun(
     message: `RUN for ${showPlatform(platform)} cannot run on ${hostPlatform().architecture}: ${fact}`,
     hint: remedy === undefined ? elsewhere : `To run it here, ${remedy}. ${elsewhere}`,
     exitCode: 3,
+  });
+}
+
+/** In no registry under that name, or another's: what is made from this machine is a base. */
+export function refuseHostBase(ref: string, image: string): void {
+  if (!isHostBase(ref)) return;
+  throw new SlipwayError({
+    code: "IMAGE_HOST_BASE",
+    where: `images/${image}`,
+    message: `${ref} is made from this machine, as a base; by itself it is no image`,
+    hint: `Write a Dockerfile that begins with FROM ${ref}, and build that.`,
+    exitCode: 2,
   });
 }

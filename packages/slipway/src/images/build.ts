@@ -24,6 +24,7 @@ import {
   foreignRun,
   noSuchStage,
   readDockerfile,
+  refuseHostBase,
   runRefused,
 } from "./build-faults.ts";
 import { type SourceHistory, sourceDates } from "./dockerfile/dates.ts";
@@ -248,6 +249,7 @@ class ImageBuild {
       case "node":
         return this.#fromNode(image.name, from, path);
       case "ref":
+        refuseHostBase(from.ref, image.name);
         return pullImage(this.#pullPorts(image.name), from.ref, image.name, this.#platform);
       case "archive":
         return importArchive(from.archive, this.#options.layout, this.#platform);
