@@ -191,27 +191,31 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         assert.deepEqual(await found(project.container("one"), "elsewhere"), ["127.0.0.5"]);
       }));
 
-    test("sockets, processes and HTTP are seen without any program of the image", () =>
-      running([service("web", { command: HTTPD })], async (project) => {
-        const web = project.container("web");
-        await listens(web);
-        const sockets = await seen(web.sockets());
-        assert.deepEqual(
-          sockets.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port),
-          [8080],
-        );
-        const [first, ...others] = await seen(web.processes());
-        assert.deepEqual([first?.pid, first?.parent, first?.uid, first?.argv], [1, 0, 0, HTTPD]);
-        assert.deepEqual(others, []);
+    for (const [user, uid] of [
+      ["root", 0],
+      ["app", 1000],
+    ] as const)
+      test(`sockets, processes and HTTP of ${user} are seen without any program of the image`, () =>
+        running([service("web", { command: HTTPD, user })], async (project) => {
+          const web = project.container("web");
+          await listens(web);
+          const sockets = await seen(web.sockets());
+          assert.deepEqual(
+            sockets.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port),
+            [8080],
+          );
+          const [first, ...others] = await seen(web.processes());
+          assert.deepEqual([first?.pid, first?.parent, first?.uid, first?.argv], [1, 0, uid, HTTPD]);
+          assert.deepEqual(others, []);
 
-        const missing = await seen(web.http(get("http://127.0.0.1:8080/none")));
-        assert.equal("status" in missing ? missing.status : missing.error, 404);
-        const refused = await seen(web.http(get("http://127.0.0.1:81/")));
-        assert.equal("error" in refused ? refused.error : refused.status, "ECONNREFUSED");
-        const unknown = await seen(web.http(get("http://nobody/")));
-        assert.equal("error" in unknown ? unknown.error : unknown.status, "ENOTFOUND");
-        assert.equal(web.execs <= 4, true, "looking may cost an exec, not one for each thing");
-      }));
+          const missing = await seen(web.http(get("http://127.0.0.1:8080/none")));
+          assert.equal("status" in missing ? missing.status : missing.error, 404);
+          const refused = await seen(web.http(get("http://127.0.0.1:81/")));
+          assert.equal("error" in refused ? refused.error : refused.status, "ECONNREFUSED");
+          const unknown = await seen(web.http(get("http://nobody/")));
+          assert.equal("error" in unknown ? unknown.error : unknown.status, "ENOTFOUND");
+          assert.equal(web.execs <= 4, true, "looking may cost an exec, not one for each thing");
+        }));
 
     test("files are seen as they are now, or it says why not", () =>
       running([service("one")], async (project) => {

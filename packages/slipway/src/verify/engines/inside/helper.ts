@@ -22,6 +22,8 @@ export interface HelperOptions {
   readonly pid: number;
   /** Whether the container lies in another user namespace than ours. */
   readonly hasUserNamespace: boolean;
+  /** Whose namespaces are entered, where its own user namespace does not have its network. Default: `pid`. */
+  readonly entry?: number | undefined;
 }
 
 export class InsideHelper {
@@ -41,7 +43,7 @@ export class InsideHelper {
       : ["--net"];
     this.#child = spawn(
       options.nsenter,
-      ["--target", String(options.pid), ...namespaces, "--", process.execPath, program],
+      ["--target", String(options.entry ?? options.pid), ...namespaces, "--", process.execPath, program],
       {
         cwd: "/",
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", ...compileCache() },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withoutVisitors } from "./processes.ts";
+import { idInside, withoutVisitors } from "./processes.ts";
 
 test("what an exec began is left out with all below it; what it left behind stays", () => {
   const process = (pid: number, parent: number) => ({ pid, parent, uid: 0, comm: "x", argv: ["x"] });
@@ -59,4 +59,13 @@ test("what an exec began is left out with all below it; what it left behind stay
       what,
     );
   }
+});
+
+test("an id is told as the container has it", () => {
+  const range = "         0       4321          1\n         1     100000      65536\n";
+  assert.deepEqual(
+    [idInside("      1000          0          1\n", 0), idInside(range, 4321), idInside(range, 100999)],
+    [1000, 0, 1000],
+  );
+  assert.equal(idInside(range, 5), 65534);
 });

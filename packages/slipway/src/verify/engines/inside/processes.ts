@@ -11,9 +11,11 @@ interface Seen {
 /** `first`: the id of the container's first process in our namespace. Throws when it is gone or may not be looked at. */
 export function processesOf(first: number): readonly ContainerProcess[] {
   const namespace = readlinkSync(`/proc/${first}/ns/pid`);
+  const isOwnUsers = readlinkSync(`/proc/${first}/ns/user`) === readlinkSync("/proc/self/ns/user");
+  const ids = isOwnUsers ? undefined : readFileSync(`/proc/${first}/uid_map`, "utf8");
   const seen = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => see(Number(name), namespace));
+    .flatMap((name) => see(Number(name), namespace, ids));
   const inner = new Map(seen.map(({ outer, process }) => [outer, process.pid]));
   // A parent that ended meanwhile is not one outside: its children have another one by now.
   const parentOf = ({ outer, outerParent }: Seen): number =>
@@ -46,6 +48,17 @@ export function withoutVisitors(
   });
 }
 
+/** What the container calls an id of ours, by its uid_map (user_namespaces(7)); the kernel's word for one that it has no name for. */
+export function idInside(map: string, id: number): number {
+  for (const line of map.trim().split("\n")) {
+    const [inside = 0, outside = 0, length = 0] = line.trim().split(/\s+/).map(Number);
+    if (id >= outside && id < outside + length) return inside + id - outside;
+  }
+  return NOBODY;
+}
+
+const NOBODY = 65534;
+
 function parentNow(pid: number): number {
   try {
     return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
@@ -55,20 +68,21 @@ function parentNow(pid: number): number {
 }
 
 /** Nothing when it is of another namespace, ends meanwhile, or has ended and is only waited for. */
-function see(pid: number, namespace: string): Seen[] {
+function see(pid: number, namespace: string, ids: string | undefined): Seen[] {
   try {
     if (readlinkSync(`/proc/${pid}/ns/pid`) !== namespace) return [];
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
     if (field("State").startsWith("Z")) return [];
     const text = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    const uid = Number(field("Uid").split(/\s+/)[0]);
     return [
       {
         outer: pid,
         outerParent: Number(field("PPid")),
         process: {
           pid: Number(field("NSpid").split(/\s+/).at(-1)),
-          uid: Number(field("Uid").split(/\s+/)[0]),
+          uid: ids === undefined ? uid : idInside(ids, uid),
           comm: readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd(),
           argv: text === "" ? [] : text.replace(/\0$/, "").split("\0"),
         },

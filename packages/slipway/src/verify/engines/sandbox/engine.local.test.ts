@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { systemClock, until } from "@slipway/base";
+import { exec, systemClock, until } from "@slipway/base";
 import { findIds } from "@slipway/cluster/sandbox";
 import type { BuiltImage } from "../../../images/image.ts";
 import { engineCases } from "../cases.ts";
@@ -29,6 +29,28 @@ engineCases("sandbox", {
     ...(findIds().mode === "one-uid" ? (["files"] as const) : []),
     ...((await findInit()) === undefined ? (["init"] as const) : []),
   ],
+});
+
+test("an ordinary user with one uid sees sockets, processes and HTTP, too", {
+  skip: process.getuid?.() !== 0 && "needs root to become one",
+}, async () => {
+  const home = await mkdtemp(join(tmpdir(), "slipway-ordinary-"));
+  try {
+    await chown(home, 4321, 4321);
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const said = await exec(
+      [
+        ...["setpriv", "--reuid=4321", "--regid=4321", "--clear-groups", "--"],
+        ...[process.execPath, "--test", "--test-reporter=spec", "--disable-warning=ExperimentalWarning"],
+        ...["--test-name-pattern=^sockets, processes and HTTP of", import.meta.filename],
+      ],
+      { env: { ...env, HOME: home, TMPDIR: home } },
+    );
+    assert.equal(said.exitCode, 0, said.stdout + said.stderr);
+    assert.match(said.stdout, /pass 2\b/);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
 });
 
 test("the name server is where programs know Docker's, and knows only what the asker may see", async () => {

@@ -2,6 +2,7 @@
  * Looking into a container of the sandbox from this machine: as root by reading /proc here, as an ordinary user through
  * the helper in the container's user namespace. What the sandbox cannot know as Docker would is `Unseen`.
  */
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { startTicksOf } from "@slipway/base";
 import { findTool, type SandboxRuntime } from "@slipway/cluster/sandbox";
@@ -150,9 +151,20 @@ export class Looks {
       this.#helper?.close();
       const nsenter = findTool("nsenter") as string; // the sandbox has not started without it
       const hasUserNamespace = this.#options.runtime.idMode !== "root";
-      this.#helper = new InsideHelper({ nsenter, pid, hasUserNamespace });
+      // With one uid, a first process that is not root has a user namespace of its own, below that of the network.
+      const entry = hasUserNamespace ? parentOf(pid) : undefined;
+      this.#helper = new InsideHelper({ nsenter, pid, hasUserNamespace, entry });
     }
     return this.#helper;
+  }
+}
+
+/** Undefined when it is gone. */
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) || undefined;
+  } catch {
+    return undefined;
   }
 }
 
