@@ -184,3 +184,18 @@ test("a line to run a check again never has a replaced secret in it, which would
     `slipway verify --env 'my shop' --structure-test st.yaml -t "file /x › exists"`,
   );
 });
+
+test("what a container wrote is shown without its colours, and cannot move the cursor", () => {
+  const [check, outcome] = CASES[1] as (typeof CASES)[number];
+  const closest = "\u001b[31mred\u001b[0m\u0007 bell\ttab \u001b[2Jcleared\r";
+  const loud = { ...outcome, judgement: { verdict: "fail" as const, evidence: "two\nlines", closest } };
+  const result = resultOf({ ...check, subject: "file /a\nb" }, loud, {
+    root: "/",
+    secrets: [],
+    command: null,
+  });
+  const text = renderResults(summarize([result], { durationMs: 1, allowUnknown: false }));
+  assert.match(text, /closest {3}red\\u0007 bell\ttab cleared\\u000d$/m);
+  assert.match(text, /✗ file \/a\\nb › /);
+  assert.match(text, /found {5}two\n {16}lines\n/);
+});

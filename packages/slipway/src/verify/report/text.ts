@@ -1,4 +1,5 @@
 /** The report for people: failures and unknowns in full, passes as a count unless asked for. */
+import { stripVTControlCharacters } from "node:util";
 import { formatDuration } from "@slipway/base";
 import type { CheckResult, VerifyReport } from "./result.ts";
 
@@ -38,7 +39,8 @@ function summaryLine(report: VerifyReport): string {
 }
 
 function renderResult(result: CheckResult): readonly string[] {
-  const head = `  ${MARKS[result.verdict]} ${result.subject} › ${result.expectation}`;
+  const says = plain(`${result.subject} › ${result.expectation}`).replaceAll("\n", "\\n");
+  const head = `  ${MARKS[result.verdict]} ${says}`;
   return result.verdict === "pass" ? [head] : [head, ...details(result).map((line) => `      ${line}`)];
 }
 
@@ -65,6 +67,13 @@ export function details(result: CheckResult): readonly string[] {
 }
 
 function row(label: string, text: string): readonly string[] {
-  const [first = "", ...rest] = text.split("\n");
+  const [first = "", ...rest] = plain(text).split("\n");
   return [`${label.padEnd(10)}${first}`, ...rest.map((line) => `${" ".repeat(10)}${line}`)];
 }
+
+/** What a container wrote must not move the cursor of who reads it: colours go, other control characters are shown. */
+const plain = (text: string): string =>
+  stripVTControlCharacters(text).replaceAll(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
