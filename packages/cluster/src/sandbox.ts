@@ -7,6 +7,7 @@ export {
 } from "./runtimes/runtime.ts";
 // Its parts, for a builder's single commands.
 export { becomeCommand } from "./runtimes/sandbox/become.ts";
+export { commandFault } from "./runtimes/sandbox/command.ts";
 export { LayerStore, removeUnpacked } from "./runtimes/sandbox/layers.ts";
 export { removeSandboxLeftovers } from "./runtimes/sandbox/leftovers.ts";
 export { type InsideOptions, type InsideResult, runInside } from "./runtimes/sandbox/own-namespaces.ts";

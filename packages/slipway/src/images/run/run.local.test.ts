@@ -97,6 +97,21 @@ async function changed(built: Built, layers = 1): Promise<readonly string[]> {
   );
 }
 
+test("a file that says nothing of what runs it is not given to a shell, as no engine does", async () => {
+  const Dockerfile = `FROM slipway/host/dash
+SHELL ["/usr/bin/dash", "-c"]
+COPY --chmod=755 lines /
+COPY --from=slipway/host/dash /usr/bin/dash /bin/sh
+RUN /lines
+RUN ["/lines"]
+`;
+  await assert.rejects(build({ Dockerfile, lines: "echo ran\n" }), (error: SlipwayError) => {
+    assert.deepEqual([error.code, error.where], ["DOCKERFILE_RUN_FAILED", "Dockerfile:6"]);
+    assert.match(error.message, /exited 1:\n {2}exec \/lines: exec format error/);
+    return true;
+  });
+});
+
 test("a RUN line for a shell that is not there names the shell and what to write; the shell that is there runs", async () => {
   const Dockerfile = "FROM slipway/host/dash\nRUN echo hi\n";
   await assert.rejects(build({ Dockerfile }), (error: SlipwayError) => {

@@ -21,6 +21,7 @@ import {
 import {
   becomeCommand,
   ContainerStartError,
+  commandFault,
   findIds,
   findTool,
   findTools,
@@ -43,6 +44,8 @@ import { INNER, mountTable, OUTER, systemMounts, type TableMount } from "./scrip
 
 /** Lines of a failed command's output that its error shows. */
 const LAST_LINES = 20;
+/** Mounted for every command. */
+const KERNELS = ["/proc", "/sys", "/dev"];
 
 export class RunSandbox {
   readonly #folder: string;
@@ -121,6 +124,13 @@ export class RunSandbox {
       group: undefined,
       runAsNonRoot: false,
     });
+    const environment = environmentOf(request.env, identity.home);
+    const mounted = [...KERNELS, ...request.mounts.map(({ target }) => target)].map((path) => ({ path }));
+    const fault = commandFault(view, request.argv, request.workingDir, environment, mounted);
+    if (fault !== undefined) {
+      await this.#remove(folder);
+      return { kind: "failed", exitCode: fault.exitCode, lastLines: [fault.message] };
+    }
     const { table, secrets, locks } = await this.#mounts(request, view, folder);
     await writeFile(join(folder, "fstab"), mountTable(join(folder, "root"), table));
     const top = view.find("/");
@@ -137,7 +147,7 @@ export class RunSandbox {
         idMode: mode,
         identity,
         workingDir: request.workingDir,
-        environment: environmentOf(request.env, identity.home),
+        environment,
       }),
       ...request.argv,
     ];
@@ -183,7 +193,7 @@ export class RunSandbox {
   ): Promise<{ table: readonly TableMount[]; secrets: readonly string[]; locks: readonly string[] }> {
     const root = join(folder, "root");
     const stubs = targetsIn(view, join(folder, "stubs"));
-    for (const path of ["/proc", "/sys", "/dev"]) stubs.folder(path);
+    for (const path of KERNELS) stubs.folder(path);
     if (request.workingDir !== "/") stubs.folder(request.workingDir);
     const texts = {
       hosts: "127.0.0.1 localhost\n::1 localhost\n",
