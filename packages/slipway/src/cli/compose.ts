@@ -119,13 +119,13 @@ export async function sandboxEngineOf(
 
 /**
  * What the images of a Compose project are built with; they are as old as the last commit of the project's folder. `bases`: of
- * the environment, where there is one.
+ * the environment.
  */
 export async function composeBuildOf(
   context: CliContext,
   { directory }: LoadedProject,
   layoutDirectory: string,
-  bases: Config["bases"] = {},
+  bases: Config["bases"],
 ): Promise<ImageBuild> {
   const commit = await lastCommitOf(directory, [directory], context.env);
   return {

@@ -89,6 +89,52 @@ describe("slipway compose", () => {
     assert.match(again.stdout, /nothing of .* is running/);
   });
 
+  test("the bases of the project's environment count, in the background too, and what is wrong with them is told", async () => {
+    const config = join(folder, "slipway.config.ts");
+    const environments = (bases: string): string =>
+      `{ local: { clusters: { a: local() } }, desk: { clusters: { a: local() }, bases: ${bases} } }`;
+    const write = (bases: string): Promise<void> =>
+      writeFile(
+        config,
+        `import { defineConfig, local } from "slipway";\nexport default defineConfig({ name: "web", images: {}, manifests: ["k8s.yaml"], environments: ${environments(bases)} });\n`,
+      );
+    await writeFile(join(folder, "k8s.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: none }\n");
+    await writeFile(
+      join(folder, "job.Dockerfile"),
+      'FROM registry.invalid/busybox:1\nENTRYPOINT ["busybox"]\n',
+    );
+    await writeFile(
+      join(folder, "job.yaml"),
+      "services:\n  job:\n    build: { context: ., dockerfile: job.Dockerfile }\n    command: [echo, built]\n",
+    );
+    const words = ["compose", "up", "-f", "job.yaml"];
+    const run = (...more: readonly string[]) => exec([slipway, ...words, ...more], { cwd: folder });
+    try {
+      await write('{ "registry.invalid/busybox:1": "slipway/host/busybox" }');
+      const [foreground, background, other] = [
+        await run("--env", "desk"),
+        await run("-d", "--env", "desk"),
+        await run(),
+      ];
+      // A service of which nothing stays is not up; it was built, and ran.
+      for (const { stdout, stderr } of [foreground, background])
+        assert.match(stdout + stderr, /^ *job \| built$/m);
+      assert.equal(other.exitCode, 3, other.stdout);
+      assert.match(other.stderr, /registry\.invalid/);
+      assert.doesNotMatch(other.stderr, /warning/);
+      await write("7");
+      const [named, unnamed] = [
+        await run("--env", "desk"),
+        await exec([slipway, ...words, "-f", "broken.yaml"], { cwd: folder }),
+      ];
+      assert.equal(named.exitCode, 2);
+      assert.match(named.stderr, /^slipway: slipway\.config\.ts.*bases/m);
+      assert.match(unnamed.stderr, /^warning: slipway\.config\.ts.*; built without its bases$/m);
+    } finally {
+      await rm(config, { force: true });
+    }
+  });
+
   test("a service that exits fails it at once, with its last lines", async () => {
     const { ended, seen } = up("-f", "broken.yaml");
     assert.equal(await ended, 1);

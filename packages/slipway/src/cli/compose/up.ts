@@ -15,7 +15,7 @@ import type { Printer } from "./printer.ts";
 export const command: CommandDeclaration = {
   summary: "build and run the services of a Compose file, without Docker",
   description:
-    "Builds the images, starts the services in the sandbox of this machine by their depends_on, and shows their logs until Ctrl-C.\nPublished ports are open on 127.0.0.1. A part of the Compose Specification is understood; the rest is refused by name.",
+    "Builds the images, starts the services in the sandbox of this machine by their depends_on, and shows their logs until Ctrl-C.\nPublished ports are open on 127.0.0.1. Where the project has a slipway.config.ts, the bases of its environment count. A part of the Compose Specification is understood; the rest is refused by name.",
   runsUntilStopped: true,
   options: [
     ...fileOptions,
@@ -32,6 +32,7 @@ export const command: CommandDeclaration = {
     const { composePaths, loadComposeProject } = await import("./options.ts");
     const { createPrinter } = await import("./printer.ts");
     const { composeBuildOf, sandboxEngineOf } = await import("../compose.ts");
+    const { basesOf } = await import("./bases.ts");
     const deadlineMs = parseDuration(textOption(input, "deadline") ?? "60s", "--deadline");
     const graceText = textOption(input, "grace");
     const graceMs = graceText === undefined ? undefined : parseDuration(graceText, "--grace");
@@ -40,6 +41,7 @@ export const command: CommandDeclaration = {
     const paths = composePaths(loaded);
     const output = outputOf(context, isSet(input, "json"));
     if (isSet(input, "detach")) return detach(context, input, paths);
+    const bases = await basesOf(context, input);
     for (const warning of loaded.warnings) context.writeError(`warning: ${warning}\n`);
     await writeAtomic(join(paths.root, ".gitignore"), "*\n");
     const names = loaded.project.services.map(({ name }) => name);
@@ -50,7 +52,7 @@ export const command: CommandDeclaration = {
     await engine.sweep();
     engine.prepare();
     try {
-      const build = await composeBuildOf(context, loaded, paths.layout);
+      const build = await composeBuildOf(context, loaded, paths.layout, bases);
       const spec = await buildProject(loaded.project, {
         ...build,
         onProgress: (event) => {
