@@ -54,6 +54,8 @@ export interface CommandDeclaration {
   readonly onlyPrints?: true;
   /** Ctrl-C is how it ends, and no interruption. */
   readonly runsUntilStopped?: true;
+  /** Ctrl-C breaks it off: there is no step that has to be finished first. */
+  readonly isBrokenOff?: true;
   /** The exit code: 0 ok · 1 check or deploy failed · 2 usage or config · 3 environment · 4 only unknown · 5 changes (plan) · 130 interrupted. */
   run(context: CliContext, input: CommandInput): Promise<number>;
 }

@@ -4,10 +4,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { exec } from "@slipway/base";
+import { exec, until } from "@slipway/base";
 import { type Cluster, startCluster } from "@slipway/cluster";
 
 const bin = join(import.meta.dirname, "../../bin/slipway");
@@ -130,4 +132,44 @@ test("a command that only prints ends well when its reader leaves", async () => 
   const note = { apiVersion: "v1", kind: "ConfigMap", namespace: "hello", name: "settings" };
   await cluster.client.delete(note);
   assert.deepEqual(await ended, [0, null]);
+});
+
+test("Ctrl-C breaks a build off that waits for a registry, and no step is said to be finished first", async () => {
+  let asked = 0;
+  const silent = createServer(() => {
+    asked += 1;
+  }).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const project = join(folder, "built");
+  await mkdir(join(project, "web"), { recursive: true });
+  const { port } = silent.address() as AddressInfo;
+  await writeFile(join(project, "web/Dockerfile"), `FROM 127.0.0.1:${port}/base:1\n`);
+  await writeFile(join(project, "k8s.yaml"), MANIFEST);
+  await writeFile(
+    join(project, "slipway.config.ts"),
+    CONFIG.replace("images: {}", 'images: { web: { context: "web" } }')
+      .replace('"k8s/"', '"k8s.yaml"')
+      .replace("clusters: {", 'registry: "registry.invalid", clusters: {'),
+  );
+  const child = spawn(bin, ["build", "--builder", "slipway", "--allow-dirty"], {
+    cwd: project,
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  try {
+    await until("it asks the registry", () => asked > 0, { timeoutMs: 60_000, describe: () => said });
+    const ended = once(child, "close");
+    child.kill("SIGINT");
+    assert.deepEqual(await ended, [130, null]);
+    assert.match(said, /^\nstopping \(press Ctrl-C again to stop at once\)\n/);
+    assert.doesNotMatch(said, /finishing/);
+  } finally {
+    child.kill("SIGKILL");
+    silent.close();
+    silent.closeAllConnections();
+  }
 });

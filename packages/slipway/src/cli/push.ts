@@ -2,6 +2,7 @@ import { type CommandDeclaration, dryRunOption, isSet } from "./command.ts";
 
 export const command: CommandDeclaration = {
   summary: "push the built images to the registry",
+  isBrokenOff: true,
   options: [
     { flags: "--allow-dirty", description: "push uncommitted changes to an environment that is not local" },
     dryRunOption,

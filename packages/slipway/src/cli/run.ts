@@ -76,7 +76,8 @@ export async function runCommandLine(
 /** What a command says to Ctrl-C. Of what only prints there is no step to finish: it ends. */
 function wordOfInterrupt(declaration: CommandDeclaration, input: CommandInput): string | undefined {
   if (declaration.onlyPrints) return undefined;
-  return declaration.runsUntilStopped || isSet(input, "watch") ? "stopping" : FINISHING;
+  const { runsUntilStopped, isBrokenOff } = declaration;
+  return runsUntilStopped || isBrokenOff || isSet(input, "watch") ? "stopping" : FINISHING;
 }
 
 const FINISHING = "interrupted; finishing the step";
