@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, until } from "@slipway/base";
-import { watchedSources } from "./build-watch.ts";
+import { standsAlone, watchedSources } from "./build-watch.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const bin = join(import.meta.dirname, "../../bin/slipway");
@@ -201,4 +201,27 @@ test("an image that a command makes cannot be watched", async () => {
   const { exitCode, stderr } = await exec([bin, "build", "--watch"], { cwd: folder });
   assert.equal(exitCode, 2);
   assert.match(stderr, /images\/web: is made by a command, and what that reads is not known/);
+});
+
+test("a configuration is all there is of it if it loads Slipway's parts only", () => {
+  const alone = [
+    CONFIG,
+    "import { defineConfig } from \"slipway\";\nimport { image } from 'slipway/verify';\n",
+    'import {\n  defineConfig,\n  local,\n} from "slipway";\nexport default defineConfig({ name: process.env["NAME"] });\n',
+    'import type { Config } from "slipway";\nexport { a as default }; // where it comes from\n',
+  ];
+  const others = [
+    'import { name } from "./names.ts";\n',
+    'import { name } from "slipway-names";\n',
+    'import "./names.ts";\nimport { defineConfig } from "slipway";\n',
+    'import { readFileSync } from "node:fs";\n',
+    'export { default } from "./other.ts";\n',
+    'export * from "./other.ts";\n',
+    'const { name } = await import("./names.ts");\n',
+    'const { name } = require("./names.cjs");\n',
+    'const fs = process.getBuiltinModule("fs");\n',
+    'process.loadEnvFile(".env");\n',
+  ];
+  for (const text of alone) assert.equal(standsAlone(text), true, text);
+  for (const text of others) assert.equal(standsAlone(text), false, text);
 });

@@ -20,11 +20,11 @@ function sourcesOf({ name, from }: ImageSourceConfig): readonly Watched[] {
       const ignores = [`${from.dockerfile}.dockerignore`, join(from.context, ".dockerignore")];
       return [from.dockerfile, ...ignores]
         .flatMap(asFile) // also where they are out, as `*` says of them
-        .concat({ path: from.context, isOut: ignoredIn(ignores) });
+        .concat({ path: from.context, ...ignoredIn(ignores) });
     }
     case "node": {
       const ignore = join(from.folder, ".dockerignore");
-      return [...asFile(ignore), { path: from.folder, isOut: ignoredIn([ignore]) }];
+      return [...asFile(ignore), { path: from.folder, ...ignoredIn([ignore]) }];
     }
     case "archive":
       return asFile(from.archive);
@@ -60,9 +60,13 @@ export function unfinishedIndex(index: string | undefined): readonly Watched[] {
 }
 
 /** By the first of the files that is there. An exception may bring back what is in a folder. */
-function ignoredIn(files: readonly string[]): NonNullable<Watched["isOut"]> {
-  const rules = parseIgnore(firstOf(files) ?? "");
-  return (path, isFolder) => !(isFolder && rules.hasExceptions) && rules.isIgnored(path);
+function ignoredIn(files: readonly string[]): Omit<Watched, "path"> {
+  const text = firstOf(files) ?? "";
+  const rules = parseIgnore(text);
+  return {
+    isOut: (path, isFolder) => !(isFolder && rules.hasExceptions) && rules.isIgnored(path),
+    rules: text,
+  };
 }
 
 function firstOf(files: readonly string[]): string | undefined {
@@ -76,14 +80,24 @@ function firstOf(files: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** The configuration as it is now counts as long as the command runs. `check` throws CONFIG_CHANGED when it is another. */
-export function sameConfig(root: string, file: string): { readonly path: string; check(): void } {
+/** The configuration as it is now counts as long as the command runs. */
+export function sameConfig(
+  root: string,
+  file: string,
+): {
+  readonly path: string;
+  /** Throws CONFIG_CHANGED when it is another. */
+  check(): void;
+  /** Why it may be another to a command that starts now; undefined where it is the same. */
+  readonly whyOther: () => string | undefined;
+} {
   const path = join(root, file);
   const started = firstOf([path]);
+  const isOther = (): boolean => firstOf([path]) !== started;
   return {
     path,
     check() {
-      if (firstOf([path]) === started) return;
+      if (!isOther()) return;
       throw new SlipwayError({
         code: "CONFIG_CHANGED",
         where: file,
@@ -92,5 +106,17 @@ export function sameConfig(root: string, file: string): { readonly path: string;
         exitCode: 2,
       });
     },
+    whyOther() {
+      if (isOther()) return `${file} has changed`;
+      return standsAlone(started ?? "") ? undefined : `what ${file} reads may have changed`;
+    },
   };
+}
+
+/** Whether a configuration, by its text, is all there is of it: it loads Slipway's own parts only. */
+export function standsAlone(text: string): boolean {
+  const others = text.replaceAll(/\bimport\b[^;"']*["']slipway(\/[\w/-]+)?["']/g, "");
+  return !/\b(import|require|eval|Function|getBuiltinModule|loadEnvFile|fetch|export\s*(\*|\{[^}]*\})[^;]*from)\b/.test(
+    others,
+  );
 }

@@ -6,7 +6,7 @@ import {
   dryRunOption,
   isSet,
 } from "./command.ts";
-import type { Project } from "./project.ts";
+import type { Project, Sources } from "./project.ts";
 
 export const command: CommandDeclaration = {
   summary: "build or fetch the images",
@@ -24,32 +24,32 @@ export const command: CommandDeclaration = {
   async run(context, input) {
     const { openProject } = await import("./project.ts");
     const project = await openProject(context, input);
-    if (!isSet(input, "watch") || isSet(input, "dryRun")) return build(context, input, project);
-    const { outputOf } = await import("./steps.ts");
-    const { sameConfig, unfinishedIndex, watchedSources } = await import("./build-watch.ts");
-    const { headLog, indexFile, stayWithGit } = await import("./git.ts");
-    const { runOnChange } = await import("./run-on-change.ts");
-    const { root, images } = project.config;
-    // git would lock its index to write down what it saw, and the `git checkout` of a person would fail (git-status, Background Refresh).
-    const beside = { ...context, env: { ...context.env, GIT_OPTIONAL_LOCKS: "0" } };
-    const git = await stayWithGit(root, beside.env);
-    const [log, index] = await Promise.all([headLog(root, beside.env), indexFile(root, beside.env)]);
-    const config = sameConfig(root, project.resolved.file);
-    const watched = () => [...watchedSources(images, log), ...unfinishedIndex(index), { path: config.path }];
-    return runOnChange(context, outputOf(context, isSet(input, "json")), watched, () => {
-      config.check();
-      return build(beside, input, project);
-    }).finally(git.close);
+    if (!isSet(input, "watch") || isSet(input, "dryRun")) {
+      const { shippableSources } = await import("./project.ts");
+      // git looks while the rest is loaded.
+      return build(context, input, project, noticed(shippableSources(context, input, project.config)));
+    }
+    const { watchAndBuild } = await import("./watching-build.ts");
+    return watchAndBuild(context, input, project, (beside, looking) =>
+      build(beside, input, project, looking),
+    );
   },
 };
 
-async function build(context: CliContext, input: CommandInput, project: Project): Promise<number> {
-  const { shippableSources } = await import("./project.ts");
+/** A rejection counts where it is awaited. */
+function noticed<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+async function build(
+  context: CliContext,
+  input: CommandInput,
+  project: Project,
+  looking: Promise<Sources>,
+): Promise<number> {
   const { builderOf } = await import("./builder.ts");
   const builder = builderOf(context, input);
-  // git looks while the rest is loaded.
-  const looking = shippableSources(context, input, project.config);
-  looking.catch(() => {}); // thrown where it is awaited
   const { buildStep, outputOf, pushedAhead, pushStep } = await import("./steps.ts");
   const output = outputOf(context, isSet(input, "json"));
   if (isSet(input, "dryRun")) {

@@ -141,3 +141,57 @@ test("what is watched may come with the folder that it is in, go with it, and co
     }
   });
 });
+
+test("it is as good as a new one until a folder comes, goes or is another, or something else is watched", async (t) => {
+  const rules = { isOut: (path: string) => path.endsWith(".log"), rules: "*.log" };
+  for (const [what, change, isAsGood] of [
+    ["a file comes", () => write("kept/new"), true],
+    ["a file changes", () => write("kept/a", "other"), true],
+    ["a file is replaced", async () => rename(at("beside"), at("kept/a")), true],
+    ["a file goes", () => rm(at("kept/a")), true],
+    ["a folder comes", () => mkdir(at("kept/more")), false],
+    ["a folder comes from elsewhere", () => rename(at("elsewhere"), at("kept/moved")), false],
+    ["a folder goes", () => rm(at("kept/src"), { recursive: true }), false],
+    ["a folder may be read by others", () => chmod(at("kept/src"), 0o700), false],
+    [
+      "a file is where a folder was",
+      () => rm(at("kept/src"), { recursive: true }).then(() => write("kept/src")),
+      false,
+    ],
+    ["all of it is another", () => rename(at("kept"), at("gone")).then(() => mkdir(at("kept"))), false],
+  ] as const)
+    await t.test(what, async () => {
+      for (const name of ["kept", "gone", "elsewhere", "beside"])
+        await rm(at(name), { recursive: true, force: true });
+      for (const name of ["kept/src", "elsewhere"]) await mkdir(at(name), { recursive: true });
+      for (const name of ["kept/a", "kept/src/b", "beside"]) await write(name);
+      let heard = 0;
+      const watched = [{ path: at("kept"), ...rules }];
+      const watch = new FolderWatch(watched, () => {
+        heard += 1;
+      });
+      try {
+        assert.ok(watch.isOf([{ path: at("kept"), ...rules, isOut: () => false }]), "the same rules");
+        await change();
+        await until("it is told", () => heard > 0);
+        // The system tells in the order in which it happened.
+        await write("kept/last").catch(() => undefined);
+        if (isAsGood) assert.ok(watch.isOf(watched));
+        else await until("it is none for this any more", () => !watch.isOf(watched));
+      } finally {
+        watch.close();
+      }
+    });
+  const watch = new FolderWatch([{ path: at("kept"), isOut: () => false }], () => {});
+  try {
+    assert.equal(
+      watch.isOf([{ path: at("kept"), isOut: () => false }]),
+      false,
+      "without rules only itself is the same",
+    );
+    assert.equal(watch.isOf([]), false);
+    assert.equal(watch.isOf([{ path: at("gone") }]), false);
+  } finally {
+    watch.close();
+  }
+});

@@ -12,6 +12,8 @@ export interface Watched {
   readonly path: string;
   /** What of a folder does not count; `path` is relative to it, with slashes. A folder that is out is out with all that is in it. */
   readonly isOut?: (path: string, isFolder: boolean) => boolean;
+  /** Of two with the same words here the same is out. */
+  readonly rules?: string;
 }
 
 /** Never part of what is watched: git's and Slipway's own folders change while they are read. */
@@ -21,6 +23,8 @@ export class FolderWatch {
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #watched: readonly Watched[];
   readonly #changed: (path: string) => void;
+  /** Whether the folders are those that it was made for. */
+  #isWhole = true;
 
   /** `changed` gets the place of the change. Throws WATCH_REFUSED where the system has no more watches. */
   constructor(watched: readonly Watched[], changed: (path: string) => void) {
@@ -32,6 +36,15 @@ export class FolderWatch {
       this.close();
       throw error;
     }
+  }
+
+  /** Whether a watch of these that is made now would be the same. */
+  isOf(watched: readonly Watched[]): boolean {
+    return (
+      this.#isWhole &&
+      watched.length === this.#watched.length &&
+      watched.every((one, at) => isSame(one, this.#watched[at] as Watched))
+    );
   }
 
   close(): void {
@@ -61,7 +74,9 @@ export class FolderWatch {
     if (this.#watchers.has(folder)) return;
     try {
       const watcher = watch(folder, (event, name) => this.#heard(event, folder, name));
-      watcher.on("error", () => {}); // it is gone; the folder above tells
+      watcher.on("error", () => {
+        this.#isWhole = false; // it is gone; the folder above tells
+      });
       this.#watchers.set(folder, watcher);
     } catch (error) {
       const code = systemCode(error) ?? "";
@@ -84,8 +99,9 @@ export class FolderWatch {
     const path = isGone || name === null ? folder : `${folder}/${name}`;
     // What is watched comes and goes with the folders that it is in.
     const isAbove = event === "rename" && this.#watched.some(({ path: root }) => isWithin(path, root));
-    const wasFolder = this.#watchers.has(path);
-    if (isAbove || this.#counts(path, wasFolder || isFolder(path, lstatSync))) this.#changed(path);
+    const ofFolder = this.#watchers.has(path) || isFolder(path, lstatSync);
+    if (isGone || isAbove || ofFolder) this.#isWhole = false;
+    if (isAbove || this.#counts(path, ofFolder)) this.#changed(path);
   }
 
   /** Whether a change at that place is one of what is watched. */
@@ -98,6 +114,11 @@ export class FolderWatch {
     });
   }
 }
+
+const isSame = (one: Watched, other: Watched): boolean =>
+  one.path === other.path &&
+  one.rules === other.rules &&
+  (one.rules !== undefined || one.isOut === other.isOut);
 
 const isWithin = (folder: string, path: string): boolean => path === folder || path.startsWith(`${folder}/`);
 

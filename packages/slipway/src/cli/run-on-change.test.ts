@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { SlipwayError, systemClock, until } from "@slipway/base";
 import type { CliContext } from "./command.ts";
-import { runOnChange } from "./run-on-change.ts";
+import { type Round, runOnChange } from "./run-on-change.ts";
 
 let folder: string;
 before(async () => {
@@ -139,4 +139,92 @@ test("a bug of ours ends it; whatever breaks off after an interruption is none",
     },
   );
   assert.equal(await running.ended, 130);
+});
+
+test("a run that is asked for needs no change, and one that has not begun yet is what was asked for", async () => {
+  const stop = new AbortController();
+  const context = { clock: systemClock, signal: stop.signal } as CliContext;
+  const said: string[] = [];
+  const output = { say: (line: string) => void said.push(line), emit: () => {} };
+  let [again, begun, runs] = [() => {}, 0, 0];
+  let asksInBegin = false;
+  let gate = Promise.resolve();
+  const ended = runOnChange(
+    context,
+    output,
+    () => [{ path: join(folder, "asked") }],
+    async (round) => {
+      assert.equal(round.isOutdated(), false);
+      runs += 1;
+      await gate;
+    },
+    {
+      begin() {
+        begun += 1;
+        if (asksInBegin) again();
+        asksInBegin = false;
+      },
+      onAgain(given) {
+        again = given;
+      },
+    },
+  );
+  const waits = (times: number) => until(`it waits ${times} times`, () => said.length === times);
+  try {
+    await waits(1);
+    assert.deepEqual([begun, runs], [1, 1]);
+    asksInBegin = true;
+    again();
+    await waits(2);
+    assert.deepEqual([begun, runs], [2, 2], "the one that was about to begin");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    again();
+    await until("it runs", () => runs === 3);
+    again();
+    resolve();
+    await waits(4);
+    assert.deepEqual([begun, runs], [4, 4], "asked for while one ran");
+  } finally {
+    stop.abort();
+    await ended;
+  }
+  assert.deepEqual([begun, runs], [4, 4]);
+});
+
+test("a round is outdated from the first change on, also when a later one has begun; where there is none, that is told", async () => {
+  const file = join(folder, "outdated");
+  const stop = new AbortController();
+  const context = { clock: systemClock, signal: stop.signal, writeError: () => {} } as unknown as CliContext;
+  const output = { say: () => {}, emit: () => {} };
+  const rounds: Round[] = [];
+  let [isBroken, without] = [false, 0];
+  await writeFile(file, "1");
+  const ended = runOnChange(
+    context,
+    output,
+    () => {
+      if (isBroken) throw new SlipwayError({ code: "WATCH_REFUSED", message: "no more", exitCode: 3 });
+      return [{ path: file }];
+    },
+    async (round) => void rounds.push(round),
+    {
+      onNoRun() {
+        without += 1;
+      },
+    },
+  );
+  try {
+    await until("the first", () => rounds.length === 1);
+    await writeFile(file, "2");
+    await until("the second", () => rounds.length > 1);
+    assert.equal(rounds[0]?.isOutdated(), true);
+    isBroken = true;
+    await writeFile(file, "3");
+    await until("none", () => without > 0);
+    assert.equal(rounds[0]?.isOutdated(), true);
+  } finally {
+    stop.abort();
+    await ended;
+  }
 });

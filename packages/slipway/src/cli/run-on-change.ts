@@ -10,42 +10,90 @@ import type { StepOutput } from "./steps.ts";
  * run, and runs it again.
  */
 const SETTLE_MS = 5;
+/** Most programs have written a file by then. */
+const WRITTEN_MS = 1;
+
+export interface Round {
+  /** Whether something of what is watched has changed since it began. */
+  isOutdated(): boolean;
+}
+
+/** What goes on beside the runs. */
+export interface Beside {
+  /** Before a run, while an editor finishes with its files; again where it was still at it. */
+  readonly begin?: () => void;
+  /** Given before the first run: runs again, whether something changed or not. */
+  readonly onAgain?: (again: () => void) => void;
+  /** A run that was to be could not begin. */
+  readonly onNoRun?: () => void;
+}
 
 /** `watched` is asked before each run, since a change may change that too. Returns 130, the exit code of an interruption. */
 export async function runOnChange(
   context: CliContext,
   output: StepOutput,
   watched: () => Promise<readonly Watched[]> | readonly Watched[],
-  run: () => Promise<unknown>,
+  run: (round: Round) => Promise<unknown>,
+  beside: Beside = {},
 ): Promise<number> {
   const { clock, signal } = context;
-  let changed = Promise.withResolvers<void>();
-  const onAbort = (): void => changed.resolve();
-  signal.addEventListener("abort", onAbort);
+  let wanted = Promise.withResolvers<void>();
+  let changes = 0;
+  const want = (): void => wanted.resolve();
+  const onChange = (): void => {
+    changes += 1;
+    want();
+  };
+  signal.addEventListener("abort", want);
+  beside.onAgain?.(want);
   let watch: FolderWatch | undefined;
+  /** Returns the round of what is there now. */
+  const begin = async (): Promise<Round> => {
+    wanted = Promise.withResolvers();
+    const before = changes;
+    const paths = await watched();
+    if (!watch?.isOf(paths)) {
+      const next = new FolderWatch(paths, onChange);
+      watch?.close(); // not before: in between, changes would not be seen
+      watch = next;
+    }
+    beside.begin?.();
+    return { isOutdated: () => changes > before };
+  };
+  const pause = (ms: number): Promise<void> => clock.sleep(ms, signal).catch(() => undefined);
+  let [seen, hasBegun] = [changes, false];
   try {
     while (!signal.aborted) {
-      changed = Promise.withResolvers();
+      const isEdited = changes > seen;
+      hasBegun = false;
       try {
-        const next = new FolderWatch(await watched(), () => changed.resolve());
-        watch?.close(); // not before: in between, changes would not be seen
-        watch = next;
-        await run();
+        if (isEdited) await pause(WRITTEN_MS);
+        seen = changes;
+        let round = await begin();
+        if (isEdited) await pause(SETTLE_MS - WRITTEN_MS);
+        if (isEdited && round.isOutdated()) {
+          seen = changes;
+          round = await begin();
+        }
+        if (signal.aborted) break;
+        if (!round.isOutdated()) wanted = Promise.withResolvers(); // whoever wanted one until now gets this
+        hasBegun = true;
+        await run(round);
       } catch (error) {
         if (signal.aborted) break;
         if (watch === undefined) throw error;
+        if (!hasBegun) beside.onNoRun?.();
         tell(context, output, error);
       }
       if (signal.aborted) break;
       output.emit({ kind: "waiting" });
       output.say("  waiting for changes");
-      await changed.promise;
-      await clock.sleep(SETTLE_MS, signal).catch(() => undefined);
+      await wanted.promise;
     }
     return 130;
   } finally {
     watch?.close();
-    signal.removeEventListener("abort", onAbort);
+    signal.removeEventListener("abort", want);
   }
 }
 

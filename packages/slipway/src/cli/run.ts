@@ -3,7 +3,7 @@
  * Nothing heavy is imported here or in the declarations; a command loads what it needs when it runs. Nothing is done
  * before `runCommandLine` is called either: the process that loads this file may not be the one that runs it (`ready.ts`).
  */
-import { renderError, SlipwayError, systemClock, systemRandom } from "@slipway/base";
+import { SlipwayError, systemClock, systemRandom } from "@slipway/base";
 import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { asked } from "./asked.ts";
@@ -14,8 +14,8 @@ import {
   commonOptions,
   isSet,
 } from "./command.ts";
+import { failureOf } from "./failure.ts";
 import { inSources } from "./own-places.ts";
-import { explainRefusal } from "./refusals.ts";
 
 /** `commands` and `groups` by their words, as in commands.ts. Ends the process. */
 export async function runCommandLine(
@@ -186,24 +186,15 @@ async function run(
     await program.parseAsync(words, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (thrown) {
-    const error = explainRefusal(thrown);
-    if (error instanceof CommanderError)
-      return ["commander.helpDisplayed", "commander.version", "commander.help"].includes(error.code) &&
-        error.exitCode === 0
+    if (thrown instanceof CommanderError)
+      return ["commander.helpDisplayed", "commander.version", "commander.help"].includes(thrown.code) &&
+        thrown.exitCode === 0
         ? 0
         : 2;
-    if (words.includes("--json")) {
-      const facts =
-        error instanceof SlipwayError
-          ? error.toJSON()
-          : {
-              code: "INTERNAL",
-              message: error instanceof Error ? inSources(error.stack ?? error.message) : String(error),
-            };
-      print(`${JSON.stringify({ error: facts })}\n`);
-    } else {
-      process.stderr.write(`slipway: ${inSources(renderError(error))}\n`);
-    }
-    return error instanceof SlipwayError ? (error.exitCode ?? 1) : 1;
+    const isJson = words.includes("--json");
+    const { text, exitCode } = failureOf(thrown, isJson);
+    if (isJson) print(text);
+    else process.stderr.write(text);
+    return exitCode;
   }
 }

