@@ -17,7 +17,7 @@ trap : PIPE # it has gone meanwhile
 printf '%s %s\n' "$token" "$$" 2>/dev/null >&3
 trap - PIPE
 # What is stopped (Ctrl-Z) does not answer.
-IFS= read -r -t 2 answer <&3
+IFS= read -r -t 5 answer <&3
 case $answer in
   +) ;;
   *) exec 3>&-; alone "$@" ;;

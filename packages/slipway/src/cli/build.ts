@@ -11,7 +11,7 @@ import type { Project, Sources } from "./project.ts";
 export const command: CommandDeclaration = {
   summary: "build or fetch the images",
   description:
-    "Makes every image of the configuration: from its Dockerfile (with an engine that answers, or without one), a Node service, a reference, an archive or a command. The result is a digest.\nWith --watch it stays and does so again at each change; the configuration counts as it was at the start, and a change of it is told.",
+    "Makes every image of the configuration: from its Dockerfile (with an engine that answers, or without one), a Node service, a reference, an archive or a command. The result is a digest.\nWith --watch it stays and does so again at each change; the configuration counts as it was at the start, and a change of it is told. The same build that is asked for in another terminal is then answered by it.",
   isBrokenOff: true,
   options: [
     { flags: "--allow-dirty", description: "build uncommitted changes for an environment that is not local" },

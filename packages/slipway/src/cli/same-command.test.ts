@@ -21,6 +21,9 @@ test("the same command in another terminal, and what makes it another", () => {
   for (const [other, expected] of [
     [asking, undefined],
     [withEnv(["TERM", "linux"], ["SHLVL", "2"], ["TMUX_PANE", "%1"], ["TERM_PROGRAM", "x"]), undefined],
+    [withEnv(["npm_lifecycle_event", "image"], ["VSCODE_PID", "1"], ["_", "/usr/bin/make"]), undefined],
+    [withEnv(["npm_config_registry", "x"]), "its npm_config_registry is another"],
+    [withEnv(["MY_TERM", "x"]), "its MY_TERM is another"],
     [{ ...asking, program: "2" }, "it is another Slipway"],
     [{ ...asking, cwd: "/shop/web" }, "it runs in /shop/web"],
     [{ ...asking, words: ["build"] }, "its options are others"],

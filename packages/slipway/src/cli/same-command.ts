@@ -43,9 +43,14 @@ const PROGRAM = "start.mjs";
 
 const stringsIn = (text: string): readonly string[] => text.split("\0").slice(0, -1);
 
-/** Says which terminal it is, and what a shell keeps for itself; nothing that a build reads. */
-const OF_TERMINALS =
-  /^(_|PWD|OLDPWD|SHLVL|TERM|COLORTERM|TERM_(PROGRAM|SESSION)\w*|COLUMNS|LINES|WINDOWID|TMUX\w*|STY|WINDOW|SSH_(TTY|CLIENT|CONNECTION)|GPG_TTY|XDG_SESSION_ID|VTE_VERSION|(KITTY|WEZTERM|ALACRITTY|KONSOLE|ITERM|GNOME_TERMINAL)_\w+)$/;
+/** Says which terminal it is, what a shell keeps for itself, and which script of npm's runs: nothing that a build reads. */
+const OF_TERMINALS = new RegExp(
+  `^(${[
+    "_|PWD|OLDPWD|SHLVL|COLUMNS|LINES|TERM|COLORTERM|COLORFGBG|TERM_(PROGRAM|SESSION)\\w*|SHELL_SESSION_ID|XDG_SESSION_ID",
+    "WINDOWID|VTE_VERSION|(KITTY|WEZTERM|ALACRITTY|KONSOLE|ITERM|GNOME_TERMINAL|VSCODE)_\\w+|STY|WINDOW|(TMUX|ZELLIJ)\\w*",
+    "SSH_(TTY|CLIENT|CONNECTION)|GPG_TTY|npm_(command|lifecycle_(event|script))",
+  ].join("|")})$`,
+);
 
 /** What differs, for a person; undefined where it is the same command. */
 export function difference(own: StartedCommand, other: StartedCommand): string | undefined {

@@ -4,7 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -216,13 +217,11 @@ test("one that is stopped, was killed, or has another's port does not keep a bui
 });
 
 test("where the one that watches ends before it has answered, the build goes on by itself, and says so", async () => {
-  // A registry that is not there at first, then keeps silent, then is not there again.
-  const silent: Socket[] = [];
-  let isSilent = false;
-  const registry = createServer((socket) => {
-    socket.on("error", () => {});
-    if (isSilent) silent.push(socket);
-    else socket.destroy();
+  // A registry that has nothing, and keeps silent in between.
+  let [isSilent, unanswered] = [false, 0];
+  const registry = createServer((_, response) => {
+    if (isSilent) unanswered += 1;
+    else response.writeHead(404).end();
   });
   registry.listen(0, "127.0.0.1");
   await once(registry, "listening");
@@ -235,8 +234,8 @@ test("where the one that watches ends before it has answered, the build goes on 
       // Until the failure of before is too old for an answer.
       do {
         asked = startAsking();
-        await until("it is over, or waits for the registry", () => asked.isOver() || silent.length > 0);
-      } while (silent.length === 0);
+        await until("it is over, or waits for the registry", () => asked.isOver() || unanswered > 0);
+      } while (unanswered === 0);
       await until("the round has begun", () => asked.said().includes('"kind":"started"'));
       const before = await starts();
       isSilent = false;
@@ -247,8 +246,8 @@ test("where the one that watches ends before it has answered, the build goes on 
       assert.equal((await starts()) - before, 1);
     });
   } finally {
-    for (const socket of silent) socket.destroy();
     registry.close();
+    registry.closeAllConnections();
     await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
   }
 });
