@@ -1,13 +1,14 @@
 /**
- * Where bin/ask.bash asks a watching build: TCP on loopback, which bash speaks by itself. `.slipway/build/watch` has the port and a
- * token, for the eyes of this user. A question is a line, the token and the number of the process that asks; what that process was
- * started for the system knows. The answer: `-`, or `+`, then lines that begin with 1 (standard output) or 2 (standard error), and
- * `=` with the exit code. An end without that: build by yourself.
+ * Where bin/ask.bash asks a watching build: TCP on loopback, which bash speaks by itself. `.slipway/build/watch` has the port and two
+ * secrets, for the eyes of this user. A question is a line, the first secret and the number of the process that asks; what that
+ * process was started for the system knows. The answer: `-`, or `+` with the second secret, which another program that has the port
+ * since does not know; then lines that begin with 1 (standard output) or 2 (standard error), and `=` with the exit code. An end
+ * without that: build by yourself.
  */
 import { timingSafeEqual } from "node:crypto";
 import { rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { newSecret, readTextIfExists, writeAtomic } from "@slipway/base";
+import { newSecret, readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
 import type { Asker } from "./build-answers.ts";
 import { difference, readCommand } from "./same-command.ts";
 
@@ -17,7 +18,7 @@ export interface AnswerServer {
   close(): Promise<void>;
 }
 
-/** Undefined where there is no loopback, or the system does not tell what a process was started for. */
+/** Undefined where there is no loopback, no place for the file, or the system does not tell what a process was started for. */
 export async function serveAnswers(ports: {
   readonly file: string;
   /** Why nobody is answered now; undefined: who asks for the same is. */
@@ -28,7 +29,7 @@ export async function serveAnswers(ports: {
 }): Promise<AnswerServer | undefined> {
   const own = readCommand("self");
   if (own === undefined) return undefined;
-  const token = newSecret();
+  const [token, proof] = [newSecret(), newSecret()];
   const sockets = new Set<Socket>();
 
   const answer = (socket: Socket, question: string): void => {
@@ -37,7 +38,7 @@ export async function serveAnswers(ports: {
     const other = readCommand(Number(pid));
     const why = ports.refusal() ?? (other === undefined ? "it runs elsewhere" : difference(own, other));
     if (why === undefined) {
-      socket.write("+\n");
+      socket.write(`+${proof}\n`);
       // The system tells of changes in their order, and this turn of the event loop or the next hears what it told.
       return void setImmediate(() => setImmediate(() => ports.onAsked(askerAt(socket))));
     }
@@ -66,8 +67,14 @@ export async function serveAnswers(ports: {
     });
   });
   if (port === undefined) return undefined;
-  const record = `${port} ${token}\n`;
-  await writeAtomic(ports.file, record, 0o600);
+  const record = `${port} ${token} ${proof}\n`;
+  try {
+    await writeAtomic(ports.file, record, 0o600);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    server.close();
+    return undefined;
+  }
   return {
     async close() {
       // Another that watches here since has its own in this place.
@@ -78,14 +85,17 @@ export async function serveAnswers(ports: {
   };
 }
 
-const isSame = (given: string, token: string): boolean =>
-  given.length === token.length && timingSafeEqual(Buffer.from(given), Buffer.from(token));
+function isSame(given: string, token: string): boolean {
+  const [one, other] = [given, token].map((text) => Buffer.from(text)) as [Buffer, Buffer];
+  return one.length === other.length && timingSafeEqual(one, other);
+}
 
 function askerAt(socket: Socket): Asker {
   return {
     say(stream, text) {
-      const lines = text.endsWith("\n") ? text.slice(0, -1) : text;
-      socket.write(lines.replaceAll(/^/gm, String(stream)).concat("\n"));
+      // `^` would also stand behind what are no ends of lines to bash, as \r.
+      const lines = text.replace(/\n$/, "").split("\n");
+      socket.write(lines.map((line) => `${stream}${line}\n`).join(""));
     },
     end: (exitCode) => void socket.end(`=${exitCode}\n`),
     leave: () => void socket.destroy(),

