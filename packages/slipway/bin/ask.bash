@@ -25,8 +25,9 @@ if [[ $REPLY != "+${BASH_REMATCH[3]}" ]]; then
   alone "$@"
 fi
 # What is closed from the beginning is not missed.
-[[ -e /dev/fd/1 ]] || exec >/dev/null
-while read -r -u "$slipway_answers"; do
+[[ -e /proc/self/fd/1 ]] || exec >/dev/null
+# However long it builds: a TMOUT is for those who type.
+while TMOUT=0 read -r -u "$slipway_answers"; do
   case $REPLY in
     1*)
       printf '%s\n' "${REPLY:1}" 2>/dev/null || {

@@ -7,7 +7,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node
 import { createServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, until } from "@slipway/base";
 
@@ -238,6 +238,7 @@ test("one that is stopped, was killed, or has another's port does not keep a bui
 
 test("what is no file in the place of its record keeps nobody waiting, and the one that watches does without", async () => {
   const place = join(project, ".slipway/build/watch");
+  await mkdir(dirname(place), { recursive: true });
   await exec(["mkfifo", place]);
   const { exitCode, started } = await ask();
   assert.deepEqual([exitCode, started], [0, 1]);
@@ -310,6 +311,7 @@ test("who reads the answer may leave, or never have been there, as of a build al
 test("what the environment has for bash changes nothing, and goes on to the build", async () => {
   const script = join(folder, "bash-env");
   await writeFile(script, "echo from BASH_ENV; exit 7\n");
+  await mkdir(join(project, ".slipway/build"), { recursive: true });
   await write(".slipway/build/watch", "1 token proof\n");
   try {
     for (const [name, value] of [
