@@ -218,6 +218,7 @@ test("a configuration is all there is of it if it loads Slipway's parts only", (
     'export { default } from "./other.ts";\n',
     'export * from "./other.ts";\n',
     'const { name } = await import("./names.ts");\n',
+    'const { name } = await import(`./names.ts`)\nexport default { name, images: { "slipway": {} } };\n',
     'const { name } = require("./names.cjs");\n',
     'const fs = process.getBuiltinModule("fs");\n',
     'process.loadEnvFile(".env");\n',

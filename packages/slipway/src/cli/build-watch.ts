@@ -115,7 +115,7 @@ export function sameConfig(
 
 /** Whether a configuration, by its text, is all there is of it: it loads Slipway's own parts only. */
 export function standsAlone(text: string): boolean {
-  const others = text.replaceAll(/\bimport\b[^;"']*["']slipway(\/[\w/-]+)?["']/g, "");
+  const others = text.replaceAll(/\bimport\b[\w\s{},*$]*["']slipway(\/[\w/-]+)?["']/g, "");
   return !/\b(import|require|eval|Function|getBuiltinModule|loadEnvFile|fetch|export\s*(\*|\{[^}]*\})[^;]*from)\b/.test(
     others,
   );
