@@ -182,6 +182,25 @@ test("it is as good as a new one until a folder comes, goes or is another, or so
         watch.close();
       }
     });
+  await t.test("very much happens, of which the system may not have told all", async () => {
+    await mkdir(at("kept"), { recursive: true });
+    let heard = 0;
+    const watched = [{ path: at("kept") }];
+    const watch = new FolderWatch(watched, () => {
+      heard += 1;
+    });
+    try {
+      while (heard < 1000) {
+        assert.ok(watch.isOf(watched));
+        const before = heard;
+        await write("kept/often", String(heard));
+        await until("it is told", () => heard > before);
+      }
+      assert.equal(watch.isOf(watched), false);
+    } finally {
+      watch.close();
+    }
+  });
   const watch = new FolderWatch([{ path: at("kept"), isOut: () => false }], () => {});
   try {
     assert.equal(
@@ -194,4 +213,31 @@ test("it is as good as a new one until a folder comes, goes or is another, or so
   } finally {
     watch.close();
   }
+});
+
+test("a folder above that is another, or a link that leads elsewhere, is seen where it is asked for", async (t) => {
+  for (const kind of ["folder", "link"] as const)
+    await t.test(kind, async () => {
+      const [above, other] = [at(`above-${kind}`), at(`other-${kind}`)];
+      for (const name of [`above-${kind}`, `other-${kind}`])
+        await mkdir(at(`${name}/own/web`), { recursive: true });
+      if (kind === "link") {
+        await rename(above, at("first"));
+        await symlink("first", above);
+      }
+      const watched = [{ path: join(above, "own/web") }, { path: join(above, "own/Dockerfile") }];
+      const watch = new FolderWatch(watched, () => {});
+      try {
+        assert.ok(watch.isInPlace());
+        assert.ok(watch.isOf(watched));
+        if (kind === "folder") await rename(above, at("gone-above"));
+        else await rm(above);
+        if (kind === "folder") await rename(other, above);
+        else await symlink(`other-${kind}`, above);
+        assert.equal(watch.isInPlace(), false);
+        assert.equal(watch.isOf(watched), false);
+      } finally {
+        watch.close();
+      }
+    });
 });

@@ -19,12 +19,18 @@ export interface Watched {
 /** Never part of what is watched: git's and Slipway's own folders change while they are read. */
 const OWN = new Set([".git", ".slipway"]);
 
+/** Linux tells of no more than this at once, and of what it left out not to us (inotify(7), max_queued_events: 16384 by default). */
+const MANY_EVENTS = 1000;
+
 export class FolderWatch {
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #watched: readonly Watched[];
   readonly #changed: (path: string) => void;
   /** Whether the folders are those that it was made for. */
   #isWhole = true;
+  #events = 0;
+  /** Which folders were in the places that all else hangs on: where one above is another, nobody tells. */
+  readonly #places = new Map<string, string | undefined>();
 
   /** `changed` gets the place of the change. Throws WATCH_REFUSED where the system has no more watches. */
   constructor(watched: readonly Watched[], changed: (path: string) => void) {
@@ -42,9 +48,15 @@ export class FolderWatch {
   isOf(watched: readonly Watched[]): boolean {
     return (
       this.#isWhole &&
+      this.isInPlace() &&
       watched.length === this.#watched.length &&
       watched.every((one, at) => isSame(one, this.#watched[at] as Watched))
     );
+  }
+
+  /** Whether what it was made for is where it was, also where a folder far above or a link to it was replaced. */
+  isInPlace(): boolean {
+    return [...this.#places].every(([path, id]) => idOf(path) === id);
   }
 
   close(): void {
@@ -56,10 +68,17 @@ export class FolderWatch {
   #addRoot(root: string): void {
     let above = dirname(root);
     while (!isFolder(above) && above !== dirname(above)) above = dirname(above);
+    this.#place(above);
     this.#add(above);
     // What came before that was watched is not told of.
     if (above !== dirname(root) && isFolder(dirname(root))) return this.#addRoot(root);
-    if (isFolder(root)) this.#addAll(root);
+    if (!isFolder(root)) return;
+    this.#place(root);
+    this.#addAll(root);
+  }
+
+  #place(folder: string): void {
+    if (!this.#places.has(folder)) this.#places.set(folder, idOf(folder));
   }
 
   #addAll(folder: string): void {
@@ -94,13 +113,14 @@ export class FolderWatch {
   }
 
   #heard(event: "rename" | "change", folder: string, name: string | null): void {
+    this.#events += 1;
     // Of its own end a folder tells under its own name.
     const isGone = event === "rename" && !isFolder(folder);
     const path = isGone || name === null ? folder : `${folder}/${name}`;
     // What is watched comes and goes with the folders that it is in.
     const isAbove = event === "rename" && this.#watched.some(({ path: root }) => isWithin(path, root));
     const ofFolder = this.#watchers.has(path) || isFolder(path, lstatSync);
-    if (isGone || isAbove || ofFolder) this.#isWhole = false;
+    if (isGone || isAbove || ofFolder || this.#events >= MANY_EVENTS) this.#isWhole = false;
     if (isAbove || this.#counts(path, ofFolder)) this.#changed(path);
   }
 
@@ -128,6 +148,15 @@ function isFolder(path: string, look: LookAt = statSync): boolean {
     return look(path, { throwIfNoEntry: false })?.isDirectory() === true;
   } catch {
     return false; // a file is where a folder was, or we may not look
+  }
+}
+
+function idOf(folder: string): string | undefined {
+  try {
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    return stat && `${stat.dev} ${stat.ino}`;
+  } catch {
+    return undefined;
   }
 }
 
