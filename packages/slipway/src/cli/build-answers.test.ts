@@ -21,32 +21,38 @@ function asker(): Asker & { readonly got: readonly string[] } {
 function answering(isJson = false) {
   const clock = new VirtualClock();
   const stop = new AbortController();
-  const now: { version: Version | undefined } = { version: clean };
+  const now: { version: Version | undefined; left: string } = { version: clean, left: "1" };
   let wanted = 0;
   const answers = new BuildAnswers({
     clock,
     signal: stop.signal,
     isJson,
-    version: async () => now.version,
+    look: async () => now.version,
+    left: () => now.left,
     again: () => {
       wanted += 1;
     },
   });
-  /** A round that goes on until it is told to end. */
-  const begin = (version: Version | undefined = clean) => {
+  /** Returns what tells of a change. */
+  const begins = (version: Version | undefined = clean): (() => void) => {
     let isOutdated = false;
+    answers.begin({ isOutdated: () => isOutdated }, Promise.resolve(version));
+    return () => {
+      isOutdated = true;
+    };
+  };
+  /** A round that goes on until it is told to end. */
+  const begin = (version: Version | undefined = clean) => ({ changes: begins(version), ...runs() });
+  const runs = () => {
     const over = Promise.withResolvers<number>();
     let say: (stream: Stream, text: string) => void = () => {};
-    const round = answers.round({ isOutdated: () => isOutdated }, Promise.resolve(version), (given) => {
+    const round = answers.run((given) => {
       say = given;
       return over.promise;
     });
     round.catch(() => {});
     return {
       say: (text: string) => say(1, `${text}\n`),
-      changes() {
-        isOutdated = true;
-      },
       async ends(exitCode = 0) {
         over.resolve(exitCode);
         assert.equal(await round, exitCode);
@@ -57,7 +63,7 @@ function answering(isJson = false) {
       },
     };
   };
-  return { answers, begin, clock, now, stop, wanted: () => wanted };
+  return { answers, begins, runs, begin, clock, now, stop, wanted: () => wanted };
 }
 
 test("before a round, one is made, and its words and exit code are the answer", async () => {
@@ -109,6 +115,64 @@ test("what changed since it began is answered by the next", async (t) => {
       await next.ends();
       assert.deepEqual(one.got, ["1new", "=0"]);
     });
+});
+
+test("a round that has begun and does not run yet answers as one that does", async (t) => {
+  await t.test("nothing has changed", async () => {
+    const { answers, begins, runs, wanted } = answering();
+    begins();
+    const one = asker();
+    await answers.ask(one);
+    await runs().ends();
+    assert.deepEqual([one.got, wanted()], [["=0"], 0]);
+  });
+  await t.test("git says something else", async () => {
+    const { answers, begin, begins, runs, now, wanted } = answering();
+    begins();
+    now.version = dirty;
+    const one = asker();
+    await answers.ask(one);
+    await runs().ends();
+    assert.deepEqual([one.got, wanted()], [[], 1]);
+    await begin(dirty).ends();
+    assert.deepEqual(one.got, ["=0"]);
+  });
+  await t.test("it is begun once more, also while git is asked", async () => {
+    const { answers, begins, runs, wanted } = answering();
+    const [one, other, third] = [asker(), asker(), asker()];
+    await answers.ask(one);
+    begins();
+    await answers.ask(other);
+    const asking = answers.ask(third);
+    begins();
+    await asking;
+    await runs().ends();
+    for (const { got } of [one, other, third]) assert.deepEqual(got, ["=0"]);
+    assert.equal(wanted(), 1);
+  });
+  await t.test("it never runs", async () => {
+    const { answers, begins, wanted } = answering();
+    begins();
+    const [one, other] = [asker(), asker()];
+    await answers.ask(one);
+    answers.leave();
+    assert.deepEqual(one.got, ["alone"]);
+    await answers.ask(other);
+    assert.deepEqual([other.got, wanted()], [[], 1]);
+  });
+});
+
+test("a round that failed, or was followed by another build, is no answer any more", async () => {
+  const failing = answering();
+  await failing.begin().ends(1);
+  const followed = answering();
+  await followed.begin().ends();
+  followed.now.left = "2";
+  for (const { answers, wanted } of [failing, followed]) {
+    const one = asker();
+    await answers.ask(one);
+    assert.deepEqual([one.got, wanted()], [[], 1]);
+  }
 });
 
 test("a change that comes after the question leaves the answer as it is", async () => {

@@ -1,12 +1,12 @@
 /**
  * What a watching build says to those who ask for the same build beside it. It has all in memory, and may be building the very
  * change. An answer is of what was there when it was asked for: of a round that begins after that, or of one that has begun, if
- * nothing of what is watched changed between the two and git says the same as it did then.
+ * nothing of what is watched changed between the two and git says the same as it did then. One that is over counts if it
+ * went well and what it left is there: what it failed for may be mended where nobody watches, and another build may have followed.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@slipway/base";
 import { failureOf } from "./failure.ts";
-import type { Version } from "./git.ts";
 import type { Round } from "./run-on-change.ts";
 
 /** What neither is watched nor known to git (a base's tag, a secret) may be so much older than the question. */
@@ -27,8 +27,10 @@ export interface AnswersPorts {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly isJson: boolean;
-  /** What git says now; undefined where that may not be built. */
-  readonly version: () => Promise<Version | undefined>;
+  /** What git says now, to be compared; undefined where that may not be built. */
+  readonly look: () => Promise<unknown>;
+  /** Which build it was that left what is there; undefined where there is none. */
+  readonly left: () => string | undefined;
   /** Makes another round, whether something changed or not. */
   readonly again: () => void;
 }
@@ -36,19 +38,22 @@ export interface AnswersPorts {
 interface Building {
   readonly round: Round;
   readonly startedAt: number;
-  /** What it is built as. */
-  readonly version: Promise<Version | undefined>;
+  /** What git said; undefined where that may not be built. */
+  readonly looked: Promise<unknown>;
   readonly said: { readonly stream: Stream; readonly text: string }[];
   readonly askers: Set<Asker>;
-  /** Once it is over; undefined where it was broken off. */
-  end?: { readonly exitCode: number | undefined };
+  hasRun: boolean;
+  /** Begun in its place, before it ran. */
+  next?: Building;
+  /** Once it is over; without an exit code where it was broken off. */
+  end?: { readonly exitCode: number | undefined; readonly left?: string | undefined };
 }
 
 export class BuildAnswers {
   readonly #ports: AnswersPorts;
   /** For the round that begins next. */
   #waiting: Asker[] = [];
-  /** The round that runs, or the last one. */
+  /** The round that has begun, or the last one. */
   #building: Building | undefined;
 
   constructor(ports: AnswersPorts) {
@@ -64,38 +69,44 @@ export class BuildAnswers {
   }
 
   /** Whether it is of what is there now. */
-  async #isOfNow(building: Building): Promise<boolean> {
-    const { clock, version } = this.#ports;
-    if (clock.monotonic() - building.startedAt > JOINED_WITHIN_MS) return false;
-    if (building.round.isOutdated()) return false;
-    const [now, then] = await Promise.all([version(), building.version]);
+  async #isOfNow({ round, startedAt, looked, end }: Building): Promise<boolean> {
+    const { clock, look, left } = this.#ports;
+    if (clock.monotonic() - startedAt > JOINED_WITHIN_MS) return false;
+    if (end !== undefined && (end.exitCode !== 0 || end.left !== left())) return false;
+    if (round.isOutdated()) return false;
+    const [now, then] = await Promise.all([look(), looked]);
     return now !== undefined && isDeepStrictEqual(now, then);
   }
 
-  /** `body` is the round; what it says goes to all who asked. */
-  async round<T extends number>(
-    round: Round,
-    version: Promise<Version | undefined>,
-    body: (say: (stream: Stream, text: string) => void) => Promise<T>,
-  ): Promise<T> {
-    const askers = new Set(this.#waiting);
+  /** A round of what is there now, for all who asked until now. It may be begun once more before it runs. `looked`: what git says. */
+  begin(round: Round, looked: Promise<unknown>): void {
+    const before = this.#building;
+    const dropped = before === undefined || before.hasRun || before.end !== undefined ? undefined : before;
+    const askers = new Set([...(dropped?.askers ?? []), ...this.#waiting]);
     this.#waiting = [];
     const startedAt = this.#ports.clock.monotonic();
-    const building: Building = { round, startedAt, version, said: [], askers };
-    this.#building = building;
+    this.#building = { round, startedAt, looked, said: [], askers, hasRun: false };
+    if (dropped !== undefined) dropped.next = this.#building;
+  }
+
+  /** `body` is the round that has begun; what it says goes to all who asked. */
+  async run<T extends number>(body: (say: (stream: Stream, text: string) => void) => Promise<T>): Promise<T> {
+    const building = this.#building;
+    if (building === undefined) throw new Error("no round has begun");
+    building.hasRun = true;
     const say = (stream: Stream, text: string): void => {
       building.said.push({ stream, text });
       for (const asker of building.askers) asker.say(stream, text);
     };
+    const { signal, isJson, left } = this.#ports;
     try {
       const exitCode = await body(say);
-      finish(building, exitCode);
+      finish(building, { exitCode, left: left() });
       return exitCode;
     } catch (error) {
-      const { signal, isJson } = this.#ports;
       const { text, exitCode } = failureOf(error, isJson);
       if (!signal.aborted) say(isJson ? 1 : 2, text);
-      finish(building, signal.aborted ? undefined : exitCode);
+      finish(building, { exitCode: signal.aborted ? undefined : exitCode });
       throw error;
     }
   }
@@ -104,20 +115,23 @@ export class BuildAnswers {
   leave(): void {
     for (const asker of this.#waiting) asker.leave();
     this.#waiting = [];
+    if (this.#building?.hasRun === false) finish(this.#building, { exitCode: undefined });
   }
 }
 
-function join(building: Building, asker: Asker): void {
+function join(begun: Building, asker: Asker): void {
+  let building = begun;
+  while (building.next !== undefined) building = building.next;
   for (const { stream, text } of building.said) asker.say(stream, text);
   building.askers.add(asker);
-  if (building.end !== undefined) finish(building, building.end.exitCode);
+  if (building.end !== undefined) finish(building, building.end);
 }
 
-function finish(building: Building, exitCode: number | undefined): void {
-  building.end = { exitCode };
+function finish(building: Building, end: NonNullable<Building["end"]>): void {
+  building.end = end;
   for (const asker of building.askers) {
-    if (exitCode === undefined) asker.leave();
-    else asker.end(exitCode);
+    if (end.exitCode === undefined) asker.leave();
+    else asker.end(end.exitCode);
   }
   building.askers.clear();
 }

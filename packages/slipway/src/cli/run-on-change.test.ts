@@ -147,12 +147,16 @@ test("a run that is asked for needs no change, and one that has not begun yet is
   const said: string[] = [];
   const output = { say: (line: string) => void said.push(line), emit: () => {} };
   let [again, begun, runs] = [() => {}, 0, 0];
-  let asksInBegin = false;
+  let [asksBefore, asksAfter] = [false, false];
   let gate = Promise.resolve();
   const ended = runOnChange(
     context,
     output,
-    () => [{ path: join(folder, "asked") }],
+    () => {
+      if (asksBefore) again();
+      asksBefore = false;
+      return [{ path: join(folder, "asked") }];
+    },
     async (round) => {
       assert.equal(round.isOutdated(), false);
       runs += 1;
@@ -161,8 +165,8 @@ test("a run that is asked for needs no change, and one that has not begun yet is
     {
       begin() {
         begun += 1;
-        if (asksInBegin) again();
-        asksInBegin = false;
+        if (asksAfter) again();
+        asksAfter = false;
       },
       onAgain(given) {
         again = given;
@@ -173,23 +177,27 @@ test("a run that is asked for needs no change, and one that has not begun yet is
   try {
     await waits(1);
     assert.deepEqual([begun, runs], [1, 1]);
-    asksInBegin = true;
+    asksBefore = true;
     again();
     await waits(2);
     assert.deepEqual([begun, runs], [2, 2], "the one that was about to begin");
+    asksAfter = true;
+    again();
+    await waits(4);
+    assert.deepEqual([begun, runs], [4, 4], "asked for when one had begun");
     const { promise, resolve } = Promise.withResolvers<void>();
     gate = promise;
     again();
-    await until("it runs", () => runs === 3);
+    await until("it runs", () => runs === 5);
     again();
     resolve();
-    await waits(4);
-    assert.deepEqual([begun, runs], [4, 4], "asked for while one ran");
+    await waits(6);
+    assert.deepEqual([begun, runs], [6, 6], "asked for while one ran");
   } finally {
     stop.abort();
     await ended;
   }
-  assert.deepEqual([begun, runs], [4, 4]);
+  assert.deepEqual([begun, runs], [6, 6]);
 });
 
 test("a round is outdated from the first change on, also when a later one has begun; where there is none, that is told", async () => {

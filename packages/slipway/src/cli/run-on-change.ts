@@ -21,7 +21,7 @@ export interface Round {
 /** What goes on beside the runs. */
 export interface Beside {
   /** Before a run, while an editor finishes with its files; again where it was still at it. */
-  readonly begin?: () => void;
+  readonly begin?: (round: Round) => void;
   /** Given before the first run: runs again, whether something changed or not. */
   readonly onAgain?: (again: () => void) => void;
   /** A run that was to be could not begin. */
@@ -57,8 +57,11 @@ export async function runOnChange(
       watch?.close(); // not before: in between, changes would not be seen
       watch = next;
     }
-    beside.begin?.();
-    return { isOutdated: () => changes > before };
+    const made = watch;
+    const round = { isOutdated: () => changes > before || !made.isInPlace() };
+    if (changes === before) wanted = Promise.withResolvers(); // whoever wanted one until now gets this
+    beside.begin?.(round);
+    return round;
   };
   const pause = (ms: number): Promise<void> => clock.sleep(ms, signal).catch(() => undefined);
   let [seen, hasBegun] = [changes, false];
@@ -76,7 +79,6 @@ export async function runOnChange(
           round = await begin();
         }
         if (signal.aborted) break;
-        if (!round.isOutdated()) wanted = Promise.withResolvers(); // whoever wanted one until now gets this
         hasBegun = true;
         await run(round);
       } catch (error) {

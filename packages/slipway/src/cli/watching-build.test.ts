@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -155,6 +155,39 @@ test("the same build is answered by the one that watches, of what is there when 
     assert.equal((await ask()).exitCode, 0);
   });
   assert.equal(existsSync(join(project, ".slipway/build/watch")), false);
+});
+
+test("an answer is of the folder that is there, with what git ignores and where it comes from, and of the last build", async () => {
+  const record = () => readFile(join(project, ".slipway/build/images.json"), "utf8");
+  const config = CONFIG.replace('"web" }', '"deep/services/own/web" }');
+  const other = join(folder, "other");
+  await write("slipway.config.ts", config);
+  await cp(join(project, "web"), join(project, "deep/services/own/web"), { recursive: true });
+  await cp(join(project, "deep/services"), other, { recursive: true });
+  try {
+    await beside(async () => {
+      const first = await ask();
+      await writeFile(join(other, "own/web/src/a.txt"), "another\n");
+      await rename(join(project, "deep/services"), join(folder, "gone"));
+      await rename(other, join(project, "deep/services"));
+      const second = await ask();
+      assert.notEqual(second.digest, first.digest, "a folder above");
+      await write("deep/services/own/web/src/a.txt", "changed\n");
+      const third = await ask();
+      assert.notEqual(third.digest, second.digest, "a change in that");
+      await git("remote", "add", "origin", "https://git.example.com/hello.git");
+      const fourth = await ask();
+      assert.notEqual(fourth.digest, third.digest, "its label");
+      await writeFile(join(project, ".slipway/build/images.json"), "of another build");
+      assert.equal((await ask()).digest, fourth.digest);
+      assert.match(await record(), new RegExp(String(fourth.digest)));
+      for (const { started } of [first, second, third, fourth]) assert.equal(started, 0);
+    });
+  } finally {
+    await git("remote", "remove", "origin");
+    await rm(join(project, "deep"), { recursive: true });
+    await write("slipway.config.ts", CONFIG);
+  }
 });
 
 test("what is another build builds by itself, and the one that watches says why", async (t) => {

@@ -1,13 +1,15 @@
 /** `slipway build --watch`: a round for each change, and one for who asks for the same build beside it. */
+import { statSync } from "node:fs";
 import { join } from "node:path";
+import type { Config } from "../config/types.ts";
 import { serveAnswers } from "./answer-server.ts";
 import { type Asker, BuildAnswers, type Stream } from "./build-answers.ts";
 import { sameConfig, unfinishedIndex, watchedSources } from "./build-watch.ts";
 import { type CliContext, type CommandInput, isSet } from "./command.ts";
 import { headLog, indexFile, stayWithGit } from "./git.ts";
-import { type Project, type Sources, shippableSources, shippableVersion } from "./project.ts";
+import { type Project, type Sources, shippableSources } from "./project.ts";
 import { type Beside, runOnChange } from "./run-on-change.ts";
-import { outputOf } from "./steps.ts";
+import { buildRecordPath, outputOf } from "./steps.ts";
 
 export async function watchAndBuild(
   context: CliContext,
@@ -16,12 +18,12 @@ export async function watchAndBuild(
   build: (context: CliContext, looking: Promise<Sources>) => Promise<number>,
 ): Promise<number> {
   const { root, images } = project.config;
+  const config = sameConfig(root, project.resolved.file); // soon: what counts was read just now
   // git would lock its index to write down what it saw, and the `git checkout` of a person would fail (git-status, Background Refresh).
   const env = { ...context.env, GIT_OPTIONAL_LOCKS: "0" };
   const beside = { ...context, env };
   const git = await stayWithGit(root, env);
   const [log, index] = await Promise.all([headLog(root, env), indexFile(root, env)]);
-  const config = sameConfig(root, project.resolved.file);
   const watched = () => [...watchedSources(images, log), ...unfinishedIndex(index), { path: config.path }];
   const isJson = isSet(input, "json");
   const output = outputOf(context, isJson);
@@ -31,7 +33,8 @@ export async function watchAndBuild(
     clock: context.clock,
     signal: context.signal,
     isJson,
-    version: () => shippableVersion(beside, input, project.config).catch(() => undefined),
+    look: () => saidIn(shippableSources(beside, input, project.config), images),
+    left: () => stampOf(buildRecordPath(project)),
     again: () => again(),
   });
   const server = await serveAnswers({
@@ -45,9 +48,10 @@ export async function watchAndBuild(
   });
   let looking: Promise<Sources> | undefined;
   const rounds: Beside = {
-    begin() {
+    begin(round) {
+      config.check();
       looking = shippableSources(beside, input, project.config);
-      looking.catch(() => {}); // counts where it is awaited
+      answers.begin(round, saidIn(looking, images)); // a rejection counts where it is awaited
     },
     onAgain(given) {
       again = given;
@@ -59,23 +63,30 @@ export async function watchAndBuild(
       context,
       output,
       watched,
-      (round) => {
-        const sources = looking as Promise<Sources>;
-        const version = sources.then(
-          (found) => found.version,
-          () => undefined,
-        );
-        return answers.round(round, version, async (say) => {
-          config.check();
-          return build(heardBy(beside, say), sources);
-        });
-      },
+      () => answers.run((say) => build(heardBy(beside, say), looking as Promise<Sources>)),
       rounds,
     );
   } finally {
     await server?.close();
     git.close();
   }
+}
+
+/** All that git said of them; undefined where that may not be built. */
+async function saidIn(looking: Promise<Sources>, images: Config["images"]): Promise<unknown> {
+  try {
+    const { history, ...said } = await looking;
+    const contexts = images.flatMap(({ from }) => (from.kind === "context" ? [from.context] : []));
+    return { ...said, ignored: await Promise.all(contexts.map(history.ignored)) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Each build writes it anew. */
+function stampOf(file: string): string | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
+  return stat && [stat.dev, stat.ino, stat.ctimeNs].join();
 }
 
 /** What is written is written here, and said to those who asked. */
