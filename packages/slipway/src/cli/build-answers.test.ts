@@ -21,14 +21,13 @@ function asker(): Asker & { readonly got: readonly string[] } {
 function answering(isJson = false) {
   const clock = new VirtualClock();
   const stop = new AbortController();
-  const now: { version: Version | undefined; left: string } = { version: clean, left: "1" };
+  const now: { version: Version | undefined } = { version: clean };
   let wanted = 0;
   const answers = new BuildAnswers({
     clock,
     signal: stop.signal,
     isJson,
     look: async () => now.version,
-    left: () => now.left,
     again: () => {
       wanted += 1;
     },
@@ -77,18 +76,20 @@ test("before a round, one is made, and its words and exit code are the answer", 
   assert.deepEqual(one.got, ["1built", "=4"]);
 });
 
-test("a round that has begun answers with all that it says, and so does one that is just over", async () => {
+test("a round that has begun answers with all that it says, unless it began long before", async () => {
   const { answers, begin, clock, wanted } = answering();
   const round = begin();
   round.say("first");
-  const [during, after, late] = [asker(), asker(), asker()];
+  const [during, last, late] = [asker(), asker(), asker()];
   await answers.ask(during);
   assert.deepEqual(during.got, ["1first"]);
   round.say("second");
+  const asking = answers.ask(last);
   await round.ends();
-  await answers.ask(after);
-  for (const one of [during, after]) assert.deepEqual(one.got, ["1first", "1second", "=0"]);
+  await asking;
+  for (const one of [during, last]) assert.deepEqual(one.got, ["1first", "1second", "=0"]);
   assert.equal(wanted(), 0);
+  begin();
   await clock.advance(1001);
   await answers.ask(late);
   assert.deepEqual([late.got, wanted()], [[], 1]);
@@ -162,13 +163,10 @@ test("a round that has begun and does not run yet answers as one that does", asy
   });
 });
 
-test("a round that failed, or was followed by another build, is no answer any more", async () => {
-  const failing = answering();
-  await failing.begin().ends(1);
-  const followed = answering();
-  await followed.begin().ends();
-  followed.now.left = "2";
-  for (const { answers, wanted } of [failing, followed]) {
+test("a round that is over is no answer, whether it went well or not", async () => {
+  for (const exitCode of [0, 1]) {
+    const { answers, begin, wanted } = answering();
+    await begin().ends(exitCode);
     const one = asker();
     await answers.ask(one);
     assert.deepEqual([one.got, wanted()], [[], 1]);

@@ -1,8 +1,8 @@
 /**
  * What a watching build says to those who ask for the same build beside it. It has all in memory, and may be building the very
  * change. An answer is of what was there when it was asked for: of a round that begins after that, or of one that has begun, if
- * nothing of what is watched changed between the two and git says the same as it did then. One that is over counts if it
- * went well and what it left is there: what it failed for may be mended where nobody watches, and another build may have followed.
+ * nothing of what is watched changed between the two and git says the same as it did then. One that is over is none: what it
+ * pushed or what it failed for may be another since, where nobody watches, and another build may have followed.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@slipway/base";
@@ -29,8 +29,6 @@ export interface AnswersPorts {
   readonly isJson: boolean;
   /** What git says now, to be compared; undefined where that may not be built. */
   readonly look: () => Promise<unknown>;
-  /** Which build it was that left what is there; undefined where there is none. */
-  readonly left: () => string | undefined;
   /** Makes another round, whether something changed or not. */
   readonly again: () => void;
 }
@@ -45,15 +43,15 @@ interface Building {
   hasRun: boolean;
   /** Begun in its place, before it ran. */
   next?: Building;
-  /** Once it is over; without an exit code where it was broken off. */
-  end?: { readonly exitCode: number | undefined; readonly left?: string | undefined };
+  /** Once it is over; undefined where it was broken off. */
+  end?: { readonly exitCode: number | undefined };
 }
 
 export class BuildAnswers {
   readonly #ports: AnswersPorts;
   /** For the round that begins next. */
   #waiting: Asker[] = [];
-  /** The round that has begun, or the last one. */
+  /** The last round that has begun. */
   #building: Building | undefined;
 
   constructor(ports: AnswersPorts) {
@@ -70,9 +68,8 @@ export class BuildAnswers {
 
   /** Whether it is of what is there now. */
   async #isOfNow({ round, startedAt, looked, end }: Building): Promise<boolean> {
-    const { clock, look, left } = this.#ports;
-    if (clock.monotonic() - startedAt > JOINED_WITHIN_MS) return false;
-    if (end !== undefined && (end.exitCode !== 0 || end.left !== left())) return false;
+    const { clock, look } = this.#ports;
+    if (end !== undefined || clock.monotonic() - startedAt > JOINED_WITHIN_MS) return false;
     if (round.isOutdated()) return false;
     const [now, then] = await Promise.all([look(), looked]);
     return now !== undefined && isDeepStrictEqual(now, then);
@@ -98,15 +95,15 @@ export class BuildAnswers {
       building.said.push({ stream, text });
       for (const asker of building.askers) asker.say(stream, text);
     };
-    const { signal, isJson, left } = this.#ports;
     try {
       const exitCode = await body(say);
-      finish(building, { exitCode, left: left() });
+      finish(building, exitCode);
       return exitCode;
     } catch (error) {
+      const { signal, isJson } = this.#ports;
       const { text, exitCode } = failureOf(error, isJson);
       if (!signal.aborted) say(isJson ? 1 : 2, text);
-      finish(building, { exitCode: signal.aborted ? undefined : exitCode });
+      finish(building, signal.aborted ? undefined : exitCode);
       throw error;
     }
   }
@@ -115,7 +112,7 @@ export class BuildAnswers {
   leave(): void {
     for (const asker of this.#waiting) asker.leave();
     this.#waiting = [];
-    if (this.#building?.hasRun === false) finish(this.#building, { exitCode: undefined });
+    if (this.#building?.hasRun === false) finish(this.#building, undefined);
   }
 }
 
@@ -124,14 +121,14 @@ function join(begun: Building, asker: Asker): void {
   while (building.next !== undefined) building = building.next;
   for (const { stream, text } of building.said) asker.say(stream, text);
   building.askers.add(asker);
-  if (building.end !== undefined) finish(building, building.end);
+  if (building.end !== undefined) finish(building, building.end.exitCode);
 }
 
-function finish(building: Building, end: NonNullable<Building["end"]>): void {
-  building.end = end;
+function finish(building: Building, exitCode: number | undefined): void {
+  building.end = { exitCode };
   for (const asker of building.askers) {
-    if (end.exitCode === undefined) asker.leave();
-    else asker.end(end.exitCode);
+    if (exitCode === undefined) asker.leave();
+    else asker.end(exitCode);
   }
   building.askers.clear();
 }

@@ -1,5 +1,4 @@
 /** `slipway build --watch`: a round for each change, and one for who asks for the same build beside it. */
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/types.ts";
 import { serveAnswers } from "./answer-server.ts";
@@ -9,7 +8,7 @@ import { type CliContext, type CommandInput, isSet } from "./command.ts";
 import { headLog, indexFile, stayWithGit } from "./git.ts";
 import { type Project, type Sources, shippableSources } from "./project.ts";
 import { type Beside, runOnChange } from "./run-on-change.ts";
-import { buildRecordPath, outputOf } from "./steps.ts";
+import { outputOf } from "./steps.ts";
 
 export async function watchAndBuild(
   context: CliContext,
@@ -34,7 +33,6 @@ export async function watchAndBuild(
     signal: context.signal,
     isJson,
     look: () => saidIn(shippableSources(beside, input, project.config), images),
-    left: () => stampOf(buildRecordPath(project)),
     again: () => again(),
   });
   const server = await serveAnswers({
@@ -81,12 +79,6 @@ async function saidIn(looking: Promise<Sources>, images: Config["images"]): Prom
   } catch {
     return undefined;
   }
-}
-
-/** Each build writes it anew. */
-function stampOf(file: string): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
-  return stat && [stat.dev, stat.ino, stat.ctimeNs].join();
 }
 
 /** What is written is written here, and said to those who asked. */
