@@ -19,7 +19,7 @@ alone() {
 trap '' PIPE
 printf '%s %s\n' "${BASH_REMATCH[2]}" "$$" 2>/dev/null >&"$slipway_answers"
 # What is stopped (Ctrl-Z) does not answer, and what has its port since does not know the second secret.
-read -r -t 5 -u "$slipway_answers"
+read -r -t 5 -u "$slipway_answers" 2>/dev/null
 if [[ $REPLY != "+${BASH_REMATCH[3]}" ]]; then
   exec {slipway_answers}>&-
   alone "$@"
@@ -27,7 +27,7 @@ fi
 # What is closed from the beginning is not missed.
 [[ -e /proc/self/fd/1 ]] || exec >/dev/null
 # However long it builds: a TMOUT is for those who type.
-while TMOUT=0 read -r -u "$slipway_answers"; do
+while TMOUT=0 read -r -u "$slipway_answers" 2>/dev/null; do
   case $REPLY in
     1*)
       printf '%s\n' "${REPLY:1}" 2>/dev/null || {

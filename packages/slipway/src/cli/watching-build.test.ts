@@ -243,13 +243,17 @@ test("one that is stopped, was killed, or has another's port does not keep a bui
   });
   // Another program has its port, and says what it would.
   const other = createTcpServer((socket) => {
-    socket.on("error", () => {}).end("+\n1lies\n=0\n");
+    socket.on("error", () => {}).setEncoding("utf8");
+    socket.once("data", (question: string) => {
+      if (question.startsWith("reset ")) socket.resetAndDestroy();
+      else socket.end("+\n1lies\n=0\n");
+    });
   });
   other.listen(0, "127.0.0.1");
   await once(other, "listening");
   const { port } = other.address() as AddressInfo;
   try {
-    const others = [`${port} token`, `${port} token proof`];
+    const others = [`${port} token`, `${port} token proof`, `${port} reset proof`];
     for (const text of [
       "",
       "x",
