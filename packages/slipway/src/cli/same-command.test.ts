@@ -22,6 +22,10 @@ test("the same command in another terminal, and what makes it another", () => {
     [asking, undefined],
     [withEnv(["TERM", "linux"], ["SHLVL", "2"], ["TMUX_PANE", "%1"], ["TERM_PROGRAM", "x"]), undefined],
     [withEnv(["npm_lifecycle_event", "image"], ["VSCODE_PID", "1"], ["_", "/usr/bin/make"]), undefined],
+    [
+      withEnv(["MAKEFLAGS", "w"], ["MFLAGS", "-w"], ["MAKELEVEL", "1"], ["MAKE_TERMOUT", "/dev/pts/1"]),
+      undefined,
+    ],
     [withEnv(["npm_config_registry", "x"]), "its npm_config_registry is another"],
     [withEnv(["MY_TERM", "x"]), "its MY_TERM is another"],
     [{ ...asking, program: "2" }, "it is another Slipway"],

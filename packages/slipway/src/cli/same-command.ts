@@ -44,12 +44,12 @@ const PROGRAM = "start.mjs";
 
 const stringsIn = (text: string): readonly string[] => text.split("\0").slice(0, -1);
 
-/** Says which terminal it is, what a shell keeps for itself, and which script of npm's runs: nothing that a build reads. */
-const OF_TERMINALS = new RegExp(
+/** Says which terminal it is, what a shell or make (GNU) keeps for itself, and which script of npm's runs: nothing that a build reads. */
+const OF_CALLERS = new RegExp(
   `^(${[
     "_|PWD|OLDPWD|SHLVL|COLUMNS|LINES|TERM|COLORTERM|COLORFGBG|TERM_(PROGRAM|SESSION)\\w*|SHELL_SESSION_ID|XDG_SESSION_ID",
     "WINDOWID|VTE_VERSION|(KITTY|WEZTERM|ALACRITTY|KONSOLE|ITERM|GNOME_TERMINAL|VSCODE)_\\w+|STY|WINDOW|(TMUX|ZELLIJ)\\w*",
-    "SSH_(TTY|CLIENT|CONNECTION)|GPG_TTY|npm_(command|lifecycle_(event|script))",
+    "SSH_(TTY|CLIENT|CONNECTION)|GPG_TTY|MAKE(FLAGS|LEVEL|_TERM(OUT|ERR))|MFLAGS|npm_(command|lifecycle_(event|script))",
   ].join("|")})$`,
 );
 
@@ -61,7 +61,6 @@ export function difference(own: StartedCommand, other: StartedCommand): string |
   const words = own.words.filter((word) => word !== "--watch");
   if (!isDeepStrictEqual(words, other.words)) return "its options are others";
   for (const name of new Set([...own.env.keys(), ...other.env.keys()]))
-    if (own.env.get(name) !== other.env.get(name) && !OF_TERMINALS.test(name))
-      return `its ${name} is another`;
+    if (own.env.get(name) !== other.env.get(name) && !OF_CALLERS.test(name)) return `its ${name} is another`;
   return undefined;
 }
