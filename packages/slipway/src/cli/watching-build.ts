@@ -22,6 +22,9 @@ export async function watchAndBuild(
   const env = { ...context.env, GIT_OPTIONAL_LOCKS: "0" };
   const beside = { ...context, env };
   const git = await stayWithGit(root, env);
+  // While a round asks git its own shell is busy, and to start another takes longer than what is asked.
+  const asking = { ...context, env: { ...env } };
+  const gitOfAsking = await stayWithGit(root, asking.env);
   const [log, index] = await Promise.all([headLog(root, env), indexFile(root, env)]);
   const watched = () => [...watchedSources(images, log), ...unfinishedIndex(index), { path: config.path }];
   const isJson = isSet(input, "json");
@@ -32,7 +35,7 @@ export async function watchAndBuild(
     clock: context.clock,
     signal: context.signal,
     isJson,
-    look: () => saidIn(shippableSources(beside, input, project.config), images),
+    look: () => saidIn(shippableSources(asking, input, project.config), images),
     again: () => again(),
   });
   const server = await serveAnswers({
@@ -67,6 +70,7 @@ export async function watchAndBuild(
   } finally {
     await server?.close();
     git.close();
+    gitOfAsking.close();
   }
 }
 
