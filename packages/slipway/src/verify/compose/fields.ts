@@ -42,22 +42,43 @@ export function optionalMap(tree: Tree, what: string): MapTree {
   return mapOf(tree, what);
 }
 
+/** Compose takes nothing but texts in most places: what YAML makes of 0x10 or 1.0 is not what was written. */
 export function text(tree: Tree, what: string): string {
-  if (tree.kind === "scalar" && tree.value !== null) return String(tree.value);
-  throw invalid(tree, `${what}: should be a text`);
+  if (tree.kind !== "scalar" || tree.value === null) throw invalid(tree, `${what}: should be a text`);
+  if (typeof tree.value === "string" && tree.number === undefined) return tree.value;
+  const shown = tree.number?.shown ?? String(tree.value);
+  throw invalid(tree, `${what}: ${shown} should be a text`, "Write it in quotes.");
 }
 
+/** A text, a number or a truth value, as Compose prints it where all of them may stand. */
+export function printed(tree: Tree, what: string): string {
+  if (tree.kind !== "scalar" || tree.value === null) throw invalid(tree, `${what}: should be a text`);
+  if (tree.number?.kind === "unclear")
+    throw invalid(
+      tree,
+      `${what}: ${tree.number.shown} means something else to each version of Compose`,
+      "Write it in quotes.",
+    );
+  return tree.number?.shown ?? String(tree.value);
+}
+
+const TRUE = ["true", "y", "yes", "on"];
+const FALSE = ["false", "n", "no", "off"];
+
+/** The words of old YAML are texts first, and Compose then takes them for what they say. */
 export function boolean(tree: Tree, what: string): boolean {
-  if (tree.kind === "scalar") {
-    if (typeof tree.value === "boolean") return tree.value;
-    if (tree.value === "true" || tree.value === "false") return tree.value === "true";
+  if (tree.kind === "scalar" && tree.number === undefined) {
+    const word = String(tree.value).toLowerCase();
+    if (TRUE.includes(word)) return true;
+    if (FALSE.includes(word)) return false;
   }
   throw invalid(tree, `${what}: should be true or false`);
 }
 
 /** A whole number, 0 or more. */
 export function count(tree: Tree, what: string): number {
-  const number = tree.kind === "scalar" && tree.value !== "" ? Number(tree.value) : Number.NaN;
+  const isNumber = tree.kind === "scalar" && /^\d+$/.test(tree.number?.shown ?? String(tree.value));
+  const number = isNumber ? Number(tree.value) : Number.NaN;
   if (Number.isInteger(number) && number >= 0) return number;
   throw invalid(tree, `${what}: should be a whole number`);
 }
@@ -86,17 +107,10 @@ export function texts(tree: Tree, what: string): readonly string[] {
 
 /** An argument vector: a list as it is, a text split as a shell would, without expanding anything. */
 export function words(tree: Tree, what: string): readonly string[] {
-  if (tree.kind === "list") return tree.items.map((item) => word(item, what));
+  if (tree.kind === "list") return texts(tree, what);
   const found = splitWords(text(tree, what));
   if (found === undefined) throw invalid(tree, `${what}: the quotes are not closed`);
   return found;
-}
-
-/** Compose takes nothing but texts here: what YAML makes of 0x10 or 1.0 is not what was written. */
-function word(tree: Tree, what: string): string {
-  const written = text(tree, what);
-  if (tree.kind === "scalar" && typeof tree.value === "string") return written;
-  throw invalid(tree, `${what}: ${written} should be a text`, `Write it in quotes: "${written}".`);
 }
 
 /** Undefined when a quote is not closed. */
@@ -127,12 +141,13 @@ export function splitWords(source: string): readonly string[] | undefined {
   return word === undefined ? found : [...found, word];
 }
 
-/** A mapping of texts; null becomes undefined and is left out. */
-export function textMap(tree: Tree, what: string): Readonly<Record<string, string>> {
+/** A mapping of texts; null is left out, or becomes `empty`. */
+export function textMap(tree: Tree, what: string, empty?: string): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const [key, child] of mapOf(tree, what).entries) {
-    if (child.kind === "scalar" && child.value === null) continue;
-    found[key] = text(child, `${what}/${key}`);
+    const isNull = child.kind === "scalar" && child.value === null;
+    const value = isNull ? empty : printed(child, `${what}/${key}`);
+    if (value !== undefined) found[key] = value;
   }
   return found;
 }

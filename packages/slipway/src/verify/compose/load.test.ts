@@ -44,7 +44,7 @@ describe("a key of a service", () => {
     ["environment: { A: 1, B: true, C: , D: x }", { environment: { A: "1", B: "true", D: "x" } }],
     ["environment: [A=1, B=, HOST]", { environment: { A: "1", B: "", HOST: "box" } }],
     ["environment: { ID: 1234567890123456789 }", { environment: { ID: "1234567890123456789" } }],
-    ["user: 1000", { user: "1000" }],
+    ['user: "1000"', { user: "1000" }],
     ["working_dir: /app\nhostname: box", { workingDir: "/app", hostname: "box" }],
     ["expose: [80, 53/udp, 90-91]", { exposed: [tcp(80), { port: 53, protocol: "udp" }, tcp(90), tcp(91)] }],
     ["ports: ['8080:80']", { exposed: [tcp(80)], published: [at(80, 8080)] }],
@@ -105,7 +105,7 @@ describe("a key of a service", () => {
       },
     ],
     [
-      "healthcheck: { test: [CMD, true], start_period: 2s }",
+      'healthcheck: { test: [CMD, "true"], start_period: 2s }',
       { healthcheck: { ...health, test: ["true"], startPeriodMs: 2000 } },
     ],
     ["healthcheck: { disable: true }", { healthcheck: "none" }],
@@ -113,7 +113,28 @@ describe("a key of a service", () => {
     ["stop_signal: SIGQUIT\nstop_grace_period: 1m", { stopSignal: "SIGQUIT", stopGraceMs: 60_000 }],
     ["read_only: true\ninit: 'true'", { isReadOnly: true, hasInit: true }],
     ["restart: no", { restart: "no" }],
-    ["restart: false", { restart: "no" }],
+    ["restart: no\nread_only: yes\ninit: off", { restart: "no", isReadOnly: true, hasInit: false }],
+    [
+      "environment: { A: 0123, B: 1_000, C: 1.10, D: 1e6, E: yes, F: '1.10', G: 22:22, H: !!str 1.0, I: TRUE }",
+      {
+        environment: {
+          ...{
+            A: "83",
+            B: "1000",
+            C: "1.1",
+            D: "1e+06",
+            E: "yes",
+            F: "1.10",
+            G: "22:22",
+            H: "1.0",
+            I: "true",
+          },
+        },
+      },
+    ],
+    ["labels: { a: , b: 1.0, c: off }", { labels: { a: "", b: "1", c: "off" } }],
+    ["command: [yes, 22:22, '1.0']", { command: ["yes", "22:22", "1.0"] }],
+    ["ports: [22:22, 0120]", { published: [at(22, 22), at(80, 0)] }],
     ["restart: unless-stopped", { restart: "unless-stopped" }],
     ["labels: [a=1]", { labels: { a: "1" } }],
     ["x-mine: { anything: goes }", {}],
@@ -250,6 +271,21 @@ test("env_file lies below environment, later files over earlier ones, and may be
     "b.env": "B=2\nD=2\n",
   });
   assert.deepEqual(found["web"]?.environment, { A: "1", B: "2", C: "own" });
+});
+
+test("a variable in an env_file is of the process, then of environment, then of the files before it", async () => {
+  const found = await services(
+    {
+      "compose.yaml":
+        "services:\n  web:\n    image: x\n    env_file: [a.env, b.env]\n    environment: { HOST: own, PORT: 1 }\n",
+      "a.env": "A=a\nPORT=2\nOWN=$PORT\n",
+      "b.env": "B=${A}b\nC=$HOST\nD=$OWN\nPORT\n",
+    },
+    { env: { HOST: "box" } },
+  );
+  assert.deepEqual(found["web"]?.environment, {
+    ...{ A: "a", PORT: "1", OWN: "1", B: "ab", C: "box", D: "1", HOST: "own" },
+  });
 });
 
 test("env_file and tmpfs of several files, and of extends, come one after the other, in all their forms", async () => {
@@ -405,6 +441,31 @@ describe("what is refused", () => {
       one("stop_grace_period: soon"),
       'compose.yaml:4: services/web/stop_grace_period: "soon" is no duration',
     ],
+    ["a number for a text", one("user: 1000"), "compose.yaml:4: services/web/user: 1000 should be a text"],
+    [
+      "a version for a text",
+      "services:\n  web:\n    image: 1.10\n",
+      "services/web/image: 1.1 should be a text",
+    ],
+    ["a truth for a text", one("restart: false"), "services/web/restart: false should be a text"],
+    [
+      "a number among variables",
+      one("environment: [A=1, 5]"),
+      "compose.yaml:4: should be a text like KEY=value",
+    ],
+    [
+      "a date for a text",
+      one("environment: { A: 2026-11-30 }"),
+      "services/web/environment/A: 2026-11-30 means something else to each version of Compose\n  Write it in quotes.",
+    ],
+    ["no number", one("labels: { A: .inf }"), "services/web/labels/A: .inf means something else"],
+    [
+      "a key that is no text",
+      one("environment: { 1.0: a }"),
+      'compose.yaml:4: the key 1.0 should be a text\n  Write it in quotes: "1.0".',
+    ],
+    ["a tag that does not fit", one("environment: { A: !!int 1.5 }"), 'compose.yaml:4: "1.5" is no !!int'],
+    ["bytes", one("environment: { A: !!binary aGk= }"), "compose.yaml:4: the tag !!binary is not supported"],
     ["a list for a text", one("user: [a]"), "compose.yaml:4: services/web/user: should be a text"],
     [
       "a condition that is none",

@@ -5,7 +5,7 @@
 import { dirname, join, relative, resolve } from "node:path";
 import { readTextIfExists, systemCode } from "@slipway/base";
 import { EnvFileError, parseEnvFile } from "./env-file.ts";
-import { boolean, field, knownKeys, list, mapOf, text, texts } from "./fields.ts";
+import { boolean, field, knownKeys, list, mapOf, printed, text, texts } from "./fields.ts";
 import { InterpolationError, interpolate } from "./interpolate.ts";
 import { mergeDocuments, mergeServices, normalized } from "./merge.ts";
 import type { ComposeProject } from "./model.ts";
@@ -327,6 +327,20 @@ class Loader {
   async #withEnvFile(name: string, service: MapTree, variables: Lookup): Promise<MapTree> {
     const what = `services/${name}/env_file`;
     const wanted = field(service, "env_file");
+    const plainService = normalized(service);
+    const environment = field(plainService, "environment");
+    const written =
+      environment === undefined ? [] : mapOf(environment, `services/${name}/environment`).entries;
+    const own = new Map([...written].map(([key, value]) => [key, orTaken(key, value, variables)]));
+    // As compose-go 2.13 has it (WithServicesEnvironmentResolved): the project's before the service's own.
+    const lookup: Lookup = (one) => {
+      const value = own.get(one);
+      return (
+        variables(one) ??
+        (value === undefined || isNull(value) ? undefined : printed(value, `${what}/${one}`))
+      );
+    };
+    let said: Readonly<Record<string, string>> = {};
     const found = new Map<string, Tree>();
     const items = wanted === undefined ? [] : wanted.kind === "list" ? wanted.items : [wanted];
     for (const item of items) {
@@ -336,15 +350,12 @@ class Loader {
       if (pathTree === undefined) throw invalid(item, `${what}: has no path`);
       const path = resolve(item.place.directory, text(pathTree, what));
       const content = await this.#read(path);
-      if (content !== undefined)
-        for (const [key, value] of Object.entries(this.#envFile(path, content, variables)))
-          found.set(key, scalarTree(value, item.place));
-      else if (required === undefined || boolean(required, what)) throw this.#missing(path, item.place);
+      if (content !== undefined) {
+        said = this.#envFile(path, content, lookup, said);
+        for (const [key, value] of Object.entries(said)) found.set(key, scalarTree(value, item.place));
+      } else if (required === undefined || boolean(required, what)) throw this.#missing(path, item.place);
     }
-    const plainService = normalized(service);
-    const environment = field(plainService, "environment");
-    const own = environment === undefined ? [] : mapOf(environment, `services/${name}/environment`).entries;
-    for (const [key, value] of own) found.set(key, orTaken(key, value, variables));
+    for (const [key, value] of own) found.set(key, value);
     const entries = new Map([...plainService.entries].filter(([key]) => key !== "env_file"));
     if (found.size > 0) entries.set("environment", mapTree(found, service.place));
     const build = entries.get("build");
@@ -352,9 +363,14 @@ class Loader {
     return mapTree(entries, service.place, service);
   }
 
-  #envFile(path: string, content: string, lookup: Lookup): Readonly<Record<string, string>> {
+  #envFile(
+    path: string,
+    content: string,
+    lookup: Lookup,
+    before: Readonly<Record<string, string>> = {},
+  ): Readonly<Record<string, string>> {
     try {
-      return parseEnvFile(content, lookup);
+      return parseEnvFile(content, lookup, before);
     } catch (error) {
       if (!(error instanceof EnvFileError)) throw error;
       throw composeError(
@@ -375,10 +391,11 @@ class Loader {
   }
 }
 
+const isNull = (tree: Tree): boolean => tree.kind === "scalar" && tree.value === null;
+
 /** A variable, or a build argument, without a value is what the process, or `.env`, has. */
 function orTaken(name: string, value: Tree, variables: Lookup): Tree {
-  const isTaken = value.kind === "scalar" && value.value === null;
-  return isTaken ? scalarTree(variables(name) ?? null, value.place) : value;
+  return isNull(value) ? scalarTree(variables(name) ?? null, value.place) : value;
 }
 
 function withArgs(build: MapTree, variables: Lookup): MapTree {

@@ -106,8 +106,9 @@ export function plain(tree: Tree): unknown {
 function pairs(tree: Tree, separators: string): Tree {
   if (tree.kind !== "list") return tree;
   const entries = tree.items.map((item) => {
-    if (item.kind !== "scalar" || item.value === null) throw invalid(item, "should be a text like KEY=value");
-    const text = String(item.value);
+    if (item.kind !== "scalar" || typeof item.value !== "string" || item.number !== undefined)
+      throw invalid(item, "should be a text like KEY=value");
+    const text = item.value;
     const at = [...text].findIndex((letter) => separators.includes(letter));
     const [key, value] = at < 0 ? [text, null] : [text.slice(0, at), text.slice(at + 1)];
     return [key, { ...item, value }] as const;

@@ -1,13 +1,13 @@
 /** `ports` and `expose`, in their short and long forms. */
 import type { ExposedPort, PublishedPort } from "../engines/engine.ts";
-import { count, field, knownKeys, text } from "./fields.ts";
+import { count, field, knownKeys, printed, text } from "./fields.ts";
 import { invalid, type Tree, unsupported } from "./tree.ts";
 
 const LOOPBACK = "127.0.0.1";
 
 /** `80`, `"80/udp"`, `"8000-8002"`. */
 export function exposedPorts(tree: Tree, what: string): readonly ExposedPort[] {
-  const [, range = "", protocol = "tcp"] = /^([\d-]+)(?:\/(\w+))?$/.exec(text(tree, what)) ?? [];
+  const [, range = "", protocol = "tcp"] = /^([\d-]+)(?:\/(\w+))?$/.exec(printed(tree, what)) ?? [];
   return rangeOf(tree, what, range).map((port) => ({ port, protocol: protocolOf(tree, what, protocol) }));
 }
 
@@ -17,7 +17,7 @@ export function exposedPorts(tree: Tree, what: string): readonly ExposedPort[] {
  */
 export function publishedPorts(tree: Tree, what: string): readonly PublishedPort[] {
   if (tree.kind === "map") return longPort(tree, what);
-  const written = text(tree, what);
+  const written = printed(tree, what);
   const match = /^(?:(?:(\[[^\]]+\]|[^:]*):)?([\d-]*):)?([\d-]+)(?:\/(\w+))?$/.exec(written);
   if (match === null)
     throw invalid(
@@ -62,9 +62,9 @@ function longPort(tree: Tree, what: string): readonly PublishedPort[] {
       port,
       protocol: protocol === undefined ? "tcp" : protocolOf(protocol, what, text(protocol, what)),
       hostPort:
-        published === undefined || text(published, what) === ""
+        published === undefined || printed(published, what) === ""
           ? 0
-          : portOf(published, what, text(published, what)),
+          : portOf(published, what, printed(published, what)),
       hostIp: addressOf(hostIp === undefined ? undefined : text(hostIp, what)),
     },
   ];

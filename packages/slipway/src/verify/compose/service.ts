@@ -16,7 +16,7 @@ import {
   words,
 } from "./fields.ts";
 import { BUILD_KEYS, BUILD_REFUSED, SERVICE_KEYS, SERVICE_REFUSED } from "./keys.ts";
-import { normalized, plain } from "./merge.ts";
+import { normalized } from "./merge.ts";
 import type { ComposeBuild, ComposeService } from "./model.ts";
 import { pathOf, tmpfsMounts, volumeMount } from "./mounts.ts";
 import { exposedPorts, publishedPorts } from "./ports.ts";
@@ -74,7 +74,7 @@ export function readService(name: string, tree: Tree): ComposeService {
     isReadOnly: read("read_only", boolean) ?? false,
     restart: read("restart", readRestart) ?? "no",
     hasInit: read("init", boolean) ?? false,
-    labels: read("labels", textMap) ?? {},
+    labels: read("labels", (labels, place) => textMap(labels, place, "")) ?? {},
   };
 }
 
@@ -201,7 +201,7 @@ function readDependencies(tree: Tree, what: string): ServiceSpec["dependsOn"] {
 }
 
 function readRestart(tree: Tree, what: string): ServiceSpec["restart"] {
-  const written = plain(tree) === false ? "no" : text(tree, what);
+  const written = text(tree, what);
   if (written === "no" || written === "always" || written === "on-failure" || written === "unless-stopped")
     return written;
   if (/^on-failure:\d+$/.test(written))

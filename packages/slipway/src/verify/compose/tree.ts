@@ -3,7 +3,17 @@
  * then name file and line, and a relative path the folder that it is relative to.
  */
 import { SlipwayError } from "@slipway/base";
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar as YamlScalar,
+} from "yaml";
+import { type Meaning, meaningOf } from "./scalars.ts";
 
 export interface Place {
   /** As shown in messages. */
@@ -19,6 +29,8 @@ export interface ScalarTree {
   readonly kind: "scalar";
   readonly value: Scalar;
   readonly place: Place;
+  /** What a number was written as means: it may not be what `String` makes of it. */
+  readonly number?: Extract<Meaning, { readonly kind: "whole" | "fraction" | "unclear" }> | undefined;
 }
 export interface ListTree {
   readonly kind: "list";
@@ -76,7 +88,7 @@ export function parseTree(text: string, file: string, directory: string): Tree {
       throw unsupported({ place }, `the tag ${node.tag} is not supported`);
     if (isSeq(node))
       return { kind: "list", items: node.items.map((item) => convert(item, place, depth + 1)), place };
-    if (!isMap(node)) return { kind: "scalar", value: isScalar(node) ? exactValue(node) : null, place };
+    if (!isMap(node)) return isScalar(node) ? scalarOfNode(node, place) : scalarTree(null, place);
     const own = new Map<string, Tree>();
     const merged = new Map<string, Tree>();
     const keys = new Map<string, Place>();
@@ -85,6 +97,13 @@ export function parseTree(text: string, file: string, directory: string): Tree {
       const name = String(isScalar(key) ? key.value : key);
       const child = convert(value, at, depth + 1);
       if (name !== "<<" && isScalar(key) && typeof key.value !== "symbol") {
+        const { value: written } = scalarOfNode(key, at);
+        if (typeof written !== "string")
+          throw invalid(
+            { place: at },
+            `the key ${key.source ?? name} should be a text`,
+            `Write it in quotes: "${key.source ?? name}".`,
+          );
         own.set(name, child);
         keys.set(name, at);
         continue;
@@ -137,13 +156,28 @@ function isPlaced(node: unknown): node is Node {
   return typeof node === "object" && node !== null && "range" in node;
 }
 
-/** A whole number that a double does not hold stays the text that was written. */
-function exactValue({
-  value,
-  source = "",
-}: Node & { readonly value: unknown; readonly source?: string }): Scalar {
-  const isCut = typeof value === "number" && !Number.isSafeInteger(value) && /^[-+]?\d+$/.test(source);
-  return isCut ? source : scalarOf(value);
+const TAGS: Readonly<Record<string, readonly Meaning["kind"][]>> = {
+  str: ["text"],
+  bool: ["truth"],
+  int: ["whole"],
+  float: ["fraction", "whole"],
+  null: ["null"],
+};
+
+function scalarOfNode({ type, tag, value, source }: YamlScalar, place: Place): ScalarTree {
+  const name = tag?.replace("tag:yaml.org,2002:", "");
+  // Quotes, and the block forms, make a text of everything.
+  if (name === undefined && type !== "PLAIN") return scalarTree(scalarOf(value), place);
+  const written = source ?? String(value ?? "");
+  if (name === "str") return scalarTree(written, place);
+  const meaning = meaningOf(written);
+  const allowed = name === undefined ? undefined : TAGS[name];
+  if (name !== undefined && allowed === undefined)
+    throw unsupported({ place }, `the tag !!${name} is not supported`);
+  if (allowed?.includes(meaning.kind) === false) throw invalid({ place }, `"${written}" is no !!${name}`);
+  return meaning.kind === "whole" || meaning.kind === "fraction" || meaning.kind === "unclear"
+    ? { kind: "scalar", value: meaning.value, place, number: meaning }
+    : scalarTree(meaning.value, place);
 }
 
 function scalarOf(value: unknown): Scalar {
