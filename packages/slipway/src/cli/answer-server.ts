@@ -6,7 +6,7 @@
  * without that: build by yourself.
  */
 import { timingSafeEqual } from "node:crypto";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { newSecret, readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
 import type { Asker } from "./build-answers.ts";
@@ -15,6 +15,8 @@ import { difference, readCommand } from "./same-command.ts";
 const MAX_QUESTION_BYTES = 200;
 
 export interface AnswerServer {
+  /** To be found again, where its record was removed: `.slipway` may be, and another that watched here since takes its own with it. */
+  stay(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -76,6 +78,12 @@ export async function serveAnswers(ports: {
     return undefined;
   }
   return {
+    async stay() {
+      if (existsSync(ports.file)) return;
+      await writeAtomic(ports.file, record, 0o600).catch((error) => {
+        if (systemCode(error) === undefined) throw error;
+      });
+    },
     async close() {
       // Another that watches here since has its own in this place.
       if ((await readTextIfExists(ports.file)) === record) rmSync(ports.file, { force: true });

@@ -288,13 +288,32 @@ test("what is no file in the place of its record keeps nobody waiting, and the o
   }
 });
 
-test("another build that watches stays as well, and answers from then on", async () => {
-  await beside(async ({ events }) => {
-    await beside(async () => {
+test("another build that watches stays as well, and answers from then on until it ends", async () => {
+  await beside(async ({ events, waits }) => {
+    await beside(async (second) => {
       assert.equal(reason(events()), "it watches, too");
       assert.equal((await ask()).started, 0);
+      await write("web/src/a.txt", "both\n");
+      await Promise.all([waits(2), second.waits(3)]);
+      assert.equal((await ask()).started, 0);
+      await second.waits(4); // it has answered
     });
     assert.equal((await ask()).started, 1);
+    const rounds = events().filter(({ kind }) => kind === "waiting").length;
+    await write("web/src/a.txt", "the first again\n");
+    await waits(rounds + 1);
+    assert.equal((await ask()).started, 0);
+  });
+});
+
+test("one whose record was removed answers again from the next change on", async () => {
+  await beside(async ({ waits }) => {
+    await rm(join(project, ".slipway"), { recursive: true });
+    assert.equal((await ask()).started, 1);
+    await write("web/src/a.txt", "removed\n");
+    await waits(2);
+    assert.equal((await ask()).started, 0);
+    assert.equal(await readFile(join(project, ".slipway/.gitignore"), "utf8"), "*\n");
   });
 });
 

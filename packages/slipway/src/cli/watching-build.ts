@@ -64,7 +64,10 @@ export async function watchAndBuild(
       context,
       output,
       watched,
-      () => answers.run((say) => build(heardBy(beside, say), looking as Promise<Sources>)),
+      async () => {
+        await server?.stay();
+        return answers.run((say) => build(heardBy(beside, say), looking as Promise<Sources>));
+      },
       rounds,
     );
   } finally {
