@@ -14,6 +14,7 @@
  */
 import { join, relative } from "node:path";
 import { readTextIfExists, SlipwayError } from "@slipway/base";
+import type { BinfmtMisc } from "@slipway/cluster/binfmt-misc";
 import type { ImageSourceConfig } from "../config/types.ts";
 import { importArchive } from "./archive.ts";
 import { makeDocuments } from "./attest/attach.ts";
@@ -62,7 +63,6 @@ import {
 } from "./oci.ts";
 import { type PullPorts, pullImage } from "./pull.ts";
 import type { RegistryClient } from "./registry/client.ts";
-import type { BinfmtMisc } from "./run/foreign.ts";
 import type { RunSandbox } from "./run/sandbox.ts";
 import { readSecrets } from "./run/secrets.ts";
 import { readImageAt } from "./source.ts";

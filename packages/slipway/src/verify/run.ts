@@ -7,10 +7,9 @@
  */
 import { dirname, isAbsolute } from "node:path";
 import { type Clock, SlipwayError } from "@slipway/base";
+import type { BinfmtMisc } from "@slipway/cluster/binfmt-misc";
 import type { BuiltImage } from "../images/image.ts";
 import { hostPlatform, type Platform, showPlatform } from "../images/oci.ts";
-import { foreignHere } from "../images/run/binfmt-misc.ts";
-import type { BinfmtMisc } from "../images/run/foreign.ts";
 import { type Check, nameOf, type Target, unknown } from "./check.ts";
 import { type Engine, isUnseen, type Unseen } from "./engines/engine.ts";
 import { envOf } from "./judge/image.ts";
@@ -208,6 +207,7 @@ async function unseenAsForeign(
   { binfmtMisc }: DecideOptions,
 ): Promise<Unseen | undefined> {
   const platform = { os, architecture };
+  const { foreignHere } = await import("../images/run/binfmt-misc.ts");
   const foreign = await foreignHere(platform, binfmtMisc);
   if (foreign === undefined) return undefined;
   const { fact, remedy } = foreign;

@@ -1,10 +1,10 @@
 /** The command of a container and the variables that it gets; why it cannot be run is found before it is tried. */
-import { closeSync, openSync, readSync } from "node:fs";
 import { posix } from "node:path";
 import { ContainerStartError } from "../runtime.ts";
+import { type Kernel, kernelRefusal } from "./kernel.ts";
 import type { Container, Pod } from "./pod.ts";
 import type { ExecAs, StartContainer } from "./protocol.ts";
-import type { Found, RootView } from "./root-view.ts";
+import type { RootView } from "./root-view.ts";
 import type { Identity } from "./users.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -33,11 +33,12 @@ export function checkCommand(
   view: RootView,
   spec: StartContainer,
   environment: readonly string[],
+  kernel: Kernel,
 ): CommandFault | undefined {
   if (spec.argv.length === 0) {
     throw new ContainerStartError("CreateContainerError", "no command specified");
   }
-  const fault = commandFault(view, spec.argv, spec.workingDir, environment, spec.mounts);
+  const fault = commandFault(view, spec.argv, spec.workingDir, environment, kernel, spec.mounts);
   if (fault === undefined || fault.exitCode === 1) return fault;
   throw new ContainerStartError("RunContainerError", fault.message);
 }
@@ -55,66 +56,37 @@ export function commandFault(
   argv: readonly string[],
   workingDir: string,
   environment: readonly string[],
+  kernel: Kernel,
   mounts: readonly { readonly path: string }[] = [],
 ): CommandFault | undefined {
   const name = argv[0] as string;
   const quoted = `exec: ${JSON.stringify(name)}`;
-  const inVolume = (path: string): boolean => mounts.some((mount) => `${path}/`.startsWith(`${mount.path}/`));
-  const refused = (path: string, found: Found): CommandFault | undefined => {
-    const interpreter = interpreterOf(found);
-    if (interpreter === "none") return { message: `exec ${path}: exec format error`, exitCode: 1 };
-    const at = interpreter === undefined ? undefined : posix.resolve(workingDir, interpreter);
-    if (at === undefined || inVolume(at) || view.find(at) !== undefined) return undefined;
-    return { message: `exec ${path}: no such file or directory`, exitCode: 1 };
+  const isMounted = (path: string): boolean => {
+    const { found, missing } = view.locate(path);
+    return [path, posix.join(found.path, ...missing)].some((one) =>
+      mounts.some((mount) => `${one}/`.startsWith(`${mount.path}/`)),
+    );
+  };
+  const refused = (path: string): CommandFault | undefined => {
+    const reason = kernelRefusal(path, { view, workingDir, kernel, isMounted });
+    return reason === undefined ? undefined : { message: `exec ${path}: ${reason}`, exitCode: 1 };
   };
   if (name.includes("/")) {
     const path = posix.resolve(workingDir, name);
-    if (inVolume(path)) return undefined;
+    if (isMounted(path)) return undefined;
     const found = view.find(path);
     if (found === undefined)
       return { message: `${quoted}: stat ${name}: no such file or directory`, exitCode: 127 };
     if (found.kind === "directory") return { message: `${quoted}: is a directory`, exitCode: 126 };
     if ((found.mode & 0o111) === 0) return { message: `${quoted}: permission denied`, exitCode: 126 };
-    return refused(path, found);
+    return refused(path);
   }
   const path = environment.findLast((variable) => variable.startsWith("PATH="))?.slice("PATH=".length) ?? "";
   for (const directory of path.split(":")) {
     const candidate = posix.resolve(workingDir, directory, name);
-    if (inVolume(candidate)) return undefined;
+    if (isMounted(candidate)) return undefined;
     const found = view.find(candidate);
-    if (found !== undefined && found.kind === "file" && (found.mode & 0o111) !== 0)
-      return refused(candidate, found);
+    if (found !== undefined && found.kind === "file" && (found.mode & 0o111) !== 0) return refused(candidate);
   }
   return { message: `${quoted}: executable file not found in $PATH`, exitCode: 127 };
-}
-
-const ELF = Buffer.from("\u007fELF", "latin1");
-/** As much of a file as the kernel looks at. */
-const HEAD_BYTES = 256;
-
-/**
- * What a file names after `#!`; "none" for one that is neither such a script nor a binary. The programs that start commands
- * here would give that to `/bin/sh`, as the C library's execvp does; runc asks the kernel, which refuses it. Undefined for a
- * binary, and where it cannot be read from here.
- */
-function interpreterOf({ kind, hostPath }: Found): string | undefined {
-  if (kind !== "file") return undefined;
-  const head = headOf(hostPath);
-  if (head === undefined || head.subarray(0, ELF.length).equals(ELF)) return undefined;
-  // Without the end of the line, which may be \r\n: the \r is a part of the name.
-  const name = /^#![ \t]*([^ \t\n\0]+)/.exec(head.toString("latin1"))?.[1];
-  return name === undefined ? "none" : Buffer.from(name, "latin1").toString("utf8");
-}
-
-function headOf(path: string): Buffer | undefined {
-  let file: number | undefined;
-  try {
-    file = openSync(path, "r");
-    const head = Buffer.alloc(HEAD_BYTES);
-    return head.subarray(0, readSync(file, head, 0, HEAD_BYTES, 0));
-  } catch {
-    return undefined;
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
 }

@@ -115,7 +115,7 @@ export class Containers {
       );
     }
     const environment = environmentOf(pod, spec, identity);
-    const refusal = checkCommand(view, spec, environment);
+    const refusal = checkCommand(view, spec, environment, config.kernel);
     const message = join(directory, "termination-message");
     writeFileSync(message, "");
     if (this.#canChown) chownAll([message], identity);

@@ -47,7 +47,7 @@ export async function execIn(
   const environment = execEnvironment(container, identity, as);
   const fault: CommandFault | undefined =
     view.find(workingDir)?.kind === "directory"
-      ? commandFault(view, command, workingDir, environment)
+      ? commandFault(view, command, workingDir, environment, config.kernel)
       : { message: `chdir to ${workingDir}: no such directory`, exitCode: 127 };
   if (fault !== undefined) {
     output("stderr", Buffer.from(`${fault.message}\n`));

@@ -5,6 +5,7 @@
  * answer to `datagrams`.
  */
 import type { ContainerExit, ContainerMount, ContainerUse, ServiceRoute } from "../runtime.ts";
+import type { Kernel } from "./kernel.ts";
 
 /** Host programs by name, as absolute paths: nothing is looked up in a container's PATH. */
 export type Tools = Readonly<Record<ToolName, string>>;
@@ -30,6 +31,8 @@ export interface AgentConfig {
   readonly podCIDR: string;
   readonly idMode: IdMode;
   readonly tools: Tools;
+  /** What the kernel runs besides its own programs; read outside, where it is mounted. */
+  readonly kernel: Kernel;
 }
 
 export interface StartContainer {

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
-import { commandFault } from "./command.ts";
 import { RootView } from "./root-view.ts";
 import { resolveIdentity } from "./users.ts";
 
@@ -107,51 +106,5 @@ test("who a container runs as: table", () => {
       "unable to find user ghost: no matching entries in passwd file",
       "unable to find group ghosts: no matching entries in group file",
     ],
-  );
-});
-
-test("why a command cannot run, as runc says it, and with which code", () => {
-  const files: Readonly<Record<string, string>> = {
-    binary: "\u007fELF",
-    script: "#! /usr/bin/binary -e\n",
-    windows: "#!/usr/bin/binary\r\n",
-    orphan: "#!/nowhere\n",
-    mounted: "#!/mnt/tool\n",
-    lines: "echo ran\n",
-    empty: "",
-  };
-  for (const [name, text] of Object.entries(files))
-    writeFileSync(join(bottom, "usr/bin", name), text, { mode: 0o755 });
-  writeFileSync(join(bottom, "usr/bin/plain"), "", { mode: 0o644 });
-  const fault = (command: string): string => {
-    const found = commandFault(view, [command], "/usr", ["PATH=/sbin:/usr/bin"], [{ path: "/mnt" }]);
-    return found === undefined ? "runs" : `${found.exitCode} ${found.message}`;
-  };
-  assert.deepEqual(
-    {
-      ...Object.fromEntries([...Object.keys(files), "plain"].map((name) => [name, fault(name)])),
-      ...Object.fromEntries(
-        ["bin/script", "bin/lines", "/usr/bin/plain", "/usr/bin", "/gone", "/mnt/gone"].map((path) => [
-          path,
-          fault(path),
-        ]),
-      ),
-    },
-    {
-      binary: "runs",
-      script: "runs",
-      windows: "1 exec /usr/bin/windows: no such file or directory",
-      orphan: "1 exec /usr/bin/orphan: no such file or directory",
-      mounted: "runs",
-      lines: "1 exec /usr/bin/lines: exec format error",
-      empty: "1 exec /usr/bin/empty: exec format error",
-      plain: '127 exec: "plain": executable file not found in $PATH',
-      "bin/script": "runs",
-      "bin/lines": "1 exec /usr/bin/lines: exec format error",
-      "/usr/bin/plain": '126 exec: "/usr/bin/plain": permission denied',
-      "/usr/bin": '126 exec: "/usr/bin": is a directory',
-      "/gone": '127 exec: "/gone": stat /gone: no such file or directory',
-      "/mnt/gone": "runs",
-    },
   );
 });

@@ -28,6 +28,7 @@ import {
   type StartedContainer,
 } from "../runtime.ts";
 import { AgentProcess } from "./agent-process.ts";
+import { readBinfmtMisc } from "./binfmt-misc.ts";
 import { logPath, readLog } from "./container-log.ts";
 import { programOf, type StopSignal, stopSignalOf } from "./image-config.ts";
 import { LayerStore } from "./layers.ts";
@@ -88,6 +89,7 @@ export async function createSandboxRuntime(options: SandboxOptions): Promise<San
         podCIDR: options.podCIDR ?? "10.244.0.0/16",
         idMode: ids.mode,
         tools,
+        kernel: { architecture: process.arch, misc: await readBinfmtMisc() },
       },
       ids,
       runtime.listeners,

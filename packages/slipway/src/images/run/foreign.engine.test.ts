@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, SlipwayError, systemClock } from "@slipway/base";
+import { BINFMT_MISC } from "@slipway/cluster/binfmt-misc";
 import { findTool } from "@slipway/cluster/sandbox";
 import { collect } from "../../verify/collect.ts";
 import { createSandboxEngine } from "../../verify/engines/sandbox/engine.ts";
@@ -22,7 +23,7 @@ import { hostPlatform, type ImageIndex, type Platform } from "../oci.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { readImage } from "../source.ts";
 import { foreignHere } from "./binfmt-misc.ts";
-import { BINFMT_MISC, type Foreign } from "./foreign.ts";
+import type { Foreign } from "./foreign.ts";
 
 const TEXT = "hello from another machine\n";
 

@@ -3,9 +3,10 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { type BinfmtMisc, readBinfmtMisc } from "@slipway/cluster/binfmt-misc";
 import { hostPlatform } from "../oci.ts";
-import { foreignHere, readBinfmtMisc } from "./binfmt-misc.ts";
-import { type BinfmtMisc, foreignTo } from "./foreign.ts";
+import { foreignHere } from "./binfmt-misc.ts";
+import { foreignTo } from "./foreign.ts";
 
 /** As Linux 6.18 shows what Debian 12's qemu-user-static registers. */
 const debian = (name: string, magic: string, mask: string): string =>

@@ -5,12 +5,15 @@
  *
  * Source: Documentation/admin-guide/binfmt-misc.rst, and of the entries' texts fs/binfmt_misc.c (entry_status), Linux 6.12.
  */
+import {
+  BINFMT_MISC,
+  type BinfmtEntry,
+  type BinfmtMisc,
+  binfmtEntries,
+  isSwitchedOff,
+  isTakenBy,
+} from "@slipway/cluster/binfmt-misc";
 import type { Platform } from "../oci.ts";
-
-/** The files of /proc/sys/fs/binfmt_misc by name, `status` among them; undefined where it is not mounted. */
-export type BinfmtMisc = Readonly<Record<string, string>> | undefined;
-
-export const BINFMT_MISC = "/proc/sys/fs/binfmt_misc";
 
 export interface Foreign {
   /** Why programs of the platform do not run here. */
@@ -30,21 +33,20 @@ export function foreignTo({ os, architecture }: Platform, misc: BinfmtMisc): For
       remedy: `mount it (mount -t binfmt_misc binfmt_misc ${BINFMT_MISC})`,
     };
   }
-  if (misc["status"]?.trim() === "disabled") {
+  if (isSwitchedOff(misc)) {
     return {
       fact: "binfmt_misc is switched off",
       remedy: `switch it on (echo 1 >${BINFMT_MISC}/status)`,
     };
   }
   // Of several the kernel takes the one that was registered last, which the texts do not tell: one that works is enough.
-  const entries = Object.entries(misc).flatMap(([name, text]) => parseEntry(name, text) ?? []);
   return withEntries(
-    entries.filter((entry) => heads.every((head) => fits(entry, head))),
+    binfmtEntries(misc).filter((entry) => heads.every((head) => isTakenBy(entry, "", head))),
     architecture,
   );
 }
 
-function withEntries(entries: readonly Entry[], architecture: string): Foreign | undefined {
+function withEntries(entries: readonly BinfmtEntry[], architecture: string): Foreign | undefined {
   if (entries.some(({ isEnabled, isFixed }) => isEnabled && isFixed)) return undefined;
   const enabled = entries.find(({ isEnabled }) => isEnabled);
   if (enabled !== undefined) {
@@ -64,41 +66,6 @@ function withEntries(entries: readonly Entry[], architecture: string): Foreign |
     fact: `binfmt_misc has no interpreter for ${architecture}`,
     remedy: "install one (apt-get install qemu-user-static; systemd or binfmt-support registers it)",
   };
-}
-
-interface Entry {
-  readonly name: string;
-  readonly isEnabled: boolean;
-  readonly isFixed: boolean;
-  readonly offset: number;
-  readonly magic: Uint8Array;
-  /** Of the magic's length; undefined: every bit counts. */
-  readonly mask: Uint8Array | undefined;
-}
-
-/** Undefined for what is no entry (`status`), or one that goes by the ends of names. */
-function parseEntry(name: string, text: string): Entry | undefined {
-  const field = (key: string): string | undefined => new RegExp(`^${key}:? (.*)$`, "m").exec(text)?.[1];
-  const bytes = (hex: string | undefined) => (hex === undefined ? undefined : Buffer.from(hex, "hex"));
-  const magic = bytes(field("magic"));
-  if (magic === undefined) return undefined;
-  return {
-    name,
-    isEnabled: /^enabled$/m.test(text),
-    isFixed: field("flags")?.includes("F") === true,
-    offset: Number(field("offset")),
-    magic,
-    mask: bytes(field("mask")),
-  };
-}
-
-/** As the kernel compares. What lies behind the head is different in each program: an entry that looks there fits none for sure. */
-function fits({ offset, magic, mask }: Entry, head: Uint8Array): boolean {
-  return magic.every((byte, index) => {
-    const bits = mask?.[index] ?? 0xff;
-    const own = head[offset + index];
-    return bits === 0 || (own !== undefined && ((own ^ byte) & bits) === 0);
-  });
 }
 
 /** EI_CLASS and EI_DATA (1: 32 bits, little; 2: 64 bits, big) with `e_machine`, by Go's names. Source: elf(5), elf.h. */

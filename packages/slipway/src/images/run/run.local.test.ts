@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, SlipwayError, systemClock, until } from "@slipway/base";
+import type { BinfmtMisc } from "@slipway/cluster/binfmt-misc";
 import type { ImageSourceConfig } from "../../config/types.ts";
 import { type BuildEvent, type BuildOptions, buildImages } from "../build.ts";
 import { ImageFiles } from "../layers.ts";
@@ -17,7 +18,6 @@ import { ImageLayout } from "../layout.ts";
 import { hostPlatform, type ImageConfigFile, type ImageManifest } from "../oci.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { readImage } from "../source.ts";
-import type { BinfmtMisc } from "./foreign.ts";
 
 let folder: string;
 let layout: ImageLayout;

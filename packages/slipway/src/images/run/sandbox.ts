@@ -18,6 +18,7 @@ import {
   SlipwayError,
   thisProcess,
 } from "@slipway/base";
+import { readBinfmtMisc } from "@slipway/cluster/binfmt-misc";
 import {
   becomeCommand,
   ContainerStartError,
@@ -126,7 +127,8 @@ export class RunSandbox {
     });
     const environment = environmentOf(request.env, identity.home);
     const mounted = [...KERNELS, ...request.mounts.map(({ target }) => target)].map((path) => ({ path }));
-    const fault = commandFault(view, request.argv, request.workingDir, environment, mounted);
+    const kernel = { architecture: process.arch, misc: await readBinfmtMisc() };
+    const fault = commandFault(view, request.argv, request.workingDir, environment, kernel, mounted);
     if (fault !== undefined) {
       await this.#remove(folder);
       return { kind: "failed", exitCode: fault.exitCode, lastLines: [fault.message] };

@@ -1,5 +1,5 @@
 /** The image that the cases of `cases.ts` run: one static busybox under the names of a few tools, and known files. */
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildImages } from "../../images/build.ts";
 import type { BuiltImage } from "../../images/image.ts";
@@ -52,7 +52,24 @@ export async function buildCasesImage(folder: string): Promise<BuiltImage> {
   await symlink("/www/index.html", join(context, "www", "link.html"));
   await chmod(join(context, "private.txt"), 0o640);
   for (const name of ["lines", "windows"]) await chmod(join(context, "odd", name), 0o755);
+  for (const [name, bytes] of Object.entries(oddPrograms(await readFile("/usr/bin/busybox"))))
+    await writeFile(join(context, "odd", name), bytes, { mode: 0o755 });
   return buildContext(folder, context, "cases");
+}
+
+/** What has become of a program of this machine (of 64 bits, as all that run Docker) so that the kernel takes none of them. */
+function oddPrograms(whole: Buffer): Readonly<Record<string, Buffer>> {
+  const foreign = Buffer.from(whole.subarray(0, 4096));
+  foreign.writeUInt16LE(75, 18); // a VAX, which QEMU does not have
+  const loader = Buffer.from("/lib/nowhere.so\0");
+  const unloaded = Buffer.alloc(64 + 56);
+  whole.copy(unloaded, 0, 0, 64);
+  unloaded.writeBigUInt64LE(64n, 32); // where its parts begin, and how many there are
+  unloaded.writeUInt16LE(1, 56);
+  unloaded.writeUInt32LE(3, 64); // PT_INTERP
+  unloaded.writeBigUInt64LE(120n, 72);
+  unloaded.writeBigUInt64LE(BigInt(loader.length), 96);
+  return { cut: whole.subarray(0, 64), foreign, unloaded: Buffer.concat([unloaded, loader]) };
 }
 
 /** The image of a folder with a Dockerfile, as the daemonless builder makes it; its layers lie in `folder`. */

@@ -264,7 +264,13 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
       }));
 
     test("what the kernel does not take as a program is not given to a shell instead", async () => {
-      const ends = { "/odd/lines": /format error/, "/odd/windows": /no such file/ };
+      const ends = {
+        "/odd/lines": /format error/,
+        "/odd/windows": /no such file/,
+        "/odd/cut": /format error/,
+        "/odd/foreign": /format error/,
+        "/odd/unloaded": /no such file/,
+      };
       await running([service("one")], async (project) => {
         const one = project.container("one");
         for (const [program, why] of Object.entries(ends)) {
