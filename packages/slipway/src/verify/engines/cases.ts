@@ -119,6 +119,27 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
         [],
       ));
 
+    test("a line counts when it is finished, or its container has ended", () =>
+      running(
+        [
+          service("one", {
+            command: shell(
+              "echo one; printf two; echo err >&2; printf three >&2; read line </www/index.html; exec sleep 86400",
+            ),
+          }),
+        ],
+        async (project) => {
+          const one = project.container("one");
+          await eventually("both to have written", async () => {
+            const { stdout, stderr } = await one.logs();
+            return stdout.includes("one") && stderr.includes("err");
+          });
+          assert.deepEqual(await one.logs(), { stdout: "one\n", stderr: "err\n" });
+          await one.stop(0);
+          assert.deepEqual(await one.logs(), { stdout: "one\ntwo", stderr: "err\nthree" });
+        },
+      ));
+
     test("a program that is not there does not start, and says so", () =>
       running(
         [service("one", { command: ["no-such-program"] })],

@@ -119,7 +119,10 @@ export interface Container {
   exited(signal: AbortSignal): Promise<ContainerState>;
   /** Sends the service's stop signal, waits, kills. Tells how long the first process took and whether it was killed. */
   stop(graceMs: number): Promise<{ readonly tookMs: number; readonly wasKilled: boolean }>;
-  /** Everything it wrote since its last start, at most 1 MB of each stream (the end is kept). */
+  /**
+   * Everything it wrote since its last start, at most 1 MB of each stream (the end is kept). While it runs, a line that is not
+   * finished is left out.
+   */
   logs(): Promise<ContainerLogs>;
   /** A command in it, as its user unless told. A program that is not there exits with 127, as a shell has it. */
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;

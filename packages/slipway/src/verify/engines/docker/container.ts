@@ -18,6 +18,7 @@ import type {
   ServiceSpec,
   Unseen,
 } from "../engine.ts";
+import { finishedLines } from "../finished-lines.ts";
 import { HealthWatch } from "../health-watch.ts";
 import { registeredName } from "./create-options.ts";
 import { execIn } from "./exec.ts";
@@ -183,7 +184,9 @@ export class DockerContainer implements Container {
       since: logsSince(info),
     });
     frames.push(bytes as unknown as Buffer);
-    return frames.output();
+    const isRunning = stateOf(info).status === "running";
+    const { stdout, stderr } = frames.output();
+    return { stdout: finishedLines(stdout, isRunning), stderr: finishedLines(stderr, isRunning) };
   }
 
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {

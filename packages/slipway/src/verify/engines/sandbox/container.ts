@@ -17,6 +17,7 @@ import type {
   ServiceMount,
   ServiceSpec,
 } from "../engine.ts";
+import { finishedLines } from "../finished-lines.ts";
 import { HealthWatch } from "../health-watch.ts";
 import { execFailed, notRunning, notStarted } from "./errors.ts";
 import type { Looks } from "./looks.ts";
@@ -239,8 +240,9 @@ export class SandboxContainer implements Container {
   }
 
   async logs(): Promise<ContainerLogs> {
+    const isRunning = this.#facts.status === "running";
     const [stdout, stderr] = await Promise.all([this.#log("stdout"), this.#log("stderr")]);
-    return { stdout, stderr };
+    return { stdout: finishedLines(stdout, isRunning), stderr: finishedLines(stderr, isRunning) };
   }
 
   async #log(stream: "stdout" | "stderr"): Promise<string> {
