@@ -19,8 +19,11 @@ export interface Judgement {
   readonly closest?: string;
   /** For unknown: what would make it decidable. */
   readonly remedy?: string;
-  /** Of a failure: it has happened, and time does not mend it; nobody waits for its deadline. */
-  readonly isFinal?: true;
+  /**
+   * Whether time does not mend it, so that nobody waits for its deadline. When it is not said, a failure may become a pass,
+   * and what is unknown stays so.
+   */
+  readonly isFinal?: boolean;
 }
 
 export const pass = (evidence = ""): Judgement => ({ verdict: "pass", evidence });
@@ -37,6 +40,12 @@ export const unknown = (evidence: string, remedy?: string): Judgement => ({
   verdict: "unknown",
   evidence,
   ...(remedy === undefined ? {} : { remedy }),
+});
+
+/** What could not be seen at this moment, and may be at the next. */
+export const unknownYet = (evidence: string, remedy?: string): Judgement => ({
+  ...unknown(evidence, remedy),
+  isFinal: false,
 });
 
 /** A part of a text: from the first line that `from` matches to the next that `to` matches, both included. */

@@ -219,7 +219,13 @@ export type InsideResponse =
       readonly tookMs: number;
     }
   /** `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, … and a sentence. */
-  | { readonly error: string; readonly message: string; readonly tookMs: number };
+  | {
+      readonly error: string;
+      readonly message: string;
+      /** Nobody could say what the name means: `error` is of the name server, or of waiting for it. */
+      readonly isUnresolved?: true;
+      readonly tookMs: number;
+    };
 
 export type ReachResult =
   | { readonly isOpen: true; readonly tookMs: number }

@@ -163,6 +163,34 @@ test("only an answer of the network proves that nothing is open", () => {
     is(judgeReach({ expectation: { matcher: "closed" } }, result), verdict, result);
 });
 
+test("what no name server could say is unknown to all that ask for the name, and no failure of the service", () => {
+  // [the error, whether it is of the lookup, the verdict]
+  const table: readonly (readonly [string, true | undefined, Verdict])[] = [
+    ["ECONNREFUSED", undefined, "fail"],
+    ["ETIMEDOUT", undefined, "fail"],
+    ["ENOTFOUND", undefined, "fail"],
+    ["ETIMEOUT", true, "unknown"],
+    ["ETIMEDOUT", true, "unknown"],
+    ["ECONNREFUSED", true, "unknown"],
+  ];
+  for (const [error, isUnresolved, verdict] of table) {
+    const failed = { error, tookMs: 1, ...(isUnresolved === undefined ? {} : { isUnresolved }) };
+    const response = { ...failed, message: "queryA web" };
+    const http = judgeHttp(
+      { resource: { isStatusStated: true }, expectation: { matcher: "status", status: 200 } },
+      response,
+      NOW,
+    );
+    const reach = judgeReach({ expectation: { matcher: "open" } }, { ...failed, isOpen: false });
+    for (const judgement of [http, reach]) {
+      is(judgement, verdict, failed);
+      assert.equal(judgement.isFinal, verdict === "unknown" ? false : undefined);
+    }
+  }
+  const noName: ReachResult = { isOpen: false, isUnresolved: true, error: "ENOTFOUND", tookMs: 1 };
+  is(judgeReach({ expectation: { matcher: "open" } }, noName), "fail", noName);
+});
+
 test("processes are known by the kernel's name and by their first word", () => {
   const process = (pid: number, uid: number, comm: string, ...argv: readonly string[]): ContainerProcess => ({
     pid,

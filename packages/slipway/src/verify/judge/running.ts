@@ -9,6 +9,7 @@ import {
   pass,
   type Stream,
   unknown,
+  unknownYet,
 } from "../check.ts";
 import type {
   ContainerLogs,
@@ -197,7 +198,13 @@ export function judgeHttp(
   response: InsideResponse,
   now: number,
 ): Judgement {
-  if ("error" in response) return fail(`no answer: ${response.error}: ${response.message}`);
+  if ("error" in response) {
+    const { error, message, isUnresolved } = response;
+    // As with t.dns: the service was never asked.
+    if (isUnresolved === true)
+      return unknownYet(`no name server could say where it is: ${error}: ${message}`);
+    return fail(`no answer: ${error}: ${message}`);
+  }
   const { status, body, headers } = response;
   switch (expectation.matcher) {
     case "status":
@@ -248,7 +255,13 @@ export function judgeReach(
   { expectation }: Pick<CheckOf<"reach">, "expectation">,
   result: ReachResult,
 ): Judgement {
-  if (expectation.matcher === "open") return result.isOpen ? pass() : fail(result.error);
+  if (expectation.matcher === "open") {
+    if (result.isOpen) return pass();
+    const isNoName = result.error === "ENOTFOUND";
+    return result.isUnresolved !== true || isNoName
+      ? fail(result.error)
+      : unknownYet(`no name server could say where it is: ${result.error}`);
+  }
   if (result.isOpen) return fail("a connection was accepted");
   if (result.isUnresolved === true)
     return unknown(`no connection was tried, the name has no address: ${result.error}`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@slipway/base";
-import { type Check, fail, failForGood, type Judgement, pass, unknown } from "../check.ts";
+import { type Check, fail, failForGood, type Judgement, pass, unknown, unknownYet } from "../check.ts";
 import { collectNow } from "../collect.ts";
 import { describeCluster } from "../verify.ts";
 import type { Outcomes } from "./outcome.ts";
@@ -14,6 +14,8 @@ test("a condition of a cluster has 60 s; one that has failed for good, or cannot
     never: () => fail("not yet"),
     lost: () => failForGood("it has happened"),
     hidden: () => unknown("nobody can see it"),
+    veiled: (atMs) => (atMs >= 20_000 ? pass() : unknownYet("nobody can see it now")),
+    dark: () => unknownYet("nobody can see it now"),
   };
   const checks = collectNow(() =>
     describeCluster((t) => {
@@ -43,5 +45,7 @@ test("a condition of a cluster has 60 s; one that has failed for good, or cannot
     "never: fail 60 s, tried again",
     "lost: fail at once",
     "hidden: unknown at once",
+    "veiled: pass 20 s, tried again",
+    "dark: unknown 60 s, tried again",
   ]);
 });

@@ -49,7 +49,8 @@ async function until(checks: readonly Check[], options: SettleOptions, outcomes:
     for (const check of pending) {
       const judgement = await seen.judge(check);
       const elapsed = clock.monotonic() - startedAt;
-      const isSettled = judgement.verdict !== "fail" || judgement.isFinal === true;
+      const { verdict, isFinal = verdict === "unknown" } = judgement;
+      const isSettled = verdict === "pass" || isFinal;
       const isOver = seen.isFinal || isSettled || elapsed + wait > check.deadlineMs;
       if (isOver) {
         const from = judgement.verdict === "unknown" ? "nothing" : sourceOf(check);

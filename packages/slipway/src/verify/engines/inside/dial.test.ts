@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import { type Resolve, reachInside } from "./dial.ts";
+import { httpInside, type Resolve, reachInside } from "./dial.ts";
 
 const reach = (port: number, resolve: Resolve) => reachInside("db", port, 20_000, resolve, () => 0);
 
@@ -23,4 +23,21 @@ test("a name that nobody could resolve is told from a port that refuses", async 
     const failing = () => Promise.reject(Object.assign(new Error("queryA db"), { code }));
     assert.deepEqual(await reach(1, failing), unresolved(code));
   }
+});
+
+test("a request whose name nobody could resolve is told from one that is refused", async () => {
+  const ask = async (resolve: Resolve, timeoutMs: number) => {
+    const request = { method: "GET", headers: {}, body: undefined, timeoutMs, isInsecure: false };
+    const response = await httpInside({ ...request, url: "http://web:1/" }, resolve, () => 0);
+    return "error" in response ? [response.error, response.isUnresolved] : [];
+  };
+  assert.deepEqual(await ask(() => Promise.resolve(["127.0.0.1"]), 20_000), ["ECONNREFUSED", undefined]);
+  assert.deepEqual(await ask(() => Promise.resolve([]), 20_000), ["ENOTFOUND", undefined]);
+  for (const code of ["ETIMEOUT", "ECONNREFUSED"]) {
+    const failing = () => Promise.reject(Object.assign(new Error("queryA web"), { code }));
+    assert.deepEqual(await ask(failing, 20_000), [code, true]);
+  }
+  // The whole time can go by before the name server has been given up.
+  const silent = new Promise<readonly string[]>(() => {});
+  assert.deepEqual(await ask(() => silent, 20), ["ETIMEDOUT", true]);
 });

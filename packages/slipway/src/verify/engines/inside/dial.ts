@@ -18,11 +18,18 @@ export async function httpInside(
 ): Promise<InsideResponse> {
   const startedAt = now();
   const tookMs = (): number => Math.round(now() - startedAt);
+  let isLookingUp = false;
+  const watched: Resolve = async (name, timeoutMs) => {
+    isLookingUp = true;
+    const addresses = await resolve(name, timeoutMs);
+    isLookingUp = false;
+    return addresses;
+  };
   try {
     const url = new URL(request.url);
     // TLS takes as long to load as the rest of the helper, and few ask for it.
     const send = url.protocol === "https:" ? (await import("node:https")).request : httpRequest;
-    const { response, body } = await exchange(send, url, request, resolve);
+    const { response, body } = await exchange(send, url, request, watched);
     const certificate = (response.socket as Partial<TLSSocket>).getPeerCertificate?.().raw;
     return {
       status: response.statusCode ?? 0,
@@ -34,7 +41,12 @@ export async function httpInside(
       tookMs: tookMs(),
     };
   } catch (error) {
-    return { error: systemCode(error) ?? "EPROTO", message: messageOf(error), tookMs: tookMs() };
+    return {
+      error: systemCode(error) ?? "EPROTO",
+      message: messageOf(error),
+      ...(isLookingUp ? { isUnresolved: true } : {}),
+      tookMs: tookMs(),
+    };
   }
 }
 
