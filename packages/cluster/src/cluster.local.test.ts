@@ -16,6 +16,24 @@ require("node:http")
 process.on("SIGTERM", () => process.exit(0));
 `;
 
+/** As client libraries do it in a cluster; another host, and another token, when they are given. */
+const LIST_PODS = `
+const { readFileSync } = require("node:fs");
+const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
+const [other, token] = process.argv.slice(1);
+const read = (file) => readFileSync("/var/run/secrets/kubernetes.io/serviceaccount/" + file, "utf8");
+require("node:https").get({
+  host: other || host,
+  port,
+  path: "/api/v1/namespaces/" + read("namespace") + "/pods",
+  ca: read("ca.crt"),
+  headers: { authorization: "Bearer " + (token || read("token")) },
+}, async (response) => {
+  const { items = [] } = JSON.parse((await response.toArray()).join(""));
+  console.log(response.statusCode, ...items.map(({ metadata }) => metadata.name));
+});
+`;
+
 const config = { Cmd: ["node", "/app.js"], Env: ["PATH=/usr/local/bin:/usr/bin:/bin"] };
 const images = new TestImages();
 
@@ -114,6 +132,23 @@ describe("a cluster of real processes", { timeout: 480_000 }, () => {
       return outcome.exitCode === 0 ? outcome : undefined;
     });
     assert.match(stdout, /^v1 web-/);
+  });
+
+  test("a program in a pod lists its own namespace, with what client libraries find in its container", async () => {
+    const [pod] = podsOf(cluster) as readonly [Pod];
+    const list = async (...args: readonly string[]) => {
+      const target = { namespace: "default", name: pod.metadata.name };
+      const { exitCode, stdout, stderr } = await cluster.client.exec(target, {
+        command: ["node", "-e", LIST_PODS, ...args],
+      });
+      assert.equal(exitCode, 0, stderr);
+      return stdout.trim();
+    };
+    const names = podsOf(cluster).map(({ metadata }) => metadata.name);
+    // By the variables that Kubernetes sets, and by the name.
+    for (const host of ["", "kubernetes.default.svc"])
+      assert.equal(await list(host), `200 ${names.join(" ")}`);
+    assert.equal(await list("", "nonsense"), "401");
   });
 
   test("kubectl top shows what pods use, of any process in them", async () => {

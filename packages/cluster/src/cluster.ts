@@ -46,6 +46,7 @@ import type { ImageSource, PodRuntime } from "./runtimes/runtime.ts";
 import type { SandboxRuntime } from "./runtimes/sandbox/sandbox.ts";
 import type { Behaviours } from "./runtimes/simulated/behaviour.ts";
 import { createSimulatedRuntime } from "./runtimes/simulated/runtime.ts";
+import { createAccountTokens } from "./server/account-tokens.ts";
 import { ensureCertificates } from "./server/certificate.ts";
 import { kubeconfig } from "./server/kubeconfig.ts";
 import { type ApiServer, createApiServer } from "./server/server.ts";
@@ -139,7 +140,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const driver = createDriver({ api, controllers, clock, onError });
     const nodes = nodeFacts(options, runtime);
     removeOtherNodes(api, nodes);
-    const kubelets = nodes.map((node) => createKubelet({ api, runtime, clock, node, onError }));
+    const accounts = createAccountTokens(token);
+    const account = { ca, tokenOf: accounts.tokenOf };
+    const kubelets = nodes.map((node) => createKubelet({ api, runtime, clock, node, account, onError }));
     connectRuntime(runtime, kubelets, onError);
     runtime.onLost(() => routes.close());
     const halt = (): void => {
@@ -168,12 +171,13 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 
     const server = await openServer(directory, options.port ?? 0, (port) =>
       createApiServer({
-        ...{ api, name: options.name, certificates, port, token, clock, pods: access },
+        ...{ api, name: options.name, certificates, port, token, accounts, clock, pods: access },
         usage: createUsage(() => runtime.usage(), clock),
       }),
     );
     cleanup.add(() => server.close());
     const { url } = server;
+    routes.reachApiServer({ host: "127.0.0.1", port: server.port });
     const rendered = kubeconfig({ name: options.name, url, ca, token });
     const kubeconfigPath = join(directory, "kubeconfig");
     await writeAtomic(kubeconfigPath, rendered, 0o600);

@@ -24,6 +24,17 @@ function slice(
 }
 
 describe("routes", () => {
+  test("lead from the Service kubernetes, and no other of that name, to where the API server is", () => {
+    const store = createStore();
+    const ports = [{ name: "https", port: 443 }];
+    const own = aService("kubernetes", { clusterIP: "10.96.0.1", ports });
+    put(store, own, { ...own, metadata: { ...own.metadata, namespace: "shop", uid: "other" } });
+    const address = { host: "127.0.0.1", port: 6443 };
+    const egress = (routes: ReturnType<typeof serviceRoutes>) => routes.map((route) => route.egress);
+    assert.deepEqual(egress(serviceRoutes(store, address)), [address, undefined]);
+    assert.deepEqual(egress(serviceRoutes(store)), [undefined, undefined]);
+  });
+
   test("take ready endpoints from all slices, port by port", () => {
     const store = createStore();
     const ports = [

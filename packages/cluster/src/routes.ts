@@ -11,8 +11,14 @@ export const EGRESS_ANNOTATION = "slipway.dev/egress";
 
 type Route = ServiceRoute["ports"][number];
 
+/** Where this machine has the API server, which pods know as the Service `kubernetes`. */
+export interface ApiServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Services in order of namespace and name; only ready endpoints. ExternalName Services have no address. */
-export function serviceRoutes(snapshot: Snapshot): readonly ServiceRoute[] {
+export function serviceRoutes(snapshot: Snapshot, apiServer?: ApiServerAddress): readonly ServiceRoute[] {
   const slices = Map.groupBy(
     snapshot.list("EndpointSlice"),
     ({ metadata }) => `${metadata.namespace}/${metadata.labels?.["kubernetes.io/service-name"]}`,
@@ -22,7 +28,8 @@ export function serviceRoutes(snapshot: Snapshot): readonly ServiceRoute[] {
     if (type === "ExternalName" || clusterIP === undefined || clusterIP === "") return [];
     const { namespace = "", name } = service.metadata;
     const own = slices.get(`${namespace}/${name}`) ?? [];
-    const egress = egressOf(service);
+    const isApi = namespace === "default" && name === "kubernetes";
+    const egress = egressOf(service) ?? (isApi ? apiServer : undefined);
     const hostnames = hostnamesOf(own);
     return [
       {
@@ -85,7 +92,8 @@ export function followRoutes(
   store: Store,
   runtime: PodRuntime,
   onError: (error: unknown) => void,
-): { close(): void } {
+): { close(): void; reachApiServer(address: ApiServerAddress): void } {
+  let apiServer: ApiServerAddress | undefined;
   let isTelling = false;
   let isStale = true;
   let isClosed = false;
@@ -95,7 +103,7 @@ export function followRoutes(
     try {
       while (isStale && !isClosed) {
         isStale = false;
-        await runtime.setServices(serviceRoutes(store));
+        await runtime.setServices(serviceRoutes(store, apiServer));
       }
     } catch (error) {
       if (!isClosed) onError(error);
@@ -113,6 +121,10 @@ export function followRoutes(
   );
   changed();
   return {
+    reachApiServer(address) {
+      apiServer = address;
+      changed();
+    },
     close() {
       isClosed = true;
       for (const watch of watches) watch.close();

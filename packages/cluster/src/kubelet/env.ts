@@ -7,6 +7,13 @@ import type { Snapshot } from "../controllers/controller.ts";
 import { amountOf } from "../controllers/scheduler/resources.ts";
 import { ContainerStartError } from "../runtimes/runtime.ts";
 
+/** What pods need to show to the API server, and to know it by. */
+export interface AccountFiles {
+  /** PEM of the cluster's authority. */
+  readonly ca: string;
+  tokenOf(namespace: string, account: string): string;
+}
+
 export interface EnvContext {
   readonly pod: Pod;
   readonly container: Container;
@@ -14,6 +21,8 @@ export interface EnvContext {
   readonly podIP: string;
   readonly hostIP: string;
   readonly node: Node | undefined;
+  /** What the pod shows to the API server; undefined where it cannot be reached. */
+  readonly account?: AccountFiles | undefined;
 }
 
 const configError = (message: string): ContainerStartError =>

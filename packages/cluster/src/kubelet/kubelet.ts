@@ -16,7 +16,7 @@ import {
 } from "../runtimes/runtime.ts";
 import { containerSpecOf, sandboxSpecOf } from "./container-spec.ts";
 import { type Action, decidePod, type PodEvent } from "./decide.ts";
-import type { EnvContext } from "./env.ts";
+import type { AccountFiles, EnvContext } from "./env.ts";
 import { type HandlerTarget, runHook, runProbe } from "./handlers.ts";
 import { createHeartbeat, type Heartbeat } from "./heartbeat.ts";
 import type { NodeFacts } from "./node-facts.ts";
@@ -31,6 +31,8 @@ export interface KubeletOptions {
   readonly runtime: PodRuntime;
   readonly clock: Clock;
   readonly node: NodeFacts;
+  /** What pods need to reach the API server; without it they are given nothing. */
+  readonly account?: AccountFiles;
   /** Told of bugs: errors that are neither answers of the API nor of the runtime. */
   readonly onError?: (error: unknown) => void;
 }
@@ -69,6 +71,7 @@ class RealKubelet implements Kubelet {
   readonly #runtime: PodRuntime;
   readonly #clock: Clock;
   readonly #node: NodeFacts;
+  readonly #account: AccountFiles | undefined;
   readonly #onError: (error: unknown) => void;
   readonly #recorder: EventRecorder;
   readonly #heartbeat: Heartbeat;
@@ -77,11 +80,12 @@ class RealKubelet implements Kubelet {
   readonly #watches: Watch[] = [];
   readonly #stopping = new AbortController();
 
-  constructor({ api, runtime, clock, node, onError }: KubeletOptions) {
+  constructor({ api, runtime, clock, node, account, onError }: KubeletOptions) {
     this.#api = api;
     this.#runtime = runtime;
     this.#clock = clock;
     this.#node = node;
+    this.#account = account;
     this.#onError = onError ?? (() => {});
     this.#recorder = createRecorder({ api, now: () => clock.now(), component: "kubelet", host: node.name });
     this.#heartbeat = createHeartbeat({ api, clock, node, signal: this.#stopping.signal });
@@ -184,6 +188,7 @@ class RealKubelet implements Kubelet {
       podIP: sandbox.kind === "ready" ? sandbox.podIP : "",
       hostIP: this.#node.address,
       node: this.#api.store.get("Node", "", this.#node.name),
+      account: this.#account,
     };
   }
 

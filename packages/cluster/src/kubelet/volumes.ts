@@ -1,6 +1,7 @@
 /** A pod's volumes as mounts that a runtime understands. What cannot be mounted is refused with FailedMount. */
 import type { Container, KeyToPath, Pod, StringMap, Volume } from "@slipway/kube";
 import { type ContainerMount, ContainerStartError } from "../runtimes/runtime.ts";
+import { accountMounts } from "./account-files.ts";
 import { type EnvContext, fieldValue, resourceValue } from "./env.ts";
 
 type Files = Extract<ContainerMount, { kind: "files" }>["files"];
@@ -9,6 +10,11 @@ const mountError = (volume: string, message: string): ContainerStartError =>
   new ContainerStartError("FailedMount", `MountVolume.SetUp failed for volume "${volume}" : ${message}`);
 
 export function mountsOf(context: EnvContext): readonly ContainerMount[] {
+  const { account } = context;
+  return [...volumesOf(context), ...(account === undefined ? [] : accountMounts(context, account))];
+}
+
+function volumesOf(context: EnvContext): readonly ContainerMount[] {
   return (context.container.volumeMounts ?? []).map((mount): ContainerMount => {
     const volume = context.pod.spec.volumes?.find(({ name }) => name === mount.name);
     if (volume === undefined) throw mountError(mount.name, `volume "${mount.name}" is not in the pod`);

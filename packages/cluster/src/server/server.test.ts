@@ -9,6 +9,7 @@ import { connect } from "node:tls";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { type SlipwayError, until, VirtualClock } from "@slipway/base";
 import { type ConfigMap, type KubeObject, type Pod, statusError } from "@slipway/kube";
+import { createAccountTokens } from "./account-tokens.ts";
 import recorded from "./protobuf/testdata/recorded.json" with { type: "json" };
 import { createApiServer } from "./server.ts";
 import { openTestServer, type TestServer } from "./testing.ts";
@@ -115,6 +116,23 @@ describe("the API server", () => {
     for (const path of ["/healthz", "/readyz", "/livez"]) {
       assert.equal((await ask(on, path, { token: "wrong" })).raw.toString(), "ok");
     }
+  });
+
+  it("knows pods by the token of their account, for as long as that is there", async () => {
+    const { tokenOf } = createAccountTokens(on.token);
+    const account = {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: "web", namespace: "default" },
+    };
+    const code = async () =>
+      (await ask(on, "/api/v1/namespaces/default/pods", { token: tokenOf("default", "web") })).code;
+    assert.equal(await code(), 401);
+    on.api.create(account, { fieldManager: "test" });
+    assert.equal(await code(), 200);
+    assert.equal((await ask(on, "/api/v1/pods", { token: `${tokenOf("default", "web")}x` })).code, 401);
+    on.api.delete({ apiVersion: "v1", kind: "ServiceAccount", namespace: "default", name: "web" });
+    assert.equal(await code(), 401);
   });
 
   it("answers what it does not serve with a Status", async () => {

@@ -20,6 +20,7 @@ import { type Api, KUBERNETES_VERSION, resourceNotFound, statusError } from "@sl
 import type { Measurement } from "../usage.ts";
 import { discoveryForm } from "./accept.ts";
 import { serveAccessReview } from "./access-review.ts";
+import type { AccountTokens } from "./account-tokens.ts";
 import { answerError, answerJson, answerText, statusOf } from "./answer.ts";
 import { type Certificates, ensureCertificates } from "./certificate.ts";
 import { aggregatedDiscovery, groupVersions, legacyDiscovery } from "./discovery.ts";
@@ -44,6 +45,8 @@ export interface ApiServerOptions {
   /** On 127.0.0.1; 0 takes a free one. */
   readonly port: number;
   readonly token: string;
+  /** Whom else it knows: the pods, by their ServiceAccounts. */
+  readonly accounts?: AccountTokens | undefined;
   readonly clock: Clock;
   readonly pods: PodStreams;
   /** What containers use; without it nothing is measured. */
@@ -209,13 +212,24 @@ class RequestHandler {
     return { api, clock, closing: this.#closing, json: this.#json };
   }
 
-  /** A certificate of our authority, or the token. Compares hashes, so that the time taken tells nothing about it. */
+  /**
+   * A certificate of our authority, the token, or one of a ServiceAccount that exists. Compares hashes, so that the time
+   * taken tells nothing about it.
+   */
   #authenticate(request: IncomingMessage): void {
     if ((request.socket as TLSSocket).authorized) return;
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
-    if (!timingSafeEqual(hash(given), this.#tokenHash)) {
+    if (!timingSafeEqual(hash(given), this.#tokenHash) && !this.#isAccount(given)) {
       throw statusError(401, "Unauthorized", "Unauthorized");
     }
+  }
+
+  #isAccount(token: string): boolean {
+    const { accounts, api } = this.#options;
+    const account = accounts?.accountOf(token);
+    return (
+      account !== undefined && api.store.get("ServiceAccount", account.namespace, account.name) !== undefined
+    );
   }
 
   #serveDocument({ request, response }: Exchange, pathname: string): void {

@@ -8,6 +8,7 @@ import {
   createStore,
   type KubeClient,
 } from "@slipway/kube";
+import { createAccountTokens } from "./account-tokens.ts";
 import type { PodStreams } from "./pods.ts";
 import { type ApiServer, createApiServer } from "./server.ts";
 
@@ -31,7 +32,8 @@ export async function openTestServer(
     throw new Error("this test has no running pods");
   };
   const pods: PodStreams = { logs: refuse, exec: refuse, dial: refuse, ...options.pods };
-  const server = await createApiServer({ api, name: "test", port: 0, token, clock, pods });
+  const accounts = createAccountTokens(token);
+  const server = await createApiServer({ api, name: "test", port: 0, token, accounts, clock, pods });
   const client = createHttpClient({ name: "test", url: server.url, token, ca: server.ca });
   return {
     api,

@@ -2,7 +2,8 @@
  * What admission changes or refuses when an object is created, as far as clients can see it: NamespaceLifecycle,
  * ServiceAccount, DefaultTolerationSeconds, Priority and TaintNodesByCondition. Two things differ from Kubernetes:
  *
- * - No token volume is added to pods: pods of a local cluster have no way to the API server.
+ * - No token volume is added to pods: the kubelet of a local cluster gives it to their containers, so that pods look as
+ *   they were written.
  * - A pod may name the `default` account before it exists, for it is made with its namespace.
  */
 import type { Namespace, Node } from "../resources/cluster.ts";

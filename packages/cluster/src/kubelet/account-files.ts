@@ -1,0 +1,43 @@
+/**
+ * The folder in which programs of a pod find their way to the API server: the authority's certificate, the namespace and a
+ * token, as client libraries read them ("in-cluster configuration").
+ *
+ * Kubernetes puts it into the pod's spec as a projected volume when the pod is created (the ServiceAccount admission
+ * plugin). Here the kubelet adds it, so that pods look as they were written.
+ */
+import type { ContainerMount } from "../runtimes/runtime.ts";
+import type { AccountFiles, EnvContext } from "./env.ts";
+
+const PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
+const MODE = 0o644;
+/** No volume of a pod has a dot in its name. */
+const VOLUME = "kube-api-access.account";
+
+/** None when the pod, or else its account, does not want it, or has a volume of its own there. */
+export function accountMounts(
+  { pod, container, snapshot }: EnvContext,
+  files: AccountFiles,
+): readonly ContainerMount[] {
+  const { namespace = "" } = pod.metadata;
+  const account = pod.spec.serviceAccountName ?? "default";
+  const wanted =
+    pod.spec.automountServiceAccountToken ??
+    snapshot.get("ServiceAccount", namespace, account)?.automountServiceAccountToken ??
+    true;
+  const hasOwn = container.volumeMounts?.some(({ mountPath }) => mountPath.replace(/\/+$/, "") === PATH);
+  if (!wanted || hasOwn === true) return [];
+  const file = (path: string, text: string) => ({ path, content: Buffer.from(text, "utf8"), mode: MODE });
+  return [
+    {
+      kind: "files",
+      volume: VOLUME,
+      path: PATH,
+      readOnly: true,
+      files: [
+        file("ca.crt", files.ca),
+        file("namespace", namespace),
+        file("token", files.tokenOf(namespace, account)),
+      ],
+    },
+  ];
+}
