@@ -39,6 +39,16 @@ describe("it finds none", () => {
   test("when the pod says no", () => assert.deepEqual(mountsWith(no, {}, yes), []));
   test("when its account says no", () => assert.deepEqual(mountsWith({}, {}, no), []));
   test("but the pod has the last word", () => assert.equal(mountsWith(yes, {}, no).length, 1));
+  test("in a folder of this machine", () => {
+    for (const mountPath of ["/var/run", "/run/", "/"]) {
+      const volumes = [
+        { name: "host", hostPath: { path: "/srv" } },
+        { name: "own", emptyDir: {} },
+      ];
+      const mounted = (name: string) => mountsWith({ volumes }, { volumeMounts: [{ name, mountPath }] });
+      assert.deepEqual([mounted("host").length, mounted("own").length], [0, 1], mountPath);
+    }
+  });
   test("when it has a volume of its own there", () => {
     assert.deepEqual(mountsWith({}, { volumeMounts: [{ name: "v", mountPath: `${PATH}/` }] }), []);
   });

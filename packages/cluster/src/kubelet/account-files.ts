@@ -13,7 +13,10 @@ const MODE = 0o644;
 /** No volume of a pod has a dot in its name. */
 const VOLUME = "kube-api-access.account";
 
-/** None when the pod, or else its account, does not want it, or has a volume of its own there. */
+/**
+ * None when the pod, or else its account, does not want it, or has a volume of its own there; nor in a folder of this machine,
+ * where nothing is to be made.
+ */
 export function accountMounts(
   { pod, container, snapshot }: EnvContext,
   files: AccountFiles,
@@ -24,8 +27,14 @@ export function accountMounts(
     pod.spec.automountServiceAccountToken ??
     snapshot.get("ServiceAccount", namespace, account)?.automountServiceAccountToken ??
     true;
-  const hasOwn = container.volumeMounts?.some(({ mountPath }) => mountPath.replace(/\/+$/, "") === PATH);
-  if (!wanted || hasOwn === true) return [];
+  const isTaken = container.volumeMounts?.some(({ name, mountPath }) => {
+    const path = mountPath.replace(/\/+$/, "");
+    const isHost = pod.spec.volumes?.some((volume) => volume.name === name && volume.hostPath !== undefined);
+    // Most images have /var/run as a link to /run.
+    const isAround = [PATH, PATH.replace(/^\/var/, "")].some((own) => own.startsWith(`${path}/`));
+    return path === PATH || (isHost === true && isAround);
+  });
+  if (!wanted || isTaken === true) return [];
   const file = (path: string, text: string) => ({ path, content: Buffer.from(text, "utf8"), mode: MODE });
   return [
     {

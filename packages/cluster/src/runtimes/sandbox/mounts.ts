@@ -88,7 +88,7 @@ function bindsOf(plan: MountPlan): readonly Bind[] {
   }));
   const volumes = plan.volumes.map((volume) => ({
     source: sourceOf(plan, volume),
-    path: posix.normalize(volume.path),
+    path: withoutLinks(plan.view, volume.path),
     readOnly: volume.readOnly,
   }));
   const message = {
@@ -100,6 +100,12 @@ function bindsOf(plan: MountPlan): readonly Bind[] {
     .filter((bind, index, binds) => binds.findLastIndex(({ path }) => path === bind.path) === index)
     .sort((a, b) => depth(a.path) - depth(b.path));
   return all.map((bind, index) => ({ ...bind, path: prepareTarget(plan, bind, all.slice(0, index)) }));
+}
+
+/** As the kernel will see it: /var/run is a link to /run in most images, and what is mounted there lies in a volume at /run. */
+function withoutLinks(view: RootView, path: string): string {
+  const { found, missing } = view.locate(path);
+  return posix.join(found.path, ...missing);
 }
 
 function depth(path: string): number {
