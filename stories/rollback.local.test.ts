@@ -59,7 +59,7 @@ async function greetingInUse(): Promise<string | undefined> {
 test("--dry-run starts no world, and of the first release it plans everything and changes nothing", async () => {
   assert.match(
     (await project.ok("ship", "--dry-run")).stdout,
-    /would start the local world[\s\S]*slipway local up/,
+    /would start the local world \(tokyo, osaka\), push .*\bweb\b.* and deploy[\s\S]*slipway local up/,
   );
   assert.match((await project.fails(3, "deploy", "--dry-run")).stderr, /is not running\n.*slipway local up/);
   await project.ok("local", "up");
@@ -127,7 +127,7 @@ test("rollback --dry-run says where it would go and stays", async () => {
   assert.match(stdout, /^ {2}from {2}release 2 .* v2, .* ago, by story\)$/m);
   assert.match(stdout, /^ {2}to {4}release 1 /m);
   assert.match(stdout, /^ {2}~ Deployment web\n {6}image web: shop\/web:\S+ -> shop\/web:/m);
-  assert.match(stdout, /^ {2}takes about .*, as release 2, 1 did$/m);
+  assert.match(stdout, /^ {2}takes about .*, as releases 2, 1 did$/m);
   assert.equal((await history()).length, 2);
 });
 

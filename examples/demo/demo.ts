@@ -2,24 +2,14 @@
  * The main job, watched from start to end, on real input: a copy of the shop in a git repository of its own is
  * shipped to two local clusters, updated, broken, rolled back by itself, loses a region, and is taken back by hand,
  * while a separate process sends 200 requests a second and counts every failure. At the end all of it is on the dashboard.
- *
- *   npm run demo                             the whole story; exit code 0 only if all of it went as it must
- *   npm run demo -- --keep                   leaves the world up, with its URLs and a KUBECONFIG
- *   npm run demo -- --sabotage no-prestop    takes away one thing that makes it lossless (also no-retry, no-drain):
- *                                            must end non-zero, with failed requests counted
+ * How it is called is in options.ts.
  */
-import { parseArgs } from "node:util";
-import { formatDuration, renderTable } from "@slipway/base";
+import { formatDuration, renderError, renderTable, SlipwayError } from "@slipway/base";
 import type { StepReport } from "./load.ts";
+import { type DemoOptions, readOptions, USAGE } from "./options.ts";
 import { type Stage, setStage } from "./stage.ts";
 
-const sabotages = ["no-prestop", "no-retry", "no-drain"] as const;
-const { values } = parseArgs({ options: { keep: { type: "boolean" }, sabotage: { type: "string" } } });
-const sabotage = sabotages.find((known) => known === values.sabotage);
-if (values.sabotage !== undefined && sabotage === undefined) {
-  console.error(`demo: --sabotage: no "${values.sabotage}". Known: ${sabotages.join(", ")}`);
-  process.exit(2);
-}
+const { keep, sabotage } = asked();
 
 interface Row {
   readonly step: string;
@@ -43,6 +33,19 @@ try {
   complaints.push(error instanceof Error ? error.message : String(error));
 } finally {
   await finish(stage);
+}
+
+function asked(): DemoOptions {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (!options.help) return options;
+    process.stdout.write(USAGE);
+    process.exit(0);
+  } catch (error) {
+    if (!(error instanceof SlipwayError)) throw error;
+    console.error(renderError(error));
+    process.exit(2);
+  }
 }
 
 async function play(on: Stage): Promise<void> {
@@ -187,7 +190,7 @@ async function finish(on: Stage): Promise<void> {
   for (const note of notes) console.log(note);
   console.log(`total ${formatDuration(performance.now() - startedAt)}`);
   // What went wrong is worth a look as well.
-  const left = values.keep ? await on.describe().catch(() => undefined) : undefined;
+  const left = keep ? await on.describe().catch(() => undefined) : undefined;
   if (left === undefined) await on.strike();
   else {
     on.leave();

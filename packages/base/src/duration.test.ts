@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatAge, formatDuration, parseDuration } from "./duration.ts";
+import fc from "fast-check";
+import { formatAge, formatDuration, parseDuration, writeDuration } from "./duration.ts";
 
 test("durations are read with Go's units and d", () => {
   const table: readonly (readonly [string, number])[] = [
@@ -13,6 +14,20 @@ test("durations are read with Go's units and d", () => {
     ["1h2m3s4ms", 3_723_004],
   ];
   for (const [text, ms] of table) assert.equal(parseDuration(text), ms, text);
+});
+
+test("durations are written as they can be read again", () => {
+  const table: readonly (readonly [number, string])[] = [
+    [0, "0"],
+    [300, "300ms"],
+    [1500, "1s500ms"],
+    [60_000, "1m"],
+    [90_000, "1m30s"],
+    [5_400_000, "1h30m"],
+    [2_592_000_000, "30d"],
+  ];
+  for (const [ms, text] of table) assert.equal(writeDuration(ms), text);
+  fc.assert(fc.property(fc.nat(), (ms) => parseDuration(writeDuration(ms)) === ms));
 });
 
 test("what is not a duration is refused with its place", () => {

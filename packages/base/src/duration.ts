@@ -25,6 +25,18 @@ export function parseDuration(text: string, where = "duration"): number {
   );
 }
 
+/** Whole milliseconds as `parseDuration` reads them: `2s`, `1m30s`, `30d`. */
+export function writeDuration(ms: number): string {
+  let [rest, text] = [ms, ""];
+  for (const unit of ["d", "h", "m", "s", "ms"]) {
+    const unitMs = UNIT_MS[unit] as number;
+    const amount = Math.floor(rest / unitMs);
+    if (amount > 0) text += `${amount}${unit}`;
+    rest -= amount * unitMs;
+  }
+  return text === "" ? "0" : text;
+}
+
 /** `340 ms`, `2.4 s`, `1 min 05 s`, `2 h 03 min`: for people. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,6 +1,6 @@
 export { AssertionError, assert, assertNever } from "./assert.ts";
 export { type Clock, systemClock, until } from "./clock.ts";
-export { formatAge, formatDuration, parseDuration } from "./duration.ts";
+export { formatAge, formatDuration, parseDuration, writeDuration } from "./duration.ts";
 export { type ErrorFacts, renderError, SlipwayError, systemCode } from "./error.ts";
 export { type ExecOptions, type ExecResult, exec, shellLine } from "./exec.ts";
 export { readCache, readTextIfExists, writeAtomic, writeCache, writeCacheText } from "./files.ts";

@@ -53,7 +53,7 @@ export const command: CommandDeclaration = {
         const names = config.clusters.map(({ name }) => name);
         output.emit({ step: "plan", kind: "no-world", clusters: names });
         output.say(
-          `  would start the local world (${names.join(", ")}), push ${built.images.length} images and deploy`,
+          `  would start the local world (${names.join(", ")}), push ${built.images.map(({ name }) => name).join(", ")} and deploy`,
         );
         output.say("  the plan against what it has stored needs it running: slipway local up");
         return 0;

@@ -319,6 +319,7 @@ describe("resolving", () => {
     );
     assert.deepEqual(config.edge?.routes[0]?.target, { kind: "bucket", name: "assets", from: "/app/public" });
     const shown = renderConfig({ config, ...rest });
+    assert.match(shown, /^observe\.keepFor +30d +default$/m);
     assert.ok(!shown.includes("xoxb"), shown);
     assert.ok(!JSON.stringify(redact(config)).includes("xoxb"));
     assert.match(shown, /notify\.slack\.botToken +\(set\) +SLACK_BOT_TOKEN/);

@@ -1,5 +1,5 @@
 /** `slipway config show`: every resolved value with its source; secrets are never shown. */
-import { formatDuration, renderTable } from "@slipway/base";
+import { renderTable, writeDuration } from "@slipway/base";
 import type { Resolved } from "./resolve.ts";
 
 const SECRET = /(?:token|webhookurl|password|secret)$/i;
@@ -19,10 +19,10 @@ export function redact(value: unknown): unknown {
 export function renderConfig({ config, sources }: Resolved): string {
   const rows: string[][] = [["FIELD", "VALUE", "FROM"]];
   const walk = (path: string, value: unknown, inherited: string): void => {
-    // Durations are written as text and kept in milliseconds; people see them as they were written.
+    // Durations are written as text and kept in milliseconds; people see them as they would write them.
     if (path.endsWith("Ms") && typeof value === "number") {
       const written = path.slice(0, -2);
-      rows.push([written, formatDuration(value), sources.get(written) ?? inherited]);
+      rows.push([written, writeDuration(value), sources.get(written) ?? inherited]);
       return;
     }
     const source = sources.get(path) ?? inherited;

@@ -156,6 +156,14 @@ describe("slipway compose", () => {
     const again = await exec([slipway, "compose", "up", "-d"], { cwd: folder });
     assert.equal(again.exitCode, 2);
     assert.match(again.stderr, /--detach: the project is running already/);
+    const fixed = `services:\n  web:\n    build: web\n    ports: ["${new URL(url).port}:8080"]\n`;
+    await writeFile(join(folder, "fixed.yaml"), fixed);
+    const taken = await exec([slipway, "compose", "up", "-f", "fixed.yaml"], { cwd: folder });
+    assert.equal(taken.exitCode, 3);
+    assert.match(
+      taken.stderr,
+      /port \d+ of 127\.0\.0\.1 is taken\b.*\n {2}This project is running already \(process \d+\): slipway compose down stops it\.\n/,
+    );
     const down = await exec([slipway, "compose", "down"], { cwd: folder });
     assert.match(down.stdout, /^stopped /);
     await assert.rejects(fetch(url));

@@ -62,11 +62,29 @@ export const command: CommandDeclaration = {
       }).finally(() => build.registry.close());
       context.signal.throwIfAborted();
       return await serve(context, await engine.createProject(spec), printer, { deadlineMs, graceMs });
+    } catch (error) {
+      throw await namingOwnRun(error, paths.runs);
     } finally {
       await engine.close();
     }
   },
 };
+
+/** A port may be taken by this very project in another terminal, or in the background, where it is easily forgotten. */
+async function namingOwnRun(error: unknown, runs: string): Promise<unknown> {
+  const { SlipwayError } = await import("@slipway/base");
+  if (!(error instanceof SlipwayError) || error.code !== "ENGINE_PORT_TAKEN") return error;
+  const { livingRuns } = await import("../../verify/engines/sandbox/runs.ts");
+  const other = (await livingRuns(runs)).find(({ pid }) => pid !== process.pid);
+  if (other === undefined) return error;
+  const { code, where, message, exitCode } = error;
+  const hint = `This project is running already (process ${other.pid}): slipway compose down stops it.`;
+  return new SlipwayError({
+    ...{ code, message, hint, cause: error },
+    ...(where === undefined ? {} : { where }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+  });
+}
 
 async function detach(context: CliContext, input: CommandInput, paths: BackgroundPaths): Promise<number> {
   const { upInBackground } = await import("./detach.ts");

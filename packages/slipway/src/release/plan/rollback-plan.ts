@@ -146,6 +146,6 @@ export function renderRollbackPlan(input: {
     ...(changes.length === 0 ? ["  no object differs"] : []),
     eta === undefined
       ? "  how long it takes is not known: nothing was timed here yet"
-      : `  takes about ${formatDuration(eta.ms)}, as release ${eta.from.join(", ")} did`,
+      : `  takes about ${formatDuration(eta.ms)}, as release${eta.from.length === 1 ? "" : "s"} ${eta.from.join(", ")} did`,
   ].join("\n");
 }
