@@ -406,6 +406,11 @@ describe("what is refused", () => {
       "services:\n  web:\n    user: me\n",
       "compose.yaml:3: services/web: has neither image nor build",
     ],
+    [
+      "a version that is no text",
+      "version: 3.8\nservices:\n  web: { image: x }\n",
+      "compose.yaml:1: version: 3.8 should be a text",
+    ],
     ["no services", "name: x\n", "compose.yaml:1: has no services"],
     [
       "a dependency to nowhere",

@@ -20,7 +20,9 @@ export interface ProjectChoice {
 
 export function readProject(tree: Tree, choice: ProjectChoice): ComposeProject {
   const document = knownKeys(tree, "the file", PROJECT_KEYS, PROJECT_REFUSED);
-  const name = field(document, "name");
+  const [name, version] = [field(document, "name"), field(document, "version")];
+  // Nothing is made of it, but Compose refuses `version: 3`, too.
+  if (version !== undefined) text(version, "version");
   const services = field(document, "services");
   const found = services === undefined ? [] : [...optionalMap(services, "services").entries];
   for (const [written] of found) checkName(written, services as MapTree);
