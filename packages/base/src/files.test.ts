@@ -31,3 +31,11 @@ test("a cache is read as it was written, and is as good as absent when it is not
     assert.equal(await readCache(path), undefined);
   }
 });
+
+test("what cannot be written is told by its own name, not by that of the file it would have been renamed from", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "files-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "a"), "");
+  const path = join(folder, "a/b");
+  await assert.rejects(writeAtomic(path, "x"), { code: "ENOTDIR", path });
+});

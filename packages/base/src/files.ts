@@ -55,8 +55,8 @@ async function replace(
   isFlushed: boolean,
 ): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
+  const file = openInFolder(temporary, path, mode);
   try {
-    const file = openInFolder(temporary, mode);
     try {
       if (data.length <= SMALL_BYTES) writeFileSync(file, data);
       else await promisify(writeFile)(file, data);
@@ -72,14 +72,14 @@ async function replace(
   }
 }
 
-/** Most folders are there. */
-function openInFolder(path: string, mode: number): number {
+/** Most folders are there. A refusal is of `path`: people know nothing of the other file. */
+function openInFolder(temporary: string, path: string, mode: number): number {
   try {
-    return openSync(path, "wx", mode);
+    return openSync(temporary, "wx", mode);
   } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
+    if (systemCode(error) !== "ENOENT") throw Object.assign(error as Error, { path });
     mkdirSync(dirname(path), { recursive: true });
-    return openSync(path, "wx", mode);
+    return openSync(temporary, "wx", mode);
   }
 }
 

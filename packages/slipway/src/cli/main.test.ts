@@ -134,6 +134,11 @@ test("a command that only prints ends well when its reader leaves", async () => 
   assert.deepEqual(await ended, [0, null]);
 });
 
+test("a build of a configuration without images says that there is none", async () => {
+  const { exitCode, stdout } = await exec([bin, "build", "--env", "prod"], { cwd: folder, env });
+  assert.deepEqual([exitCode, stdout], [0, "  nothing to build: the configuration names no images\n"]);
+});
+
 test("Ctrl-C breaks a build off that waits for a registry, and no step is said to be finished first", async () => {
   let asked = 0;
   const silent = createServer(() => {

@@ -90,6 +90,7 @@ export async function buildStep(
   const layout = await ImageLayout.open(layoutPath(project), { clock: context.clock });
   for (const image of undated) output.emit({ step: "build", kind: "note", image, message: UNDATED });
   if (undated.length > 0) output.say(`  ${undated.join(", ")}: ${UNDATED}`);
+  if (config.images.length === 0) output.say("  nothing to build: the configuration names no images");
   let imageStartedAt = context.clock.monotonic();
   const images = await buildImages({
     images: config.images,

@@ -30,6 +30,7 @@ test("one Dockerfile and one image belong together, whatever they are called", (
     name: "hello",
     dockerfiles: [dockerfile(".")],
     nodeFolders: [],
+    unlockedFolders: [],
     objects: [deployment("hello", "registry.example.com/team/hello:1.0"), service("hello", 80)],
   });
   assert.match(text, /"registry\.example\.com\/team\/hello": \{ context: "\." \}/);
@@ -46,6 +47,7 @@ test("a Dockerfile with RUN is built like others, and what it needs is said", ()
     name: "shop",
     dockerfiles: [dockerfile("web", { hasRun: true }), dockerfile("api")],
     nodeFolders: [],
+    unlockedFolders: [],
     objects: [
       deployment("web", "web"),
       deployment("api", "api"),
@@ -75,7 +77,26 @@ const WITHOUT_DOCKERFILE: readonly (readonly [string, readonly string[], RegExp]
 for (const [image, nodeFolders, expected] of WITHOUT_DOCKERFILE) {
   test(`${image} without a Dockerfile beside ${nodeFolders.join(" and ") || "nothing"}`, () => {
     const objects = [deployment("hello", image), service("hello", 80)];
-    const { text, notes } = renderStarter({ name: "hello", dockerfiles: [], nodeFolders, objects });
+    const { text, notes } = renderStarter({
+      ...{ name: "hello", dockerfiles: [], unlockedFolders: [], objects },
+      nodeFolders,
+    });
     assert.match([text, ...notes].join("\n"), expected);
   });
 }
+
+test("a Node service without a lockfile is told that it needs nothing else", () => {
+  const objects = [deployment("hello", "hello"), service("hello", 80)];
+  for (const folder of ["hello", "."]) {
+    const { notes } = renderStarter({
+      ...{ name: "hello", dockerfiles: [], nodeFolders: [], objects },
+      unlockedFolders: [folder],
+    });
+    assert.deepEqual(
+      notes.filter((note) => note.startsWith("images:")),
+      [
+        `images: hello has no Dockerfile here, and needs none with a package-lock.json in ${folder}: npm install --package-lock-only makes one; then slipway init --force`,
+      ],
+    );
+  }
+});

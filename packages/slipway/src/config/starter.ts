@@ -113,16 +113,21 @@ function matchImages(survey: Survey, notes: string[]): MatchedImage[] {
   const [dockerfile] = free;
   if (dockerfile !== undefined && free.size === 1 && left.length === 1)
     take(left.pop() as string, dockerfile);
-  const folders = new Set(survey.nodeFolders);
   for (const repository of left) {
-    const own = [...folders].find((folder) => folder.split("/").at(-1) === lastPart(repository));
-    const only = left.length === 1 && folders.size === 1 ? [...folders][0] : undefined;
-    const folder = isKey(repository) ? (own ?? only) : undefined;
+    const among = (folders: readonly string[]): string | undefined => {
+      const own = folders.find((folder) => folder.split("/").at(-1) === lastPart(repository));
+      const only = left.length === 1 && folders.length === 1 ? folders[0] : undefined;
+      return isKey(repository) ? (own ?? only) : undefined;
+    };
+    const folder = among(survey.nodeFolders);
     if (folder === undefined) {
+      const unlocked = among(survey.unlockedFolders);
       notes.push(
-        isKey(repository)
-          ? `images: ${repository} has no Dockerfile here and names no registry; say under images what it is made from before you ship`
-          : `images: ${repository} has no Dockerfile here; it must come from a registry, with a fixed tag`,
+        unlocked !== undefined
+          ? `images: ${repository} has no Dockerfile here, and needs none with a package-lock.json in ${unlocked}: npm install --package-lock-only makes one; then slipway init --force`
+          : isKey(repository)
+            ? `images: ${repository} has no Dockerfile here and names no registry; say under images what it is made from before you ship`
+            : `images: ${repository} has no Dockerfile here; it must come from a registry, with a fixed tag`,
       );
       continue;
     }

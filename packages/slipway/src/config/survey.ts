@@ -27,11 +27,14 @@ export interface Survey {
   readonly dockerfiles: readonly FoundDockerfile[];
   /** Folders with package.json and package-lock.json and without a Dockerfile, relative; "." for the root. */
   readonly nodeFolders: readonly string[];
+  /** The same without any package manager's lockfile, there or above. */
+  readonly unlockedFolders: readonly string[];
   readonly objects: readonly FoundObject[];
 }
 
 const SKIPPED = new Set(["node_modules", ".git", ".slipway", "dist", "build", "coverage", "vendor"]);
 const DEPTH = 3;
+const LOCKFILE = /^(?:package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?)$/;
 
 export async function surveyProject(root: string): Promise<Survey> {
   const files = (await walk(root, root, DEPTH)).sort();
@@ -53,11 +56,19 @@ export async function surveyProject(root: string): Promise<Survey> {
     });
   }
   const has = new Set(files);
-  const nodeFolders = files
-    .filter((file) => basename(file) === "package-lock.json" && has.has(join(dirname(file), "package.json")))
+  const ownFolders = files
+    .filter((file) => basename(file) === "package.json")
     .map((file) => dirname(file))
     .filter((folder) => !dockerfiles.some(({ context }) => context === folder));
-  return { name: await projectName(root), dockerfiles, nodeFolders, objects };
+  // Above it would be a workspace's.
+  const locked = files.filter((file) => LOCKFILE.test(basename(file))).map((file) => dirname(file));
+  const isUnlocked = (folder: string): boolean =>
+    !locked.some((one) => one === "." || one === folder || folder.startsWith(`${one}/`));
+  return {
+    ...{ name: await projectName(root), dockerfiles, objects },
+    nodeFolders: ownFolders.filter((folder) => has.has(join(folder, "package-lock.json"))),
+    unlockedFolders: ownFolders.filter(isUnlocked),
+  };
 }
 
 async function walk(root: string, folder: string, depth: number): Promise<string[]> {
