@@ -4,6 +4,7 @@ import { type Container, createStore, type PodSpec, type ServiceAccount } from "
 import type { ContainerMount } from "../runtimes/runtime.ts";
 import { aContainer, aPod, put } from "../testing.ts";
 import { accountMounts } from "./account-files.ts";
+import { mountsOf } from "./volumes.ts";
 
 const PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const files = { ca: "CA", tokenOf: (namespace: string, account: string) => `${namespace}/${account}` };
@@ -32,6 +33,22 @@ test("a container finds the authority, its namespace and the token of its accoun
     ["namespace", "default", 0o644],
     ["token", "default/robot", 0o644],
   ]);
+});
+
+test("a projected volume takes the token as Kubernetes lays it, but none for somebody else", () => {
+  const of = (serviceAccountToken: Record<string, unknown>) => {
+    const volumes = [{ name: "v", projected: { sources: [{ serviceAccountToken }], defaultMode: 0o400 } }];
+    const web = aContainer("web", { volumeMounts: [{ name: "v", mountPath: PATH }] });
+    const pod = aPod("web-x", { spec: { containers: [web], serviceAccountName: "robot", volumes } });
+    const facts = { snapshot: createStore(), podIP: "", hostIP: "", node: undefined, account: files };
+    return mountsOf({ pod, container: web, ...facts });
+  };
+  const [mount, ...more] = of({ path: "token", expirationSeconds: 3607 });
+  assert.ok(mount?.kind === "files");
+  const [token] = mount.files;
+  assert.deepEqual([token?.path, String(token?.content), token?.mode], ["token", "default/robot", 0o400]);
+  assert.deepEqual(more, []);
+  assert.throws(() => of({ path: "token", audience: "vault" }), /projected source serviceAccountToken/);
 });
 
 describe("it finds none", () => {

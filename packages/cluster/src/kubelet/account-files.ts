@@ -5,6 +5,7 @@
  * Kubernetes puts it into the pod's spec as a projected volume when the pod is created (the ServiceAccount admission
  * plugin). Here the kubelet adds it, so that pods look as they were written.
  */
+import type { Pod } from "@slipway/kube";
 import type { ContainerMount } from "../runtimes/runtime.ts";
 import type { AccountFiles, EnvContext } from "./env.ts";
 
@@ -22,7 +23,7 @@ export function accountMounts(
   files: AccountFiles,
 ): readonly ContainerMount[] {
   const { namespace = "" } = pod.metadata;
-  const account = pod.spec.serviceAccountName ?? "default";
+  const account = accountOf(pod);
   const wanted =
     pod.spec.automountServiceAccountToken ??
     snapshot.get("ServiceAccount", namespace, account)?.automountServiceAccountToken ??
@@ -50,3 +51,11 @@ export function accountMounts(
     },
   ];
 }
+
+/** The token alone, for a volume that asks for it; undefined where the API server cannot be reached. */
+export function accountToken({ pod, account }: EnvContext): Uint8Array | undefined {
+  if (account === undefined) return undefined;
+  return Buffer.from(account.tokenOf(pod.metadata.namespace ?? "", accountOf(pod)), "utf8");
+}
+
+const accountOf = ({ spec }: Pod): string => spec.serviceAccountName ?? "default";

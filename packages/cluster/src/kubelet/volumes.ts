@@ -1,7 +1,7 @@
 /** A pod's volumes as mounts that a runtime understands. What cannot be mounted is refused with FailedMount. */
 import type { Container, KeyToPath, Pod, StringMap, Volume } from "@slipway/kube";
 import { type ContainerMount, ContainerStartError } from "../runtimes/runtime.ts";
-import { accountMounts } from "./account-files.ts";
+import { accountMounts, accountToken } from "./account-files.ts";
 import { type EnvContext, fieldValue, resourceValue } from "./env.ts";
 
 type Files = Extract<ContainerMount, { kind: "files" }>["files"];
@@ -63,6 +63,13 @@ function filesOf(volume: Volume, context: EnvContext): Files | undefined {
       return secretFiles(volume.name, source.secret.name, options, context);
     }
     if (source.downwardAPI !== undefined) return downwardFiles(source.downwardAPI, context);
+    const { serviceAccountToken } = source;
+    // A token for another audience than the API server would have to be believed by somebody else.
+    if (serviceAccountToken !== undefined && serviceAccountToken.audience === undefined) {
+      const token = accountToken(context);
+      const { path } = serviceAccountToken;
+      if (token !== undefined) return [{ path, content: token, mode: defaultMode ?? DEFAULT_MODE }];
+    }
     throw mountError(
       volume.name,
       `local clusters do not support the projected source ${Object.keys(source)[0]}`,
@@ -75,6 +82,7 @@ interface Projection {
     readonly configMap?: FileOptions & { readonly name: string };
     readonly secret?: FileOptions & { readonly name: string };
     readonly downwardAPI?: NonNullable<Volume["downwardAPI"]>;
+    readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
   }[];
   readonly defaultMode?: number;
 }
