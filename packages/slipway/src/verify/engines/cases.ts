@@ -227,6 +227,7 @@ export function engineCases(name: string, options: EngineCaseOptions): void {
           );
           const [first, ...others] = await seen(web.processes());
           assert.deepEqual([first?.pid, first?.parent, first?.uid, first?.argv], [1, 0, uid, HTTPD]);
+          assert.equal(first?.program, "busybox");
           assert.deepEqual(others, []);
 
           const missing = await seen(web.http(get("http://127.0.0.1:8080/none")));

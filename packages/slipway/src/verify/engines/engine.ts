@@ -189,6 +189,8 @@ export interface ContainerProcess {
   /** Its name as the kernel has it, cut at 15 characters. */
   readonly comm: string;
   readonly argv: readonly string[];
+  /** The name of the file that it runs, which a process cannot change. Undefined where it may not be read. */
+  readonly program: string | undefined;
 }
 
 export interface ListeningSocket {

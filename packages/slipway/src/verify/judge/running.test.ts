@@ -191,14 +191,47 @@ test("what no name server could say is unknown to all that ask for the name, and
   is(judgeReach({ expectation: { matcher: "open" } }, noName), "fail", noName);
 });
 
+const process = (pid: number, uid: number, comm: string, ...argv: readonly string[]): ContainerProcess => ({
+  pid,
+  parent: 0,
+  uid,
+  comm,
+  argv,
+  program: comm,
+});
+
+test("a process that has another title is known by the file that it runs; where that cannot be read, nothing is sure", () => {
+  const titled = { ...process(1, 33, "my shop", "my shop"), program: "node" };
+  const python = { ...process(2, 0, "worker", "worker"), program: "python3.11" };
+  const hidden = { ...process(3, 0, "other", "other"), program: undefined };
+  const table: readonly [readonly ContainerProcess[], string | number, ProcessExpectation, Verdict][] = [
+    [[titled], "node", { matcher: "notRunning" }, "fail"],
+    [[titled], "node", { matcher: "running" }, "pass"],
+    [[titled], "my shop", { matcher: "running" }, "pass"],
+    [[titled], "nod", { matcher: "notRunning" }, "pass"],
+    [[titled, hidden], "node", { matcher: "notRunning" }, "fail"],
+    [[python], "python3", { matcher: "notRunning" }, "fail"],
+    [[python], "python", { matcher: "notRunning" }, "pass"],
+    [[hidden], "node", { matcher: "notRunning" }, "unknown"],
+    [[hidden], "other", { matcher: "notRunning" }, "fail"],
+    [[hidden], "other", { matcher: "count", count: 1 }, "pass"],
+    [[hidden], "node", { matcher: "running" }, "unknown"],
+    [[hidden], 1, { matcher: "notRunning" }, "pass"],
+    [[titled, hidden], "node", { matcher: "count", count: 0 }, "fail"],
+    [[titled, hidden], "node", { matcher: "count", count: 1 }, "unknown"],
+    [[titled, hidden], "node", { matcher: "count", count: 2 }, "unknown"],
+    [[titled, hidden], "node", { matcher: "count", count: 3 }, "fail"],
+    [[titled, hidden], "node", { matcher: "user", user: "33" }, "unknown"],
+    [[titled, hidden], "node", { matcher: "user", user: "34" }, "fail"],
+    [[hidden], "node", { matcher: "user", user: "33" }, "unknown"],
+    [[titled, hidden], "node", { matcher: "args", match: { is: "containing", text: "shop" } }, "pass"],
+    [[titled, hidden], "node", { matcher: "args", match: { is: "containing", text: "x" } }, "unknown"],
+  ];
+  for (const [all, name, expectation, verdict] of table)
+    is(judgeProcess({ resource: { name }, expectation }, all, undefined), verdict, [all, name, expectation]);
+});
+
 test("processes are known by the kernel's name and by their first word", () => {
-  const process = (pid: number, uid: number, comm: string, ...argv: readonly string[]): ContainerProcess => ({
-    pid,
-    parent: 0,
-    uid,
-    comm,
-    argv,
-  });
   const all = [
     process(1, 0, "nginx", "nginx: master process nginx -g daemon off;"),
     process(7, 33, "nginx", "nginx: worker process"),

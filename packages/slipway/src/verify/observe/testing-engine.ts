@@ -23,6 +23,7 @@ import type {
   ServiceSpec,
   Unseen,
 } from "../engines/engine.ts";
+import { programAt } from "../engines/inside/processes.ts";
 import { parseSocket } from "../engines/inside/sockets.ts";
 import { aState } from "../engines/testing.ts";
 
@@ -236,6 +237,7 @@ class MachineContainer implements Container {
       const status = await readFile(`/proc/${name}/status`, "utf8").catch(() => undefined);
       const cmdline = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
       if (status === undefined || /^State:\s+Z/m.test(status)) continue;
+      const link = await readlink(`/proc/${name}/exe`).catch(() => "");
       const field = (key: string): string => new RegExp(`^${key}:\\s+(\\S+)`, "m").exec(status)?.[1] ?? "";
       const argv = cmdline.split("\0").slice(0, -1);
       all.push({
@@ -244,6 +246,7 @@ class MachineContainer implements Container {
         uid: Number(field("Uid")),
         comm: field("Name"),
         argv,
+        program: programAt(link),
       });
     }
     const own = new Set([first]);

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { idInside, withoutVisitors } from "./processes.ts";
+import { idInside, programAt, withoutVisitors } from "./processes.ts";
 
 test("what an exec began is left out with all below it; what it left behind stays", () => {
-  const process = (pid: number, parent: number) => ({ pid, parent, uid: 0, comm: "x", argv: ["x"] });
+  const process = (pid: number, parent: number) => ({
+    pid,
+    parent,
+    uid: 0,
+    comm: "x",
+    argv: ["x"],
+    program: "x",
+  });
   const table: readonly (readonly [
     what: string,
     all: readonly (readonly [number, number])[],
@@ -68,4 +75,13 @@ test("an id is told as the container has it", () => {
     [1000, 0, 1000],
   );
   assert.equal(idInside(range, 5), 65534);
+});
+
+test("the file that a process runs, by its link", () => {
+  assert.deepEqual(["/usr/local/bin/node", "/opt/my app (deleted)", "node", ""].map(programAt), [
+    "node",
+    "my app",
+    "node",
+    undefined,
+  ]);
 });

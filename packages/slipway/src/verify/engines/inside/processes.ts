@@ -1,5 +1,6 @@
 /** The processes of a container, from /proc of this machine: those in the pid namespace of its first one. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { systemCode } from "@slipway/base";
 import type { ContainerProcess } from "../engine.ts";
 
 interface Seen {
@@ -85,6 +86,7 @@ function see(pid: number, namespace: string, ids: string | undefined): Seen[] {
           uid: ids === undefined ? uid : idInside(ids, uid),
           comm: readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd(),
           argv: text === "" ? [] : text.replace(/\0$/, "").split("\0"),
+          program: programOf(pid),
         },
       },
     ];
@@ -92,3 +94,20 @@ function see(pid: number, namespace: string, ids: string | undefined): Seen[] {
     return []; // ended meanwhile, or another user's, which then is none of the container's
   }
 }
+
+/** Undefined where it may not be read; throws when the process has ended. */
+function programOf(pid: number): string | undefined {
+  try {
+    return programAt(readlinkSync(`/proc/${pid}/exe`));
+  } catch (error) {
+    if (systemCode(error) === "EACCES" || systemCode(error) === "EPERM") return undefined;
+    throw error;
+  }
+}
+
+/** As `/proc/PID/exe` leads to it: the kernel marks a file that was removed, or replaced, meanwhile. */
+export const programAt = (link: string): string | undefined =>
+  link
+    .replace(/ \(deleted\)$/, "")
+    .split("/")
+    .at(-1) || undefined;
