@@ -116,6 +116,9 @@ test("an OCI layout in a tar is taken in byte for byte; a wrong blob is not", as
   await writeFile(path, oci(damaged));
   await assert.rejects(importArchive(path, await ImageLayout.open(join(folder, "fresh2"))), {
     code: "IMAGE_DIGEST_MISMATCH",
+    where: path,
+    message: `the content is ${digestOf(damaged)}, not ${digestOf(layerTar)}`,
+    hint: "The archive is damaged. Save it again, or fetch it again.",
   });
 });
 
@@ -160,6 +163,9 @@ test("an archive that cannot be used is one error that says why", async () => {
     [Buffer.concat([Buffer.from([0x1f, 0x8b]), Buffer.alloc(100)]), "IMAGE_ARCHIVE_DAMAGED"],
     [saved({ "config.json": configOf("s390x") }), "IMAGE_PLATFORM_MISSING"],
   ];
+  const other = Buffer.from(layerTar);
+  other[600] = 1;
+  table.push([saved({ "abc/layer.tar": other }), "IMAGE_DIGEST_MISMATCH"]);
   for (const [archive, code] of table) await assert.rejects(load(archive), { code }, code);
   await assert.rejects(importArchive(join(folder, "none.tar"), layout), {
     code: "IMAGE_ARCHIVE_MISSING",

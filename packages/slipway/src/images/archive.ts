@@ -43,7 +43,7 @@ interface SavedImage {
 
 /**
  * Returns the descriptor of the manifest, now in the layout. Rejects with IMAGE_ARCHIVE_MISSING, IMAGE_ARCHIVE_DAMAGED,
- * IMAGE_ARCHIVE_EMPTY, IMAGE_ARCHIVE_AMBIGUOUS (several images), IMAGE_PLATFORM_MISSING.
+ * IMAGE_ARCHIVE_EMPTY, IMAGE_ARCHIVE_AMBIGUOUS (several images), IMAGE_DIGEST_MISMATCH, IMAGE_PLATFORM_MISSING.
  */
 export async function importArchive(
   path: string,
@@ -107,10 +107,20 @@ async function importLayout(
     const stream = await parts.stream(blobName(blob.digest));
     if (stream === undefined)
       throw problem("IMAGE_ARCHIVE_DAMAGED", parts.where, `lacks the blob ${blob.digest}`);
-    await layout.putStream(stream, blob.digest);
+    await ofArchive(parts, layout.putStream(stream, blob.digest));
   }
-  await layout.put(body, descriptor.digest);
+  await ofArchive(parts, layout.put(body, descriptor.digest));
   return { mediaType: descriptor.mediaType, digest: descriptor.digest, size: body.byteLength };
+}
+
+/** Content that is not what its digest says was so in the archive: nothing of the layout is wrong. */
+async function ofArchive<T>(parts: Parts, stored: Promise<T>): Promise<T> {
+  try {
+    return await stored;
+  } catch (error) {
+    if (!(error instanceof SlipwayError) || error.code !== "IMAGE_DIGEST_MISMATCH") throw error;
+    throw mismatch(parts.where, error.message);
+  }
 }
 
 /** A bill of materials, a signature: an artifact that has an image as its subject. */
@@ -147,18 +157,23 @@ async function importSaved(
     );
   const configBody = await parts.read(image.Config);
   if (configBody === undefined) throw problem("IMAGE_ARCHIVE_DAMAGED", parts.where, `lacks ${image.Config}`);
+  const config = parseJson(configBody, parts.where, isConfig);
   const layers: Descriptor[] = [];
-  for (const name of image.Layers) {
+  for (const [position, name] of image.Layers.entries()) {
     const stream = await parts.stream(name);
     if (stream === undefined) throw problem("IMAGE_ARCHIVE_DAMAGED", parts.where, `lacks the layer ${name}`);
     const blob = await layout.putStream(stream);
-    layers.push({ mediaType: await layerType(layout, blob.digest), ...blob });
+    const mediaType = await layerType(layout, blob.digest);
+    const diffId = config.rootfs?.diff_ids?.[position];
+    // A packed one is checked when it is unpacked.
+    if (mediaType === MEDIA.layer && diffId !== undefined && diffId !== blob.digest)
+      throw mismatch(parts.where, `the content of ${name} is ${blob.digest}, not ${diffId}`);
+    layers.push({ mediaType, ...blob });
   }
-  const config = await layout.put(configBody);
   const manifest: ImageManifest = {
     schemaVersion: 2,
     mediaType: MEDIA.manifest,
-    config: { mediaType: MEDIA.config, ...config },
+    config: { mediaType: MEDIA.config, ...(await layout.put(configBody)) },
     layers,
   };
   return { mediaType: MEDIA.manifest, ...(await layout.put(encodeDocument(manifest))) };
@@ -312,6 +327,14 @@ const isManifest = (value: unknown): value is ImageManifest => {
   const { config, layers } = (value ?? {}) as Partial<ImageManifest>;
   return typeof config?.digest === "string" && Array.isArray(layers);
 };
+
+const mismatch = (where: string, message: string): SlipwayError =>
+  problem(
+    "IMAGE_DIGEST_MISMATCH",
+    where,
+    message,
+    "The archive is damaged. Save it again, or fetch it again.",
+  );
 
 function ambiguous(where: string, names: readonly string[]): SlipwayError {
   return problem(
