@@ -215,10 +215,19 @@ async function runAsFirst(
   view: ImageView,
   { clock, ...context }: RunContext,
 ): Promise<Ran> {
-  if (resource.stdin !== undefined || resource.setup.length + resource.teardown.length > 0) {
+  const nothing = "the image has no /bin/sh and sleep to keep a container running with";
+  // Only a file of container-structure-test has one. What comes after the command (teardown) changes nothing that is checked.
+  if (resource.setup.length > 0) {
     return {
       isByImage: false,
-      blocked: "the image has nothing to keep a container running with, so it gets no input and no setup",
+      blocked: `${nothing}, so its setup cannot be run`,
+      remedy: "Build what the setup makes into the image, or test a stage of its Dockerfile that has both.",
+    };
+  }
+  if (resource.stdin !== undefined) {
+    return {
+      isByImage: false,
+      blocked: `${nothing}, so it gets no input`,
       remedy: 'Give describeImage a command that stays: { command: ["node", "server.js"] }.',
     };
   }

@@ -15,6 +15,7 @@ import { aService } from "../engines/testing.ts";
 import { withoutImplied } from "../plan.ts";
 import type { CheckResult } from "../report/result.ts";
 import { type DecideOptions, decideChecks } from "../run.ts";
+import { parseStructureTest } from "../structure-test/load.ts";
 import {
   describeCompose,
   describeImage,
@@ -50,15 +51,19 @@ before(async () => {
     join(folder, "Dockerfile"),
     "FROM scratch\nCOPY server.cjs /app/\nCOPY server.cjs /bin/sh\nCOPY server.cjs /bin/sleep\n",
   );
+  await writeFile(join(folder, "Dockerfile.bare"), "FROM scratch\nCOPY server.cjs /app/\n");
   const layout = await ImageLayout.open(join(folder, "layout"));
-  const from = {
+  const by = (name: string) => ({
     kind: "context" as const,
     context: folder,
-    dockerfile: join(folder, "Dockerfile"),
+    dockerfile: join(folder, name),
     args: {},
-  };
+  });
   images = await buildImages({
-    images: [{ name: "web", from }],
+    images: [
+      { name: "web", from: by("Dockerfile") },
+      { name: "bare", from: by("Dockerfile.bare") },
+    ],
     layout,
     registry: {} as RegistryClient,
     root: folder,
@@ -291,6 +296,44 @@ test("a 502 is explained by the front's own log", async () => {
   const bad = (t: ImageTarget) => t.within("2s").http(`http://${HOST}:${port}/bad`).status(200);
   const { results } = await decide(serve(), bad, {}, listeningEngine());
   assert.deepEqual(results[0]?.why, ["web's log: connect ECONNREFUSED 127.0.0.1:1"]);
+});
+
+test("where nothing keeps a container running, a setup and an input are unknown, and say what the one who wrote them can do", async () => {
+  const yaml = `schemaVersion: 2.0.0
+commandTests:
+  - { name: a, command: echo, args: [hi], expectedOutput: [hi], teardown: [[echo]] }
+  - { name: b, command: echo, setup: [[echo]] }
+`;
+  const checks = [
+    ...parseStructureTest(yaml, join(folder, "t.yaml"), "bare"),
+    ...withoutImplied(
+      await collect(() =>
+        describeImage("bare", { command: ["true"] }, (t) => t.command(["cat"], { stdin: "x" }).stdout("x")),
+      ),
+    ),
+  ];
+  const engine = testingEngine(systemClock);
+  const results = await decideChecks(checks, {
+    images,
+    root: folder,
+    clock: clockOfWaits(),
+    engine: () => Promise.resolve(engine),
+  });
+  const why = "the image has no /bin/sh and sleep to keep a container running with";
+  const setup = `${why}, so its setup cannot be run`;
+  const input = `${why}, so it gets no input`;
+  const build = "Build what the setup makes into the image, or test a stage of its Dockerfile that has both.";
+  const stay = 'Give describeImage a command that stays: { command: ["node", "server.js"] }.';
+  assert.deepEqual(
+    results.map(({ verdict, evidence, remedy }) => [verdict, evidence, remedy]),
+    [
+      ["pass", "", undefined],
+      ["pass", "", undefined],
+      ["unknown", setup, build],
+      ["unknown", input, stay],
+      ["unknown", input, stay],
+    ],
+  );
 });
 
 test("commands run once each, in order, in one container; isolated ones in their own", async () => {

@@ -176,7 +176,8 @@ function metadata(test: NonNullable<StructureTest["metadataTest"]>, add: Add): v
     image("unmountedVolumes", [[`no volume ${path}`, { matcher: "volumeNot", path }]]);
   for (const matcher of ["workdir", "user"] as const) {
     const value = test[matcher];
-    if (value !== undefined) image(matcher, [[`${matcher} ${value}`, { matcher, value }]]);
+    // Go cannot tell an empty text from none: container-structure-test looks at neither.
+    if (value !== undefined && value !== "") image(matcher, [[`${matcher} ${value}`, { matcher, value }]]);
   }
 }
 

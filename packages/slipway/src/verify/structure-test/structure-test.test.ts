@@ -113,6 +113,7 @@ const FIELDS: readonly [string, string, string][] = [
   ["exposedPorts", "metadataTest: {exposedPorts: ['8080', 9090]}", "pass fail"],
   ["unexposedPorts", "metadataTest: {unexposedPorts: ['22', '8080']}", "pass fail"],
   ["volumes", "metadataTest: {volumes: [/app/data], unmountedVolumes: [/etc, /app/data]}", "pass pass fail"],
+  ["empty ones, which say nothing", "metadataTest: {workdir: '', user: '', cmd: []}", "pass"],
   ["workdir and user", "metadataTest: {workdir: /app, user: root}", "pass fail"],
   [
     "commandTests without an engine",
