@@ -58,6 +58,11 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 const write = (path: string, text: string) => writeFile(join(project, path), text);
+/** As one change, which makes one round: a file that is written is two to a process that is paused in between. */
+async function replace(path: string, text: string): Promise<void> {
+  await writeFile(join(folder, "next"), text);
+  await rename(join(folder, "next"), join(project, path));
+}
 const git = (...words: readonly string[]) =>
   exec(["git", "-c", "user.name=you", "-c", "user.email=you@localhost", ...words], { cwd: project });
 const starts = async (): Promise<number> =>
@@ -293,14 +298,14 @@ test("another build that watches stays as well, and answers from then on until i
     await beside(async (second) => {
       assert.equal(reason(events()), "it watches, too");
       assert.equal((await ask()).started, 0);
-      await write("web/src/a.txt", "both\n");
+      await replace("web/src/a.txt", "both\n");
       await Promise.all([waits(2), second.waits(3)]);
       assert.equal((await ask()).started, 0);
       await second.waits(4); // it has answered
     });
     assert.equal((await ask()).started, 1);
     const rounds = events().filter(({ kind }) => kind === "waiting").length;
-    await write("web/src/a.txt", "the first again\n");
+    await replace("web/src/a.txt", "the first again\n");
     await waits(rounds + 1);
     assert.equal((await ask()).started, 0);
   });
@@ -310,7 +315,7 @@ test("one whose record was removed answers again from the next change on", async
   await beside(async ({ waits }) => {
     await rm(join(project, ".slipway"), { recursive: true });
     assert.equal((await ask()).started, 1);
-    await write("web/src/a.txt", "removed\n");
+    await replace("web/src/a.txt", "removed\n");
     await waits(2);
     assert.equal((await ask()).started, 0);
     assert.equal(await readFile(join(project, ".slipway/.gitignore"), "utf8"), "*\n");
