@@ -25,14 +25,18 @@ const rows: Row[] = [];
 const complaints: string[] = [];
 const startedAt = performance.now();
 const stage = await setStage({ sabotage, say });
-process.once("SIGINT", () => void stage.strike().then(() => process.exit(130)));
+let isInterrupted = false;
+process.once("SIGINT", () => {
+  isInterrupted = true;
+  void stage.strike().then(() => process.exit(130));
+});
 
 try {
   await play(stage);
 } catch (error) {
   complaints.push(error instanceof Error ? error.message : String(error));
 } finally {
-  await finish(stage);
+  if (!isInterrupted) await finish(stage);
 }
 
 function asked(): DemoOptions {

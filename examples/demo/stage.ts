@@ -86,24 +86,29 @@ export async function setStage(options: {
   const reports = new Map<string, PromiseWithResolvers<StepReport>>();
   const ready = readyCounter();
   const stop = new AbortController();
-  let isStruck = false;
+  const running = new Map<ChildProcess, Promise<unknown>>();
+  let struck: Promise<void> | undefined;
 
-  const run = (args: readonly string[], onLine: (line: string) => void = () => {}): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const child = spawn(bin, [...args], {
-        cwd: folder,
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, SLIPWAY_WHO: "demo" },
+  const run = (args: readonly string[], onLine: (line: string) => void = () => {}): Promise<number> => {
+    if (struck !== undefined) throw new Error("interrupted");
+    const child = spawn(bin, [...args], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, SLIPWAY_WHO: "demo" },
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on("line", (line) => {
+        onLine(line);
+        say(line);
       });
-      for (const stream of [child.stdout, child.stderr]) {
-        createInterface({ input: stream }).on("line", (line) => {
-          onLine(line);
-          say(line);
-        });
-      }
+    }
+    const ended = new Promise<number>((resolve, reject) => {
       child.on("error", reject);
       child.on("close", (code) => resolve(code ?? 1));
     });
+    running.set(child, ended);
+    return ended.finally(() => running.delete(child));
+  };
 
   const world = async (): Promise<WorldState> => {
     const found = await findWorld(worldPaths(folder));
@@ -264,13 +269,18 @@ export async function setStage(options: {
       stop.abort();
       load?.kill("SIGKILL");
     },
-    async strike() {
-      if (isStruck) return;
-      isStruck = true;
-      stage.leave();
-      await exec([bin, "local", "down", "--delete"], { cwd: folder });
-      await rm(folder, { recursive: true, force: true });
+    strike() {
+      struck ??= strike();
+      return struck;
     },
+  };
+  const strike = async (): Promise<void> => {
+    stage.leave();
+    // What goes on would write into the folder that is removed, or start the world again. Ctrl-C has reached it already.
+    for (const child of running.keys()) child.kill("SIGTERM");
+    await Promise.allSettled(running.values());
+    await exec([bin, "local", "down", "--delete"], { cwd: folder });
+    await rm(folder, { recursive: true, force: true });
   };
   return stage;
 }
