@@ -229,6 +229,13 @@ test("a process that has another title is known by the file that it runs; where 
   ];
   for (const [all, name, expectation, verdict] of table)
     is(judgeProcess({ resource: { name }, expectation }, all, undefined), verdict, [all, name, expectation]);
+  const padded = { ...titled, argv: ["my shop", "", ""] };
+  const shown = judgeProcess(
+    { resource: { name: "node" }, expectation: { matcher: "notRunning" } },
+    [padded],
+    undefined,
+  );
+  assert.equal(shown.evidence, "1 my shop (runs node)");
 });
 
 test("processes are known by the kernel's name and by their first word", () => {

@@ -158,8 +158,12 @@ function isNamed({ comm, argv, program = "" }: ContainerProcess, name: string): 
   return isRun || comm === name.slice(0, 15) || word === name || word.split("/").at(-1) === name;
 }
 
-const showProcess = ({ pid, comm, argv }: ContainerProcess): string =>
-  `${pid} ${(argv.join(" ") || comm).slice(0, 120)}`;
+function showProcess({ pid, comm, argv, program }: ContainerProcess): string {
+  // A title that is shorter than the words before it leaves empty ones.
+  const words = (argv.join(" ").trimEnd() || comm).slice(0, 120);
+  const isTold = program === undefined || comm === program.slice(0, 15) || words.includes(program);
+  return `${pid} ${words}${isTold ? "" : ` (runs ${program})`}`;
+}
 
 export function judgeLog(
   { resource: { stream }, expectation }: Pick<CheckOf<"log">, "resource" | "expectation">,
