@@ -69,6 +69,7 @@ before(() => {
     writeFileSync(join(base, "usr/bin", name), content, { mode: 0o755 });
   writeFileSync(join(base, "usr/bin/plain"), "", { mode: 0o644 });
   symlinkSync("/mnt/loader", join(base, "loader"));
+  symlinkSync("/usr", join(base, "link"));
 });
 
 function fault(command: string, misc?: BinfmtMisc): string {
@@ -95,6 +96,19 @@ test("what runc does not start at all says so with its own codes", () => {
       "runs",
     ],
   );
+});
+
+test("what lies in a volume nobody can know, however its folder is written", () => {
+  const kernel = { architecture: "x64", misc: undefined };
+  for (const path of ["/usr/tools", "/usr/tools/", "/usr/./tools", "/link/tools", "usr/tools"])
+    for (const command of ["/usr/tools/gone", "/link/tools/gone"])
+      assert.equal(
+        commandFault(view, [command], "/", [], kernel, [{ path }]),
+        undefined,
+        `${command} ${path}`,
+      );
+  const found = commandFault(view, ["/usr/toolsets"], "/", [], kernel, [{ path: "/usr/tools" }]);
+  assert.equal(found?.exitCode, 127);
 });
 
 test("what binfmt_misc has an interpreter for is run, when the image has that interpreter or it is fixed", () => {

@@ -61,12 +61,14 @@ export function commandFault(
 ): CommandFault | undefined {
   const name = argv[0] as string;
   const quoted = `exec: ${JSON.stringify(name)}`;
-  const isMounted = (path: string): boolean => {
+  // People write /app/ as well as /app, and links lead to what is mounted as from it.
+  const namesOf = (path: string): readonly string[] => {
     const { found, missing } = view.locate(path);
-    return [path, posix.join(found.path, ...missing)].some((one) =>
-      mounts.some((mount) => `${one}/`.startsWith(`${mount.path}/`)),
-    );
+    return [posix.join("/", path, "/"), posix.join(found.path, ...missing, "/")];
   };
+  const mounted = mounts.flatMap(({ path }) => namesOf(path));
+  const isMounted = (path: string): boolean =>
+    namesOf(path).some((one) => mounted.some((folder) => one.startsWith(folder)));
   const refused = (path: string): CommandFault | undefined => {
     const reason = kernelRefusal(path, { view, workingDir, kernel, isMounted });
     return reason === undefined ? undefined : { message: `exec ${path}: ${reason}`, exitCode: 1 };
