@@ -246,7 +246,7 @@ describe("dependencies", () => {
 describe("variables", () => {
   const file = "services:\n  web:\n    image: web:${TAG:-latest}\n    environment: { P: '$$1', Q: $QUIET }\n";
   test("come from the process before .env, and what is not set is told", async () => {
-    const files = { "compose.yaml": file, ".env": "TAG=1\n" };
+    const files = { "compose.yaml": file, ".env": "TAG=1\nNOBODY" };
     assert.equal((await services(files))["web"]?.image, "web:1");
     assert.equal((await services(files, { env: { TAG: "2" } }))["web"]?.image, "web:2");
     assert.equal((await services(file))["web"]?.image, "web:latest");
@@ -342,7 +342,7 @@ test("COMPOSE_FILE names the files, in the process or in .env", async () => {
   };
   const env = { COMPOSE_FILE: "a.yaml:b.yaml" };
   assert.deepEqual((await load(files, { env })).files, ["/work/shop/a.yaml", "/work/shop/b.yaml"]);
-  const found = await services({ ...files, ".env": "COMPOSE_FILE=a.yaml:b.yaml\n" });
+  const found = await services({ ...files, ".env": "COMPOSE_FILE=a.yaml:b.yaml\nHOST" });
   assert.deepEqual([found["web"]?.image, found["web"]?.user], ["a", "me"]);
 });
 

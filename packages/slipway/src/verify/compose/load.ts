@@ -151,11 +151,17 @@ async function fromDotEnv(
   read: Read,
 ): Promise<Readonly<Record<string, string>>> {
   try {
-    return parseEnvFile((await read(join(cwd, ".env"))) ?? "", (name) => env[name]);
+    return parseEnvFile(withLastEnd((await read(join(cwd, ".env"))) ?? ""), (name) => env[name]);
   } catch {
     return {};
   }
 }
+
+/**
+ * A last line `KEY` without its end gives Compose a variable without a name: the engine refuses it in a container, but here
+ * nobody can ask for it. With its end it is what the process has, which counts before all of `.env` anyway.
+ */
+const withLastEnd = (content: string): string => `${content}\n`;
 
 class Loader {
   readonly #options: LoadOptions;
@@ -183,7 +189,7 @@ class Loader {
     const lookup: Lookup = (name) => env[name] ?? outer?.(name) ?? own[name];
     for (const file of files) {
       const content = await this.#read(file);
-      if (content !== undefined) Object.assign(own, this.#envFile(file, content, lookup));
+      if (content !== undefined) Object.assign(own, this.#envFile(file, withLastEnd(content), lookup));
       else if (!isOptional)
         throw this.#missing(file, { file: this.#shown(directory), line: undefined, directory });
     }
