@@ -139,6 +139,20 @@ test("a build of a configuration without images says that there is none", async 
   assert.deepEqual([exitCode, stdout], [0, "  nothing to build: the configuration names no images\n"]);
 });
 
+test("a ship without images that is only tried would push nothing", async () => {
+  const project = join(folder, "local");
+  await mkdir(project);
+  await writeFile(join(project, "k8s.yaml"), MANIFEST);
+  await writeFile(
+    join(project, "slipway.config.ts"),
+    `import { defineConfig, local } from "slipway";
+export default defineConfig({ name: "hello", images: {}, manifests: ["k8s.yaml"], environments: { local: { clusters: { desk: local() } } } });
+`,
+  );
+  const { stdout, stderr } = await exec([bin, "ship", "--dry-run", "--skip-verify"], { cwd: project, env });
+  assert.match(stdout, /^ {2}would start the local world \(desk\) and deploy$/m, stderr);
+});
+
 test("Ctrl-C breaks a build off that waits for a registry, and no step is said to be finished first", async () => {
   let asked = 0;
   const silent = createServer(() => {

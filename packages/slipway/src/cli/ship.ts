@@ -52,9 +52,9 @@ export const command: CommandDeclaration = {
       if (presence !== undefined && presence.kind !== "running") {
         const names = config.clusters.map(({ name }) => name);
         output.emit({ step: "plan", kind: "no-world", clusters: names });
-        output.say(
-          `  would start the local world (${names.join(", ")}), push ${built.images.map(({ name }) => name).join(", ")} and deploy`,
-        );
+        const images = built.images.map(({ name }) => name).join(", ");
+        const push = images === "" ? "" : `, push ${images}`;
+        output.say(`  would start the local world (${names.join(", ")})${push} and deploy`);
         output.say("  the plan against what it has stored needs it running: slipway local up");
         return 0;
       }

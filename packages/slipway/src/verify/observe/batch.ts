@@ -1,7 +1,7 @@
 /**
  * The process table and the sockets by one command in the container, for engines that cannot read this machine's /proc (a
- * remote one). Only the shell's own words are used, `cat` for command lines, whose NUL bytes a shell cannot read, and `readlink` where it is there: no
- * ps, ss or netstat need be.
+ * remote one). Only the shell's own words are used, `cat` for command lines, whose NUL bytes a shell cannot read, and
+ * `readlink` where it is there: no ps, ss or netstat need be.
  */
 
 import type { Container, ContainerProcess, ListeningSocket, Unseen } from "../engines/engine.ts";
