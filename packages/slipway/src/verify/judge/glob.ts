@@ -68,22 +68,24 @@ async function formsIn(
   links: readonly string[],
   files: ContainerFiles,
 ): Promise<readonly string[]> {
-  // Grows while it is walked. What stands for a link has none in it, so what is left of a form gets shorter each time.
-  const forms = new Set(given);
-  for (const form of forms) {
+  // With how many of its steps lead through no link: what stands for one has none in it. So what is left of a form gets
+  // shorter each time, and is all that is looked at: with pnpm an image has thousands of links. Grows while it is walked.
+  const forms = new Map(given.map((form) => [form, 0]));
+  for (const [form, plain] of forms) {
     const steps = form.split("/");
     const deep = steps.findIndex((step) => step.includes("**"));
-    for (let count = 1; count <= (deep < 0 ? steps.length - 1 : deep); count += 1) {
+    for (let count = plain + 1; count <= (deep < 0 ? steps.length - 1 : deep); count += 1) {
       const folder = formExpression([steps.slice(0, count).join("/")]);
       for (const link of links.filter((path) => folder.test(path))) {
         const found = await files.lookup(link);
         if (found.kind !== "found" || found.file.kind !== "directory") continue;
-        const behind = [literalForm(found.path), ...steps.slice(count)].filter((part) => part !== "");
-        forms.add(behind.join("/"));
+        const real = literalForm(found.path);
+        const behind = [real, ...steps.slice(count)].filter((part) => part !== "").join("/");
+        if (!forms.has(behind)) forms.set(behind, real === "" ? 0 : real.split("/").length);
       }
     }
   }
-  return [...forms];
+  return [...forms.keys()];
 }
 
 function without(found: readonly Match[], isBad: (match: Match) => boolean): Judgement {
