@@ -204,6 +204,11 @@ test("a process that has another title is known by the file that it runs; where 
   const titled = { ...process(1, 33, "my shop", "my shop"), program: "node" };
   const python = { ...process(2, 0, "worker", "worker"), program: "python3.11" };
   const hidden = { ...process(3, 0, "other", "other"), program: undefined };
+  // What the kernel called it, or what stands behind its name, is no title's.
+  const worker = { ...process(4, 33, "nginx", "nginx: worker process"), program: undefined };
+  const daemon = { ...process(5, 0, "cron", "cron", "-f"), program: undefined };
+  const long = { ...process(6, 0, "a shop with a l", "a shop with a long title"), program: undefined };
+  const padded = { ...process(7, 0, "my shop", "my shop", "", ""), program: undefined };
   const table: readonly [readonly ContainerProcess[], string | number, ProcessExpectation, Verdict][] = [
     [[titled], "node", { matcher: "notRunning" }, "fail"],
     [[titled], "node", { matcher: "running" }, "pass"],
@@ -217,6 +222,12 @@ test("a process that has another title is known by the file that it runs; where 
     [[hidden], "other", { matcher: "count", count: 1 }, "pass"],
     [[hidden], "node", { matcher: "running" }, "unknown"],
     [[hidden], 1, { matcher: "notRunning" }, "pass"],
+    [[long], "node", { matcher: "notRunning" }, "unknown"],
+    [[padded], "node", { matcher: "notRunning" }, "unknown"],
+    [[hidden, worker, daemon], "worker", { matcher: "notRunning" }, "unknown"],
+    [[worker, daemon], "node", { matcher: "notRunning" }, "pass"],
+    [[worker, daemon], "nginx", { matcher: "count", count: 1 }, "pass"],
+    [[worker, daemon], "cron", { matcher: "user", user: "0" }, "pass"],
     [[titled, hidden], "node", { matcher: "count", count: 0 }, "fail"],
     [[titled, hidden], "node", { matcher: "count", count: 1 }, "unknown"],
     [[titled, hidden], "node", { matcher: "count", count: 2 }, "unknown"],
@@ -229,10 +240,9 @@ test("a process that has another title is known by the file that it runs; where 
   ];
   for (const [all, name, expectation, verdict] of table)
     is(judgeProcess({ resource: { name }, expectation }, all, undefined), verdict, [all, name, expectation]);
-  const padded = { ...titled, argv: ["my shop", "", ""] };
   const shown = judgeProcess(
     { resource: { name: "node" }, expectation: { matcher: "notRunning" } },
-    [padded],
+    [{ ...padded, pid: 1, program: "node" }],
     undefined,
   );
   assert.equal(shown.evidence, "1 my shop (runs node)");

@@ -105,8 +105,10 @@ export function judgeProcess(
   accounts: Accounts | undefined,
 ): Judgement {
   const found = processes.filter((one) => (typeof name === "number" ? one.pid === name : isNamed(one, name)));
-  // A process can call itself anything; what it is shows only in the file that it runs.
-  const hidden = processes.filter((one) => one.program === undefined && !found.includes(one));
+  // What has given itself a title shows only in the file that it runs.
+  const hidden = processes.filter(
+    (one) => one.program === undefined && mayBeTitled(one) && !found.includes(one),
+  );
   const untold = (): Judgement =>
     unknownYet(
       `what these run cannot be read, and a process can give itself another name: ${hidden.map(showProcess).join("; ")}`,
@@ -156,6 +158,15 @@ function isNamed({ comm, argv, program = "" }: ContainerProcess, name: string): 
   const isRun =
     program === name || (program.startsWith(`${name}.`) && /^\.[\d.]+$/.test(program.slice(name.length)));
   return isRun || comm === name.slice(0, 15) || word === name || word.split("/").at(-1) === name;
+}
+
+/**
+ * A title takes the place of the whole command line, and of the kernel's name as far as that goes (Node's `process.title`, Perl's
+ * `$0`, setproctitle of Python). What has words behind it, or a name that the kernel gave it, has none that hides what it is: of
+ * `nginx: worker process` the name is still nginx.
+ */
+function mayBeTitled({ comm, argv: [first = "", ...others] }: ContainerProcess): boolean {
+  return others.every((word) => word === "") && Buffer.from(first).subarray(0, 15).equals(Buffer.from(comm));
 }
 
 function showProcess({ pid, comm, argv, program }: ContainerProcess): string {
