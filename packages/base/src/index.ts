@@ -14,6 +14,6 @@ export {
   thisProcess,
 } from "./process.ts";
 export { type Random, seededRandom, systemRandom } from "./random.ts";
-export { newSecret } from "./secret.ts";
+export { isSameSecret, newSecret } from "./secret.ts";
 export { nearest, renderTable } from "./table.ts";
 export { VirtualClock } from "./virtual/clock.ts";

@@ -5,10 +5,9 @@
  * since does not know; then lines that begin with 1 (standard output) or 2 (standard error), and `=` with the exit code. An end
  * without that: build by yourself.
  */
-import { timingSafeEqual } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { newSecret, readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
+import { isSameSecret, newSecret, readTextIfExists, systemCode, writeAtomic } from "@slipway/base";
 import type { Asker } from "./build-answers.ts";
 import { difference, readCommand } from "./same-command.ts";
 
@@ -36,7 +35,7 @@ export async function serveAnswers(ports: {
 
   const answer = (socket: Socket, question: string): void => {
     const [given = "", pid = ""] = question.split(" ");
-    if (!isSame(given, token)) return void socket.destroy();
+    if (!isSameSecret(given, token)) return void socket.destroy();
     const other = readCommand(Number(pid));
     const why = ports.refusal() ?? (other === undefined ? "it runs elsewhere" : difference(own, other));
     if (why === undefined) {
@@ -91,11 +90,6 @@ export async function serveAnswers(ports: {
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-function isSame(given: string, token: string): boolean {
-  const [one, other] = [given, token].map((text) => Buffer.from(text)) as [Buffer, Buffer];
-  return one.length === other.length && timingSafeEqual(one, other);
 }
 
 function askerAt(socket: Socket): Asker {

@@ -78,7 +78,7 @@ export class BuildAnswers {
   /** A round of what is there now, for all who asked until now. It may be begun once more before it runs. `looked`: what git says. */
   begin(round: Round, looked: Promise<unknown>): void {
     const before = this.#building;
-    const dropped = before === undefined || before.hasRun || before.end !== undefined ? undefined : before;
+    const dropped = before?.hasRun === false && before.end === undefined ? before : undefined;
     const askers = new Set([...(dropped?.askers ?? []), ...this.#waiting]);
     this.#waiting = [];
     const startedAt = this.#ports.clock.monotonic();
@@ -87,7 +87,7 @@ export class BuildAnswers {
   }
 
   /** `body` is the round that has begun; what it says goes to all who asked. */
-  async run<T extends number>(body: (say: (stream: Stream, text: string) => void) => Promise<T>): Promise<T> {
+  async run(body: (say: (stream: Stream, text: string) => void) => Promise<number>): Promise<number> {
     const building = this.#building;
     if (building === undefined) throw new Error("no round has begun");
     building.hasRun = true;

@@ -8,43 +8,25 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, until } from "@slipway/base";
 import { standsAlone, watchedSources } from "./build-watch.ts";
+import { HELLO_CONFIG, type HelloProject, makeHelloProject } from "./testing.ts";
 
-const repository = join(import.meta.dirname, "../../../..");
 const bin = join(import.meta.dirname, "../../bin/slipway");
 const PATIENT_MS = 60_000;
 let folder: string;
 
-const CONFIG = `import { defineConfig, local } from "slipway";
-export default defineConfig({
-  name: "hello",
-  images: { web: { context: "web" } },
-  manifests: ["k8s/"],
-  environments: { local: { clusters: { tokyo: local() } } },
-});
-`;
+let hello: HelloProject;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "slipway-build-watch-"));
-  for (const name of ["web/src", "k8s"]) await mkdir(join(folder, name), { recursive: true });
-  await symlink(join(repository, "node_modules"), join(folder, "node_modules"));
-  await write("slipway.config.ts", CONFIG);
-  await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
-  await write("web/src/a.txt", "a\n");
+  hello = await makeHelloProject(folder);
   await write("web/.dockerignore", "*.log\n");
-  await write(".gitignore", "node_modules\n.slipway\n");
-  await git("init", "-q");
   await commit();
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-const write = (path: string, text: string) => writeFile(join(folder, path), text);
-const git = (...words: readonly string[]) =>
-  exec(["git", "-c", "user.name=you", "-c", "user.email=you@localhost", ...words], { cwd: folder });
-async function commit(): Promise<void> {
-  await git("add", "-A");
-  const { exitCode, stderr } = await git("commit", "-q", "-m", "next");
-  assert.equal(exitCode, 0, stderr);
-}
+const write: HelloProject["write"] = (path, text) => hello.write(path, text);
+const git: HelloProject["git"] = (...words) => hello.git(...words);
+const commit: HelloProject["commit"] = () => hello.commit();
 
 interface Watching {
   readonly child: ChildProcess;
@@ -116,9 +98,9 @@ test("a change of the sources is built, a mistake waits for the next change, a c
     const fifth = await running.built("what is ignored is another", fourth);
     await write("web/debug.log", "a part of the image\n");
     await running.built("a change of what was ignored", fifth);
-    await write("slipway.config.ts", CONFIG.replace("hello", "hallo"));
+    await write("slipway.config.ts", HELLO_CONFIG.replace("hello", "hallo"));
     await running.error(/slipway.config.ts.*has changed/);
-    await write("slipway.config.ts", CONFIG);
+    await write("slipway.config.ts", HELLO_CONFIG);
     await running.built("the configuration as it was");
     const ended = once(running.child, "exit");
     running.child.kill("SIGINT");
@@ -197,7 +179,10 @@ test("a Dockerfile that is a link counts with the file that it leads to", async 
 });
 
 test("an image that a command makes cannot be watched", async () => {
-  await write("slipway.config.ts", CONFIG.replace('{ context: "web" }', '{ command: ["make", "image"] }'));
+  await write(
+    "slipway.config.ts",
+    HELLO_CONFIG.replace('{ context: "web" }', '{ command: ["make", "image"] }'),
+  );
   const { exitCode, stderr } = await exec([bin, "build", "--watch"], { cwd: folder });
   assert.equal(exitCode, 2);
   assert.match(stderr, /images\/web: is made by a command, and what that reads is not known/);
@@ -205,7 +190,7 @@ test("an image that a command makes cannot be watched", async () => {
 
 test("a configuration is all there is of it if it loads Slipway's parts only", () => {
   const alone = [
-    CONFIG,
+    HELLO_CONFIG,
     "import { defineConfig } from \"slipway\";\nimport { image } from 'slipway/verify';\n",
     'import {\n  defineConfig,\n  local,\n} from "slipway";\nexport default defineConfig({ name: process.env["NAME"] });\n',
     'import type { Config } from "slipway";\nexport { a as default }; // where it comes from\n',

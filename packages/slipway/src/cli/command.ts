@@ -126,6 +126,14 @@ export function textOption(input: CommandInput, name: string): string | undefine
   return typeof value === "string" ? value : undefined;
 }
 
+/** Those of these options that were given, as words for another command: `--env production`. */
+export function optionWords(input: CommandInput, names: readonly string[]): readonly string[] {
+  return names.flatMap((name) => {
+    const value = textOption(input, name);
+    return value === undefined ? [] : [`--${name}`, value];
+  });
+}
+
 export function listOption(input: CommandInput, name: string): readonly string[] {
   const value = input.options[name];
   return Array.isArray(value) ? value : [];

@@ -33,7 +33,7 @@ export async function runOnChange(
   context: CliContext,
   output: StepOutput,
   watched: () => Promise<readonly Watched[]> | readonly Watched[],
-  run: (round: Round) => Promise<unknown>,
+  run: () => Promise<unknown>,
   beside: Beside = {},
 ): Promise<number> {
   const { clock, signal } = context;
@@ -64,23 +64,19 @@ export async function runOnChange(
     return round;
   };
   const pause = (ms: number): Promise<void> => clock.sleep(ms, signal).catch(() => undefined);
-  let [seen, hasBegun] = [changes, false];
+  let round: Round | undefined;
   try {
     while (!signal.aborted) {
-      const isEdited = changes > seen;
-      hasBegun = false;
+      const isEdited = round?.isOutdated() === true;
+      let hasBegun = false;
       try {
         if (isEdited) await pause(WRITTEN_MS);
-        seen = changes;
-        let round = await begin();
+        round = await begin();
         if (isEdited) await pause(SETTLE_MS - WRITTEN_MS);
-        if (isEdited && round.isOutdated()) {
-          seen = changes;
-          round = await begin();
-        }
+        if (isEdited && round.isOutdated()) round = await begin();
         if (signal.aborted) break;
         hasBegun = true;
-        await run(round);
+        await run();
       } catch (error) {
         if (signal.aborted) break;
         if (watch === undefined) throw error;

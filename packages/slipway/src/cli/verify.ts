@@ -1,6 +1,13 @@
 import { join } from "node:path";
 import type { Phase } from "../verify/plan.ts";
-import { type CommandDeclaration, type CommandInput, isSet, listOption, textOption } from "./command.ts";
+import {
+  type CommandDeclaration,
+  type CommandInput,
+  isSet,
+  listOption,
+  optionWords,
+  textOption,
+} from "./command.ts";
 import type { Watched } from "./folder-watch.ts";
 
 export const command: CommandDeclaration = {
@@ -117,12 +124,8 @@ const phasesSoFar = (isPushed: boolean, isRunning: boolean): readonly Phase[] =>
 
 /** The command with the options on which it depends which checks there are and where they are looked at. */
 export function verifyWords(input: CommandInput): readonly string[] {
-  const texts = ["config", "env", "engine", "image"].flatMap((name) => {
-    const value = textOption(input, name);
-    return value === undefined ? [] : [`--${name}`, value];
-  });
   return [
-    ...["slipway", "verify", ...texts],
+    ...["slipway", "verify", ...optionWords(input, ["config", "env", "engine", "image"])],
     ...listOption(input, "structureTest").flatMap((file) => ["--structure-test", file]),
     ...(isSet(input, "allowDirty") ? ["--allow-dirty"] : []),
   ];

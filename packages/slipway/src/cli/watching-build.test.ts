@@ -3,30 +3,23 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exec, until } from "@slipway/base";
+import { HELLO_CONFIG, type HelloProject, makeHelloProject } from "./testing.ts";
 
-const repository = join(import.meta.dirname, "../../../..");
 const bin = join(import.meta.dirname, "../../bin");
 const PATIENT_MS = 60_000;
 const WORDS = ["build", "--json", "--builder", "slipway"];
-const CONFIG = `import { defineConfig, local } from "slipway";
-export default defineConfig({
-  name: "hello",
-  images: { web: { context: "web" } },
-  manifests: ["k8s/"],
-  environments: { local: { clusters: { tokyo: local() } } },
-});
-`;
 let folder: string;
 /** Slipway as it is installed, with a Node that notes each of its starts, and the environment of the last. */
 let slipway: string;
 let project: string;
+let hello: HelloProject;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "slipway-watching-build-"));
@@ -44,27 +37,18 @@ before(async () => {
   await writeFile(join(node, "node"), script, { mode: 0o755 });
 
   project = join(folder, "project");
-  for (const name of ["web/src", "k8s"]) await mkdir(join(project, name), { recursive: true });
-  await symlink(join(repository, "node_modules"), join(project, "node_modules"));
-  await write("slipway.config.ts", CONFIG);
-  await write("web/Dockerfile", "FROM scratch\nCOPY src /src/\n");
-  await write("web/src/a.txt", "a\n");
-  await write("k8s/web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: web }\n");
-  await write(".gitignore", "node_modules\n.slipway\n");
-  await git("init", "-q");
-  await git("add", "-A");
-  await git("commit", "-q", "-m", "first");
+  hello = await makeHelloProject(project);
+  await hello.commit();
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-const write = (path: string, text: string) => writeFile(join(project, path), text);
+const write: HelloProject["write"] = (path, text) => hello.write(path, text);
+const git: HelloProject["git"] = (...words) => hello.git(...words);
 /** As one change, which makes one round: a file that is written is two to a process that is paused in between. */
 async function replace(path: string, text: string): Promise<void> {
   await writeFile(join(folder, "next"), text);
   await rename(join(folder, "next"), join(project, path));
 }
-const git = (...words: readonly string[]) =>
-  exec(["git", "-c", "user.name=you", "-c", "user.email=you@localhost", ...words], { cwd: project });
 const starts = async (): Promise<number> =>
   (await readFile(join(folder, "starts"), "utf8").catch(() => "")).split("\n").length - 1;
 
@@ -164,7 +148,7 @@ test("the same build is answered by the one that watches, of what is there when 
 
 test("an answer is of the folder that is there, with what git ignores and where it comes from, and of the last build", async () => {
   const record = () => readFile(join(project, ".slipway/build/images.json"), "utf8");
-  const config = CONFIG.replace('"web" }', '"deep/services/own/web" }');
+  const config = HELLO_CONFIG.replace('"web" }', '"deep/services/own/web" }');
   const other = join(folder, "other");
   await write("slipway.config.ts", config);
   await cp(join(project, "web"), join(project, "deep/services/own/web"), { recursive: true });
@@ -191,7 +175,7 @@ test("an answer is of the folder that is there, with what git ignores and where 
   } finally {
     await git("remote", "remove", "origin");
     await rm(join(project, "deep"), { recursive: true });
-    await write("slipway.config.ts", CONFIG);
+    await write("slipway.config.ts", HELLO_CONFIG);
   }
 });
 
@@ -207,12 +191,12 @@ test("what is another build builds by itself, and the one that watches says why"
         await until(why, () => reason(events()) === why, { describe: () => JSON.stringify(events()) });
       });
     await t.test("the configuration has changed", async () => {
-      await write("slipway.config.ts", CONFIG.replace("hello", "hallo"));
+      await write("slipway.config.ts", HELLO_CONFIG.replace("hello", "hallo"));
       try {
         const { exitCode, started } = await ask();
         assert.deepEqual([exitCode, started], [0, 1]);
       } finally {
-        await write("slipway.config.ts", CONFIG);
+        await write("slipway.config.ts", HELLO_CONFIG);
       }
       await until("it says so", () => reason(events()) === "slipway.config.ts has changed");
     });
@@ -221,7 +205,7 @@ test("what is another build builds by itself, and the one that watches says why"
     await write("names.ts", 'export const name = "hello";\n');
     await write(
       "slipway.config.ts",
-      `import { name } from "./names.ts";\n${CONFIG.replace('"hello"', "name")}`,
+      `import { name } from "./names.ts";\n${HELLO_CONFIG.replace('"hello"', "name")}`,
     );
     try {
       await beside(async ({ events }) => {
@@ -230,7 +214,7 @@ test("what is another build builds by itself, and the one that watches says why"
         await until("it says so", () => reason(events()) === "what slipway.config.ts reads may have changed");
       });
     } finally {
-      await write("slipway.config.ts", CONFIG);
+      await write("slipway.config.ts", HELLO_CONFIG);
     }
   });
 });

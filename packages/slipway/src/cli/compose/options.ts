@@ -6,6 +6,7 @@ import {
   type CommandInput,
   listOption,
   type OptionDeclaration,
+  optionWords,
   textOption,
 } from "../command.ts";
 
@@ -33,12 +34,8 @@ export async function loadComposeProject(context: CliContext, input: CommandInpu
 /** The words that load the same project again, in another process. */
 export function composeWords(input: CommandInput): readonly string[] {
   const projectName = textOption(input, "projectName");
-  const texts = ["config", "env"].flatMap((name) => {
-    const value = textOption(input, name);
-    return value === undefined ? [] : [`--${name}`, value];
-  });
   return [
-    ...texts,
+    ...optionWords(input, ["config", "env"]),
     ...listOption(input, "file").flatMap((file) => ["--file", file]),
     ...listOption(input, "profile").flatMap((profile) => ["--profile", profile]),
     ...(projectName === undefined ? [] : ["--project-name", projectName]),

@@ -6,6 +6,7 @@ import {
   type CommandDeclaration,
   type CommandInput,
   isSet,
+  optionWords,
   textOption,
 } from "../command.ts";
 import type { BackgroundPaths } from "./detach.ts";
@@ -91,11 +92,10 @@ async function detach(context: CliContext, input: CommandInput, paths: Backgroun
   const { composeWords } = await import("./options.ts");
   const { relative } = await import("node:path");
   const isJson = isSet(input, "json");
-  const words = ["compose", "up", ...composeWords(input), ...(isJson ? ["--json"] : [])];
-  for (const name of ["deadline", "grace"]) {
-    const value = textOption(input, name);
-    if (value !== undefined) words.push(`--${name}`, value);
-  }
+  const words = [
+    ...["compose", "up", ...composeWords(input), ...optionWords(input, ["deadline", "grace"])],
+    ...(isJson ? ["--json"] : []),
+  ];
   const code = await upInBackground(context, words, paths);
   if (code === 0 && !isJson)
     context.write(

@@ -7,9 +7,9 @@
  *
  * Source: RFC 7617 (Basic), and the token authentication of the Docker registry that clients of OCI registries speak.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Clock } from "@slipway/base";
+import { type Clock, isSameSecret } from "@slipway/base";
 import { RegistryError } from "./response.ts";
 
 export type Right = "read" | "write";
@@ -109,7 +109,7 @@ export class Gate {
     // Every user is compared, in constant time: how long it takes tells nothing.
     const fits = this.#access.users.filter(
       ({ name, password }) =>
-        (isSame(name, given.name) ? 1 : 0) + (isSame(password, given.password) ? 1 : 0) === 2,
+        (isSameSecret(name, given.name) ? 1 : 0) + (isSameSecret(password, given.password) ? 1 : 0) === 2,
     );
     return fits[0];
   }
@@ -121,7 +121,7 @@ export class Gate {
 
   #verify(token: string): Claims | undefined {
     const [body = "", mac = ""] = token.split(".");
-    if (!isSame(mac, this.#mac(body))) return undefined;
+    if (!isSameSecret(mac, this.#mac(body))) return undefined;
     const claims = JSON.parse(Buffer.from(body, "base64url").toString("utf8")) as Claims;
     return claims.until > this.#clock.now() ? claims : undefined;
   }
@@ -179,10 +179,4 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
     if (text.length > 16_384) throw new RegistryError(413, "SIZE_INVALID", "the form is too long");
   }
   return new URLSearchParams(text);
-}
-
-/** Compares hashes, so that the length tells nothing either. */
-function isSame(one: string, other: string): boolean {
-  const hash = (text: string): Buffer => createHmac("sha256", "length").update(text).digest();
-  return timingSafeEqual(hash(one), hash(other));
 }

@@ -3,7 +3,8 @@
  * One incident for each group, since grouping is Alertmanager's own: with the alerts that fire now as its facts. It is
  * over when the group is.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
+import { isSameSecret } from "@slipway/base";
 import * as z from "zod";
 import type { Signal } from "./alert.ts";
 import type { Alerts } from "./alerts.ts";
@@ -39,7 +40,7 @@ export async function receiveAlerts(
   token: string,
   now: number,
 ): Promise<WebhookAnswer> {
-  if (!isSame(request.authorization, `Bearer ${token}`))
+  if (!isSameSecret(request.authorization ?? "", `Bearer ${token}`))
     return { status: 401, text: "a bearer token is needed" };
   const problem = await takeGroup(alerts, request.body, now);
   return problem === undefined ? { status: 200, text: "" } : { status: 400, text: problem };
@@ -111,9 +112,4 @@ function gravestOf(severities: readonly Severity[]): Severity {
 function releaseOf(written: string | undefined): number | undefined {
   const number = Number(written);
   return Number.isSafeInteger(number) && number > 0 ? number : undefined;
-}
-
-function isSame(given: string | undefined, expected: string): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return given !== undefined && timingSafeEqual(digest(given), digest(expected));
 }

@@ -1,7 +1,6 @@
 /** The collector's end of the wire (`wire.ts`): a handler for an HTTP server. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { SlipwayError } from "@slipway/base";
+import { isSameSecret, SlipwayError } from "@slipway/base";
 import type { Passage, Taker } from "./passage.ts";
 import {
   MESSAGE_BYTES,
@@ -78,9 +77,7 @@ export function createReceiver(
 
 /** In constant time, whatever is sent. */
 export function tokenCheck(token: string): (request: IncomingMessage) => boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  const wanted = digest(`Bearer ${token}`);
-  return ({ headers }) => timingSafeEqual(digest(headers.authorization ?? ""), wanted);
+  return ({ headers }) => isSameSecret(headers.authorization ?? "", `Bearer ${token}`);
 }
 
 async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -5,8 +5,8 @@
  *
  * The token is 32 random characters or more; the limit on wrong ones is for what people choose themselves.
  */
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import type { Random } from "@slipway/base";
+import { createHmac } from "node:crypto";
+import { isSameSecret, type Random } from "@slipway/base";
 
 export const SESSION_MS = 12 * 60 * 60 * 1000;
 const WRONG_AT_MOST = 10;
@@ -84,9 +84,6 @@ export function createSessions(token: string, random: Random): Sessions {
   };
 }
 
-/** In a time that does not depend on where they differ: what is compared are hashes of one length. */
 function isSame(given: unknown, right: string): boolean {
-  if (typeof given !== "string" || given.length > 1024) return false;
-  const hash = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(hash(given), hash(right));
+  return typeof given === "string" && given.length <= 1024 && isSameSecret(given, right);
 }
