@@ -55,12 +55,12 @@ const OF_CALLERS = new RegExp(
 
 /** What differs, for a person; undefined where it is the same command. */
 export function difference(own: StartedCommand, other: StartedCommand): string | undefined {
-  if (own.program !== other.program) return "it is another Slipway";
+  if (own.program !== other.program) return "it runs another Slipway";
   if (own.cwd !== other.cwd) return `it runs in ${other.cwd}`;
   if (other.words.includes("--watch")) return "it watches, too";
   const words = own.words.filter((word) => word !== "--watch");
-  if (!isDeepStrictEqual(words, other.words)) return "its options are others";
+  if (!isDeepStrictEqual(words, other.words)) return "its options differ";
   for (const name of new Set([...own.env.keys(), ...other.env.keys()]))
-    if (own.env.get(name) !== other.env.get(name) && !OF_CALLERS.test(name)) return `its ${name} is another`;
+    if (own.env.get(name) !== other.env.get(name) && !OF_CALLERS.test(name)) return `its ${name} differs`;
   return undefined;
 }

@@ -182,8 +182,8 @@ test("an answer is of the folder that is there, with what git ignores and where 
 test("what is another build builds by itself, and the one that watches says why", async (t) => {
   await beside(async ({ events }) => {
     for (const [what, asked, why] of [
-      ["options", { words: ["build", "--json", "--builder=slipway"] }, "its options are others"],
-      ["environment", { env: { SLIPWAY_SOMETHING: "1" } }, "its SLIPWAY_SOMETHING is another"],
+      ["options", { words: ["build", "--json", "--builder=slipway"] }, "its options differ"],
+      ["environment", { env: { SLIPWAY_SOMETHING: "1" } }, "its SLIPWAY_SOMETHING differs"],
     ] as const)
       await t.test(what, async () => {
         const { exitCode, started } = await ask(asked);
